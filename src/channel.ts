@@ -1,0 +1,416 @@
+/**
+ * The channel: an ordered, bounded log of published events that can be read from any position still kept.
+ *
+ * @module
+ */
+import {
+  type Catalogue,
+  checkEvent,
+  type Draft,
+  type PayloadArguments,
+  type PublishableType,
+  type PublishedEvent,
+  refusal,
+  type Schemas,
+} from "./catalogue.ts";
+import { EventsError, type Fault } from "./errors.ts";
+import { formatCursor, type Loss, parseCursor } from "./event.ts";
+import { toJson, utf8Length } from "./json.ts";
+
+/** One published event as the channel keeps it. */
+export interface Entry {
+  /** Its sequence number: 1 for the first event of the channel, and no gaps. */
+  readonly position: number;
+  /** Its cursor, as it stands in the dictionary's `id`. */
+  readonly id: string;
+  /** The name of its type. */
+  readonly type: string;
+  /** The whole dictionary as one line of JSON, the same in every wire format. */
+  readonly json: string;
+  /** The length of `json` in UTF-8, in bytes. */
+  readonly bytes: number;
+}
+
+/** Some events in a row, in the order of publication. */
+export interface Batch {
+  /** What the reader misses between the last batch and this one. */
+  readonly lost?: Loss;
+  /** The events. */
+  readonly entries: readonly Entry[];
+}
+
+/** What a channel holds at the moment. */
+export interface ChannelStats {
+  /** How many events are kept. */
+  readonly events: number;
+  /** The bytes of their JSON in UTF-8. */
+  readonly bytes: number;
+  /** How many iterators wait for the next event. */
+  readonly readers: number;
+}
+
+/** The reading side of a channel: what does not depend on its catalogue. */
+export interface EventLog {
+  /** Names this life of the channel: part of every cursor. */
+  readonly epoch: string;
+  /** The position of the oldest event kept; one after {@linkcode last} where none is. */
+  readonly first: number;
+  /** The position of the newest event; 0 before the first. */
+  readonly last: number;
+  /** Whether it was closed. */
+  readonly closed: boolean;
+
+  /**
+   * Reads what follows a position, at once.
+   *
+   * @param position the last position already read
+   * @param maxBytes where to end the batch, in bytes of JSON; it holds at least one event where there is one
+   * @returns the batch, empty where nothing follows yet; `lost` where the position is no longer kept
+   */
+  read(position: number, maxBytes: number): Batch;
+
+  /**
+   * Reads from a cursor on, and waits for more: an iterator over batches that ends when the channel is closed.
+   * Leaving the loop leaves nothing behind, also while a batch is awaited.
+   *
+   * @param since a cursor; `"earliest"` for everything kept; `"latest"` for what is published from now on
+   * @throws {EventsError} `InvalidCursor`
+   */
+  batches(since?: string): AsyncIterableIterator<Batch>;
+
+  /** Ends the channel: every iterator ends once it has read what was published. */
+  close(): void;
+
+  /** What the channel holds at the moment. */
+  stats(): ChannelStats;
+}
+
+/** An ordered, bounded log of published events, typed by its catalogue. */
+export interface Channel<S extends Schemas = Schemas> extends EventLog {
+  /** The event types it carries. */
+  readonly catalogue: Catalogue<S>;
+
+  /**
+   * Publishes one event.
+   *
+   * @returns the event's `id`
+   * @throws {EventsError} `InvalidEvent` where the payload does not fit its schema or cannot be JSON;
+   *   `ChannelClosed` after {@linkcode close}. Nothing is published then.
+   */
+  publish<T extends PublishableType<S>>(type: T, ...payload: PayloadArguments<S, T>): string;
+
+  /**
+   * Publishes several events in a row: all of them, or on an error none.
+   *
+   * @returns the `id` of each
+   * @throws {EventsError} `InvalidEvent` with every fault of every event in `details`; `ChannelClosed`
+   */
+  publishBatch(drafts: readonly Draft<S>[]): string[];
+
+  /** The event of an entry, typed; parsed anew at each call, so it is the caller's own. */
+  parse(entry: Entry): PublishedEvent<S>;
+}
+
+/** How much an in-memory channel keeps. */
+export interface HistoryLimits {
+  /** At most so many events; default 100 000. */
+  readonly events?: number;
+  /** At most so many bytes of JSON in UTF-8, 1024 or more; default 32 MiB. No single event may be larger. */
+  readonly bytes?: number;
+}
+
+/** Options of {@linkcode createChannel}. */
+export interface ChannelOptions {
+  /**
+   * How much is kept for those who resume or read slowly. What goes beyond it is forgotten, oldest first, and so
+   * is what a burst larger than it publishes in one turn of the event loop.
+   */
+  readonly history?: HistoryLimits;
+}
+
+/** One iteration asks for at most so many bytes of JSON in a batch. */
+export const BATCH_BYTES: number = 256 * 1024;
+
+/** Where a reader starts: a position, and whether it comes from a channel that is gone. */
+export interface Start {
+  /** The last position not to be read. */
+  readonly position: number;
+  /** Whether the cursor is of another epoch, so that nobody knows how much its holder misses. */
+  readonly unknownEpoch: boolean;
+}
+
+/**
+ * Finds where a reader starts.
+ *
+ * @param since a cursor, `"earliest"` or `"latest"`
+ * @throws {EventsError} `InvalidCursor` where it is malformed or ahead of the channel
+ */
+export function locate(channel: EventLog, since: string): Start {
+  if (since === "latest") return { position: channel.last, unknownEpoch: false };
+  const beforeFirst = channel.first - 1;
+  if (since === "earliest") return { position: beforeFirst, unknownEpoch: false };
+  const { epoch, position } = parseCursor(since);
+  if (epoch !== channel.epoch) return { position: beforeFirst, unknownEpoch: true };
+  if (position > channel.last) {
+    throw new EventsError(
+      "InvalidCursor",
+      `the cursor "${since}" is ahead of the channel, which has reached "${
+        formatCursor(epoch, channel.last)
+      }"`,
+    );
+  }
+  return { position, unknownEpoch: false };
+}
+
+/**
+ * Makes a channel that keeps its events in memory.
+ *
+ * @param catalogue the event types it carries
+ * @throws {RangeError} where a limit is not a whole number or too small
+ *
+ * @example
+ * ```ts
+ * import * as v from "valibot";
+ * import { createChannel, defineEvents } from "./mod.ts";
+ *
+ * const channel = createChannel(defineEvents({ tick: v.object({ n: v.number() }) }), { history: { events: 500 } });
+ * channel.publish("tick", { n: 1 });
+ * channel.close();
+ * for await (const { entries } of channel.batches("earliest")) {
+ *   for (const { json } of entries) console.log(json); // {"type":"tick","event":{"n":1},"id":"…-1","time":"…"}
+ * }
+ * ```
+ */
+export function createChannel<S extends Schemas>(
+  catalogue: Catalogue<S>,
+  options: ChannelOptions = {},
+): Channel<S> {
+  const maxEvents = limit("history.events", options.history?.events ?? 100_000, 1);
+  const maxBytes = limit("history.bytes", options.history?.bytes ?? 32 * 1024 * 1024, 1024);
+  const epoch = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+  const log = createLog(maxEvents, maxBytes);
+  const readers = new Set<() => void>();
+  let closed = false;
+  let waking = false;
+
+  /** One draft as the JSON text of its payload, or its faults. */
+  function prepare(
+    draft: { type: unknown; event?: unknown },
+    index: number,
+  ): { text: string } | { faults: Fault[] } {
+    if (draft.event === undefined) {
+      const faults = checkEvent(catalogue, draft.type, undefined, index);
+      return faults.length > 0 ? { faults } : { text: "" };
+    }
+    const json = toJson(draft.event);
+    if ("fault" in json) {
+      const { path, message } = json.fault;
+      return { faults: [{ index, path: path === "" ? "event" : `event.${path}`, message }] };
+    }
+    // What is checked is what the consumers will parse, so nothing (a Date, a Map, a getter) can be one thing here
+    // and another there.
+    const faults = checkEvent(catalogue, draft.type, JSON.parse(json.text), index);
+    const bytes = faults.length > 0 ? 0 : utf8Length(json.text);
+    if (bytes > maxBytes - ENVELOPE_BYTES) {
+      faults.push({
+        index,
+        path: "event",
+        message: `${bytes} bytes are more than a history of ${maxBytes} can hold`,
+      });
+    }
+    return faults.length > 0 ? { faults } : { text: `"event":${json.text},` };
+  }
+
+  function append(type: string, payload: string, time: string): string {
+    const position = log.last + 1;
+    const id = formatCursor(epoch, position);
+    const json = `{"type":"${type}",${payload}"id":"${id}","time":"${time}"}`;
+    log.push({ position, id, type, json, bytes: utf8Length(json) });
+    return id;
+  }
+
+  function publishBatch(drafts: readonly { type: string; event?: unknown }[]): string[] {
+    if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
+    const payloads: string[] = [];
+    const faults: Fault[] = [];
+    drafts.forEach((draft, index) => {
+      const prepared = prepare(draft, index);
+      if ("faults" in prepared) faults.push(...prepared.faults);
+      else payloads.push(prepared.text);
+    });
+    if (faults.length > 0) throw refusal(faults, drafts);
+    const time = new Date().toISOString();
+    const ids = drafts.map(({ type }, index) => append(type, payloads[index] ?? "", time));
+    wake();
+    return ids;
+  }
+
+  /** Readers are woken once a turn, so that what is published in a row is read as one batch. */
+  function wake(): void {
+    if (waking || readers.size === 0) return;
+    waking = true;
+    queueMicrotask(() => {
+      waking = false;
+      for (const reader of readers) reader();
+    });
+  }
+
+  const channel: Channel<S> = {
+    catalogue,
+    epoch,
+    get first() {
+      return log.first;
+    },
+    get last() {
+      return log.last;
+    },
+    get closed() {
+      return closed;
+    },
+    publish: (type, ...[payload]) => publishBatch([{ type, event: payload }])[0]!,
+    publishBatch,
+    parse: ({ json }) => JSON.parse(json),
+    read: (position, maxBytes) => log.read(position, maxBytes),
+    batches: (since = "latest") => {
+      const start = locate(channel, since);
+      return iterate(channel, start, (reader) => readers.add(reader), (reader) => readers.delete(reader));
+    },
+    close: () => {
+      closed = true;
+      wake();
+    },
+    stats: () => ({ events: log.last - log.first + 1, bytes: log.bytes, readers: readers.size }),
+  };
+  return channel;
+}
+
+/** What stands around a payload in its dictionary is never longer: type, id and time with their keys. */
+const ENVELOPE_BYTES = 256;
+
+function limit(name: string, value: number, least: number): number {
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new RangeError(`${name} must be a whole number of at least ${least}, not ${value}`);
+  }
+  return value;
+}
+
+/** The kept entries: pushed at one end, forgotten at the other. */
+interface Log {
+  readonly first: number;
+  readonly last: number;
+  readonly bytes: number;
+  push(entry: Entry): void;
+  read(position: number, maxBytes: number): Batch;
+}
+
+function createLog(maxEvents: number, maxBytes: number): Log {
+  let entries: (Entry | undefined)[] = [];
+  let head = 0; // Where the oldest entry stands; what stands before it is forgotten, and cut off now and then.
+  let first = 1;
+  let last = 0;
+  let bytes = 0;
+
+  function forgetOldest(): void {
+    bytes -= entries[head]!.bytes;
+    entries[head++] = undefined;
+    first++;
+    if (head > 1024 && head * 2 > entries.length) {
+      entries = entries.slice(head);
+      head = 0;
+    }
+  }
+
+  return {
+    get first() {
+      return first;
+    },
+    get last() {
+      return last;
+    },
+    get bytes() {
+      return bytes;
+    },
+    push: (entry) => {
+      entries.push(entry);
+      last = entry.position;
+      bytes += entry.bytes;
+      while (last - first + 1 > maxEvents || bytes > maxBytes) forgetOldest();
+    },
+    read: (position, maxBytes) => {
+      const expired = position < first - 1;
+      const start = head + (expired ? 0 : position - first + 1);
+      let end = start;
+      for (
+        let size = 0;
+        end < entries.length && (end === start || size + entries[end]!.bytes <= maxBytes);
+        end++
+      ) {
+        size += entries[end]!.bytes;
+      }
+      const batch = entries.slice(start, end) as Entry[];
+      return expired
+        ? { lost: { reason: "slow_consumer", count: first - 1 - position }, entries: batch }
+        : { entries: batch };
+    },
+  };
+}
+
+/**
+ * An iterator over what follows a position. It is written by hand, because the `return()` of an async generator
+ * queues behind a pending `next()` and so would never come while nothing is published.
+ */
+function iterate(
+  channel: EventLog,
+  start: Start,
+  listen: (reader: () => void) => void,
+  leave: (reader: () => void) => void,
+): AsyncIterableIterator<Batch> {
+  let position = start.position;
+  let lost: Loss["reason"] | undefined = start.unknownEpoch ? "unknown_epoch" : "history_expired";
+  let done = false;
+  /** Those who wait for a batch. Only while there are any is the channel told to wake this iterator. */
+  const waiting: ((result: IteratorResult<Batch>) => void)[] = [];
+
+  function take(): IteratorResult<Batch> | undefined {
+    if (done) return { done, value: undefined };
+    const batch = channel.read(position, BATCH_BYTES);
+    const newest = batch.entries.at(-1);
+    if (newest === undefined) {
+      if (!channel.closed) return undefined;
+      done = true;
+      return { done, value: undefined };
+    }
+    position = newest.position;
+    const reason = lost;
+    lost = undefined;
+    if (reason === "unknown_epoch") {
+      return { done: false, value: { ...batch, lost: { reason, count: null } } };
+    }
+    if (reason === "history_expired" && batch.lost) {
+      return { done: false, value: { ...batch, lost: { reason, count: batch.lost.count } } };
+    }
+    return { done: false, value: batch };
+  }
+
+  function settle(): void {
+    for (let result; waiting.length > 0 && (result = take()) !== undefined;) waiting.shift()!(result);
+    if (waiting.length === 0) leave(settle);
+  }
+
+  return {
+    next: () => {
+      const result = waiting.length === 0 ? take() : undefined;
+      if (result !== undefined) return Promise.resolve(result);
+      listen(settle);
+      return new Promise((resolve) => waiting.push(resolve));
+    },
+    return: () => {
+      done = true;
+      settle();
+      return Promise.resolve({ done: true, value: undefined });
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

@@ -1,0 +1,199 @@
+/**
+ * The endpoint: Hono handlers that stream a channel to whoever asks, and publish what they are sent.
+ *
+ * @module
+ */
+import { type Context, Hono } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { Draft, Schemas, StartOf } from "./catalogue.ts";
+import { type Channel, type EventLog, locate, type Start } from "./channel.ts";
+import { EventsError, type EventsErrorCode } from "./errors.ts";
+import { formatCursor, parseCursor } from "./event.ts";
+import { controlLine, createFeed, type Outlet, type Subscriber } from "./feed.ts";
+import { keepOpen, onGone } from "./host.ts";
+import { parseBody, readBody } from "./publish_body.ts";
+import { ndjson } from "./serialize.ts";
+
+/** An application's state behind a channel: what `events_start` says, and who is connected. */
+export interface EventsSource<S extends Schemas> {
+  /** The channel whose events are streamed. */
+  readonly channel: Channel<S>;
+  /** The payload of `events_start` beside `heartbeat`, asked for at every connection. */
+  startPayload(): StartOf<S>;
+  /**
+   * Called when a stream has been opened.
+   *
+   * @returns called once when that stream is over
+   */
+  join(): () => void;
+}
+
+/** Options of {@linkcode eventsEndpoint}. */
+export interface EndpointOptions<S extends Schemas> {
+  /** Seconds of silence after which a stream carries a heartbeat; default 5, `null` for never. */
+  readonly heartbeat?: number | null;
+  /** The payload of `events_start` beside `heartbeat`, asked for at every connection; a session brings its own. */
+  readonly start?: () => StartOf<S>;
+  /** Whether events can be published by `POST`; default `true`. */
+  readonly publish?: boolean;
+  /** The most bytes the body of a `POST` may have; default 1 MiB. */
+  readonly maxBodyBytes?: number;
+}
+
+/** What goes on at an endpoint. */
+export interface EndpointStats {
+  /** How many streams are open. */
+  readonly subscribers: number;
+}
+
+/** The routes of an endpoint, to be mounted with `app.route(path, endpoint)`. */
+export type EventsEndpoint = Hono & {
+  /** What goes on at the moment. */
+  stats(): EndpointStats;
+};
+
+const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCode>>> = {
+  InvalidEvent: 400,
+  InvalidCursor: 400,
+  UnknownEventType: 400,
+  InvalidParameter: 400,
+  NotAcceptable: 406,
+  PayloadTooLarge: 413,
+  UnsupportedMediaType: 415,
+  ChannelClosed: 503,
+};
+
+/** The longest delay a timer can have, in milliseconds (HTML 8.7: a 32-bit integer). */
+const MAX_DELAY = 2 ** 31 - 1;
+/** So many faults of a body are told one by one; the message tells how many there were. */
+const MAX_DETAILS = 1000;
+
+/**
+ * The handlers of `GET`, `HEAD` and `POST` for a channel, or for a session that has one.
+ *
+ * `GET` opens a stream that is held open: one JSON dictionary a line, the first one `events_start`. It resumes
+ * after the cursor in `Last-Event-ID` or `?since=`. `POST` publishes one event, an array or NDJSON, all or
+ * nothing. Whoever reaches the route can do both: put your own middleware before it, or set `publish: false`.
+ *
+ * @throws {RangeError} where an option has no meaning
+ *
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import * as v from "valibot";
+ * import { createChannel, defineEvents, eventsEndpoint } from "./mod.ts";
+ *
+ * const channel = createChannel(defineEvents({ tick: v.object({ n: v.number() }) }));
+ * const app = new Hono();
+ * app.route("/events", eventsEndpoint(channel));
+ * channel.publish("tick", { n: 1 });
+ *
+ * const response = await app.request("/events?since=earliest&follow=false");
+ * console.log(await response.text()); // events_start and the tick, one a line
+ * ```
+ */
+export function eventsEndpoint<S extends Schemas>(
+  source: Channel<S> | EventsSource<S>,
+  options: EndpointOptions<S> = {},
+): EventsEndpoint {
+  const { channel, startPayload, join } = "channel" in source ? source : sourceOf(source, options.start);
+  const { heartbeat = 5, maxBodyBytes = 1024 * 1024 } = options;
+  if (heartbeat !== null && !(heartbeat > 0 && heartbeat * 1000 <= MAX_DELAY)) {
+    throw new RangeError(`heartbeat must be a number of seconds above 0, or null for none, not ${heartbeat}`);
+  }
+  if (!(maxBodyBytes > 0)) throw new RangeError(`maxBodyBytes must be above 0, not ${maxBodyBytes}`);
+  const feed = createFeed(channel, ndjson, { heartbeat });
+  const encoder = new TextEncoder();
+
+  function stream(c: Context): Response {
+    const start = locateRequest(c, channel);
+    const follow = readBoolean(c, "follow", true);
+    const headers = {
+      "Content-Type": ndjson.mediaTypes[0],
+      "Cache-Control": "no-store, no-transform",
+      "X-Accel-Buffering": "no",
+      "X-Content-Type-Options": "nosniff",
+      "Vary": "Accept",
+    };
+    // Hono answers HEAD with the GET handler and drops the body without cancelling it: nobody would ever leave.
+    if (c.req.method === "HEAD") return new Response(null, { headers });
+
+    const opening = ndjson.write(
+      controlLine("events_start", start.id, { ...(startPayload() as object), heartbeat }),
+    );
+    keepOpen(c);
+    const until = follow ? Infinity : channel.last;
+    let subscriber: Subscriber;
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(encoder.encode(opening));
+        const cleanups = [join()];
+        const onLeave = () => cleanups.forEach((cleanup) => cleanup());
+        subscriber = feed.subscribe({ ...start, until, outlet: outletOf(controller), onLeave });
+        cleanups.push(onGone(c, subscriber.leave));
+      },
+      pull: () => subscriber.pull(),
+      cancel: () => subscriber.leave(),
+    });
+    return new Response(body, { headers });
+  }
+
+  async function publish(c: Context): Promise<Response> {
+    const contentType = c.req.header("Content-Type");
+    const text = await readBody(c.req.raw, maxBodyBytes);
+    const drafts = parseBody(contentType, text, channel.catalogue);
+    const ids = channel.publishBatch(drafts as Draft<S>[]);
+    return c.json({ accepted: ids.length, last_id: ids.at(-1) }, 202);
+  }
+
+  const app = new Hono();
+  app.onError((error, c) => errorResponse(c, error));
+  app.get("/", stream);
+  if (options.publish ?? true) app.post("/", publish);
+  return Object.assign(app, { stats: () => ({ subscribers: feed.subscribers }) });
+}
+
+/** A channel on its own as a source: nobody asks who is connected. */
+function sourceOf<S extends Schemas>(
+  channel: Channel<S>,
+  start: EndpointOptions<S>["start"],
+): EventsSource<S> {
+  return { channel, startPayload: start ?? (() => ({}) as StartOf<S>), join: () => () => {} };
+}
+
+function outletOf(controller: ReadableStreamDefaultController<Uint8Array>): Outlet {
+  return {
+    get ready() {
+      return (controller.desiredSize ?? 0) > 0;
+    },
+    write: (bytes) => controller.enqueue(bytes),
+    end: () => controller.close(),
+  };
+}
+
+/** Where a request wants to start, and the `id` that `events_start` says so with. */
+function locateRequest(c: Context, channel: EventLog): Start & { readonly id: string } {
+  // A reconnecting EventSource repeats its URL, so what it last saw counts more than what the URL says.
+  const lastEventId = c.req.header("Last-Event-ID");
+  if (lastEventId) parseCursor(lastEventId);
+  const since = lastEventId || c.req.query("since") || "latest";
+  const start = locate(channel, since);
+  const isCursor = since !== "latest" && since !== "earliest";
+  return { ...start, id: isCursor ? since : formatCursor(channel.epoch, start.position) };
+}
+
+function readBoolean(c: Context, name: string, absent: boolean): boolean {
+  const value = c.req.query(name);
+  if (value === undefined) return absent;
+  if (value === "true" || value === "false") return value === "true";
+  throw new EventsError("InvalidParameter", `${name} must be true or false, not ${JSON.stringify(value)}`);
+}
+
+/** Refusals in the shape of Tribler's errors; whatever else was thrown is the application's to handle. */
+function errorResponse(c: Context, error: Error): Response {
+  if (!(error instanceof EventsError)) throw error;
+  const { code, message } = error;
+  const details = error.details.slice(0, MAX_DETAILS);
+  const body = { handled: true, code, message, ...(details.length > 0 ? { details } : {}) };
+  return c.json({ error: body }, STATUS[code] ?? 500);
+}

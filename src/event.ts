@@ -1,0 +1,91 @@
+/**
+ * The event dictionary, its cursor, and the control events that every stream carries.
+ *
+ * @module
+ */
+import { EventsError } from "./errors.ts";
+
+/**
+ * One event as it goes over the wire: `{"type":…,"event":…,"id":…,"time":…}`, in this order of keys.
+ * A type without a payload has no `event`.
+ */
+export type EventDictionary<Type extends string = string, Payload = undefined> =
+  & { readonly type: Type }
+  & (Payload extends undefined ? { readonly event?: never } : { readonly event: Payload })
+  & {
+    /** The event's cursor: opaque, to be handed back as `since` or `Last-Event-ID`. */
+    readonly id: string;
+    /** When it was published: RFC 3339, UTC, milliseconds. */
+    readonly time: string;
+  };
+
+/** A position in a channel: the channel's epoch, and how many events it had published by then. */
+export interface Cursor {
+  /** Names one life of a channel; a channel that forgot its past has another. */
+  readonly epoch: string;
+  /** The sequence number of the last event before the cursor; 0 before the first. */
+  readonly position: number;
+}
+
+const CURSOR = /^([0-9a-z]{1,32})-(0|[1-9]\d{0,15})$/;
+
+/** The cursor as clients see it, `k3f9-17`. */
+export function formatCursor(epoch: string, position: number): string {
+  return `${epoch}-${position}`;
+}
+
+/**
+ * Reads a cursor that a client handed back.
+ *
+ * @throws {EventsError} `InvalidCursor` where the text is not one
+ */
+export function parseCursor(text: string): Cursor {
+  const [, epoch, digits] = CURSOR.exec(text) ?? [];
+  const position = Number(digits);
+  if (epoch === undefined || !Number.isSafeInteger(position)) {
+    throw new EventsError(
+      "InvalidCursor",
+      `${
+        JSON.stringify(text.slice(0, 80))
+      } is not a cursor: hand back the "id" of an event as it was received`,
+    );
+  }
+  return { epoch, position };
+}
+
+/** Why a consumer misses events. */
+export type LossReason =
+  /** Its cursor is older than what the channel keeps. */
+  | "history_expired"
+  /** Its cursor is of a channel that is gone. */
+  | "unknown_epoch"
+  /** It read too slowly and was overtaken. */
+  | "slow_consumer";
+
+/** What a consumer misses: the payload of `events_lost`. */
+export interface Loss {
+  /** Why the events are missing. */
+  readonly reason: LossReason;
+  /** How many events of the channel, whatever the filter; `null` where that cannot be known. */
+  readonly count: number | null;
+}
+
+/** The payload of `events_start` that every application has: its own keys stand beside it. */
+export interface StartPayload {
+  /** Seconds of silence after which the stream carries a heartbeat; `null` where it never does. */
+  readonly heartbeat: number | null;
+}
+
+/** The first event of every response; its `id` is the position the stream starts from. */
+export type EventsStart<Payload = unknown> = EventDictionary<"events_start", StartPayload & Payload>;
+/** Tells a consumer that it misses events; the stream goes on with the oldest one kept. */
+export type EventsLost = EventDictionary<"events_lost", Loss>;
+/** Tells a filtered consumer which position it has reached while nothing for it came by. */
+export type EventsBookmark = EventDictionary<"events_bookmark">;
+
+const CONTROL_TYPES: ReadonlySet<string> = new Set(["events_start", "events_lost", "events_bookmark"]);
+
+/** Whether the type is a control event: one that the endpoint itself tells and nobody can publish. */
+export function isControlType(type: string): boolean {
+  return CONTROL_TYPES.has(type);
+}

@@ -1,0 +1,38 @@
+/**
+ * What servers differ in, found by what they hand to the handler and never by their name.
+ *
+ * @module
+ */
+import type { Context } from "hono";
+
+/** What a server hands over beside the request: Deno its info, Bun its server object. */
+interface Host {
+  /** Deno: settles when the response was delivered, or will never be. */
+  readonly completed?: unknown;
+  /** Bun: sets the seconds after which a connection that moves nothing is cut. */
+  readonly timeout?: unknown;
+}
+
+/**
+ * Tells when the client has left, or the response is over: whichever the server reports, and maybe both ways.
+ *
+ * @returns stops listening
+ */
+export function onGone(c: Context, gone: () => void): () => void {
+  const { completed } = (c.env ?? {}) as Host;
+  if (completed instanceof Promise) {
+    // Deno's request signal fires after a normal end too, and whoever looks at it gets a warning on the console.
+    completed.then(gone, gone);
+    return () => {};
+  }
+  const { signal } = c.req.raw;
+  if (signal.aborted) gone();
+  signal.addEventListener("abort", gone, { once: true });
+  return () => signal.removeEventListener("abort", gone);
+}
+
+/** Lets a response stay open in silence: streams have a heartbeat and a stall timer of their own. */
+export function keepOpen(c: Context): void {
+  const host = (c.env ?? {}) as Host;
+  if (typeof host.timeout === "function") host.timeout(c.req.raw, 0);
+}

@@ -1,0 +1,123 @@
+/**
+ * The JSON text of a payload: nothing silently dropped or changed, and safe for every line reader.
+ *
+ * @module
+ */
+
+/** A place in a value, and why it cannot be JSON. */
+export interface NotJson {
+  /** The dotted path from the value; empty for the value itself. */
+  readonly path: string;
+  /** Why the value there cannot be JSON. */
+  readonly message: string;
+}
+
+/**
+ * The JSON text of a value, or what in it cannot be JSON.
+ *
+ * Refused are cycles, BigInt, NaN and infinities, and, where JSON would put `null` in their place, functions,
+ * symbols and `undefined`. As in `JSON.stringify`, `toJSON()` is honoured and a key with the value `undefined`
+ * is left out. U+2028, U+2029 and U+0085, which common line readers take for line ends, are escaped; lone
+ * surrogates become U+FFFD.
+ */
+export function toJson(value: unknown): { readonly text: string } | { readonly fault: NotJson } {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    return { fault: findNotJson(value) ?? { path: "", message: reasonOf(error) } };
+  }
+  if (text === undefined) return { fault: { path: "", message: `${nameOf(value)} has no JSON form` } };
+  // Whatever JSON cannot express comes out as null, so only a text with a null in it needs the slow look.
+  const fault = text.includes("null") ? findNotJson(value) : undefined;
+  return fault === undefined ? { text: lineSafe(text) } : { fault };
+}
+
+const NON_ASCII = /[\u0080-\uffff]/;
+const LINE_ENDS = /[\u0085\u2028\u2029]/g;
+const LONE_SURROGATE = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
+
+function lineSafe(text: string): string {
+  if (NON_ASCII.test(text)) {
+    text = text.replace(LINE_ENDS, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  }
+  // JSON.stringify writes a surrogate as an escape only where it is alone (ECMA-262 25.5.2.3). Escaped
+  // backslashes are matched too, so that a text which merely says "\ud800" stays what it is.
+  if (text.includes("\\ud")) {
+    text = text.replace(LONE_SURROGATE, (escape) => (escape === "\\\\" ? escape : "\ufffd"));
+  }
+  return text;
+}
+
+/** The number of bytes of a text in UTF-8, for a text without lone surrogates. */
+export function utf8Length(text: string): number {
+  if (!NON_ASCII.test(text)) return text.length;
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    // A surrogate pair is four bytes: two for each half.
+    bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
+  }
+  return bytes;
+}
+
+/** The first place in the value, in the order of its keys, that cannot be JSON. */
+function findNotJson(value: unknown): NotJson | undefined {
+  const above = new Set<object>();
+
+  function visit(value: unknown, path: string, key: string, inArray: boolean): NotJson | undefined {
+    value = withToJson(value, key);
+    switch (typeof value) {
+      case "bigint":
+        return { path, message: `${value}n is a BigInt, which has no JSON form: send it as a string` };
+      case "number":
+        if (!Number.isFinite(value)) return { path, message: `${value} has no JSON form` };
+        return undefined;
+      case "undefined":
+      case "function":
+      case "symbol":
+        return inArray ? { path, message: `${nameOf(value)} has no JSON form` } : undefined;
+      case "object":
+        break;
+      default:
+        return undefined;
+    }
+    if (value === null) return undefined;
+    if (above.has(value)) return { path, message: "the object contains itself" };
+    above.add(value);
+    for (const [name, child] of Object.entries(value)) {
+      const fault = visit(child, path === "" ? name : `${path}.${name}`, name, Array.isArray(value));
+      if (fault !== undefined) return fault;
+    }
+    above.delete(value);
+    return undefined;
+  }
+
+  try {
+    return visit(value, "", "", true);
+  } catch (error) {
+    return { path: "", message: reasonOf(error) };
+  }
+}
+
+function withToJson(value: unknown, key: string): unknown {
+  if ((typeof value !== "object" && typeof value !== "bigint") || value === null) return value;
+  const { toJSON } = value as { toJSON?: unknown };
+  if (typeof toJSON === "function") return toJSON.call(value, key);
+  return typeof value === "object" ? unwrapped(value) : value;
+}
+
+/** `new Number(1)` and its like are written as the primitive they hold (ECMA-262 25.5.2.2, step 4). */
+function unwrapped(value: object): unknown {
+  const isWrapper = value instanceof Number || value instanceof String || value instanceof Boolean;
+  return isWrapper ? value.valueOf() : value;
+}
+
+function nameOf(value: unknown): string {
+  return value === undefined ? "undefined" : `a ${typeof value}`;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof RangeError ? "it is nested too deeply" : String(error);
+}

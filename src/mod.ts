@@ -1,0 +1,57 @@
+/**
+ * Stream events over HTTP: typed, resumable, on web-standard streams, for Node, Deno and Bun.
+ *
+ * A channel carries the events of a catalogue; an endpoint streams it to whoever asks.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import * as v from "valibot";
+ * import { createChannel, defineEvents, eventsEndpoint } from "./mod.ts";
+ *
+ * const shop = defineEvents({ order_placed: v.object({ id: v.string(), total: v.number() }), shop_closed: null });
+ * const channel = createChannel(shop);
+ *
+ * const app = new Hono();
+ * app.route("/events", eventsEndpoint(channel)); // curl -N …/events
+ *
+ * channel.publish("order_placed", { id: "o-1", total: 42 });
+ * ```
+ *
+ * @module
+ */
+export { defineEvents } from "./catalogue.ts";
+export type {
+  Catalogue,
+  Draft,
+  PayloadArguments,
+  PayloadOf,
+  PublishableType,
+  PublishedEvent,
+  Schemas,
+  StartOf,
+  StreamEvent,
+} from "./catalogue.ts";
+export { createChannel } from "./channel.ts";
+export type {
+  Batch,
+  Channel,
+  ChannelOptions,
+  ChannelStats,
+  Entry,
+  EventLog,
+  HistoryLimits,
+} from "./channel.ts";
+export { eventsEndpoint } from "./endpoint.ts";
+export type { EndpointOptions, EndpointStats, EventsEndpoint, EventsSource } from "./endpoint.ts";
+export { EventsError } from "./errors.ts";
+export type { EventsErrorCode, Fault } from "./errors.ts";
+export type {
+  EventDictionary,
+  EventsBookmark,
+  EventsLost,
+  EventsStart,
+  Loss,
+  LossReason,
+  StartPayload,
+} from "./event.ts";

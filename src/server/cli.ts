@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+/**
+ * The command `events-endpoint`.
+ *
+ * @module
+ */
+import process from "node:process";
+import { createSession } from "../tribler/session.ts";
+import { VERSION } from "../version.ts";
+import { createApp } from "./app.ts";
+import { readServeOptions, SERVE_HELP, UsageError } from "./options.ts";
+import { type Fetch, listen } from "./runtime.ts";
+import { watchFolder } from "./watch_folder.ts";
+
+const HELP = `events-endpoint ${VERSION}: stream events over HTTP
+
+  events-endpoint serve     run the server (serve --help tells more)
+  events-endpoint --help    show this and exit
+  events-endpoint --version show the version and exit`;
+
+/** So long the open streams have to end when the server stops, in milliseconds. */
+const GRACE = 3000;
+
+async function serve(args: string[]): Promise<void> {
+  const options = readServeOptions(args, process.env);
+  if (options.help) return console.log(SERVE_HELP);
+  const session = createSession({ version: VERSION, history: { events: options.history } });
+  const app = createApp(session, options);
+  const stopped = untilStopped();
+  const watch = options.watchFolder === undefined ? undefined : await watchFolder({
+    folder: options.watchFolder,
+    onTorrent: (torrent) => session.emit("torrent_discovered", torrent),
+    onCorrupt: (file) => session.emit("watch_folder_corrupt_torrent", file),
+    onProblem: (problem) => console.error(`events-endpoint: ${problem.message}`),
+  });
+  try {
+    const server = await listen(app.fetch as Fetch, options);
+    console.log(
+      `events-endpoint ${VERSION} listens on http://${urlHost(options.host)}:${server.port}/events`,
+    );
+    session.start();
+    await stopped;
+    const closed = server.stop(GRACE);
+    session.channel.close();
+    await closed;
+  } finally {
+    await watch?.close();
+  }
+}
+
+/** Resolves at the first SIGINT or SIGTERM. */
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+}
+
+function urlHost(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+async function main([command, ...args]: string[]): Promise<void> {
+  if (command === "serve") return await serve(args);
+  if (command === "--version") return console.log(VERSION);
+  if (command === undefined || command === "--help" || command === "-h") return console.log(HELP);
+  throw new UsageError(`there is no command "${command}": try --help`);
+}
+
+try {
+  await main(process.argv.slice(2));
+  process.exit(0); // Stalled readers may still hold sockets open.
+} catch (error) {
+  console.error(`events-endpoint: ${(error as Error).message}`);
+  process.exit(error instanceof UsageError ? 2 : 1);
+}

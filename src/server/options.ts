@@ -1,0 +1,99 @@
+/**
+ * The options of `events-endpoint serve`: flags, the environment variables behind them, and their help.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+
+/** What `serve` was asked to do. */
+export interface ServeOptions {
+  /** Where to listen. */
+  readonly host: string;
+  /** The port to listen on; 0 for any that is free. */
+  readonly port: number;
+  /** The folder whose torrents are told. */
+  readonly watchFolder: string | undefined;
+  /** Seconds of silence after which a stream carries a heartbeat; `null` for never. */
+  readonly heartbeat: number | null;
+  /** How many events are kept for those who resume. */
+  readonly history: number;
+  /** Whether only the help is wanted. */
+  readonly help: boolean;
+}
+
+/** A command line that cannot be understood; the message is one line for whoever typed it. */
+export class UsageError extends Error {}
+
+const FLAGS = {
+  host: { value: "HOST", fallback: "127.0.0.1", help: "address to listen on" },
+  port: { value: "PORT", fallback: "8085", help: "port to listen on; 0 for any that is free" },
+  "watch-folder": {
+    value: "FOLDER",
+    fallback: "",
+    help: "tell of the .torrent files that appear in this folder",
+  },
+  heartbeat: { value: "SECONDS", fallback: "5", help: "an empty line after so much silence; off for none" },
+  history: { value: "EVENTS", fallback: "100000", help: "how many events are kept for those who resume" },
+} as const;
+
+type Flag = keyof typeof FLAGS;
+
+/** What `serve --help` shows. */
+export const SERVE_HELP: string = [
+  "events-endpoint serve: a Tribler-compatible events endpoint at /events",
+  "",
+  ...Object.entries(FLAGS).map(([flag, { value, fallback, help }]) =>
+    `  --${flag} ${value}`.padEnd(26) + help + (fallback === "" ? "" : ` (${fallback})`)
+  ),
+  `  --help`.padEnd(26) + "show this and exit",
+  "",
+  `Each has an environment variable: ${variableOf("host")}, ${
+    variableOf("watch-folder")
+  }, and so on. A flag wins.`,
+].join("\n");
+
+/**
+ * Reads the options of `serve`.
+ *
+ * @param args the command line after `serve`
+ * @param env the environment
+ * @throws {UsageError}
+ */
+export function readServeOptions(
+  args: string[],
+  env: Readonly<Record<string, string | undefined>>,
+): ServeOptions {
+  const flags = parse(args);
+  const text = (flag: Flag): string => flags[flag] ?? env[variableOf(flag)] ?? FLAGS[flag].fallback;
+
+  function number(flag: Flag, least: number, most: number, isWhole: boolean): number {
+    const value = Number(text(flag).trim() || NaN);
+    if (value >= least && value <= most && (!isWhole || Number.isInteger(value))) return value;
+    const kind = isWhole ? "a whole number" : "a number";
+    throw new UsageError(`--${flag} takes ${kind} from ${least} to ${most}, not "${text(flag)}"`);
+  }
+
+  return {
+    host: text("host"),
+    port: number("port", 0, 65535, true),
+    watchFolder: text("watch-folder") || undefined,
+    heartbeat: text("heartbeat") === "off" ? null : number("heartbeat", 0.1, 86400, false),
+    history: number("history", 1, 100_000_000, true),
+    help: flags.help !== undefined,
+  };
+}
+
+function variableOf(flag: Flag): string {
+  return `EVENTS_${flag.toUpperCase().replaceAll("-", "_")}`;
+}
+
+function parse(args: string[]): { [F in Flag | "help"]?: string } {
+  const options = Object.fromEntries(Object.keys(FLAGS).map((flag) => [flag, { type: "string" as const }]));
+  try {
+    const { values } = parseArgs({ args, options: { ...options, help: { type: "boolean", short: "h" } } });
+    return Object.fromEntries(Object.entries(values).map(([flag, value]) => [flag, String(value)]));
+  } catch (error) {
+    // Bun and Node add hints in further sentences; the first one says what is wrong.
+    throw new UsageError((error as Error).message.split(/\. |\n/)[0]);
+  }
+}

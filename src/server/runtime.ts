@@ -1,0 +1,108 @@
+/**
+ * Where Node, Deno and Bun differ: how each one listens, and stops.
+ *
+ * @module
+ */
+import type { Server } from "node:http";
+
+/** Answers a request; `host` is what the server hands over beside it. */
+export type Fetch = (request: Request, host?: unknown) => Response | Promise<Response>;
+
+/** Where to listen. */
+export interface Address {
+  /** A host name or an IP address. */
+  readonly host: string;
+  /** A port; 0 for any that is free. */
+  readonly port: number;
+}
+
+/** A server that listens. */
+export interface Listening {
+  /** The port it listens on. */
+  readonly port: number;
+  /**
+   * Stops accepting and waits for the open responses to end.
+   *
+   * @param graceMs after so many milliseconds those still open are cut
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** As much of `Deno` as is used here. */
+interface DenoLike {
+  serve(options: object, handler: (request: Request, info: unknown) => unknown): {
+    addr: { port: number };
+    finished: Promise<void>;
+    shutdown(): Promise<void>;
+  };
+}
+
+/** As much of `Bun` as is used here. */
+interface BunLike {
+  serve(options: object): { port: number; stop(closeActiveConnections?: boolean): Promise<void> };
+}
+
+/**
+ * Listens for HTTP on this runtime.
+ *
+ * @throws {Error} with one line that tells the address and why it cannot be had
+ */
+export async function listen(fetch: Fetch, address: Address): Promise<Listening> {
+  const { Deno, Bun } = globalThis as { Deno?: DenoLike; Bun?: BunLike };
+  try {
+    if (Deno !== undefined) return listenOnDeno(Deno, fetch, address);
+    if (Bun !== undefined) return listenOnBun(Bun, fetch, address);
+    return await listenOnNode(fetch, address);
+  } catch (cause) {
+    throw new Error(`cannot listen on ${address.host}:${address.port}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function listenOnDeno(deno: DenoLike, fetch: Fetch, { host, port }: Address): Listening {
+  const cut = new AbortController();
+  const options = { hostname: host, port, signal: cut.signal, onListen: () => {} };
+  const server = deno.serve(options, fetch);
+  return {
+    port: server.addr.port,
+    stop: (graceMs) => within(graceMs, server.shutdown(), () => (cut.abort(), server.finished)),
+  };
+}
+
+function listenOnBun(bun: BunLike, fetch: Fetch, { host, port }: Address): Listening {
+  const server = bun.serve({ hostname: host, port, fetch });
+  return {
+    port: server.port,
+    stop: (graceMs) => within(graceMs, server.stop(), () => server.stop(true)),
+  };
+}
+
+async function listenOnNode(fetch: Fetch, { host, port }: Address): Promise<Listening> {
+  const { serve } = await import("@hono/node-server");
+  const server = serve({ fetch, hostname: host, port }) as Server;
+  await new Promise<void>((resolve, reject) => server.once("listening", resolve).once("error", reject));
+  const bound = server.address();
+  return {
+    port: typeof bound === "object" && bound !== null ? bound.port : port,
+    stop: (graceMs) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      return within(graceMs, closed, () => (server.closeAllConnections(), closed));
+    },
+  };
+}
+
+/** Waits for the promise, and no longer than so many milliseconds: then for what `force` does. */
+async function within(ms: number, done: Promise<void>, force: () => Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"late">((resolve) => timer = setTimeout(resolve, ms, "late"));
+  const first = await Promise.race([done, late]);
+  clearTimeout(timer);
+  if (first === "late") await force();
+}
+
+function reasonOf(error: unknown): string {
+  const { code, name, message } = error as { code?: string; name?: string; message?: string };
+  if (code === "EADDRINUSE" || name === "AddrInUse") return "the port is in use";
+  if (code === "EACCES" || name === "PermissionDenied") return "permission denied";
+  if (code === "EADDRNOTAVAIL" || name === "AddrNotAvailable") return "this machine has no such address";
+  return message ?? String(error);
+}

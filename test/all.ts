@@ -1,0 +1,29 @@
+/**
+ * Runs every test file under uvu in this process, on whichever runtime this is: `tsx test/all.ts [name …]`.
+ *
+ * A file that runs no test is a failure, and so is a test that leaves the process without an answer.
+ *
+ * @module
+ */
+import { readdir } from "node:fs/promises";
+import process from "node:process";
+
+const queues: [name: string | null, ...suites: unknown[]][] = [];
+Object.assign(globalThis, { UVU_DEFER: 1, UVU_QUEUE: queues });
+const { exec } = await import("uvu");
+
+const wanted = process.argv.slice(2);
+const files = (await readdir(new URL(".", import.meta.url)))
+  .filter((file) => file.endsWith(".test.ts"))
+  .filter((file) => wanted.length === 0 || wanted.some((name) => file.startsWith(name)))
+  .sort();
+for (const file of files) {
+  Object.assign(globalThis, { UVU_INDEX: queues.length });
+  const queue: (typeof queues)[number] = [file];
+  queues.push(queue);
+  await import(new URL(file, import.meta.url).href);
+  if (queue.length === 1) throw new Error(`${file} runs no test: is its .run() missing?`);
+}
+if (queues.length === 0) throw new Error(`no test file is called ${wanted.join(" or ")}`);
+await exec();
+process.exit(process.exitCode);

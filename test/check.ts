@@ -1,0 +1,63 @@
+/**
+ * The checks that need no running code: types, lint, format, documentation, and what the core may import.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const deno = "test/runtimes/node_modules/.bin/deno";
+const ENTRY_POINTS = ["src/mod.ts", "src/tribler/mod.ts"];
+/** All TypeScript here but what is installed. */
+const SOURCES = ["src", "test", "examples", "bench"];
+
+const CHECKS: readonly { name: string; command: string; args: string[] }[] = [
+  { name: "tsc", command: "node_modules/.bin/tsc", args: ["--project", "tsconfig.json"] },
+  {
+    name: "tsc, web libraries only",
+    command: "node_modules/.bin/tsc",
+    args: ["--project", "tsconfig.core.json"],
+  },
+  { name: "deno check", command: deno, args: ["check", "src", "test", "examples"] },
+  { name: "deno lint", command: deno, args: ["lint", ...SOURCES] },
+  { name: "deno fmt", command: deno, args: ["fmt", "--check"] },
+  // Without npm packages: the types of hono and valibot are documented where they come from.
+  { name: "deno doc --lint", command: deno, args: ["doc", "--lint", "--no-npm", ...ENTRY_POINTS] },
+];
+
+/** The core imports itself, hono and valibot, and nothing else: no `node:` module, no runtime. */
+function strayImports(): string[] {
+  const files = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts") && !file.startsWith("server"));
+  return files.flatMap((file) => {
+    const text = readFileSync(`${root}src/${file}`, "utf8");
+    const specifiers = [
+      ...text.matchAll(/^(?:import|export)\b[^;]*?from "([^"]+)";|\bimport\("([^"]+)"\)/gm),
+    ];
+    return specifiers.map(([, from, dynamic]) => from ?? dynamic ?? "")
+      .filter((specifier) =>
+        !/^(?:hono|valibot)(?:\/|$)/.test(specifier) && !/^\.\.?\/(?!.*server\/)/.test(specifier)
+      )
+      .map((specifier) => `src/${file} imports ${specifier}`);
+  });
+}
+
+let failed = false;
+for (const { name, command, args } of CHECKS) {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  const good = status === 0;
+  failed ||= !good;
+  console.log(`${name}: ${good ? "passed" : "failed"}`);
+  if (!good) console.log(stdout + stderr.replaceAll(/^Warning.*\n(?: +at .*\n)?/gm, ""));
+}
+const stray = strayImports();
+failed ||= stray.length > 0;
+console.log(`imports of the core: ${stray.length === 0 ? "passed" : `failed\n${stray.join("\n")}`}`);
+process.exit(failed ? 1 : 0);
