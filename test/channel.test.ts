@@ -352,6 +352,13 @@ test("several waiting at one iterator are served in turn", async () => {
   assert.equal(positions([(await within(waiting[1]!, "the second")).value]), [2]);
 });
 
+test("all who wait are woken", async () => {
+  const channel = createChannel(catalogue);
+  const waiting = [1, 2, 3, 4, 5].map(() => channel.batches().next());
+  channel.publish("tick", { n: 1 });
+  for (const next of waiting) assert.equal(positions([(await within(next, "a batch")).value]), [1]);
+});
+
 test("a closed channel takes nothing, and can still be read to its end", async () => {
   const channel = createChannel(catalogue);
   channel.publish("tick", { n: 1 });
