@@ -1,0 +1,106 @@
+/**
+ * nginx with nchan: this process publishes, one POST per event over a keep-alive connection; nginx is what is
+ * measured. One connection, because the order of events on several is nobody's; pipelined, so that nginx
+ * never waits for us.
+ */
+import { Buffer } from "node:buffer";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { NCHAN_MODULE, nginxCommand, pinned } from "../machine.ts";
+import { takePlans } from "./control.ts";
+import { dictionary, type Tick } from "./event.ts";
+
+const POSTS_IN_FLIGHT = 8;
+const folder = mkdtempSync(join(tmpdir(), "bench-nchan-"));
+
+function configuration(port: number): string {
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) =>
+    `${name}_temp_path ${folder};`
+  );
+  return `
+    load_module ${NCHAN_MODULE};
+    daemon off; worker_processes 1; worker_rlimit_nofile 16384; pid ${folder}/pid; error_log stderr notice;
+    events { worker_connections 16384; }
+    http {
+      ${temporary.join(" ")}
+      access_log off; keepalive_requests 1000000000; tcp_nodelay on; nchan_shared_memory_size 512M;
+      server {
+        listen 127.0.0.1:${port};
+        location = /publish { nchan_publisher; nchan_channel_id bench; nchan_message_buffer_length 50000; }
+        location = /events {
+          nchan_subscriber http-chunked; nchan_channel_id bench; nchan_subscriber_first_message newest;
+          default_type application/x-ndjson;
+        }
+      }
+    }`;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Starts nginx; resolves with the process id of its worker once it has one. */
+async function startNginx(port: number): Promise<number> {
+  const file = join(folder, "nginx.conf");
+  writeFileSync(file, configuration(port));
+  const [command = "", ...args] = pinned([nginxCommand(), "-p", folder, "-c", file], "server");
+  const nginx = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+  process.on("exit", () => {
+    nginx.kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  let log = "";
+  return await new Promise((resolve, reject) => {
+    nginx.stderr.setEncoding("utf8").on("data", (text: string) => {
+      const worker = /start worker process (\d+)/.exec(log = (log + text).slice(-10_000));
+      if (worker) resolve(Number(worker[1]));
+    });
+    nginx.on("exit", () => reject(new Error(`nginx ended: ${log.slice(-500)}`)));
+  });
+}
+
+/** Calls `accepted` for each whole 2xx response on the publisher's connection. */
+function readResponses(socket: Socket, accepted: () => void): void {
+  let text = "";
+  socket.setEncoding("latin1").on("data", (more: string) => {
+    text += more;
+    for (let end = text.indexOf("\r\n\r\n"); end >= 0; end = text.indexOf("\r\n\r\n")) {
+      const head = text.slice(0, end);
+      if (!head.startsWith("HTTP/1.1 20")) throw new Error(`nchan: ${head}`);
+      const size = end + 4 + Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
+      if (text.length < size) return;
+      text = text.slice(size);
+      accepted();
+    }
+  });
+}
+
+const port = await freePort();
+const worker = await startNginx(port);
+const socket = connect({ host: "127.0.0.1", port, noDelay: true });
+let inFlight = 0;
+let room: (() => void) | undefined;
+readResponses(socket, () => {
+  inFlight--;
+  room?.();
+});
+
+function publish(tick: Tick): void | Promise<void> {
+  const line = dictionary(tick) + "\n";
+  const length = Buffer.byteLength(line);
+  socket.write(`POST /publish HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${length}\r\n\r\n${line}`);
+  if (++inFlight < POSTS_IN_FLIGHT) return;
+  return new Promise((resolve) => {
+    room = resolve;
+  });
+}
+
+takePlans(port, publish, worker);
