@@ -193,7 +193,7 @@ export function createChannel<S extends Schemas>(
   let closed = false;
   let waking = false;
 
-  /** One draft as the JSON text of its payload, or its faults. */
+  /** One draft as what its payload adds to the dictionary's text, or its faults. */
   function prepare(
     draft: { type: unknown; event?: unknown },
     index: number,
@@ -231,16 +231,13 @@ export function createChannel<S extends Schemas>(
 
   function publishBatch(drafts: readonly { type: string; event?: unknown }[]): string[] {
     if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
-    const payloads: string[] = [];
-    const faults: Fault[] = [];
-    drafts.forEach((draft, index) => {
-      const prepared = prepare(draft, index);
-      if ("faults" in prepared) faults.push(...prepared.faults);
-      else payloads.push(prepared.text);
-    });
+    const prepared = drafts.map(prepare);
+    const faults = prepared.flatMap((one) => "faults" in one ? one.faults : []);
     if (faults.length > 0) throw refusal(faults, drafts);
     const time = new Date().toISOString();
-    const ids = drafts.map(({ type }, index) => append(type, payloads[index] ?? "", time));
+    const ids = prepared.map((one, index) =>
+      append(drafts[index]!.type, (one as { text: string }).text, time)
+    );
     wake();
     return ids;
   }

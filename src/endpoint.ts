@@ -7,7 +7,7 @@ import { type Context, Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Draft, Schemas, StartOf } from "./catalogue.ts";
 import { type Channel, type EventLog, locate, type Start } from "./channel.ts";
-import { EventsError, type EventsErrorCode } from "./errors.ts";
+import { EventsError, type EventsErrorCode, type Fault } from "./errors.ts";
 import { formatCursor, parseCursor } from "./event.ts";
 import { controlLine, createFeed, type Outlet, type Subscriber } from "./feed.ts";
 import { keepOpen, onGone } from "./host.ts";
@@ -65,8 +65,10 @@ const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCode>>> =
 
 /** The longest delay a timer can have, in milliseconds (HTML 8.7: a 32-bit integer). */
 const MAX_DELAY = 2 ** 31 - 1;
-/** So many faults of a body are told one by one; the message tells how many there were. */
+/** So many faults of a body are told one by one, at the most; the message tells how many there were. */
 const MAX_DETAILS = 1000;
+/** And so many characters of them, after the first: each path may be as long as the body. */
+const MAX_DETAIL_LENGTH = 100_000;
 
 /**
  * The handlers of `GET`, `HEAD` and `POST` for a channel, or for a session that has one.
@@ -122,12 +124,13 @@ export function eventsEndpoint<S extends Schemas>(
       controlLine("events_start", start.id, { ...(startPayload() as object), heartbeat }),
     );
     keepOpen(c);
-    const until = follow ? Infinity : channel.last;
+    const leaveSource = join();
+    const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
     let subscriber: Subscriber;
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
         controller.enqueue(encoder.encode(opening));
-        const cleanups = [join()];
+        const cleanups = [leaveSource];
         const onLeave = () => cleanups.forEach((cleanup) => cleanup());
         subscriber = feed.subscribe({ ...start, until, outlet: outletOf(controller), onLeave });
         cleanups.push(onGone(c, subscriber.leave));
@@ -193,7 +196,17 @@ function readBoolean(c: Context, name: string, absent: boolean): boolean {
 function errorResponse(c: Context, error: Error): Response {
   if (!(error instanceof EventsError)) throw error;
   const { code, message } = error;
-  const details = error.details.slice(0, MAX_DETAILS);
+  const details = error.details.slice(0, countShown(error.details));
   const body = { handled: true, code, message, ...(details.length > 0 ? { details } : {}) };
   return c.json({ error: body }, STATUS[code] ?? 500);
+}
+
+/** How many of the faults are told one by one. */
+function countShown(faults: readonly Fault[]): number {
+  let length = 0;
+  const beyond = faults.findIndex(({ path, message }, index) => {
+    length += path.length + message.length;
+    return index === MAX_DETAILS || (index > 0 && length > MAX_DETAIL_LENGTH);
+  });
+  return beyond === -1 ? faults.length : beyond;
 }

@@ -25,32 +25,50 @@ const MAX_DEPTH = 64;
  * @throws {EventsError} `PayloadTooLarge`; `InvalidEvent` where it is not UTF-8
  */
 export async function readBody(request: Request, maxBytes: number): Promise<string> {
-  const tooLarge = () =>
-    new EventsError("PayloadTooLarge", `the body is larger than ${maxBytes} bytes: send less at once`);
-  if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge();
   if (request.body === null) return "";
+  const reader = request.body.getReader();
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let text = "";
-  let bytes = 0;
-  const reader = request.body.getReader();
+  let bytes = Number(request.headers.get("content-length") ?? 0) > maxBytes ? Infinity : 0;
   try {
-    for (let read; !(read = await reader.read()).done;) {
+    for (let read; bytes <= maxBytes && !(read = await next(reader)).done;) {
       bytes += read.value.byteLength;
-      if (bytes > maxBytes) throw tooLarge();
-      text += decode(decoder, read.value);
+      if (bytes <= maxBytes) text += decode(decoder, read.value);
     }
-  } finally {
-    reader.cancel().catch(() => {}); // Leaves nothing to arrive for nobody; after the end it does nothing.
+    if (bytes <= maxBytes) return text + decode(decoder);
+    throw new EventsError("PayloadTooLarge", `the body is larger than ${maxBytes} bytes: send less at once`);
+  } catch (error) {
+    discard(reader, maxBytes).catch(() => {});
+    throw error;
   }
-  return text + decode(decoder);
+}
+
+/** Lets the rest of a refused body arrive, if it is not too much, so that the connection is good for more. */
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes: number): Promise<void> {
+  for (let bytes = 0, read; bytes <= maxBytes && !(read = await reader.read()).done;) {
+    bytes += read.value.byteLength;
+  }
+  await reader.cancel();
+}
+
+async function next(reader: ReadableStreamDefaultReader<Uint8Array>) {
+  try {
+    return await reader.read();
+  } catch (cause) {
+    throw unreadable("the body was cut off", cause); // The client has left: no error of anybody here.
+  }
 }
 
 function decode(decoder: TextDecoder, bytes?: Uint8Array): string {
   try {
     return decoder.decode(bytes, { stream: bytes !== undefined });
   } catch (cause) {
-    throw refusal([{ index: 0, path: "", message: "the body is not UTF-8" }], [], cause);
+    throw unreadable("the body is not UTF-8", cause);
   }
+}
+
+function unreadable(message: string, cause: unknown): EventsError {
+  return refusal([{ index: 0, path: "", message }], [], cause);
 }
 
 /**
@@ -61,18 +79,15 @@ function decode(decoder: TextDecoder, bytes?: Uint8Array): string {
  *   included where the body has others
  */
 export function parseBody(contentType: string | undefined, text: string, catalogue: Catalogue): RawDraft[] {
-  const values = isNdjson(contentType) ? parseLines(text) : parseDocument(text);
-  const badIntegers = findBadIntegers(text);
-  const faults = values.flatMap((value, index) => checkForm(value, index, badIntegers));
-  if (values.length === 0) faults.push({ index: 0, path: "", message: "the body holds no event" });
-  if (faults.length === 0) return values as RawDraft[];
-  const malformed = new Set(faults.map(({ index }) => index));
-  values.forEach((value, index) => {
-    if (!malformed.has(index)) {
-      faults.push(...checkEvent(catalogue, (value as RawDraft).type, (value as RawDraft).event, index));
-    }
-  });
-  throw refusal(faults.sort((a, b) => a.index - b.index), values);
+  const parts = isNdjson(contentType) ? parseLines(text) : parseDocument(text);
+  const faults = parts.flatMap(checkForm);
+  if (parts.length === 0) faults.push({ index: 0, path: "", message: "the body holds no event" });
+  const drafts = parts.map(({ value }) => value as RawDraft);
+  if (faults.length === 0) return drafts;
+  const unfit = parts.flatMap(({ value }, index) =>
+    isDictionary(value) ? checkEvent(catalogue, value["type"], value["event"], index) : []
+  );
+  throw refusal(faults.concat(unfit).sort((a, b) => a.index - b.index), drafts);
 }
 
 function isNdjson(contentType: string | undefined): boolean {
@@ -89,83 +104,126 @@ function isNdjson(contentType: string | undefined): boolean {
   );
 }
 
-/** Stands for a line that is not JSON. */
-class NotJson {
-  readonly reason: string;
-  constructor(reason: string) {
-    this.reason = reason;
-  }
+/** One part of a body, parsed: what should be a dictionary. */
+interface Part {
+  /** The value; `undefined` where it is not JSON, or nested so deeply that nobody should look into it. */
+  readonly value?: unknown;
+  /** What is wrong with its text. */
+  readonly faults: readonly Omit<Fault, "index">[];
 }
 
-function parseJson(text: string): unknown {
+function parseLines(text: string): Part[] {
+  return text.split("\n").filter((line) => !/^[ \t\r]*$/.test(line)).map(parseText);
+}
+
+function parseDocument(text: string): Part[] {
+  const whole = parseText(text);
+  if (!Array.isArray(whole.value)) return [whole];
+  const parts: { value: unknown; faults: Omit<Fault, "index">[] }[] = whole.value.map(bounded);
+  for (const [index, ...path] of findUnsafeIntegers(text)) {
+    parts[Number(index)]!.faults.push(unsafeInteger(path));
+  }
+  return parts;
+}
+
+/** A text as one value. An array is left to be looked at part by part. */
+function parseText(text: string): Part {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
-    return new NotJson(error instanceof RangeError ? "it is nested too deeply" : (error as Error).message);
+    const reason = error instanceof RangeError ? "it is nested too deeply" : (error as Error).message;
+    return { faults: [{ path: "", message: `not JSON: ${reason}` }] };
   }
+  if (Array.isArray(value)) return { value, faults: [] };
+  const part = bounded(value);
+  return { ...part, faults: [...part.faults, ...findUnsafeIntegers(text).map(unsafeInteger)] };
 }
 
-function parseDocument(text: string): unknown[] {
-  const value = parseJson(text);
-  return Array.isArray(value) ? value : [value];
+/** The value with what is beyond the limits in it. */
+function bounded(value: unknown): { value: unknown; faults: Omit<Fault, "index">[] } {
+  const faults: Omit<Fault, "index">[] = [];
+  let tooDeep = false;
+
+  function visit(value: unknown, path: string, depth: number): void {
+    if (typeof value === "number" && !Number.isFinite(value)) {
+      faults.push({ path, message: "is a number beyond the range of a double" });
+    }
+    if (typeof value !== "object" || value === null) return;
+    if (depth > MAX_DEPTH) {
+      tooDeep = true;
+      faults.push({ path, message: `is nested more than ${MAX_DEPTH} levels deep` });
+      return;
+    }
+    for (const [key, child] of Object.entries(value)) {
+      visit(child, path === "" ? key : `${path}.${key}`, depth + 1);
+    }
+  }
+
+  visit(value, "", 1);
+  return { value: tooDeep ? undefined : value, faults };
 }
 
-function parseLines(text: string): unknown[] {
-  return text.split("\n").filter((line) => line.trim() !== "").map(parseJson);
-}
-
-/** The faults in the form of one dictionary. */
-function checkForm(value: unknown, index: number, badIntegers: ReadonlySet<number>): Fault[] {
-  if (value instanceof NotJson) return [{ index, path: "", message: `not JSON: ${value.reason}` }];
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+/** The faults of a part: those of its text, and those in the form of the dictionary it should be. */
+function checkForm({ value, faults }: Part, index: number): Fault[] {
+  if (value !== undefined && !isDictionary(value)) {
     return [{ index, path: "", message: 'must be a dictionary: {"type": …, "event": …}' }];
   }
-  const faults: Fault[] = [];
-  for (const key of Object.keys(value)) {
-    if (key !== "type" && key !== "event") {
-      faults.push({ index, path: key, message: 'a dictionary has no key but "type" and "event"' });
-    }
+  const found = faults.map((fault) => ({ index, ...fault }));
+  for (const key of Object.keys(value ?? {})) {
+    if (key === "type" || key === "event") continue;
+    found.push({ index, path: key, message: 'a dictionary has no key but "type" and "event"' });
   }
-  if (!Object.hasOwn(value, "type")) faults.push({ index, path: "type", message: "is missing" });
-  collectLimits(value, "", 1, index, badIntegers, faults);
-  return faults;
+  return found;
 }
 
-function collectLimits(
-  value: unknown,
-  path: string,
-  depth: number,
-  index: number,
-  badIntegers: ReadonlySet<number>,
-  faults: Fault[],
-): void {
-  if (typeof value === "number") {
-    if (!Number.isFinite(value)) {
-      faults.push({ index, path, message: "is a number beyond the range of a double" });
-    } else if (badIntegers.has(value)) {
-      faults.push({ index, path, message: "is an integer that a double cannot hold: send it as a string" });
-    }
-  }
-  if (typeof value !== "object" || value === null) return;
-  if (depth > MAX_DEPTH) {
-    faults.push({ index, path, message: `is nested more than ${MAX_DEPTH} levels deep` });
-    return;
-  }
-  for (const [key, child] of Object.entries(value)) {
-    collectLimits(child, path === "" ? key : `${path}.${key}`, depth + 1, index, badIntegers, faults);
-  }
+function isDictionary(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function unsafeInteger(path: readonly string[]): Omit<Fault, "index"> {
+  return { path: path.join("."), message: "is an integer that a double cannot hold: send it as a string" };
 }
 
 /**
- * The integers in a JSON text that lose digits when read (RFC 8259, section 6), as what they are read to.
+ * Where in a JSON text there are integers that lose digits when they are read (RFC 8259, section 6): the keys and
+ * indexes on the way to each.
  *
- * Only the text still has the digits, and only the parsed value has the path, so the two are matched by value.
+ * @param text valid JSON; only there the digits still are what was sent
  */
-function findBadIntegers(text: string): ReadonlySet<number> {
-  const found = new Set<number>();
+function findUnsafeIntegers(text: string): string[][] {
+  const found: string[][] = [];
   if (!/\d{16}/.test(text)) return found;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g)) {
-    if (/^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token))) found.add(Number(token));
+  /** For each open object its current key, for each open array its current index. */
+  const path: (string | number)[] = [];
+  for (let i = 0; i < text.length;) {
+    const char = text[i]!;
+    let end = i + 1;
+    if (char === '"') {
+      end = endOfString(text, i);
+      if (/^\s*:/.test(text.slice(end, end + 64))) path[path.length - 1] = JSON.parse(text.slice(i, end));
+    } else if (char === "{" || char === "[") {
+      path.push(char === "{" ? "" : 0);
+    } else if (char === "}" || char === "]") {
+      path.pop();
+    } else if (char === ",") {
+      const index = path.at(-1);
+      if (typeof index === "number") path[path.length - 1] = index + 1;
+    } else if (char === "-" || (char >= "0" && char <= "9")) {
+      while (end < text.length && "0123456789+-.eE".includes(text[end]!)) end++;
+      const token = text.slice(i, end);
+      const value = Number(token);
+      const isUnsafe = /^-?\d+$/.test(token) && Number.isFinite(value) && !Number.isSafeInteger(value);
+      if (isUnsafe) found.push(path.map(String));
+    }
+    i = end;
   }
   return found;
+}
+
+/** The index after the string that begins at the index. */
+function endOfString(text: string, start: number): number {
+  let i = start + 1;
+  while (text[i] !== '"') i += text[i] === "\\" ? 2 : 1;
+  return i + 1;
 }

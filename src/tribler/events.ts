@@ -180,7 +180,14 @@ const schemas: TriblerSchemas = {
       name: v.string(),
       required_fields: v.array(requiredField),
       error_text: v.optional(v.string()),
-      additional_data: v.looseObject({ image: v.optional(v.pipe(v.string(), v.base64())) }),
+      additional_data: v.pipe(
+        // A loose object of which every key may be missing would take an array too.
+        v.custom<{ image?: string | undefined }>(
+          (data) => typeof data === "object" && data !== null && !Array.isArray(data),
+          "Invalid type: Expected a dictionary",
+        ),
+        v.looseObject({ image: v.optional(v.pipe(v.string(), v.base64())) }),
+      ),
     }),
   }),
   signal_low_space: v.looseObject({

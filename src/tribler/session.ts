@@ -3,9 +3,17 @@
  *
  * @module
  */
-import type { PayloadArguments, PayloadOf, PublishableType, StartOf } from "../catalogue.ts";
+import {
+  checkEvent,
+  type Draft,
+  type PayloadArguments,
+  type PublishableType,
+  refusal,
+  type StartOf,
+} from "../catalogue.ts";
 import { type Channel, type ChannelOptions, createChannel } from "../channel.ts";
 import type { EventsSource } from "../endpoint.ts";
+import { EventsError } from "../errors.ts";
 import { triblerEvents, type TriblerSchemas } from "./events.ts";
 
 /** Options of {@linkcode createSession}. */
@@ -47,6 +55,7 @@ export interface Session extends EventsSource<TriblerSchemas> {
    * client; the others can be had from history alone.
    *
    * @param error its stack, or whatever it has to say, becomes the event's `text`
+   * @throws {EventsError} `ChannelClosed` after `channel.close()`, where somebody is connected
    */
   exception(error: unknown): void;
 
@@ -78,23 +87,22 @@ export function createSession(options: SessionOptions): Session {
   let connected = 0;
   let unheard: string | undefined;
 
-  /** Whether the event is a search result that nobody needs to hear of; remembers those that are told. */
-  function isSuperfluous(type: string, payload: unknown): boolean {
-    if (type === "search_result_torrent") {
-      const { result } = payload as PayloadOf<TriblerSchemas, "search_result_torrent">;
-      return (familyFilter && result.category === "xxx") || isRepeated(`torrent ${result.infohash}`);
-    }
-    if (type === "search_result_channel") {
-      const { result } = payload as PayloadOf<TriblerSchemas, "search_result_channel">;
-      return isRepeated(`channel ${result.dispersy_cid}`);
-    }
-    return false;
+  /** The name by which a search result is told once, or `null` where the family filter leaves it out. */
+  function searchKey({ type, event }: Draft<TriblerSchemas>): string | null | undefined {
+    if (type === "search_result_channel") return `channel ${event.result.dispersy_cid}`;
+    if (type !== "search_result_torrent") return undefined;
+    return familyFilter && event.result.category === "xxx" ? null : `torrent ${event.result.infohash}`;
   }
 
-  function isRepeated(key: string): boolean {
-    if (told.has(key)) return true;
-    told.add(key);
-    return false;
+  /** Tells as much of the text as the history can hold. */
+  function tellException(text: string): void {
+    try {
+      channel.publish("tribler_exception", { text });
+    } catch (error) {
+      const isTooLong = error instanceof EventsError && error.code === "InvalidEvent" && text !== "";
+      if (!isTooLong) throw error;
+      tellException(text.slice(0, text.length / 2));
+    }
   }
 
   return {
@@ -103,9 +111,15 @@ export function createSession(options: SessionOptions): Session {
     get started() {
       return started;
     },
-    emit: (type, ...payload) => {
-      if (isSuperfluous(type, payload[0])) return undefined;
-      return channel.publish(type, ...payload);
+    emit: (type, ...[event]) => {
+      const faults = checkEvent(triblerEvents, type, event, 0);
+      if (faults.length > 0) throw refusal(faults, [{ type }]);
+      const draft = { type, event } as Draft<TriblerSchemas>;
+      const key = searchKey(draft);
+      if (key === null || (key !== undefined && told.has(key))) return undefined;
+      const [id] = channel.publishBatch([draft]);
+      if (key !== undefined) told.add(key);
+      return id;
     },
     start: () => {
       if (started) return;
@@ -115,13 +129,13 @@ export function createSession(options: SessionOptions): Session {
     exception: (error) => {
       const text = textOf(error);
       if (connected === 0 && unheard === undefined) unheard = text;
-      else channel.publish("tribler_exception", { text });
+      else tellException(text);
     },
     startNewQuery: () => told.clear(),
     startPayload: (): StartOf<TriblerSchemas> => ({ tribler_started: started, version }),
     join: () => {
       connected++;
-      if (unheard !== undefined) channel.publish("tribler_exception", { text: unheard });
+      if (unheard !== undefined && !channel.closed) tellException(unheard);
       unheard = undefined;
       return () => connected--;
     },
@@ -129,5 +143,9 @@ export function createSession(options: SessionOptions): Session {
 }
 
 function textOf(error: unknown): string {
-  return error instanceof Error ? error.stack ?? String(error) : String(error);
+  try {
+    return error instanceof Error ? error.stack ?? String(error) : String(error);
+  } catch {
+    return Object.prototype.toString.call(error); // An object without a text of its own.
+  }
 }
