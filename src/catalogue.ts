@@ -29,14 +29,13 @@ export interface Catalogue<S extends Schemas = Schemas> {
 export type PublishableType<S extends Schemas> = Exclude<keyof S & string, "events_start">;
 
 /** What stands under `event` in an event of the type; `undefined` where the type has no payload. */
-export type PayloadOf<S extends Schemas, T extends keyof S> = S[T] extends v.GenericSchema
-  ? v.InferInput<S[T]>
-  : undefined;
+export type PayloadOf<S extends Schemas, T extends keyof S> = T extends unknown
+  ? S[T] extends v.GenericSchema ? v.InferInput<S[T]> : undefined
+  : never;
 
 /** The rest of the arguments of `publish`: the payload, where the type has one. */
-export type PayloadArguments<S extends Schemas, T extends keyof S> = S[T] extends v.GenericSchema
-  ? [payload: PayloadOf<S, T>]
-  : [payload?: undefined];
+export type PayloadArguments<S extends Schemas, T extends keyof S> = S[T] extends null ? [payload?: undefined]
+  : [payload: PayloadOf<S, T>];
 
 /** An event still to be published: its type, and its payload where it has one. A union over the catalogue. */
 export type Draft<S extends Schemas> = {

@@ -15,6 +15,8 @@ export interface RawDraft {
   readonly event?: unknown;
 }
 
+/** So many characters of paths to unsafe integers are enough for anybody. */
+const MAX_PATHS = 1_000_000;
 /** How many levels of objects and arrays an event may have; its dictionary is the first. */
 const MAX_DEPTH = 64;
 
@@ -194,6 +196,7 @@ function unsafeInteger(path: readonly string[]): Omit<Fault, "index"> {
 function findUnsafeIntegers(text: string): string[][] {
   const found: string[][] = [];
   if (!/\d{16}/.test(text)) return found;
+  let length = 0;
   /** For each open object its current key, for each open array its current index. */
   const path: (string | number)[] = [];
   for (let i = 0; i < text.length;) {
@@ -201,7 +204,9 @@ function findUnsafeIntegers(text: string): string[][] {
     let end = i + 1;
     if (char === '"') {
       end = endOfString(text, i);
-      if (/^\s*:/.test(text.slice(end, end + 64))) path[path.length - 1] = JSON.parse(text.slice(i, end));
+      let next = end;
+      while (" \t\r\n".includes(text[next] ?? "x")) next++;
+      if (text[next] === ":") path[path.length - 1] = JSON.parse(text.slice(i, end));
     } else if (char === "{" || char === "[") {
       path.push(char === "{" ? "" : 0);
     } else if (char === "}" || char === "]") {
@@ -214,7 +219,11 @@ function findUnsafeIntegers(text: string): string[][] {
       const token = text.slice(i, end);
       const value = Number(token);
       const isUnsafe = /^-?\d+$/.test(token) && Number.isFinite(value) && !Number.isSafeInteger(value);
-      if (isUnsafe) found.push(path.map(String));
+      // Deeper down the nesting itself is the fault.
+      if (isUnsafe && path.length <= MAX_DEPTH + 1 && length < MAX_PATHS) {
+        found.push(path.map(String));
+        length += path.join(".").length;
+      }
     }
     i = end;
   }

@@ -258,7 +258,7 @@ test("no heartbeat is queued behind a reader that takes nothing", async () => {
   for (let i = 0; i < 6; i++) await other.next(); // Five heartbeats have gone out meanwhile.
   const atOnce: string[] = [];
   for (let i = 0; i < 4; i++) {
-    const turn = new Promise<undefined>((resolve) => setTimeout(resolve));
+    const turn = new Promise<undefined>((resolve) => setTimeout(resolve, 0, undefined));
     const read = await Promise.race([reader.read(), turn]);
     if (read === undefined) break;
     atOnce.push(new TextDecoder().decode(read.value));

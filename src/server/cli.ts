@@ -41,6 +41,7 @@ async function serve(args: string[]): Promise<void> {
     session.start();
     await stopped;
     const closed = server.stop(GRACE);
+    await watch?.close(); // It has nobody to tell any more.
     session.channel.close();
     await closed;
   } finally {

@@ -83,9 +83,12 @@ async function listenOnNode(fetch: Fetch, { host, port }: Address): Promise<List
   const bound = server.address();
   return {
     port: typeof bound === "object" && bound !== null ? bound.port : port,
-    stop: (graceMs) => {
+    stop: async (graceMs) => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      return within(graceMs, closed, () => (server.closeAllConnections(), closed));
+      // A connection whose response ends from now on stays open for another request that will not be answered.
+      const sweep = setInterval(() => server.closeIdleConnections(), 20);
+      await within(graceMs, closed, () => (server.closeAllConnections(), closed));
+      clearInterval(sweep);
     },
   };
 }
