@@ -40,7 +40,7 @@ export async function readBody(request: Request, maxBytes: number): Promise<stri
     if (bytes <= maxBytes) return text + decode(decoder);
     throw new EventsError("PayloadTooLarge", `the body is larger than ${maxBytes} bytes: send less at once`);
   } catch (error) {
-    discard(reader, maxBytes).catch(() => {});
+    discard(reader, 2 * maxBytes).catch(() => {});
     throw error;
   }
 }

@@ -133,6 +133,7 @@ function start(program: string, args: readonly string[], { env }: ChildOptions):
     try {
       return await within(found, label, ms);
     } catch (error) {
+      if (failure !== undefined) throw failure;
       throw new Error(`${label}: ${(error as Error).message}; ${printed()}`, { cause: error });
     } finally {
       waiting.delete(look);

@@ -332,7 +332,7 @@ test("/healthz is well while it serves, and says so when it no longer does", asy
 
 test("what is not there is told in the shape of Tribler's errors", async () => {
   await withServer([], async ({ url }) => {
-    const cases = [["GET", "/nothing"], ["POST", "/healthz"], ["DELETE", "/events"], ["GET", "/events/more"]];
+    const cases = [["GET", "/nothing"], ["POST", "/nothing"], ["GET", "/events/more"]];
     for (const [method = "", path] of cases) {
       const response = await within(fetch(`${url}${path}`, { method }), `${method} ${path}`);
       assert.is(response.status, 404, `${method} ${path}`);

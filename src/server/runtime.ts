@@ -23,7 +23,7 @@ export interface Listening {
   /**
    * Stops accepting and waits for the open responses to end.
    *
-   * @param graceMs after so many milliseconds those still open are cut
+   * @param graceMs after so many milliseconds those still open are cut, or on Deno left to the end of the process
    */
   stop(graceMs: number): Promise<void>;
 }
@@ -64,7 +64,14 @@ function listenOnDeno(deno: DenoLike, fetch: Fetch, { host, port }: Address): Li
   const server = deno.serve(options, fetch);
   return {
     port: server.addr.port,
-    stop: (graceMs) => within(graceMs, server.shutdown(), () => (cut.abort(), server.finished)),
+    stop: async (graceMs) => {
+      if (graceMs === 0) {
+        cut.abort();
+        return await server.finished;
+      }
+      // Once it shuts down Deno can no longer cut: what is still open then goes with the process.
+      await within(graceMs, server.shutdown(), () => Promise.resolve());
+    },
   };
 }
 
