@@ -5,14 +5,17 @@
  */
 import { type Context, Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import type { Draft, Schemas, StartOf } from "./catalogue.ts";
+import type { Draft, PublishedEvent, Schemas, StartOf } from "./catalogue.ts";
 import { type Channel, type EventLog, locate, type Start } from "./channel.ts";
+import type { Filter } from "./chunk.ts";
 import { EventsError, type EventsErrorCode, type Fault } from "./errors.ts";
-import { formatCursor, parseCursor } from "./event.ts";
-import { controlLine, createFeed, type Outlet, type Subscriber } from "./feed.ts";
-import { keepOpen, onGone } from "./host.ts";
+import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "./event.ts";
+import { createFeed, type Feed, type Subscriber } from "./feed.ts";
+import { keepOpen, onGone, outgoingOf } from "./host.ts";
+import { negotiate, selectTypes } from "./negotiate.ts";
+import { socketOutlet, streamOutlet } from "./outlet.ts";
 import { parseBody, readBody } from "./publish_body.ts";
-import { ndjson } from "./serialize.ts";
+import { FORMATS, type WireFormat } from "./serialize.ts";
 
 /** An application's state behind a channel: what `events_start` says, and who is connected. */
 export interface EventsSource<S extends Schemas> {
@@ -34,6 +37,21 @@ export interface EndpointOptions<S extends Schemas> {
   readonly heartbeat?: number | null;
   /** The payload of `events_start` beside `heartbeat`, asked for at every connection; a session brings its own. */
   readonly start?: () => StartOf<S>;
+  /** Seconds after which a reader is cut off that takes nothing of what it was sent; default 60, `null` for never. */
+  readonly stallTimeout?: number | null;
+  /**
+   * At most so many milliseconds an event waits for others to go out with, while the channel is busy; default 5.
+   * An event that comes after a quiet moment never waits.
+   */
+  readonly maxDelay?: number;
+  /**
+   * Which events a request may see, replayed ones too; default all. `events_lost` counts events whatever this says.
+   * Where it throws, the response is cut off.
+   *
+   * @param event the event; shared with other requests, so not to be changed
+   * @param context the request that is being answered
+   */
+  readonly select?: (event: PublishedEvent<S>, context: Context) => boolean;
   /** Whether events can be published by `POST`; default `true`. */
   readonly publish?: boolean;
   /** The most bytes the body of a `POST` may have; default 1 MiB. */
@@ -99,19 +117,26 @@ export function eventsEndpoint<S extends Schemas>(
   options: EndpointOptions<S> = {},
 ): EventsEndpoint {
   const { channel, startPayload, join } = "channel" in source ? source : sourceOf(source, options.start);
-  const { heartbeat = 5, maxBodyBytes = 1024 * 1024 } = options;
-  if (heartbeat !== null && !(heartbeat > 0 && heartbeat * 1000 <= MAX_DELAY)) {
-    throw new RangeError(`heartbeat must be a number of seconds above 0, or null for none, not ${heartbeat}`);
+  const { heartbeat = 5, stallTimeout = 60, maxDelay = 5, maxBodyBytes = 1024 * 1024 } = options;
+  checkSeconds("heartbeat", heartbeat);
+  checkSeconds("stallTimeout", stallTimeout);
+  if (!(maxDelay >= 0 && maxDelay <= MAX_DELAY)) {
+    throw new RangeError(`maxDelay must be a number of milliseconds from 0 on, not ${maxDelay}`);
   }
   if (!(maxBodyBytes > 0)) throw new RangeError(`maxBodyBytes must be above 0, not ${maxBodyBytes}`);
-  const feed = createFeed(channel, ndjson, { heartbeat });
+  const feeds = new Map(FORMATS.map((format): [WireFormat, Feed] => {
+    return [format, createFeed(channel, format, { heartbeat, stallTimeout, maxDelay })];
+  }));
   const encoder = new TextEncoder();
 
   function stream(c: Context): Response {
+    const { format, mediaType } = negotiate(c.req.header("Accept"), c.req.query("format"));
     const start = locateRequest(c, channel);
     const follow = readBoolean(c, "follow", true);
+    const bookmarks = readBoolean(c, "bookmarks", false);
+    const filter = readFilter(c);
     const headers = {
-      "Content-Type": ndjson.mediaTypes[0],
+      "Content-Type": mediaType,
       "Cache-Control": "no-store, no-transform",
       "X-Accel-Buffering": "no",
       "X-Content-Type-Options": "nosniff",
@@ -120,25 +145,41 @@ export function eventsEndpoint<S extends Schemas>(
     // Hono answers HEAD with the GET handler and drops the body without cancelling it: nobody would ever leave.
     if (c.req.method === "HEAD") return new Response(null, { headers });
 
-    const opening = ndjson.write(
-      controlLine("events_start", start.id, { ...(startPayload() as object), heartbeat }),
-    );
+    const payload = { ...(startPayload() as object), heartbeat };
+    const opening = format.opening + format.write(controlLine("events_start", start.id, payload));
     keepOpen(c);
     const leaveSource = join();
     const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
     let subscriber: Subscriber;
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
-        controller.enqueue(encoder.encode(opening));
         const cleanups = [leaveSource];
         const onLeave = () => cleanups.forEach((cleanup) => cleanup());
-        subscriber = feed.subscribe({ ...start, until, outlet: outletOf(controller), onLeave });
+        const stream = streamOutlet(controller);
+        const outgoing = outgoingOf(c);
+        const outlet = outgoing ? socketOutlet(stream, outgoing, () => subscriber.pull()) : stream;
+        outlet.write(encoder.encode(opening));
+        subscriber = feeds.get(format)!.subscribe({ ...start, until, filter, bookmarks, outlet, onLeave });
         cleanups.push(onGone(c, subscriber.leave));
       },
       pull: () => subscriber.pull(),
       cancel: () => subscriber.leave(),
     });
     return new Response(body, { headers });
+  }
+
+  /** What the request wants to see, and may see. */
+  function readFilter(c: Context): Filter | undefined {
+    const known = [...channel.catalogue.types, ...CONTROL_TYPES];
+    const types = selectTypes((c.req.queries("types") ?? []).join(","), known);
+    const maySee = options.select;
+    if (maySee !== undefined) {
+      return {
+        accepts: (entry, event) =>
+          (types?.has(entry.type) ?? true) && maySee(event() as PublishedEvent<S>, c),
+      };
+    }
+    return types && { key: [...types].sort().join(), accepts: (entry) => types.has(entry.type) };
   }
 
   async function publish(c: Context): Promise<Response> {
@@ -153,7 +194,9 @@ export function eventsEndpoint<S extends Schemas>(
   app.onError((error, c) => errorResponse(c, error));
   app.get("/", stream);
   if (options.publish ?? true) app.post("/", publish);
-  return Object.assign(app, { stats: () => ({ subscribers: feed.subscribers }) });
+  return Object.assign(app, {
+    stats: () => ({ subscribers: [...feeds.values()].reduce((sum, feed) => sum + feed.subscribers, 0) }),
+  });
 }
 
 /** A channel on its own as a source: nobody asks who is connected. */
@@ -164,14 +207,10 @@ function sourceOf<S extends Schemas>(
   return { channel, startPayload: start ?? (() => ({}) as StartOf<S>), join: () => () => {} };
 }
 
-function outletOf(controller: ReadableStreamDefaultController<Uint8Array>): Outlet {
-  return {
-    get ready() {
-      return (controller.desiredSize ?? 0) > 0;
-    },
-    write: (bytes) => controller.enqueue(bytes),
-    end: () => controller.close(),
-  };
+function checkSeconds(name: string, seconds: number | null): void {
+  if (seconds !== null && !(seconds > 0 && seconds * 1000 <= MAX_DELAY)) {
+    throw new RangeError(`${name} must be a number of seconds above 0, or null for never, not ${seconds}`);
+  }
 }
 
 /** Where a request wants to start, and the `id` that `events_start` says so with. */
@@ -198,7 +237,7 @@ function errorResponse(c: Context, error: Error): Response {
   const { code, message } = error;
   const details = error.details.slice(0, countShown(error.details));
   const body = { handled: true, code, message, ...(details.length > 0 ? { details } : {}) };
-  return c.json({ error: body }, STATUS[code] ?? 500);
+  return c.json({ error: body }, STATUS[code] ?? 500, code === "NotAcceptable" ? { Vary: "Accept" } : {});
 }
 
 /** How many of the faults are told one by one. */

@@ -83,9 +83,20 @@ export type EventsLost = EventDictionary<"events_lost", Loss>;
 /** Tells a filtered consumer which position it has reached while nothing for it came by. */
 export type EventsBookmark = EventDictionary<"events_bookmark">;
 
-const CONTROL_TYPES: ReadonlySet<string> = new Set(["events_start", "events_lost", "events_bookmark"]);
+/** The names of the control events. */
+export const CONTROL_TYPES: readonly string[] = ["events_start", "events_lost", "events_bookmark"];
 
 /** Whether the type is a control event: one that the endpoint itself tells and nobody can publish. */
 export function isControlType(type: string): boolean {
-  return CONTROL_TYPES.has(type);
+  return CONTROL_TYPES.includes(type);
+}
+
+/** A control event as it is written: its cursor, its type, and its dictionary as one line of JSON. */
+export function controlLine(
+  type: string,
+  id: string,
+  payload: unknown,
+): { readonly id: string; readonly type: string; readonly json: string } {
+  const time = new Date().toISOString();
+  return { id, type, json: JSON.stringify({ type, event: payload, id, time }) };
 }

@@ -7,9 +7,11 @@
  * @module
  */
 import type { EventLog } from "./channel.ts";
-import { formatCursor, type Loss, type LossReason } from "./event.ts";
-import { type Chunk, makeChunk, startPipeline } from "./pipeline.ts";
-import { type Line, serialize, type WireFormat } from "./serialize.ts";
+import { type Chunk, type Filter, makeChunk, select } from "./chunk.ts";
+import { controlLine, formatCursor, type Loss, type LossReason } from "./event.ts";
+import { startPipeline } from "./pipeline.ts";
+import { createRecent } from "./recent.ts";
+import { serialize, type WireFormat } from "./serialize.ts";
 
 /** Where a subscriber's bytes go: one open response. */
 export interface Outlet {
@@ -19,6 +21,10 @@ export interface Outlet {
   write(bytes: Uint8Array): void;
   /** Ends the response after what was written. */
   end(): void;
+  /** Cuts the response off, whatever of it is still unread. An error is shown where errors are, a text need not be. */
+  cut(reason: Error | string): void;
+  /** Called once, when nothing more will be written. */
+  release(): void;
 }
 
 /** How a subscriber begins. */
@@ -29,6 +35,10 @@ export interface Subscription {
   readonly unknownEpoch: boolean;
   /** The position it ends at; infinity: it stays until it leaves or the channel is closed. */
   readonly until: number;
+  /** Which events it is to see; none: all of them. */
+  readonly filter?: Filter | undefined;
+  /** Whether it is told by an event how far it has come while its filter hides everything. */
+  readonly bookmarks: boolean;
   /** Where its bytes go. */
   readonly outlet: Outlet;
   /** Called once, when it is no longer a subscriber, however that came. */
@@ -55,73 +65,107 @@ export interface Feed {
 export interface FeedOptions {
   /** Seconds of silence after which a subscriber is sent a heartbeat; `null` for never. */
   readonly heartbeat: number | null;
+  /** Seconds after which a subscriber is cut off that takes nothing of what it was sent; `null` for never. */
+  readonly stallTimeout: number | null;
+  /** At most so many milliseconds an event waits for others to go out with. */
+  readonly maxDelay: number;
 }
 
 /** So many bytes of recent chunks are kept ready for those who read a little slower than the rest. */
 const RECENT_BYTES = 8 * 1024 * 1024;
 /** A chunk read from history holds about so many bytes: what a stalled replay keeps to itself. */
 const REPLAY_BYTES = 64 * 1024;
+/** After so many bytes of which a filter shows nothing, a reader of history lets others go first. */
+const HIDDEN_BYTES = 1024 * 1024;
 
 interface State extends Subscription {
   position: number;
+  /** The last position that its consumer knows it has reached. */
+  told: number;
   /** What a loss would be called that is found next. */
   lossReason: LossReason;
   /** When it was last sent something, in `performance.now()`. */
   lastWrite: number;
+  /** Goes on with a history of which its filter shows nothing. */
+  rest: ReturnType<typeof setTimeout> | undefined;
 }
 
 /** Makes a feed of the log in one wire format. Nothing runs before the first subscriber. */
 export function createFeed(log: EventLog, format: WireFormat, options: FeedOptions): Feed {
+  const heartbeatMs = options.heartbeat === null ? Infinity : options.heartbeat * 1000;
+  const stallMs = options.stallTimeout === null ? Infinity : options.stallTimeout * 1000;
   const subscribers = new Set<State>();
   const encoder = new TextEncoder();
   const recent = createRecent(RECENT_BYTES);
-  const heartbeat = encoder.encode(format.heartbeat);
   let stopPipeline: (() => void) | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function subscribe(subscription: Subscription): Subscriber {
-    const lossReason = subscription.unknownEpoch ? "unknown_epoch" : "history_expired";
-    const subscriber: State = { ...subscription, lossReason, lastWrite: performance.now() };
+    const subscriber: State = {
+      ...subscription,
+      told: subscription.position,
+      lossReason: subscription.unknownEpoch ? "unknown_epoch" : "history_expired",
+      lastWrite: performance.now(),
+      rest: undefined,
+    };
     if (subscribers.size === 0) start();
     subscribers.add(subscriber);
-    timer ??= schedule(options.heartbeat);
     return { pull: () => pump(subscriber), leave: () => leave(subscriber) };
   }
 
   function start(): void {
     recent.restart(log.last);
+    scheduleTick(Math.min(heartbeatMs, stallMs));
     stopPipeline = startPipeline(log, format, {
       onChunk(chunk) {
         recent.add(chunk, log.first);
-        for (const subscriber of subscribers) pump(subscriber);
+        handOut(chunk);
       },
       onEnd() {
-        stopPipeline = undefined;
         for (const subscriber of subscribers) pump(subscriber);
       },
+      maxDelay: options.maxDelay,
     });
   }
 
   function leave(subscriber: State): void {
     if (!subscribers.delete(subscriber)) return;
+    clearTimeout(subscriber.rest);
     if (subscribers.size === 0) {
       stopPipeline?.();
-      stopPipeline = undefined;
       recent.restart(0);
       clearTimeout(timer);
-      timer = undefined;
     }
+    subscriber.outlet.release();
     subscriber.onLeave();
+  }
+
+  /** The newest chunk, to everybody. What the read loop would do, with nothing to find out for most of them. */
+  function handOut(chunk: Chunk): void {
+    const now = performance.now();
+    for (const subscriber of subscribers) {
+      const isLive = subscriber.position === chunk.after && subscriber.filter === undefined;
+      if (
+        isLive && subscriber.until === Infinity && chunk.after >= log.first - 1 && subscriber.outlet.ready
+      ) {
+        subscriber.position = subscriber.told = chunk.last;
+        send(subscriber, chunk.bytes, now);
+      } else {
+        pump(subscriber);
+      }
+    }
   }
 
   /** The one read loop. */
   function pump(subscriber: State): void {
-    while (subscribers.has(subscriber) && subscriber.outlet.ready) {
-      if (subscriber.position >= subscriber.until) return end(subscriber);
-      const lost = findLoss(subscriber);
-      if (lost !== undefined) {
-        subscriber.position = log.first - 1;
-        send(subscriber, encoder.encode(format.write(lossLine(lost))));
+    const { filter, outlet, until } = subscriber;
+    let hidden = 0;
+    while (outlet.ready && subscribers.has(subscriber)) {
+      if (subscriber.position >= until) return end(subscriber);
+      const loss = findLoss(subscriber);
+      if (loss !== undefined) {
+        subscriber.position = subscriber.told = log.first - 1;
+        sendLine(subscriber, "events_lost", loss);
         continue;
       }
       const chunk = chunkAfter(subscriber.position);
@@ -129,15 +173,33 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         if (log.closed && subscriber.position >= log.last) end(subscriber);
         return;
       }
-      const bytes = cut(chunk, subscriber.position, subscriber.until);
+      const selection = guarded(subscriber, () => select(chunk, subscriber.position, until, filter));
+      if (selection === undefined) return;
       // First the position: a write can ask for more before it returns.
-      subscriber.position = chunk.last;
-      send(subscriber, bytes);
+      subscriber.position = Math.min(chunk.last, until);
+      if (selection.seen !== undefined) {
+        subscriber.told = selection.seen;
+        send(subscriber, selection.bytes);
+      } else if ((hidden += chunk.bytes.length) > HIDDEN_BYTES) {
+        clearTimeout(subscriber.rest);
+        subscriber.rest = setTimeout(pump, 0, subscriber);
+        return;
+      }
     }
   }
 
-  function send(subscriber: State, bytes: Uint8Array): void {
-    subscriber.lastWrite = performance.now();
+  /** What the application's own filter selects; where it throws, the response is over, and nothing of it shown. */
+  function guarded<T>(subscriber: State, run: () => T): T | undefined {
+    try {
+      return run();
+    } catch (error) {
+      cut(subscriber, error as Error);
+      return undefined;
+    }
+  }
+
+  function send(subscriber: State, bytes: Uint8Array, now = performance.now()): void {
+    subscriber.lastWrite = now;
     try {
       subscriber.outlet.write(bytes);
     } catch {
@@ -145,9 +207,19 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     }
   }
 
+  function sendLine(subscriber: State, type: string, payload?: unknown): void {
+    const line = controlLine(type, formatCursor(log.epoch, subscriber.position), payload);
+    send(subscriber, encoder.encode(format.write(line)));
+  }
+
   function end(subscriber: State): void {
     leave(subscriber);
     subscriber.outlet.end();
+  }
+
+  function cut(subscriber: State, reason: Error | string): void {
+    leave(subscriber);
+    subscriber.outlet.cut(reason);
   }
 
   function findLoss(subscriber: State): Loss | undefined {
@@ -158,33 +230,44 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     return count > 0 ? { reason, count } : undefined;
   }
 
-  function lossLine(lost: Loss): Line {
-    return controlLine("events_lost", formatCursor(log.epoch, log.first - 1), lost);
-  }
-
   /** What follows the position: a recent chunk, or one made from history up to where the recent ones begin. */
   function chunkAfter(position: number): Chunk | undefined {
     if (position >= recent.after) return recent.find(position);
     const { entries } = log.read(position, REPLAY_BYTES);
+    // Whoever comes to the recent chunks at the beginning of one can be given the very bytes that others are.
     const before = entries.filter((entry) => entry.position <= recent.after);
     return makeChunk(format, before, encoder.encode(serialize(format, before)));
   }
 
-  /** One timer for all: it fires when the first of them may have been silent for long enough. */
-  function schedule(seconds: number | null): ReturnType<typeof setTimeout> | undefined {
-    if (seconds === null) return undefined;
-    return setTimeout(beat, seconds * 1000, seconds);
+  /** One timer for all: it fires when the first of them may have been silent, or have taken nothing, for long. */
+  function scheduleTick(ms: number): void {
+    if (ms < Infinity) timer = setTimeout(tick, ms);
   }
 
-  function beat(seconds: number): void {
-    const now = performance.now();
-    let next = now + seconds * 1000;
+  function tick(): void {
+    const now = performance.now() + 1; // Timers may fire a little early.
+    let next = now + Math.min(heartbeatMs, stallMs);
     for (const subscriber of subscribers) {
-      const due = subscriber.lastWrite + seconds * 1000;
-      if (due > now + 1) next = Math.min(next, due);
-      else if (subscriber.outlet.ready) send(subscriber, heartbeat);
+      if (subscriber.outlet.ready) {
+        if (subscriber.lastWrite + heartbeatMs <= now) keepAlive(subscriber);
+        next = Math.min(next, subscriber.lastWrite + heartbeatMs);
+      } else {
+        // What it was sent last has not been taken, or it would be ready.
+        if (subscriber.lastWrite + stallMs <= now) cut(subscriber, STALLED);
+        else next = Math.min(next, subscriber.lastWrite + stallMs);
+      }
     }
-    if (subscribers.size > 0) timer = setTimeout(beat, next - now, seconds);
+    if (subscribers.size > 0) scheduleTick(next - now + 1);
+  }
+
+  /** Breaks a silence: with the position, where events have passed unseen, else with a heartbeat. */
+  function keepAlive(subscriber: State): void {
+    const { position, bookmarks } = subscriber;
+    const unseen = position > subscriber.told;
+    subscriber.told = position;
+    if (unseen && bookmarks) return sendLine(subscriber, "events_bookmark");
+    const move = unseen ? format.moveTo(formatCursor(log.epoch, position)) : "";
+    send(subscriber, encoder.encode(move === "" ? format.heartbeat : move));
   }
 
   return {
@@ -195,67 +278,4 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   };
 }
 
-/** A control event as a line. */
-export function controlLine(type: string, id: string, payload: unknown): Line {
-  const time = new Date().toISOString();
-  return { id, type, json: JSON.stringify({ type, event: payload, id, time }) };
-}
-
-/** The bytes of the chunk's events after one position and up to another. */
-function cut(chunk: Chunk, after: number, until: number): Uint8Array {
-  if (after === chunk.after && chunk.last <= until) return chunk.bytes;
-  const ends = chunk.ends();
-  const start = after > chunk.after ? ends[after - chunk.after - 1] : 0;
-  const end = until < chunk.last ? ends[until - chunk.after - 1] : chunk.bytes.length;
-  return chunk.bytes.subarray(start, end);
-}
-
-/** The newest chunks of a feed, without a gap between them. */
-interface Recent {
-  /** The position before the first of them. */
-  readonly after: number;
-  restart(after: number): void;
-  /** Adds the next chunk, and forgets what is too much or no longer kept by the channel. */
-  add(chunk: Chunk, firstKept: number): void;
-  /** The chunk with the event after the position; none where nothing follows it yet. */
-  find(position: number): Chunk | undefined;
-}
-
-function createRecent(maxBytes: number): Recent {
-  let chunks: Chunk[] = [];
-  let bytes = 0;
-  let after = 0;
-
-  function restart(position: number): void {
-    chunks = [];
-    bytes = 0;
-    after = position;
-  }
-
-  return {
-    get after() {
-      return after;
-    },
-    restart,
-    add: (chunk, firstKept) => {
-      if (chunk.after !== (chunks.at(-1)?.last ?? after)) restart(chunk.after); // The feed itself was overtaken.
-      chunks.push(chunk);
-      bytes += chunk.bytes.length;
-      let forgotten = 0;
-      while (forgotten < chunks.length - 1 && (bytes > maxBytes || chunks[forgotten]!.last < firstKept)) {
-        bytes -= chunks[forgotten]!.bytes.length;
-        after = chunks[forgotten++]!.last;
-      }
-      if (forgotten > 0) chunks.splice(0, forgotten);
-    },
-    find: (position) => {
-      let low = 0;
-      for (let high = chunks.length; low < high;) {
-        const middle = (low + high) >>> 1;
-        if (chunks[middle]!.last <= position) low = middle + 1;
-        else high = middle;
-      }
-      return chunks[low];
-    },
-  };
-}
+const STALLED = "a reader took nothing for too long and was cut off";

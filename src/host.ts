@@ -4,6 +4,7 @@
  * @module
  */
 import type { Context } from "hono";
+import type { Outgoing } from "./outlet.ts";
 
 /** What a server hands over beside the request: Deno its info, Bun its server object. */
 interface Host {
@@ -11,6 +12,8 @@ interface Host {
   readonly completed?: unknown;
   /** Bun: sets the seconds after which a connection that moves nothing is cut. */
   readonly timeout?: unknown;
+  /** Node: the response as it goes out. */
+  readonly outgoing?: object;
 }
 
 /**
@@ -35,4 +38,11 @@ export function onGone(c: Context, gone: () => void): () => void {
 export function keepOpen(c: Context): void {
   const host = (c.env ?? {}) as Host;
   if (typeof host.timeout === "function") host.timeout(c.req.raw, 0);
+}
+
+/** The response of Node's server as it goes out, where the request came by one. */
+export function outgoingOf(c: Context): Outgoing | undefined {
+  const outgoing = ((c.env ?? {}) as Host).outgoing as Partial<Outgoing> | undefined;
+  const isOutgoing = typeof outgoing?.write === "function" && typeof outgoing.destroy === "function";
+  return isOutgoing ? outgoing as Outgoing : undefined;
 }

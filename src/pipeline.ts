@@ -3,64 +3,41 @@
  *
  * @module
  */
-import type { Batch, Entry, EventLog } from "./channel.ts";
-import { endsOf, serializer, type WireFormat } from "./serialize.ts";
+import type { Batch, EventLog } from "./channel.ts";
+import { type Chunk, makeChunk } from "./chunk.ts";
+import { serializer, type WireFormat } from "./serialize.ts";
 
-/** The bytes of some events in a row, whole events only. */
-export interface Chunk {
-  /** The position before its first event. */
-  readonly after: number;
-  /** The position of its last event. */
-  readonly last: number;
-  /** Its events. */
-  readonly entries: readonly Entry[];
-  /** Their bytes in the feed's wire format. */
-  readonly bytes: Uint8Array;
-  /** Where each event ends in `bytes`; found at the first call. */
-  ends(): readonly number[];
-}
-
-/** A chunk of the entries and the bytes they were encoded to. */
-export function makeChunk(format: WireFormat, entries: readonly Entry[], bytes: Uint8Array): Chunk {
-  let ends: readonly number[] | undefined;
-  return {
-    after: entries[0]!.position - 1,
-    last: entries.at(-1)!.position,
-    entries,
-    bytes,
-    ends: () => ends ??= endsOf(format, bytes),
-  };
-}
-
-/** What a pipeline tells. */
-export interface PipelineEvents {
-  /** The next chunk; the one after it is made once this has returned. */
+/** What a pipeline is told to do with its chunks, and how fast. */
+export interface PipelineOptions {
+  /** Takes the next chunk. */
   onChunk(chunk: Chunk): void;
   /** The channel was closed and everything in it has been told. Not called after the pipeline was stopped. */
   onEnd(): void;
+  /** At most so many milliseconds an event waits for others to go out with. */
+  readonly maxDelay: number;
 }
 
 /**
  * Starts a pipeline at the newest event of the log.
  *
- * Batches go through it one at a time: while one is on its way, what is published gathers for the next.
+ * The first event after a quiet moment goes out at once. After a chunk the next batch is taken when as much time has
+ * passed again as handing out that chunk cost, so that a flooded channel writes few large chunks instead of many
+ * small ones: the cost is in the writes, not in the bytes.
  *
  * @returns stops the pipeline at once and for good; nothing of it is left waiting then
  */
-export function startPipeline(
-  log: EventLog,
-  format: WireFormat,
-  { onChunk, onEnd }: PipelineEvents,
-): () => void {
+export function startPipeline(log: EventLog, format: WireFormat, options: PipelineOptions): () => void {
+  const { onChunk, onEnd, maxDelay } = options;
   const batches = log.batches("latest");
   let stopped = false;
   let underWay: Batch | undefined;
-  /** Lets the source go on once the batch under way has arrived; the stages in between would pull ahead of it. */
-  let resume: (() => void) | undefined;
+  /** Lets the source take the next batch; the stages after it would pull one ahead. */
+  let goOn: (() => void) | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
 
   const source = new ReadableStream<Batch>({
     async pull(controller) {
-      if (underWay !== undefined) await new Promise<void>((resolve) => resume = resolve);
+      if (underWay !== undefined) await new Promise<void>((resolve) => goOn = resolve);
       const next = await batches.next();
       if (next.done) return controller.close();
       underWay = next.value;
@@ -68,25 +45,38 @@ export function startPipeline(
     },
   }, { highWaterMark: 0 });
 
-  function goOn(): void {
-    underWay = undefined;
-    resume?.();
-    resume = undefined;
-  }
-
   async function run(): Promise<void> {
     const reader = source.pipeThrough(serializer(format)).pipeThrough(new TextEncoderStream()).getReader();
     for (let read; !(read = await reader.read()).done && !stopped;) {
+      const start = performance.now();
       onChunk(makeChunk(format, underWay!.entries, read.value));
-      goOn();
+      if (!stopped) pace(start);
     }
     if (!stopped) onEnd();
+  }
+
+  /** Lets the next batch go as long after the last one as that one kept the event loop busy. */
+  function pace(start: number): void {
+    // What a write costs comes after it, in microtasks: a timer fires once they are over.
+    timer = setTimeout(() => {
+      const cost = performance.now() - start;
+      // Less cannot be told from what a timer takes at the least.
+      if (cost < 2) release();
+      else timer = setTimeout(release, Math.min(cost / 2, maxDelay));
+    });
+  }
+
+  function release(): void {
+    underWay = undefined;
+    goOn?.();
+    goOn = undefined;
   }
 
   run();
   return () => {
     stopped = true;
-    goOn();
+    clearTimeout(timer);
+    release();
     batches.return?.();
   };
 }

@@ -17,23 +17,49 @@ export interface Line {
 
 /** How events are written on the wire. */
 export interface WireFormat {
+  /** What `?format=` calls it. */
+  readonly name: string;
   /** The names of its media type, the preferred one first. */
   readonly mediaTypes: readonly [string, ...string[]];
+  /** What stands before the first event. */
+  readonly opening: string;
   /** The text of one event. */
   write(line: Line): string;
   /** How many `\n` that text has: its last one ends it. */
   readonly linesPerEvent: number;
   /** What keeps a silent stream open; every reader skips it. */
   readonly heartbeat: string;
+  /** Moves a reader's cursor without an event; empty where the format has no way to. */
+  moveTo(id: string): string;
 }
 
 /** One dictionary a line; an empty line is a heartbeat. */
 export const ndjson: WireFormat = {
+  name: "ndjson",
   mediaTypes: ["application/x-ndjson", "application/jsonl", "application/ndjson"],
+  opening: "",
   write: ({ json }) => json + "\n",
   linesPerEvent: 1,
   heartbeat: "\n",
+  moveTo: () => "",
 };
+
+/**
+ * Server-sent events (WHATWG HTML 9.2): the event's name and cursor, and the whole dictionary as its data. A comment
+ * is a heartbeat; a block with nothing but an `id` moves the cursor and dispatches nothing (9.2.6).
+ */
+export const sse: WireFormat = {
+  name: "sse",
+  mediaTypes: ["text/event-stream"],
+  opening: "retry: 2000\n\n",
+  write: ({ id, type, json }) => `id: ${id}\nevent: ${type}\ndata: ${json}\n\n`,
+  linesPerEvent: 4,
+  heartbeat: ":\n\n",
+  moveTo: (id) => `id: ${id}\n\n`,
+};
+
+/** All wire formats, the preferred one first. */
+export const FORMATS: readonly WireFormat[] = [ndjson, sse];
 
 /** The text of events in a row. */
 export function serialize(format: WireFormat, lines: readonly Line[]): string {

@@ -1,0 +1,191 @@
+import { Hono } from "hono";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import {
+  createChannel,
+  defineEvents,
+  type EndpointOptions,
+  eventsEndpoint,
+  type HistoryLimits,
+} from "../src/mod.ts";
+import { linesOf, openLines, openWire, serving, timersLeftBy, until, within } from "./harness.ts";
+
+const catalogue = defineEvents({ note: v.object({ n: v.number(), text: v.string() }) });
+
+const test = suite("slow readers");
+
+function setUp(options: EndpointOptions<typeof catalogue.schemas> & { history?: HistoryLimits } = {}) {
+  const { history, ...rest } = options;
+  const channel = createChannel(catalogue, history ? { history } : {});
+  const endpoint = eventsEndpoint(channel, { heartbeat: null, ...rest });
+  const app = new Hono();
+  app.route("/events", endpoint);
+  const publish = (count: number, size = 1000) => {
+    for (let i = 0; i < count; i++) channel.publish("note", { n: channel.last + 1, text: "x".repeat(size) });
+  };
+  return { channel, endpoint, app, publish };
+}
+
+const REQUEST = "GET /events HTTP/1.1\r\nHost: x\r\n\r\n";
+const turn = () => new Promise((resolve) => setTimeout(resolve));
+
+/** A socket that has asked for the stream and reads nothing of it. */
+async function openStalled(port: number, subscribers: () => number) {
+  const before = subscribers();
+  const wire = await openWire(port);
+  wire.socket.pause();
+  wire.write(REQUEST);
+  await until(() => subscribers() === before + 1, "it has subscribed");
+  return wire;
+}
+
+/** More than the buffers of a connection hold, so that a reader that does not read is noticed. */
+const MUCH = 12_000;
+
+test("a stalled reader holds up nobody, and goes on without a gap when it wakes while history lasts", async () => {
+  const { endpoint, app, publish } = setUp();
+  await serving(app, async (url, port) => {
+    const stalled = await openStalled(port, () => endpoint.stats().subscribers);
+    const lines = await openLines(`${url}/events`);
+    await lines.event();
+    for (let i = 0; i < MUCH / 100; i++) {
+      publish(100);
+      await turn();
+    }
+    for (let n = 1; n <= MUCH; n++) assert.is((await lines.event()).event.n, n);
+    await lines.close();
+    stalled.socket.resume();
+    await until(() => stalled.received().includes(`"n":${MUCH},`), "it has read all of it");
+    const numbers = [...stalled.received().matchAll(/"n":(\d+),/g)].map(([, n]) => Number(n));
+    assert.equal(numbers, Array.from({ length: MUCH }, (_, i) => i + 1));
+    stalled.socket.destroy();
+    await until(() => endpoint.stats().subscribers === 0, "both have left");
+  });
+});
+
+test("a stalled reader that was overtaken is told how much it missed, exactly", async () => {
+  const { channel, app, endpoint, publish } = setUp({ history: { events: 500 } });
+  await serving(app, async (_, port) => {
+    const stalled = await openStalled(port, () => endpoint.stats().subscribers);
+    for (let i = 0; i < MUCH / 100; i++) {
+      publish(100);
+      await turn();
+    }
+    stalled.socket.resume();
+    await until(() => stalled.received().includes(`"n":${MUCH},`), "it has read to the end");
+    const body = stalled.received();
+    const account = [
+      ...body.matchAll(/"n":(\d+),|"reason":"slow_consumer","count":(\d+)},"id":"\w+-(\d+)"/g),
+    ];
+    let position = 0;
+    for (const [, n, count, id] of account) {
+      position += n === undefined ? Number(count) : 1;
+      assert.is(Number(n ?? id), position, "every event is delivered or counted, and in order");
+    }
+    assert.is(position, channel.last);
+    assert.ok(account.some(([, , count]) => count !== undefined), "it was overtaken");
+    stalled.socket.destroy();
+    await until(() => endpoint.stats().subscribers === 0, "it has left");
+  });
+});
+
+test("a reader that takes nothing for the stall timeout is disconnected, and nobody else is", async () => {
+  const { channel, app, endpoint, publish } = setUp({ stallTimeout: 0.3 });
+  const left = await timersLeftBy(() =>
+    serving(app, async (_, port) => {
+      const lines = linesOf((await app.request("/events")).body!); // Silent for long, but not stalled.
+      await lines.event();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const stalled = await openStalled(port, () => endpoint.stats().subscribers);
+      publish(MUCH);
+      const reading = (async () => {
+        for (let n = 1; n <= MUCH; n++) assert.is((await lines.event()).event.n, n);
+      })();
+      await until(() => endpoint.stats().subscribers === 1, "the stalled one is forgotten");
+      stalled.socket.resume();
+      await within(stalled.closed, "its connection to be closed");
+      await reading;
+      publish(1);
+      assert.is((await lines.event()).event.n, MUCH + 1);
+      await lines.close();
+      await until(
+        () => endpoint.stats().subscribers === 0 && channel.stats().readers === 0,
+        "nobody is left",
+      );
+    })
+  );
+  assert.is(left, 0);
+});
+
+test("stallTimeout: null keeps a stalled reader for as long as it stays", async () => {
+  const { app, endpoint, publish } = setUp({ stallTimeout: null });
+  await serving(app, async (_, port) => {
+    const stalled = await openStalled(port, () => endpoint.stats().subscribers);
+    publish(MUCH);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    assert.is(endpoint.stats().subscribers, 1);
+    stalled.socket.destroy();
+    await until(() => endpoint.stats().subscribers === 0, "it has left");
+  });
+});
+
+test("what a stalled reader was given and has not taken is one chunk, whatever is published", async () => {
+  const { endpoint, publish } = setUp();
+  const body = (await endpoint.request("/")).body!;
+  for (let i = 0; i < 50; i++) {
+    publish(20);
+    await turn();
+  }
+  const reader = body.getReader();
+  const read = async () => new TextDecoder().decode((await reader.read()).value);
+  assert.match(await read(), /^\{"type":"events_start".*\}\n$/);
+  // What follows was made when it was asked for: from its position, not from a queue of what there was.
+  publish(1);
+  let numbers: number[] = [];
+  while (numbers.length < 1001) {
+    numbers = numbers.concat([...(await read()).matchAll(/"n":(\d+),/g)].map(([, n]) => Number(n)));
+  }
+  assert.equal(numbers, Array.from({ length: 1001 }, (_, i) => i + 1));
+  await reader.cancel();
+});
+
+test("an event after a quiet moment goes out at once; a flood goes out in few chunks", async () => {
+  const { endpoint, publish } = setUp({ maxDelay: 5 });
+  const lines = linesOf((await endpoint.request("/")).body!);
+  await lines.next();
+  let arrived = false;
+  const first = lines.event().then(() => arrived = true);
+  publish(1);
+  for (let i = 0; i < 200 && !arrived; i++) await undefined;
+  assert.ok(arrived, "within the microtasks of the turn it was published in");
+  await first;
+  await lines.close();
+
+  const reader = (await endpoint.request("/")).body!.getReader();
+  await reader.read();
+  let chunks = 0;
+  let events = 0;
+  const reading = (async () => {
+    while (events < 2000) {
+      events += new TextDecoder().decode((await reader.read()).value).split("\n").length - 1;
+      chunks++;
+    }
+  })();
+  const immediate = () =>
+    new Promise<void>((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => (port1.close(), resolve());
+      port2.postMessage(0);
+    });
+  for (let i = 0; i < 2000; i++) {
+    publish(1, 10);
+    await immediate();
+  }
+  await within(reading, "all events");
+  assert.is(events, 2000);
+  assert.ok(chunks < 1000, `${chunks} chunks for 2000 events`);
+  await reader.cancel();
+});
+
+test.run();
