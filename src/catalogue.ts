@@ -150,5 +150,5 @@ export function refusal(faults: readonly Fault[], events: readonly unknown[], ca
   const place = [events.length > 1 ? `event ${index}` : "", path].filter(Boolean).join(", ");
   const more = faults.length > 1 ? ` (the first of ${faults.length} faults)` : "";
   const text = `${name}: ${place === "" ? "" : `${place}: `}${message}${more}`;
-  return new EventsError("InvalidEvent", text, { details: faults, cause });
+  return new EventsError("InvalidEvent", text, { faults, cause });
 }

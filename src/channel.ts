@@ -103,7 +103,7 @@ export interface Channel<S extends Schemas = Schemas> extends EventLog {
    * Publishes several events in a row: all of them, or on an error none.
    *
    * @returns the `id` of each
-   * @throws {EventsError} `InvalidEvent` with every fault of every event in `details`; `ChannelClosed`
+   * @throws {EventsError} `InvalidEvent` with every fault of every event; `ChannelClosed`
    */
   publishBatch(drafts: readonly Draft<S>[]): string[];
 

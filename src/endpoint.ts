@@ -235,7 +235,7 @@ function readBoolean(c: Context, name: string, absent: boolean): boolean {
 function errorResponse(c: Context, error: Error): Response {
   if (!(error instanceof EventsError)) throw error;
   const { code, message } = error;
-  const details = error.details.slice(0, countShown(error.details));
+  const details = error.faults.slice(0, countShown(error.faults));
   const body = { handled: true, code, message, ...(details.length > 0 ? { details } : {}) };
   return c.json({ error: body }, STATUS[code] ?? 500, code === "NotAcceptable" ? { Vary: "Accept" } : {});
 }

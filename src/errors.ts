@@ -42,22 +42,22 @@ export class EventsError extends Error {
   /** What went wrong, as a stable name. */
   readonly code: EventsErrorCode;
   /** For `InvalidEvent`: every fault found, in order. */
-  readonly details: readonly Fault[];
+  readonly faults: readonly Fault[];
 
   /**
    * Makes the error.
    *
    * @param code what went wrong, as a stable name
    * @param message what was wrong, where, and what to do about it
-   * @param options `details`, the faults of the events refused; `cause`, the error behind this one
+   * @param options `faults`, the faults of the events refused; `cause`, the error behind this one
    */
   constructor(
     code: EventsErrorCode,
     message: string,
-    options: { readonly details?: readonly Fault[]; readonly cause?: unknown } = {},
+    options: { readonly faults?: readonly Fault[]; readonly cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.details = options.details ?? [];
+    this.faults = options.faults ?? [];
   }
 }

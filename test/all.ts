@@ -12,6 +12,7 @@ const queues: [name: string | null, ...suites: unknown[]][] = [];
 Object.assign(globalThis, { UVU_DEFER: 1, UVU_QUEUE: queues });
 const { exec } = await import("uvu");
 
+let broken = false;
 const wanted = process.argv.slice(2);
 const files = (await readdir(new URL(".", import.meta.url)))
   .filter((file) => file.endsWith(".test.ts"))
@@ -22,8 +23,22 @@ for (const file of files) {
   const queue: (typeof queues)[number] = [file];
   queues.push(queue);
   await import(new URL(file, import.meta.url).href);
+  for (let i = 1; i < queue.length; i++) queue[i] = whole(queue[i] as Run);
   if (queue.length === 1) throw new Error(`${file} runs no test: is its .run() missing?`);
 }
 if (queues.length === 0) throw new Error(`no test file is called ${wanted.join(" or ")}`);
 await exec();
-process.exit(process.exitCode);
+process.exit(broken ? 1 : process.exitCode);
+
+/** What uvu makes of a suite: runs it, and answers with its errors and how many tests ran, were skipped, and are. */
+type Run = () => Promise<[errors: string | true, ran: number, skipped: number, total: number]>;
+
+/** The suite, and a failure where uvu lost tests on the way: an error it cannot print ends its suite in silence. */
+function whole(run: Run): Run {
+  return async () => {
+    const result = await run();
+    const [errors, ran, , total] = result;
+    broken ||= errors === true && ran !== total;
+    return result;
+  };
+}

@@ -35,7 +35,7 @@ function faultsOf(type: string, payload: unknown): readonly Fault[] {
   } catch (error) {
     if (!(error instanceof EventsError) || error.code !== "InvalidEvent") throw error;
     assert.is(channel.last, last, "what is refused is not published");
-    return error.details;
+    return error.faults;
   }
   assert.is(channel.last, last + 1);
   return [];

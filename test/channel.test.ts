@@ -73,7 +73,7 @@ test("refuses what does not fit: every fault with type, path and reason, and not
   const channel = createChannel(catalogue);
   const error = refusalOf(() => channel.publish("tick", { n: "one" } as never));
   assert.is(error.code, "InvalidEvent");
-  assert.equal(error.details.map(({ index, path }) => ({ index, path })), [{ index: 0, path: "event.n" }]);
+  assert.equal(error.faults.map(({ index, path }) => ({ index, path })), [{ index: 0, path: "event.n" }]);
   assert.match(error.message, /"tick".*event\.n.*Expected number/);
   assert.match(refusalOf(() => channel.publish("tock" as "closed")).message, /"tock" is not a type/);
   assert.match(refusalOf(() => channel.publish("constructor" as "closed")).message, /not a type/);
@@ -114,8 +114,8 @@ test("refuses what cannot be JSON, and says where", () => {
   for (const [payload, path, reason] of cases) {
     const error = refusalOf(() => channel.publish("any", payload));
     assert.is(error.code, "InvalidEvent");
-    assert.is(error.details[0]?.path, path, `${error.message}`);
-    assert.match(error.details[0]!.message, reason);
+    assert.is(error.faults[0]?.path, path, `${error.message}`);
+    assert.match(error.faults[0]!.message, reason);
   }
   assert.is(channel.last, 0);
 });
@@ -199,7 +199,7 @@ test("publishes a batch whole or not at all, and tells every fault of every even
       { type: "any", event: { a: 1n } },
     ])
   );
-  assert.equal(error.details.map(({ index, path }) => `${index} ${path}`), [
+  assert.equal(error.faults.map(({ index, path }) => `${index} ${path}`), [
     "1 event.n",
     "2 type",
     "3 event.a",

@@ -101,8 +101,13 @@ export function linesOf(body: ReadableStream<Uint8Array>): Lines {
   }
 
   async function event(): Promise<Dictionary> {
-    for (let line; (line = await next()) !== undefined;) if (line !== "") return JSON.parse(line);
-    throw new Error("the stream is over");
+    // Heartbeats do not make the wait longer.
+    for (const end = Date.now() + PATIENCE; Date.now() < end;) {
+      const line = await next();
+      if (line === undefined) throw new Error("the stream is over");
+      if (line !== "") return JSON.parse(line);
+    }
+    throw new Error(`waited ${PATIENCE} ms for an event`);
   }
 
   return {

@@ -23,7 +23,7 @@ const GRACE = 3000;
 
 async function serve(args: string[]): Promise<void> {
   const options = readServeOptions(args, process.env);
-  if (options.help) return console.log(SERVE_HELP);
+  if (options === "help") return console.log(SERVE_HELP);
   const session = createSession({ version: VERSION, history: { events: options.history } });
   const app = createApp(session, options);
   const stopped = untilStopped();

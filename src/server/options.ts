@@ -17,8 +17,6 @@ export interface ServeOptions {
   readonly heartbeat: number | null;
   /** How many events are kept for those who resume. */
   readonly history: number;
-  /** Whether only the help is wanted. */
-  readonly help: boolean;
 }
 
 /** A command line that cannot be understood; the message is one line for whoever typed it. */
@@ -53,7 +51,7 @@ export const SERVE_HELP: string = [
 ].join("\n");
 
 /**
- * Reads the options of `serve`.
+ * Reads the options of `serve`; `"help"` where that is all that is wanted.
  *
  * @param args the command line after `serve`
  * @param env the environment
@@ -62,24 +60,35 @@ export const SERVE_HELP: string = [
 export function readServeOptions(
   args: string[],
   env: Readonly<Record<string, string | undefined>>,
-): ServeOptions {
+): ServeOptions | "help" {
   const flags = parse(args);
-  const text = (flag: Flag): string => flags[flag] ?? env[variableOf(flag)] ?? FLAGS[flag].fallback;
 
-  function number(flag: Flag, least: number, most: number, isWhole: boolean): number {
-    const value = Number(text(flag).trim() || NaN);
-    if (value >= least && value <= most && (!isWhole || Number.isInteger(value))) return value;
-    const kind = isWhole ? "a whole number" : "a number";
-    throw new UsageError(`--${flag} takes ${kind} from ${least} to ${most}, not "${text(flag)}"`);
+  /** What was asked for, and by what; an empty variable asks for nothing. */
+  function asked(flag: Flag): { text: string; by: string } {
+    const variable = variableOf(flag);
+    if (flags[flag] !== undefined) return { text: flags[flag], by: `--${flag}` };
+    if (env[variable]) return { text: env[variable], by: variable };
+    return { text: FLAGS[flag].fallback, by: `--${flag}` };
   }
 
+  function number(flag: Flag, least: number, most: number, isWhole: boolean): number {
+    const { text, by } = asked(flag);
+    const value = (isWhole ? /^\d+$/ : /^\d+(?:\.\d+)?$/).test(text) ? Number(text) : NaN;
+    if (value >= least && value <= most) return value;
+    const kind = isWhole ? "a whole number" : "a number";
+    throw new UsageError(`${by} takes ${kind} from ${least} to ${most}, not "${text}"`);
+  }
+
+  if (flags.help !== undefined) return "help";
+  const host = asked("host").text;
+  // To listen on "" would be to listen on every address there is.
+  if (host === "") throw new UsageError("--host takes the address to listen on, not nothing");
   return {
-    host: text("host"),
+    host,
     port: number("port", 0, 65535, true),
-    watchFolder: text("watch-folder") || undefined,
-    heartbeat: text("heartbeat") === "off" ? null : number("heartbeat", 0.1, 86400, false),
+    watchFolder: asked("watch-folder").text || undefined,
+    heartbeat: asked("heartbeat").text === "off" ? null : number("heartbeat", 0.1, 86400, false),
     history: number("history", 1, 100_000_000, true),
-    help: flags.help !== undefined,
   };
 }
 
