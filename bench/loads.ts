@@ -79,7 +79,7 @@ export const LOADS: Load[] = [
     title: "20 events/s",
     subscribers: 1000,
     repeats: 3,
-    plan: { perSecond: 20, seconds: 5, bytes: EVENT_BYTES },
+    plan: { perSecond: 20, seconds: 3, bytes: EVENT_BYTES },
   },
   {
     name: "L5",
@@ -87,7 +87,7 @@ export const LOADS: Load[] = [
     title: "500 events/s",
     subscribers: 200,
     repeats: 3,
-    plan: { perSecond: 500, seconds: 5, bytes: EVENT_BYTES },
+    plan: { perSecond: 500, seconds: 3, bytes: EVENT_BYTES },
   },
   {
     name: "L6",

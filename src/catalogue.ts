@@ -127,9 +127,19 @@ export function checkEvent(catalogue: Catalogue, type: unknown, payload: unknown
   }
   if (schema === null) return payload === undefined ? [] : [fault("event", `"${type}" has no payload`)];
   if (payload === undefined) return [fault("event", `"${type}" needs a payload`)];
-  const { issues } = v.safeParse(schema, payload);
-  return issues?.map((issue) => fault(["event", ...pathOf(issue)].join("."), issue.message)) ?? [];
+  const { issues = [] } = v.safeParse(schema, payload);
+  const faults: Fault[] = [];
+  let length = 0;
+  for (const issue of issues) {
+    const path = ["event", ...pathOf(issue)].join(".");
+    faults.push(fault(path, issue.message));
+    if ((length += path.length) > MAX_PATHS) break; // A path may be as long as the payload, and shared by every fault.
+  }
+  return faults;
 }
+
+/** So many characters of paths are enough for anybody to find what is wrong with one event. */
+const MAX_PATHS = 1_000_000;
 
 function pathOf(issue: v.BaseIssue<unknown>): string[] {
   return issue.path?.map((item) => String(item.key)) ?? [];

@@ -193,23 +193,23 @@ export function createChannel<S extends Schemas>(
   let closed = false;
   let waking = false;
 
-  /** One draft as what its payload adds to the dictionary's text, or its faults. */
+  /** One draft as the text of its payload, checked, or its faults. Looks at the draft once: it may have getters. */
   function prepare(
-    draft: { type: unknown; event?: unknown },
+    { type, event }: { type: string; event?: unknown },
     index: number,
-  ): { text: string } | { faults: Fault[] } {
-    if (draft.event === undefined) {
-      const faults = checkEvent(catalogue, draft.type, undefined, index);
-      return faults.length > 0 ? { faults } : { text: "" };
+  ): { type: string; payload: string } | { faults: Fault[] } {
+    if (event === undefined) {
+      const faults = checkEvent(catalogue, type, undefined, index);
+      return faults.length > 0 ? { faults } : { type, payload: "" };
     }
-    const json = toJson(draft.event);
+    const json = toJson(event);
     if ("fault" in json) {
       const { path, message } = json.fault;
       return { faults: [{ index, path: path === "" ? "event" : `event.${path}`, message }] };
     }
     // What is checked is what the consumers will parse, so nothing (a Date, a Map, a getter) can be one thing here
     // and another there.
-    const faults = checkEvent(catalogue, draft.type, JSON.parse(json.text), index);
+    const faults = checkEvent(catalogue, type, JSON.parse(json.text), index);
     const bytes = faults.length > 0 ? 0 : utf8Length(json.text);
     if (bytes > maxBytes - ENVELOPE_BYTES) {
       faults.push({
@@ -218,7 +218,7 @@ export function createChannel<S extends Schemas>(
         message: `${bytes} bytes are more than a history of ${maxBytes} can hold`,
       });
     }
-    return faults.length > 0 ? { faults } : { text: `"event":${json.text},` };
+    return faults.length > 0 ? { faults } : { type, payload: `"event":${json.text},` };
   }
 
   function append(type: string, payload: string, time: string): string {
@@ -230,14 +230,12 @@ export function createChannel<S extends Schemas>(
   }
 
   function publishBatch(drafts: readonly { type: string; event?: unknown }[]): string[] {
-    if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
     const prepared = drafts.map(prepare);
+    if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
     const faults = prepared.flatMap((one) => "faults" in one ? one.faults : []);
     if (faults.length > 0) throw refusal(faults, drafts);
     const time = new Date().toISOString();
-    const ids = prepared.map((one, index) =>
-      append(drafts[index]!.type, (one as { text: string }).text, time)
-    );
+    const ids = prepared.flatMap((one) => "faults" in one ? [] : [append(one.type, one.payload, time)]);
     wake();
     return ids;
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import { EventsError } from "./errors.ts";
+import { toJson } from "./json.ts";
 
 /**
  * One event as it goes over the wire: `{"type":…,"event":…,"id":…,"time":…}`, in this order of keys.
@@ -91,12 +92,18 @@ export function isControlType(type: string): boolean {
   return CONTROL_TYPES.includes(type);
 }
 
-/** A control event as it is written: its cursor, its type, and its dictionary as one line of JSON. */
+/**
+ * A control event as it is written: its cursor, its type, and its dictionary as one line of JSON.
+ *
+ * @throws {EventsError} `InvalidEvent` where the payload cannot be JSON
+ */
 export function controlLine(
   type: string,
   id: string,
   payload: unknown,
 ): { readonly id: string; readonly type: string; readonly json: string } {
-  const time = new Date().toISOString();
-  return { id, type, json: JSON.stringify({ type, event: payload, id, time }) };
+  const json = toJson({ type, event: payload, id, time: new Date().toISOString() });
+  if ("text" in json) return { id, type, json: json.text };
+  const { path, message } = json.fault;
+  throw new EventsError("InvalidEvent", `"${type}" cannot be written: ${path}: ${message}`);
 }

@@ -124,6 +124,9 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       onEnd() {
         for (const subscriber of subscribers) pump(subscriber);
       },
+      onError(error) {
+        for (const subscriber of subscribers) cut(subscriber, error as Error);
+      },
       maxDelay: options.maxDelay,
     });
   }
@@ -136,8 +139,12 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       recent.restart(0);
       clearTimeout(timer);
     }
-    subscriber.outlet.release();
-    subscriber.onLeave();
+    try {
+      subscriber.outlet.release();
+      subscriber.onLeave();
+    } catch (error) {
+      console.error(error); // Somebody else's error, in the middle of what others are being sent.
+    }
   }
 
   /** The newest chunk, to everybody. What the read loop would do, with nothing to find out for most of them. */
@@ -161,16 +168,20 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     const { filter, outlet, until } = subscriber;
     let hidden = 0;
     while (outlet.ready && subscribers.has(subscriber)) {
-      if (subscriber.position >= until) return end(subscriber);
       const loss = findLoss(subscriber);
       if (loss !== undefined) {
         subscriber.position = subscriber.told = log.first - 1;
         sendLine(subscriber, "events_lost", loss);
         continue;
       }
+      if (subscriber.position >= until) return end(subscriber);
       const chunk = chunkAfter(subscriber.position);
       if (chunk === undefined) {
-        if (log.closed && subscriber.position >= log.last) end(subscriber);
+        if (log.closed && subscriber.position >= log.last) {
+          const farewell = format.farewell();
+          if (farewell !== "") send(subscriber, encoder.encode(farewell));
+          end(subscriber);
+        }
         return;
       }
       const selection = guarded(subscriber, () => select(chunk, subscriber.position, until, filter));
@@ -213,6 +224,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   }
 
   function end(subscriber: State): void {
+    if (!subscribers.has(subscriber)) return;
     leave(subscriber);
     subscriber.outlet.end();
   }

@@ -12,6 +12,8 @@ interface Host {
   readonly completed?: unknown;
   /** Bun: sets the seconds after which a connection that moves nothing is cut. */
   readonly timeout?: unknown;
+  /** Bun: the server object, where the application hands it on under its name. */
+  readonly server?: { readonly timeout?: unknown };
   /** Node: the response as it goes out. */
   readonly outgoing?: object;
 }
@@ -31,13 +33,21 @@ export function onGone(c: Context, gone: () => void): () => void {
   const { signal } = c.req.raw;
   if (signal.aborted) gone();
   signal.addEventListener("abort", gone, { once: true });
-  return () => signal.removeEventListener("abort", gone);
+  // A response that ends well is no abort; without this, one that was not ours in the end would never be over.
+  const outgoing = outgoingOf(c);
+  outgoing?.on("close", gone);
+  return () => {
+    signal.removeEventListener("abort", gone);
+    outgoing?.off("close", gone);
+  };
 }
 
 /** Lets a response stay open in silence: streams have a heartbeat and a stall timer of their own. */
 export function keepOpen(c: Context): void {
   const host = (c.env ?? {}) as Host;
-  if (typeof host.timeout === "function") host.timeout(c.req.raw, 0);
+  for (const server of [host, host.server]) {
+    if (typeof server?.timeout === "function") server.timeout(c.req.raw, 0);
+  }
 }
 
 /** The response of Node's server as it goes out, where the request came by one. */

@@ -59,7 +59,7 @@ const QUALITY = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/;
 
 /** The ranges of an `Accept` header; one that cannot be read asks for nothing. */
 function parseAccept(accept: string): MediaRange[] {
-  const parts = accept.match(/(?:[^,"]|"(?:\\.|[^"\\])*")+/g) ?? [];
+  const parts = accept.match(/(?:[^,"]|"(?:\\.|[^"\\])*(?:"|$))+/g) ?? [];
   return parts.flatMap((part) => {
     const [range = "", ...parameters] = part.toLowerCase().split(";").map((text) => text.trim());
     const [type, subtype] = range.split("/");

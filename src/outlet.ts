@@ -16,7 +16,11 @@ interface Socket {
 /** As much of Node's `ServerResponse` as is used here. */
 export interface Outgoing {
   write(chunk: Uint8Array, ...rest: unknown[]): boolean;
+  on(event: "close", listener: () => void): unknown;
+  off(event: "close", listener: () => void): unknown;
   destroy(): unknown;
+  /** Whether it was ended: what is written to its socket now would be another response's. */
+  readonly writableEnded: boolean;
   /** Whether its body goes out in chunks (RFC 9112, section 7.1). */
   readonly chunkedEncoding?: boolean;
   /** The connection it goes out on, while it has one. */
@@ -41,8 +45,9 @@ export function streamOutlet(controller: ReadableStreamDefaultController<Uint8Ar
  * share are framed once, and a delivery costs one write instead of a promise, a read and three writes.
  *
  * The first bytes go the ordinary way, so the head of the response is whatever the application and its middleware
- * make it. Once the very objects that were put into the stream have arrived at the response, nothing between the two
- * changes them, and what follows can be written there. If something else arrives, it stays with the stream.
+ * make it. Once the very objects that were put into the stream have arrived at the response, what follows is written
+ * there; if something else arrives, it stays with the stream. A middleware that looks at the body and changes some
+ * of it cannot be told from one that does not, so this is for applications that have none.
  *
  * @param stream the outlet over the stream, nothing written to it yet
  * @param onReady called when the outlet takes more again
@@ -66,6 +71,7 @@ export function socketOutlet(stream: Outlet, outgoing: Outgoing, onReady: () => 
     const result = write.call(outgoing, chunk, ...rest);
     if (arrived && underWay.length === 0 && outgoing.chunkedEncoding && outgoing.socket !== null) {
       socket = outgoing.socket;
+      ready = result;
       socket.on("drain", onDrain);
     }
     return result;
@@ -77,6 +83,7 @@ export function socketOutlet(stream: Outlet, outgoing: Outgoing, onReady: () => 
     },
     write: (bytes) => {
       if (socket !== undefined) {
+        if (outgoing.writableEnded || outgoing.socket !== socket) throw new Error("the response is over");
         ready = socket.write(framed(bytes));
       } else {
         underWay.push(bytes);

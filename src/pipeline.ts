@@ -13,7 +13,9 @@ export interface PipelineOptions {
   onChunk(chunk: Chunk): void;
   /** The channel was closed and everything in it has been told. Not called after the pipeline was stopped. */
   onEnd(): void;
-  /** At most so many milliseconds an event waits for others to go out with. */
+  /** Something in it threw: there will be no further chunk. */
+  onError(error: unknown): void;
+  /** At most so many milliseconds the next batch is held back after the last. */
   readonly maxDelay: number;
 }
 
@@ -27,7 +29,7 @@ export interface PipelineOptions {
  * @returns stops the pipeline at once and for good; nothing of it is left waiting then
  */
 export function startPipeline(log: EventLog, format: WireFormat, options: PipelineOptions): () => void {
-  const { onChunk, onEnd, maxDelay } = options;
+  const { onChunk, onEnd, onError, maxDelay } = options;
   const batches = log.batches("latest");
   let stopped = false;
   let underWay: Batch | undefined;
@@ -62,7 +64,7 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
       const cost = performance.now() - start;
       // Less cannot be told from what a timer takes at the least.
       if (cost < 2) release();
-      else timer = setTimeout(release, Math.min(cost / 2, maxDelay));
+      else timer = setTimeout(release, Math.min(cost, maxDelay));
     });
   }
 
@@ -72,7 +74,9 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
     goOn = undefined;
   }
 
-  run();
+  run().catch((error: unknown) => {
+    if (!stopped) onError(error);
+  });
   return () => {
     stopped = true;
     clearTimeout(timer);

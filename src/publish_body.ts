@@ -15,6 +15,8 @@ export interface RawDraft {
   readonly event?: unknown;
 }
 
+/** After so many broken lines nobody looks at the rest. */
+const MAX_BROKEN_LINES = 1000;
 /** So many characters of paths to unsafe integers are enough for anybody. */
 const MAX_PATHS = 1_000_000;
 /** How many levels of objects and arrays an event may have; its dictionary is the first. */
@@ -26,12 +28,16 @@ const MAX_DEPTH = 64;
  * @param maxBytes the most it may hold; counted while it arrives, so no more is ever held
  * @throws {EventsError} `PayloadTooLarge`; `InvalidEvent` where it is not UTF-8
  */
-export async function readBody(request: Request, maxBytes: number): Promise<string> {
-  if (request.body === null) return "";
-  const reader = request.body.getReader();
+export async function readBody(
+  body: ReadableStream<Uint8Array> | null,
+  contentLength: string | undefined,
+  maxBytes: number,
+): Promise<string> {
+  if (body === null) return "";
+  const reader = body.getReader();
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let text = "";
-  let bytes = Number(request.headers.get("content-length") ?? 0) > maxBytes ? Infinity : 0;
+  let bytes = Number(contentLength ?? 0) > maxBytes ? Infinity : 0;
   try {
     for (let read; bytes <= maxBytes && !(read = await next(reader)).done;) {
       bytes += read.value.byteLength;
@@ -115,7 +121,15 @@ interface Part {
 }
 
 function parseLines(text: string): Part[] {
-  return text.split("\n").filter((line) => !/^[ \t\r]*$/.test(line)).map(parseText);
+  const parts: Part[] = [];
+  let broken = 0;
+  for (const line of text.split("\n")) {
+    if (/^[ \t\r]*$/.test(line)) continue;
+    const part = parseText(line);
+    parts.push(part);
+    if (part.faults.length > 0 && ++broken === MAX_BROKEN_LINES) break;
+  }
+  return parts;
 }
 
 function parseDocument(text: string): Part[] {

@@ -31,6 +31,8 @@ export interface WireFormat {
   readonly heartbeat: string;
   /** Moves a reader's cursor without an event; empty where the format has no way to. */
   moveTo(id: string): string;
+  /** What stands at the end of a stream whose server is closing; empty where there is nothing to say. */
+  farewell(): string;
 }
 
 /** One dictionary a line; an empty line is a heartbeat. */
@@ -42,6 +44,7 @@ export const ndjson: WireFormat = {
   linesPerEvent: 1,
   heartbeat: "\n",
   moveTo: () => "",
+  farewell: () => "",
 };
 
 /**
@@ -56,6 +59,8 @@ export const sse: WireFormat = {
   linesPerEvent: 4,
   heartbeat: ":\n\n",
   moveTo: (id) => `id: ${id}\n\n`,
+  // All of them come back; not all in the same moment.
+  farewell: () => `retry: ${2000 + Math.floor(Math.random() * 3000)}\n\n`,
 };
 
 /** All wire formats, the preferred one first. */

@@ -21,7 +21,10 @@ const test = suite("endpoint");
 
 function setUp(options: { history?: HistoryLimits; heartbeat?: number | null } = {}) {
   const channel = createChannel(catalogue, options.history ? { history: options.history } : {});
-  const endpoint = eventsEndpoint(channel, "heartbeat" in options ? { heartbeat: options.heartbeat } : {});
+  const endpoint = eventsEndpoint(channel, {
+    direct: true,
+    ...("heartbeat" in options ? { heartbeat: options.heartbeat } : {}),
+  });
   const app = new Hono();
   app.route("/events", endpoint);
   return { channel, endpoint, app };

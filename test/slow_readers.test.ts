@@ -18,7 +18,7 @@ const test = suite("slow readers");
 function setUp(options: EndpointOptions<typeof catalogue.schemas> & { history?: HistoryLimits } = {}) {
   const { history, ...rest } = options;
   const channel = createChannel(catalogue, history ? { history } : {});
-  const endpoint = eventsEndpoint(channel, { heartbeat: null, ...rest });
+  const endpoint = eventsEndpoint(channel, { heartbeat: null, direct: true, ...rest });
   const app = new Hono();
   app.route("/events", endpoint);
   const publish = (count: number, size = 1000) => {

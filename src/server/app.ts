@@ -16,7 +16,7 @@ export interface AppOptions {
 /** The routes of the server: `/events` and `/healthz`. */
 export function createApp(session: Session, options: AppOptions): Hono {
   const app = new Hono();
-  app.route("/events", eventsEndpoint(session, options));
+  app.route("/events", eventsEndpoint(session, { ...options, direct: true }));
   app.get("/healthz", (c) => {
     const serving = !session.channel.closed;
     return c.json({ status: serving ? "serving" : "shutting down" }, serving ? 200 : 503);

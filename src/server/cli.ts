@@ -41,11 +41,12 @@ async function serve(args: string[]): Promise<void> {
     session.start();
     await stopped;
     const closed = server.stop(GRACE);
-    await watch?.close(); // It has nobody to tell any more.
+    watch?.close(); // It tells nobody any more; a scan under way goes with the process.
     session.channel.close();
     await closed;
-  } finally {
-    await watch?.close();
+  } catch (error) {
+    watch?.close();
+    throw error;
   }
 }
 

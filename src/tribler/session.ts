@@ -119,6 +119,7 @@ export function createSession(options: SessionOptions): Session {
       if (key === null || (key !== undefined && told.has(key))) return undefined;
       const [id] = channel.publishBatch([draft]);
       if (key !== undefined) told.add(key);
+      if (told.size > MAX_TOLD) told.delete(told.values().next().value!);
       return id;
     },
     start: () => {
@@ -141,6 +142,9 @@ export function createSession(options: SessionOptions): Session {
     },
   };
 }
+
+/** So many results of one query are remembered; beyond it the first ones may be told again. */
+const MAX_TOLD = 100_000;
 
 function textOf(error: unknown): string {
   try {
