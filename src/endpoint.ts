@@ -13,7 +13,7 @@ import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "./event.t
 import { createFeed, type Feed, type Outlet, type Subscriber } from "./feed.ts";
 import { keepOpen, onGone, outgoingOf } from "./host.ts";
 import { negotiate, selectTypes } from "./negotiate.ts";
-import { socketOutlet, streamOutlet } from "./outlet.ts";
+import { socketOutlet, type StreamOutlet, streamOutlet } from "./outlet.ts";
 import { parseBody, readBody } from "./publish_body.ts";
 import { FORMATS, type WireFormat } from "./serialize.ts";
 
@@ -157,11 +157,12 @@ export function eventsEndpoint<S extends Schemas>(
     const leaveSource = join();
     const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
     let subscriber: Subscriber;
+    let stream: StreamOutlet;
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
         const cleanups = [leaveSource];
         const onLeave = () => cleanups.forEach((cleanup) => cleanup());
-        const stream = streamOutlet(controller);
+        stream = streamOutlet(controller);
         const outgoing = options.direct ? outgoingOf(c) : undefined;
         const outlet = outgoing ? socketOutlet(stream, outgoing, () => subscriber.pull()) : stream;
         outlet.write(encoder.encode(opening));
@@ -171,7 +172,10 @@ export function eventsEndpoint<S extends Schemas>(
           finish(stream);
         }));
       },
-      pull: () => subscriber.pull(),
+      pull: () => {
+        subscriber.pull();
+        return stream.parked();
+      },
       cancel: () => subscriber.leave(),
     });
     return new Response(body, { headers });

@@ -27,12 +27,29 @@ export interface Outgoing {
   readonly socket: Socket | null;
 }
 
+/** An outlet over a stream of bytes. */
+export interface StreamOutlet extends Outlet {
+  /**
+   * To be returned by the stream's `pull`, when the subscriber has been given all there is: while it is pending the
+   * stream does not ask again after each chunk that is pushed, which is most of what a chunk costs on Deno.
+   */
+  parked(): Promise<void> | undefined;
+}
+
 /** An outlet over the controller of a stream of bytes. */
-export function streamOutlet(controller: ReadableStreamDefaultController<Uint8Array>): Outlet {
+export function streamOutlet(controller: ReadableStreamDefaultController<Uint8Array>): StreamOutlet {
+  let unpark: (() => void) | undefined;
+
   return {
     get ready() {
-      return (controller.desiredSize ?? 0) > 0;
+      const ready = (controller.desiredSize ?? 0) > 0;
+      if (!ready && unpark !== undefined) {
+        unpark(); // It has fallen behind: from now on it has to ask.
+        unpark = undefined;
+      }
+      return ready;
     },
+    parked: () => (controller.desiredSize ?? 0) > 0 ? new Promise((resolve) => unpark = resolve) : undefined,
     write: (bytes) => controller.enqueue(bytes),
     end: () => controller.close(),
     cut: (reason) => controller.error(reason),
