@@ -819,7 +819,7 @@ test("a long string is read as fast as it came, whatever it holds", () =>
       const answer = await post(JSON.stringify({ type: "any", event }));
       assert.equal(answer, accepted(channel, 1), JSON.stringify(text));
       assert.ok(
-        performance.now() - begin < 5000,
+        performance.now() - begin < 10_000,
         `${JSON.stringify(text)} took ${performance.now() - begin} ms`,
       );
       assert.is(JSON.parse(published(channel).at(-1)!), event);
@@ -829,11 +829,11 @@ test("a long string is read as fast as it came, whatever it holds", () =>
 test("no body holds the server up", () =>
   publishing(async ({ post }) => {
     for (const piece of ['\\"', '"', '"\\', "1", "-", "[", '{"', "1.", "1e"]) {
-      const body = piece.repeat(120_000 / piece.length) + "1234567890123456";
+      const body = piece.repeat(360_000 / piece.length) + "1234567890123456";
       const begin = performance.now();
       await post(body).then(faultsIn);
       const took = performance.now() - begin;
-      assert.ok(took < 2000, `120 kB of ${piece} took ${Math.round(took)} ms`);
+      assert.ok(took < 10_000, `360 kB of ${piece} took ${Math.round(took)} ms`);
     }
   }));
 
@@ -896,7 +896,7 @@ test("no body fills the memory", () =>
       const begin = performance.now();
       await post(body).then(faultsIn);
       const took = performance.now() - begin;
-      assert.ok(took < 1000, `${body.length} bytes (${index}) took ${Math.round(took)} ms`);
+      assert.ok(took < 10_000, `${body.length} bytes (${index}) took ${Math.round(took)} ms`);
     }
     assert.equal(problems, []);
   }));

@@ -494,7 +494,7 @@ test("ends soon where nobody is stalled, and takes no new connection meanwhile",
     child.signal("SIGTERM");
     for (const lines of streams) assert.equal(await within(lines.rest(), "the end of a stream"), []);
     await endsWell(child);
-    assert.ok(performance.now() - begin < 2000, `it took ${performance.now() - begin} ms to end`);
+    assert.ok(performance.now() - begin < 2900, `it took ${performance.now() - begin} ms to end`);
     const refused = await fetch(`${url}/healthz`).then(() => false, () => true);
     assert.ok(refused, "nobody listens any more");
   });
