@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { iterate } from "./batches.ts";
 import {
   type Catalogue,
   checkEvent,
@@ -15,6 +16,7 @@ import {
 } from "./catalogue.ts";
 import { EventsError, type Fault } from "./errors.ts";
 import { formatCursor, type Loss, parseCursor } from "./event.ts";
+import { createHistory } from "./history.ts";
 import { toJson, utf8Length } from "./json.ts";
 
 /** One published event as the channel keeps it. */
@@ -128,9 +130,6 @@ export interface ChannelOptions {
   readonly history?: HistoryLimits;
 }
 
-/** One iteration asks for at most so many bytes of JSON in a batch. */
-export const BATCH_BYTES: number = 256 * 1024;
-
 /** Where a reader starts: a position, and whether it comes from a channel that is gone. */
 export interface Start {
   /** The last position not to be read. */
@@ -188,7 +187,7 @@ export function createChannel<S extends Schemas>(
   const maxEvents = limit("history.events", options.history?.events ?? 100_000, 1);
   const maxBytes = limit("history.bytes", options.history?.bytes ?? 32 * 1024 * 1024, 1024);
   const epoch = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
-  const log = createLog(maxEvents, maxBytes);
+  const log = createHistory(maxEvents, maxBytes);
   const readers = new Set<() => void>();
   let closed = false;
   let waking = false;
@@ -287,125 +286,4 @@ function limit(name: string, value: number, least: number): number {
     throw new RangeError(`${name} must be a whole number of at least ${least}, not ${value}`);
   }
   return value;
-}
-
-/** The kept entries: pushed at one end, forgotten at the other. */
-interface Log {
-  readonly first: number;
-  readonly last: number;
-  readonly bytes: number;
-  push(entry: Entry): void;
-  read(position: number, maxBytes: number): Batch;
-}
-
-function createLog(maxEvents: number, maxBytes: number): Log {
-  let entries: (Entry | undefined)[] = [];
-  let head = 0; // Where the oldest entry stands; what stands before it is forgotten, and cut off now and then.
-  let first = 1;
-  let last = 0;
-  let bytes = 0;
-
-  function forgetOldest(): void {
-    bytes -= entries[head]!.bytes;
-    entries[head++] = undefined;
-    first++;
-    if (head > 1024 && head * 2 > entries.length) {
-      entries = entries.slice(head);
-      head = 0;
-    }
-  }
-
-  return {
-    get first() {
-      return first;
-    },
-    get last() {
-      return last;
-    },
-    get bytes() {
-      return bytes;
-    },
-    push: (entry) => {
-      entries.push(entry);
-      last = entry.position;
-      bytes += entry.bytes;
-      while (last - first + 1 > maxEvents || bytes > maxBytes) forgetOldest();
-    },
-    read: (position, maxBytes) => {
-      const expired = position < first - 1;
-      const start = head + (expired ? 0 : position - first + 1);
-      let end = start;
-      for (
-        let size = 0;
-        end < entries.length && (end === start || size + entries[end]!.bytes <= maxBytes);
-        end++
-      ) {
-        size += entries[end]!.bytes;
-      }
-      const batch = entries.slice(start, end) as Entry[];
-      return expired
-        ? { lost: { reason: "slow_consumer", count: first - 1 - position }, entries: batch }
-        : { entries: batch };
-    },
-  };
-}
-
-/**
- * An iterator over what follows a position. It is written by hand, because the `return()` of an async generator
- * queues behind a pending `next()` and so would never come while nothing is published.
- */
-function iterate(
-  channel: EventLog,
-  start: Start,
-  listen: (reader: () => void) => void,
-  leave: (reader: () => void) => void,
-): AsyncIterableIterator<Batch> {
-  let position = start.position;
-  let lost: Loss["reason"] | undefined = start.unknownEpoch ? "unknown_epoch" : "history_expired";
-  let done = false;
-  /** Those who wait for a batch. Only while there are any is the channel told to wake this iterator. */
-  const waiting: ((result: IteratorResult<Batch>) => void)[] = [];
-
-  function take(): IteratorResult<Batch> | undefined {
-    if (done) return { done, value: undefined };
-    const batch = channel.read(position, BATCH_BYTES);
-    const newest = batch.entries.at(-1);
-    if (newest === undefined) {
-      if (!channel.closed) return undefined;
-      done = true;
-      return { done, value: undefined };
-    }
-    position = newest.position;
-    const reason = lost;
-    lost = undefined;
-    if (reason === "unknown_epoch") {
-      return { done: false, value: { ...batch, lost: { reason, count: null } } };
-    }
-    if (reason === "history_expired" && batch.lost) {
-      return { done: false, value: { ...batch, lost: { reason, count: batch.lost.count } } };
-    }
-    return { done: false, value: batch };
-  }
-
-  function settle(): void {
-    for (let result; waiting.length > 0 && (result = take()) !== undefined;) waiting.shift()!(result);
-    if (waiting.length === 0) leave(settle);
-  }
-
-  return {
-    next: () => {
-      const result = waiting.length === 0 ? take() : undefined;
-      if (result !== undefined) return Promise.resolve(result);
-      listen(settle);
-      return new Promise((resolve) => waiting.push(resolve));
-    },
-    return: () => {
-      done = true;
-      settle();
-      return Promise.resolve({ done: true, value: undefined });
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
 }

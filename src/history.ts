@@ -1,0 +1,78 @@
+/**
+ * The history of an in-memory channel: the newest entries, bounded in number and in bytes.
+ *
+ * @module
+ */
+import type { Batch, Entry } from "./channel.ts";
+
+/** The kept entries: pushed at one end, forgotten at the other. */
+export interface History {
+  /** The position of the oldest entry kept; one after the newest where none is. */
+  readonly first: number;
+  /** The position of the newest entry; 0 before the first. */
+  readonly last: number;
+  /** The bytes of JSON kept. */
+  readonly bytes: number;
+  /** Adds the next entry, and forgets the oldest ones that are too many. */
+  push(entry: Entry): void;
+  /** What follows the position, as `EventLog.read` gives it. */
+  read(position: number, maxBytes: number): Batch;
+}
+
+/**
+ * Makes an empty history.
+ *
+ * @param maxEvents how many entries it keeps
+ * @param maxBytes how many bytes of JSON it keeps; no entry may be larger
+ */
+export function createHistory(maxEvents: number, maxBytes: number): History {
+  let entries: (Entry | undefined)[] = [];
+  let head = 0; // Where the oldest entry stands; what stands before it is forgotten, and cut off now and then.
+  let first = 1;
+  let last = 0;
+  let bytes = 0;
+
+  function forgetOldest(): void {
+    bytes -= entries[head]!.bytes;
+    entries[head++] = undefined;
+    first++;
+    if (head > 1024 && head * 2 > entries.length) {
+      entries = entries.slice(head);
+      head = 0;
+    }
+  }
+
+  return {
+    get first() {
+      return first;
+    },
+    get last() {
+      return last;
+    },
+    get bytes() {
+      return bytes;
+    },
+    push: (entry) => {
+      entries.push(entry);
+      last = entry.position;
+      bytes += entry.bytes;
+      while (last - first + 1 > maxEvents || bytes > maxBytes) forgetOldest();
+    },
+    read: (position, maxBytes) => {
+      const expired = position < first - 1;
+      const start = head + (expired ? 0 : position - first + 1);
+      let end = start;
+      for (
+        let size = 0;
+        end < entries.length && (end === start || size + entries[end]!.bytes <= maxBytes);
+        end++
+      ) {
+        size += entries[end]!.bytes;
+      }
+      const batch = entries.slice(start, end) as Entry[];
+      return expired
+        ? { lost: { reason: "slow_consumer", count: first - 1 - position }, entries: batch }
+        : { entries: batch };
+    },
+  };
+}
