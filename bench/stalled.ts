@@ -1,9 +1,10 @@
 /**
- * What a reader costs that has stopped reading: `tsx bench/stalled.ts [subscribers]`.
+ * What a reader costs that has stopped reading: `tsx bench/stalled.ts`.
  *
- * A server, and a second process with so many sockets that ask for the stream and read nothing of it. Then more is
- * published than history holds, several times over. What memory grows by, over the same server with readers that
- * read, divided by their number, is what each of them keeps from being forgotten.
+ * A server whose history is full, and a second process for each reader, which asks for the stream and reads nothing of
+ * it. After each of them more is published than a connection's buffers and the history hold, so that each is stuck in
+ * a place of its own, with bytes of its own to hold on to. What memory is more by with many of them than with few,
+ * divided by how many more they are, is what a stalled reader keeps.
  *
  * @module
  */
@@ -19,15 +20,16 @@ import { listen } from "../src/server/runtime.ts";
 
 const MIB = 1024 * 1024;
 const HISTORY = 2 * MIB;
+const [FEW, MANY] = [5, 35];
+/** More than the two sockets of a connection hold between them. */
+const STUCK = 8 * MIB;
 
-/** Opens so many sockets and lets them stall, or read. */
-function subscribe(port: number, count: number, isStalled: boolean): void {
-  for (let i = 0; i < count; i++) {
-    const socket = connect(port, "127.0.0.1", () => {
-      socket.write("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
-      if (!isStalled) socket.resume(); // Nobody reads from a socket that nobody listens to.
-    });
-  }
+/** Asks for the stream and never reads it. */
+function stall(port: number): void {
+  setInterval(() => {}, 60_000); // A socket that is not read from keeps no process alive.
+  const socket = connect(port, "127.0.0.1", () => {
+    socket.write("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  });
 }
 
 /** The bytes in use in this process once nothing more can be forgotten. */
@@ -36,63 +38,58 @@ async function memoryInUse(): Promise<number> {
   const collect = runInNewContext("gc") as () => void;
   for (let i = 0; i < 3; i++) {
     collect();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
 
-async function measure(
-  subscribers: number,
-  isStalled: boolean,
-): Promise<number> {
-  const note = v.object({ text: v.string() });
-  const channel = createChannel(defineEvents({ note }), {
-    history: { bytes: HISTORY },
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function measure(readers: number): Promise<number> {
+  const catalogue = defineEvents({ note: v.object({ text: v.string() }) });
+  const channel = createChannel(catalogue, { history: { bytes: HISTORY } });
+  const endpoint = eventsEndpoint(channel, {
+    stallTimeout: null,
+    direct: true,
   });
-  const endpoint = eventsEndpoint(channel, { stallTimeout: null, direct: true });
   const app = new Hono();
   app.route("/events", endpoint);
   const server = await listen(app.fetch, { host: "127.0.0.1", port: 0 });
-  const args = [
-    "--import",
-    "tsx",
-    process.argv[1]!,
-    String(subscribers),
-    String(server.port),
-    String(isStalled),
-  ];
-  const clients = spawn(process.execPath, args, { stdio: "inherit" });
-  while (endpoint.stats().subscribers < subscribers) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  for (let published = 0; published < 6 * HISTORY; published += 100 * 1024) {
-    for (let i = 0; i < 100; i++) {
-      channel.publish("note", { text: "x".repeat(1024) });
+  const clients: ReturnType<typeof spawn>[] = [];
+  for (let reader = 1; reader <= readers; reader++) {
+    const args = ["--import", "tsx", process.argv[1]!, String(server.port)];
+    clients.push(spawn(process.execPath, args, { stdio: "inherit" }));
+    while (endpoint.stats().subscribers < reader) await pause(20);
+    for (let published = 0; published < STUCK; published += 100 * 1024) {
+      for (let i = 0; i < 100; i++) {
+        channel.publish("note", { text: "x".repeat(1024) });
+      }
+      await pause(2);
     }
-    await new Promise((resolve) => setTimeout(resolve, 2));
   }
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await pause(500);
+  if (endpoint.stats().subscribers < readers) {
+    throw new Error("some of the readers have gone");
+  }
   const memory = await memoryInUse();
-  clients.kill();
+  for (const client of clients) client.kill();
   await server.stop(0);
   return memory;
 }
 
-const [subscribers = "200", port, isStalled] = process.argv.slice(2);
+const [port] = process.argv.slice(2);
 if (port !== undefined) {
-  subscribe(Number(port), Number(subscribers), isStalled === "true");
+  stall(Number(port));
 } else {
-  const count = Number(subscribers);
-  const reading = await measure(count, false);
-  const stalled = await measure(count, true);
-  const each = (stalled - reading) / count / 1024;
+  const few = await measure(FEW);
+  const many = await measure(MANY);
+  console.log(`${FEW} stalled readers: ${(few / MIB).toFixed(1)} MiB in use`);
+  console.log(`${MANY} stalled readers: ${(many / MIB).toFixed(1)} MiB`);
   console.log(
-    `${count} readers that read: ${(reading / MIB).toFixed(1)} MiB in use`,
+    `each keeps ${((many - few) / (MANY - FEW) / 1024).toFixed(1)} KiB`,
   );
-  console.log(
-    `${count} that stalled, with ${6 * HISTORY / MIB} MiB published since: ${(stalled / MIB).toFixed(1)} MiB`,
-  );
-  console.log(`each stalled reader keeps ${each.toFixed(1)} KiB`);
   process.exit(0);
 }
