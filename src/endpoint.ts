@@ -10,12 +10,13 @@ import { type Channel, type EventLog, locate, type Start } from "./channel.ts";
 import type { Filter } from "./chunk.ts";
 import { EventsError, type EventsErrorCode, type Fault } from "./errors.ts";
 import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "./event.ts";
-import { createFeed, type Feed, type Outlet, type Subscriber } from "./feed.ts";
-import { keepOpen, onGone, outgoingOf } from "./host.ts";
+import { createFeed, type Feed } from "./feed.ts";
+import { keepOpen, onGone, outgoingOf, parksPull } from "./host.ts";
 import { negotiate, selectTypes } from "./negotiate.ts";
-import { socketOutlet, type StreamOutlet, streamOutlet } from "./outlet.ts";
+import { StreamOutlet } from "./outlet.ts";
 import { parseBody, readBody } from "./publish_body.ts";
 import { FORMATS, type WireFormat } from "./serialize.ts";
+import { SocketOutlet } from "./socket_outlet.ts";
 
 /** An application's state behind a channel: what `events_start` says, and who is connected. */
 export interface EventsSource<S extends Schemas> {
@@ -154,30 +155,19 @@ export function eventsEndpoint<S extends Schemas>(
     const payload = { ...(startPayload() as object), heartbeat };
     const opening = format.opening + format.write(controlLine("events_start", start.id, payload));
     keepOpen(c);
-    const leaveSource = join();
+    const onLeave = join();
     const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
-    let subscriber: Subscriber;
-    let stream: StreamOutlet;
-    const body = new ReadableStream<Uint8Array>({
-      start(controller) {
-        const cleanups = [leaveSource];
-        const onLeave = () => cleanups.forEach((cleanup) => cleanup());
-        stream = streamOutlet(controller);
-        const outgoing = options.direct ? outgoingOf(c) : undefined;
-        const outlet = outgoing ? socketOutlet(stream, outgoing, () => subscriber.pull()) : stream;
-        outlet.write(encoder.encode(opening));
-        subscriber = feeds.get(format)!.subscribe({ ...start, until, filter, bookmarks, outlet, onLeave });
-        cleanups.push(onGone(c, () => {
-          subscriber.leave();
-          finish(stream);
-        }));
-      },
-      pull: () => {
-        subscriber.pull();
-        return stream.parked();
-      },
-      cancel: () => subscriber.leave(),
-    });
+    const feed = feeds.get(format)!;
+    // Nothing that is kept for the connection may hold on to the context: what an idle one weighs is what it keeps.
+    const source = new StreamOutlet(feed, parksPull(c));
+    const body = new ReadableStream(source);
+    const outgoing = options.direct ? outgoingOf(c) : undefined;
+    const outlet = outgoing ? new SocketOutlet(feed, source, outgoing) : source;
+    outlet.write(encoder.encode(opening));
+    const subscriber = feed.subscribe({ ...start, until, filter, bookmarks, outlet, onLeave });
+    outlet.serve(subscriber);
+    const signal = onGone(c, () => outlet.handleEvent());
+    if (signal) source.listenTo(signal);
     return new Response(body, { headers });
   }
 
@@ -225,15 +215,6 @@ function sourceOf<S extends Schemas>(
 function checkSeconds(name: string, seconds: number | null): void {
   if (seconds !== null && !(seconds > 0 && seconds * 1000 <= MAX_DELAY)) {
     throw new RangeError(`${name} must be a number of seconds above 0, or null for never, not ${seconds}`);
-  }
-}
-
-/** Ends a stream whose reader has gone; it may be over already. */
-function finish(stream: Outlet): void {
-  try {
-    stream.end();
-  } catch {
-    // It was closed, cancelled or cut.
   }
 }
 

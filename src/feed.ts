@@ -45,12 +45,10 @@ export interface Subscription {
   onLeave(): void;
 }
 
-/** One open response, seen from the feed. */
+/** One open response, as the feed knows it. */
 export interface Subscriber {
-  /** Gives it what follows its position, for as long as the outlet takes more. */
-  pull(): void;
-  /** Forgets it. Once is enough, and more does no harm. */
-  leave(): void;
+  /** The last position it has been given. */
+  readonly position: number;
 }
 
 /** One running pipeline and its subscribers. */
@@ -59,6 +57,10 @@ export interface Feed {
   readonly subscribers: number;
   /** Adds a subscriber; the first one starts the pipeline, and when the last one leaves it ends. */
   subscribe(subscription: Subscription): Subscriber;
+  /** Gives a subscriber what follows its position, for as long as its outlet takes more. */
+  pull(subscriber: Subscriber): void;
+  /** Forgets a subscriber. Once is enough, and more does no harm. */
+  leave(subscriber: Subscriber): void;
 }
 
 /** Options of {@linkcode createFeed}. */
@@ -78,7 +80,7 @@ const REPLAY_BYTES = 64 * 1024;
 /** After so many bytes of which a filter shows nothing, a reader of history lets others go first. */
 const HIDDEN_BYTES = 1024 * 1024;
 
-interface State extends Subscription {
+interface State extends Omit<Subscription, "unknownEpoch"> {
   position: number;
   /** The last position that its consumer knows it has reached. */
   told: number;
@@ -100,17 +102,24 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   let stopPipeline: (() => void) | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  function subscribe(subscription: Subscription): Subscriber {
+  function subscribe(subscription: Subscription): State {
+    const { position, unknownEpoch, until, filter, bookmarks, outlet, onLeave } = subscription;
+    // Written out, not spread: engines lay such an object out in half the memory, and there is one for each connection.
     const subscriber: State = {
-      ...subscription,
-      told: subscription.position,
-      lossReason: subscription.unknownEpoch ? "unknown_epoch" : "history_expired",
+      position,
+      told: position,
+      until,
+      filter,
+      bookmarks,
+      outlet,
+      onLeave,
+      lossReason: unknownEpoch ? "unknown_epoch" : "history_expired",
       lastWrite: performance.now(),
       rest: undefined,
     };
     if (subscribers.size === 0) start();
     subscribers.add(subscriber);
-    return { pull: () => pump(subscriber), leave: () => leave(subscriber) };
+    return subscriber;
   }
 
   function start(): void {
@@ -287,6 +296,8 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       return subscribers.size;
     },
     subscribe,
+    pull: pump as (subscriber: Subscriber) => void,
+    leave: leave as (subscriber: Subscriber) => void,
   };
 }
 

@@ -4,55 +4,74 @@
  * @module
  */
 import type { Context } from "hono";
-import type { Outgoing } from "./outlet.ts";
+import type { Outgoing } from "./socket_outlet.ts";
 
 /** What a server hands over beside the request: Deno its info, Bun its server object. */
-interface Host {
+interface Host extends Partial<BunServer> {
   /** Deno: settles when the response was delivered, or will never be. */
   readonly completed?: unknown;
-  /** Bun: sets the seconds after which a connection that moves nothing is cut. */
-  readonly timeout?: unknown;
   /** Bun: the server object, where the application hands it on under its name. */
-  readonly server?: { readonly timeout?: unknown };
+  readonly server?: Partial<BunServer>;
   /** Node: the response as it goes out. */
   readonly outgoing?: object;
 }
 
+/** As much of Bun's server object as is used here. */
+interface BunServer {
+  /** Sets the seconds after which a connection that moves nothing is cut. */
+  timeout(request: Request, seconds: number): void;
+}
+
 /**
- * Tells when the client has left, or the response is over: whichever the server reports, and maybe both ways.
+ * Tells when the client has left, or the response is over, as the server reports it beside the stream's `cancel`.
  *
- * @returns stops listening
+ * @returns the signal that tells it, where that is how; nobody listens to it yet
  */
-export function onGone(c: Context, gone: () => void): () => void {
-  const { completed } = (c.env ?? {}) as Host;
+export function onGone(c: Context, gone: () => void): AbortSignal | undefined {
+  const { completed } = hostOf(c);
   if (completed instanceof Promise) {
     // Deno's request signal fires after a normal end too, and whoever looks at it gets a warning on the console.
     completed.then(gone, gone);
-    return () => {};
+    return;
   }
-  const { signal } = c.req.raw;
-  if (signal.aborted) gone();
-  signal.addEventListener("abort", gone, { once: true });
-  // A response that ends well is no abort; without this, one that was not ours in the end would never be over.
   const outgoing = outgoingOf(c);
-  outgoing?.on("close", gone);
-  return () => {
-    signal.removeEventListener("abort", gone);
-    outgoing?.off("close", gone);
-  };
+  if (outgoing !== undefined) {
+    // A response that ends well is no abort; without this, one that was not ours in the end would never be over.
+    outgoing.on("close", gone);
+    if (outgoing.destroyed) gone();
+    return;
+  }
+  // Bun cancels the stream in whatever phase its reader leaves (seen from 1.2.0 on), and a signal weighs there as
+  // much as the stream does.
+  return bunServerOf(c) === undefined ? c.req.raw.signal : undefined;
 }
 
 /** Lets a response stay open in silence: streams have a heartbeat and a stall timer of their own. */
 export function keepOpen(c: Context): void {
-  const host = (c.env ?? {}) as Host;
-  for (const server of [host, host.server]) {
-    if (typeof server?.timeout === "function") server.timeout(c.req.raw, 0);
-  }
+  bunServerOf(c)?.timeout(c.req.raw, 0);
+}
+
+/**
+ * Whether a stream does better to leave its `pull` pending while it has nothing to give. It spares a call after each
+ * chunk, a third of what one costs on Deno; on Bun it spares nothing that can be measured, and weighs.
+ */
+export function parksPull(c: Context): boolean {
+  return bunServerOf(c) === undefined;
 }
 
 /** The response of Node's server as it goes out, where the request came by one. */
 export function outgoingOf(c: Context): Outgoing | undefined {
-  const outgoing = ((c.env ?? {}) as Host).outgoing as Partial<Outgoing> | undefined;
+  const outgoing = hostOf(c).outgoing as Partial<Outgoing> | undefined;
   const isOutgoing = typeof outgoing?.write === "function" && typeof outgoing.destroy === "function";
   return isOutgoing ? outgoing as Outgoing : undefined;
+}
+
+/** Bun's server, where the request came by one. */
+function bunServerOf(c: Context): BunServer | undefined {
+  const host = hostOf(c);
+  return [host, host.server].find((server) => typeof server?.timeout === "function") as BunServer | undefined;
+}
+
+function hostOf(c: Context): Host {
+  return (c.env ?? {}) as Host;
 }
