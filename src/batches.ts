@@ -7,7 +7,7 @@ import type { Batch, EventLog, Start } from "./channel.ts";
 import type { Loss } from "./event.ts";
 
 /** One iteration asks for at most so many bytes of JSON in a batch. */
-const BATCH_BYTES = 64 * 1024;
+const BATCH_BYTES = 256 * 1024;
 
 /**
  * An iterator over what follows a position. It is written by hand, because the `return()` of an async generator

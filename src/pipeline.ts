@@ -7,6 +7,9 @@ import type { Batch, EventLog } from "./channel.ts";
 import { type Chunk, makeChunk } from "./chunk.ts";
 import { serializer, type WireFormat } from "./serialize.ts";
 
+/** From so many bytes on a chunk does not gain by being held back: batches are no larger than 256 KiB. */
+const FULL_BYTES = 192 * 1024;
+
 /** What a pipeline is told to do with its chunks, and how fast. */
 export interface PipelineOptions {
   /** Takes the next chunk. */
@@ -52,18 +55,18 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
     for (let read; !(read = await reader.read()).done && !stopped;) {
       const start = performance.now();
       onChunk(makeChunk(format, underWay!.entries, read.value));
-      if (!stopped) pace(start);
+      if (!stopped) pace(start, read.value.length >= FULL_BYTES);
     }
     if (!stopped) onEnd();
   }
 
-  /** Lets the next batch go as long after the last one as that one kept the event loop busy. */
-  function pace(start: number): void {
+  /** Lets the next batch go as long after the last one as that one kept the event loop busy, or at once behind a full one. */
+  function pace(start: number, isFull: boolean): void {
     // What a write costs comes after it, in microtasks: a timer fires once they are over.
     timer = setTimeout(() => {
       const cost = performance.now() - start;
       // Less cannot be told from what a timer takes at the least.
-      if (cost < 2) release();
+      if (isFull || cost < 2) release();
       else timer = setTimeout(release, Math.min(cost, maxDelay));
     });
   }
