@@ -23,7 +23,29 @@ export type EventsErrorCode =
   /** A request body is over the size limit. */
   | "PayloadTooLarge"
   /** A request body is of a media type that cannot be read. */
-  | "UnsupportedMediaType";
+  | "UnsupportedMediaType"
+  /** A client got no answer: the server cannot be reached, or the connection broke before it said anything. */
+  | "ConnectionFailed"
+  /** A client's stream ended or was cut. */
+  | "ConnectionLost"
+  /** Nothing came for longer than a client was to wait: no answer, or no byte of an open stream. */
+  | "Silence"
+  /** The server cannot answer a client now, but may later (408, 425, 429, 5xx). */
+  | "Unavailable"
+  /** A client has tried as often as it was to. */
+  | "TriesExhausted"
+  /** The server wants to know who the client is, and does not take what it was told (401). */
+  | "Unauthorized"
+  /** The server refuses a client's request, and asking again would not change that (other 4xx). */
+  | "Refused"
+  /** The server sends a client elsewhere. Nobody follows: the headers may hold a key. */
+  | "Redirected"
+  /** What a client was answered is no stream of events. */
+  | "UnexpectedAnswer"
+  /** A server sent a line that is no event. */
+  | "InvalidLine"
+  /** A server sent a line over the size limit. */
+  | "LineTooLong";
 
 /** One fault of one event: which event, where in it, and what is wrong there. */
 export interface Fault {
@@ -43,21 +65,37 @@ export class EventsError extends Error {
   readonly code: EventsErrorCode;
   /** For `InvalidEvent`: every fault found, in order. */
   readonly faults: readonly Fault[];
+  /** For an `InvalidEvent` of a client: the event, as it was received. */
+  readonly event: unknown;
+  /** For an answer that a client cannot use: its HTTP status. */
+  readonly status: number | undefined;
+  /** For an answer that a client cannot use: the `code` in its body, where it has one. */
+  readonly serverCode: string | undefined;
 
   /**
    * Makes the error.
    *
    * @param code what went wrong, as a stable name
    * @param message what was wrong, where, and what to do about it
-   * @param options `faults`, the faults of the events refused; `cause`, the error behind this one
+   * @param options `faults`, the faults of the events refused; `event`, `status` and `serverCode`, what a client
+   *   received; `cause`, the error behind this one
    */
   constructor(
     code: EventsErrorCode,
     message: string,
-    options: { readonly faults?: readonly Fault[]; readonly cause?: unknown } = {},
+    options: {
+      readonly faults?: readonly Fault[];
+      readonly event?: unknown;
+      readonly status?: number;
+      readonly serverCode?: string | undefined;
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.faults = options.faults ?? [];
+    this.event = options.event;
+    this.status = options.status;
+    this.serverCode = options.serverCode;
   }
 }

@@ -1,0 +1,365 @@
+/**
+ * The client's iterator: connections one after the other, as one stream of events.
+ *
+ * @module
+ */
+import { checkEvent, type Schemas } from "../catalogue.ts";
+import { EventsError } from "../errors.ts";
+import { type Answer, ask, reasonOf, type Source } from "./attempt.ts";
+import type { Piece } from "./decode.ts";
+import { type Dictionary, readPiece } from "./dialect.ts";
+import {
+  type ClientEvent,
+  type Connection,
+  type ConnectOptions,
+  MAX_DELAY,
+  settingsOf,
+  type Status,
+} from "./options.ts";
+import { delayAfter } from "./retry.ts";
+
+/**
+ * A connection that has lived for so many milliseconds has worked: failures count from 0 again. It is as long as the
+ * default heartbeat, so a server that answers and dies at once, again and again, does not pass for a healthy one, and
+ * is waited for longer each time.
+ */
+const LASTING = 5_000;
+/** An open connection is dead after so many heartbeats without a byte: two were missed for sure. */
+const HEARTBEATS_MISSED = 2.5;
+/** So many unknown types are warned of. */
+const MAX_WARNINGS = 100;
+
+const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined });
+const ACCEPT = "application/x-ndjson, text/event-stream;q=0.9";
+
+/** A `next()` that waits. */
+interface Waiting {
+  resolve(result: IteratorResult<Dictionary, undefined>): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Follows a stream of events: over lost connections, after the last event that was handed out, until it is left.
+ *
+ * Nothing happens before the first `next()`, and nothing is read that is not asked for: a slow loop slows the server.
+ * Leaving the loop, by `break`, by an error or by the signal, leaves nothing behind.
+ *
+ * The cursor goes into the URL as `since`. As `Last-Event-ID` it would be a header that a browser asks another origin
+ * about first (Fetch, CORS-safelisted request-header), and servers without CORS answers for it would be out of reach.
+ *
+ * @param url where the events are: `http:` or `https:`; in a browser it may be relative
+ * @throws {TypeError} where the URL is none
+ * @throws {EventsError} `InvalidParameter` where the URL cannot be fetched
+ * @throws {RangeError} where an option has no meaning
+ *
+ * @example
+ * ```ts
+ * import * as v from "valibot";
+ * import { defineEvents } from "../mod.ts";
+ * import { connect } from "./mod.ts";
+ *
+ * const shop = defineEvents({ order_placed: v.object({ id: v.string(), total: v.number() }), shop_closed: null });
+ *
+ * const url = "http://127.0.0.1:8086/events";
+ * for await (const event of connect(url, { catalogue: shop, signal: AbortSignal.timeout(1000) })) {
+ *   if (event.type === "order_placed") console.log(event.event.total, event.id);
+ *   if (event.type === "events_lost") console.log(`${event.event.count ?? "some"} events are missing`);
+ * }
+ * ```
+ */
+export function connect<S extends Schemas>(
+  url: string | URL,
+  options: ConnectOptions<S> = {},
+): Connection<ClientEvent<S>> {
+  const settings = settingsOf(url, options);
+  const { pace } = settings;
+  const { catalogue, signal, onInvalid = "throw", onUnknown = warner() } = options;
+  const isWanted = matcher(options.types ?? []);
+  /** The address as it may be shown: a query may hold a key. */
+  const place = settings.url.origin + settings.url.pathname;
+  /** Those who wait for an event. While there are any, one `run()` is under way. */
+  const waiting: Waiting[] = [];
+
+  let status: Status = { type: "connecting", attempt: 1 };
+  let lastId = options.since === "earliest" || options.since === "latest" ? undefined : options.since;
+  /** The cursor that the present connection was asked to go on after. */
+  let resumedAfter: string | undefined;
+  let failures = 0;
+  let isUnauthorized = false;
+  let silenceLimit = settings.silenceLimit ?? Infinity;
+
+  let source: Source | undefined;
+  let openedAt = 0;
+  let isOpenTold = false;
+  /** What was received and not handed out yet. */
+  let pieces: readonly Piece[] = [];
+  let at = 0;
+
+  // What a connection holds, and close() lets go. It never waits for two things at once, so there is one timer.
+  let request: AbortController | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isListening = false;
+  let isOver = false;
+
+  const onAbort = () => close();
+
+  function tell(now: Status): void {
+    status = now;
+    options.onStatus?.(now);
+  }
+
+  /** The one end, for whatever reason. */
+  function close(cause?: unknown): void {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+    drop();
+    pieces = [];
+    if (cause !== undefined) waiting.shift()?.reject(cause);
+    for (const { resolve } of waiting.splice(0)) resolve(DONE);
+    tell(cause instanceof EventsError ? { type: "closed", cause } : { type: "closed" });
+  }
+
+  /** Ends the present connection. */
+  function drop(): void {
+    source?.cancel();
+    source = undefined;
+    request?.abort();
+    request = undefined;
+  }
+
+  /** The promise, or where it takes longer than so many milliseconds an error. */
+  function withLimit<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+    if (ms === Infinity) return promise;
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new EventsError("Silence", `${what} from ${place} for ${ms / 1000} s`));
+      const own = timer = setTimeout(late, Math.min(ms, MAX_DELAY));
+      promise.finally(() => clearTimeout(own)).then(resolve, reject);
+    });
+  }
+
+  /** Goes on until nobody waits. */
+  async function run(): Promise<void> {
+    try {
+      while (waiting.length > 0) {
+        const result = take();
+        if (result !== undefined) waiting.shift()?.resolve(result);
+        else if (source === undefined) await open();
+        else await receive(source);
+      }
+    } catch (error) {
+      close(error);
+    }
+  }
+
+  /** One attempt, and the wait after it where it failed. */
+  async function open(): Promise<void> {
+    const attempt = failures + 1;
+    tell({ type: "connecting", attempt });
+    if (isOver) return;
+    const { signal } = request = new AbortController();
+    let answer: Answer;
+    try {
+      answer = await withLimit(send(attempt, signal), settings.answerLimit, "no answer");
+    } catch (error) {
+      if (isOver) return;
+      if (!(error instanceof EventsError && error.code === "Silence")) throw error;
+      answer = { type: "again", cause: error, floor: 0 };
+    }
+    if (isOver) return;
+    if (answer.type === "open") {
+      source = answer.source;
+      openedAt = performance.now();
+      isOpenTold = false;
+      return;
+    }
+    drop();
+    if (answer.type === "end") return close();
+    if (answer.type === "unauthorized") {
+      if (isUnauthorized || typeof options.headers !== "function") throw answer.cause;
+      isUnauthorized = true;
+      return;
+    }
+    failures++;
+    await wait(answer.cause, answer.floor);
+  }
+
+  async function send(attempt: number, signal: AbortSignal): Promise<Answer> {
+    const { headers: own, apiKey, fetch = globalThis.fetch } = options;
+    const given = typeof own === "function" ? await own({ attempt, unauthorized: isUnauthorized }) : own;
+    const headers = new Headers(given);
+    if (!headers.has("Accept")) headers.set("Accept", ACCEPT);
+    if (apiKey !== undefined) headers.set("X-Api-Key", apiKey);
+    const from = new URL(settings.url);
+    const since = lastId ?? options.since;
+    if (since) from.searchParams.set("since", since);
+    resumedAfter = lastId || undefined;
+    const init: RequestInit = { headers, signal, redirect: "manual", cache: "no-store" };
+    return await ask(() => fetch(from.href, init), signal, place, settings.maxLineBytes);
+  }
+
+  /** What comes next on the open connection, or its loss and the wait after it. */
+  async function receive(from: Source): Promise<void> {
+    let cause: EventsError;
+    try {
+      const read = await withLimit(from.read(), silenceLimit, "nothing came");
+      if (isOver) return;
+      if (read !== undefined) {
+        pieces = read;
+        at = 0;
+        return;
+      }
+      // Who does not want to come back wants to know whether this is all.
+      if (pace === undefined && !from.partial) return close();
+      const where = from.partial ? " in the middle of a line" : "";
+      cause = new EventsError("ConnectionLost", `${place} ended the stream${where}`);
+    } catch (error) {
+      if (isOver) return;
+      cause = error instanceof EventsError
+        ? error
+        : new EventsError("ConnectionLost", `the stream of ${place} was cut: ${reasonOf(error)}`, {
+          cause: error,
+        });
+    }
+    drop();
+    failures = performance.now() - openedAt >= LASTING ? 0 : failures + 1;
+    if (isOpenTold) tell({ type: "lost", cause });
+    if (!isOver) await wait(cause, from.retry);
+  }
+
+  /** Waits before the next attempt, if there is to be one. */
+  async function wait(cause: EventsError, floor: number): Promise<void> {
+    if (pace === undefined) throw cause;
+    if (failures >= pace.tries) {
+      const message = `gave up after ${failures} attempts in a row: ${cause.message}`;
+      throw new EventsError("TriesExhausted", message, { cause });
+    }
+    const delay = delayAfter(failures, pace, floor, Math.random);
+    tell({ type: "waiting", delay, attempt: failures + 1, cause });
+    if (isOver) return;
+    await new Promise((resolve) => timer = setTimeout(resolve, Math.min(delay * 1000, MAX_DELAY)));
+  }
+
+  /** The next event of what was received; `undefined` where none is left. */
+  function take(): IteratorResult<Dictionary, undefined> | undefined {
+    while (at < pieces.length) {
+      const received = readPiece(pieces[at++]!);
+      if (received === undefined) continue;
+      const { event, id } = received;
+      if (event === undefined) {
+        lastId = id;
+        continue;
+      }
+      const isYielded = isOpenTold ? admit(event) : begin(event, id);
+      if (isOver) return DONE;
+      lastId = id ?? lastId;
+      if (isYielded) return { done: false, value: event };
+    }
+    return isOver ? DONE : undefined;
+  }
+
+  /** The first event of a connection. */
+  function begin(event: Dictionary, id: string | undefined): boolean {
+    isOpenTold = true;
+    isUnauthorized = false;
+    const start = event.type === "events_start" ? event : undefined;
+    // A server that resumes says so: its events_start has the cursor that it was handed.
+    const resumed = resumedAfter !== undefined &&
+      (start === undefined ? id !== undefined : id === resumedAfter);
+    if (start !== undefined) {
+      lastId = id ?? lastId;
+      const { heartbeat } = (start.event ?? {}) as { heartbeat?: unknown };
+      const announced = typeof heartbeat === "number" && heartbeat > 0 ? heartbeat : Infinity;
+      silenceLimit = settings.silenceLimit ?? announced * HEARTBEATS_MISSED * 1000;
+    }
+    tell({ type: "open", start, resumed });
+    return !isOver && admit(event);
+  }
+
+  /** Whether an event is to be yielded; where it is not, whoever it concerns has been told of it. */
+  function admit(event: Dictionary): boolean {
+    const { type } = event;
+    if (type === "events_lost") return true;
+    if (type === "events_start" || type === "events_bookmark" || !isWanted(type)) return false;
+    if (catalogue === undefined) return true;
+    if (!catalogue.types.includes(type)) {
+      onUnknown(event);
+      return false;
+    }
+    const faults = checkEvent(catalogue, type, event.event, 0);
+    if (faults.length === 0) return true;
+    if (onInvalid === "throw") {
+      const { path, message } = faults[0]!;
+      const text = `the server sent an event that does not fit the catalogue: "${type}": ${path}: ${message}`;
+      throw new EventsError("InvalidEvent", text, { faults, event });
+    }
+    onInvalid(event, faults);
+    return false;
+  }
+
+  function next(): Promise<IteratorResult<Dictionary, undefined>> {
+    if (isOver) return Promise.resolve(DONE);
+    if (!isListening) {
+      isListening = true;
+      if (signal?.aborted) {
+        close();
+        return Promise.resolve(DONE);
+      }
+      signal?.addEventListener("abort", onAbort);
+    }
+    if (waiting.length === 0) {
+      try {
+        const result = take();
+        if (result !== undefined) return Promise.resolve(result);
+      } catch (error) {
+        close(error);
+        return Promise.reject(error);
+      }
+    }
+    return new Promise((resolve, reject) => {
+      if (waiting.push({ resolve, reject }) === 1) void run();
+    });
+  }
+
+  const connection: Connection<Dictionary> = {
+    get lastId() {
+      return lastId;
+    },
+    get status() {
+      return status;
+    },
+    next,
+    return: () => {
+      close();
+      return Promise.resolve(DONE);
+    },
+    [Symbol.asyncIterator]: () => connection,
+    [Symbol.asyncDispose]: () => {
+      close();
+      return Promise.resolve();
+    },
+  };
+  // What is yielded was checked against the catalogue, which is where the type comes from.
+  return connection as unknown as Connection<ClientEvent<S>>;
+}
+
+/** Which types are asked for. The server has been told; but a real Tribler sends all it has. */
+function matcher(patterns: readonly string[]): (type: string) => boolean {
+  if (patterns.length === 0) return () => true;
+  const names = new Set(patterns);
+  const prefixes = patterns.filter((pattern) => pattern.endsWith("*")).map((pattern) => pattern.slice(0, -1));
+  return (type) => names.has(type) || prefixes.some((prefix) => type.startsWith(prefix));
+}
+
+/** Warns of each unknown type once. */
+function warner(): (event: Dictionary) => void {
+  const known = new Set<string>();
+  return ({ type }) => {
+    if (known.has(type) || known.size === MAX_WARNINGS) return;
+    known.add(type);
+    console.warn(
+      `events of the type ${JSON.stringify(type.slice(0, 128))} are not in the catalogue: not yielded`,
+    );
+  };
+}

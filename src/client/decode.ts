@@ -1,0 +1,158 @@
+/**
+ * From bytes to the pieces of a stream: lines of NDJSON, or blocks of SSE. Nothing is parsed here.
+ *
+ * @module
+ */
+import { EventsError } from "../errors.ts";
+import { type Block, sseDecoder } from "./sse.ts";
+
+/**
+ * What a stream is made of: a line of NDJSON without its end, empty where it is a heartbeat; a block of SSE; or what
+ * is wrong with the rest of the stream, told in its place behind the pieces that were whole.
+ */
+export type Piece = string | Block | EventsError;
+
+/** Turns the bytes of one response into pieces. */
+export interface Decoder {
+  /** The pieces that end in this chunk, in order. What has begun is kept for the next one. */
+  push(chunk: Uint8Array): readonly Piece[];
+  /** Whether a piece has begun that has not ended: at the end of a response it is lost. */
+  readonly partial: boolean;
+  /** How many seconds the server wants its clients to wait before they come back (`retry:` in SSE). */
+  readonly retry: number;
+}
+
+/** The media types that are one line an event, by any name. */
+const NDJSON_TYPES = ["application/x-ndjson", "application/jsonl", "application/ndjson"];
+/** What servers call a stream that do not know its name. What it is shows in its first character. */
+const VAGUE_TYPES = ["", "application/json", "text/json", "text/plain", "application/octet-stream"];
+
+/** The media type without its parameters, in lower case; empty where there is none. */
+export function mediaTypeOf(contentType: string | null): string {
+  return (contentType ?? "").split(";")[0]!.trim().toLowerCase();
+}
+
+/** Whether a response of this type can be a stream of events. */
+export function isStreamType(contentType: string | null): boolean {
+  const type = mediaTypeOf(contentType);
+  return type === "text/event-stream" || NDJSON_TYPES.includes(type) || VAGUE_TYPES.includes(type);
+}
+
+/**
+ * The decoder of a response of this type, one of {@linkcode isStreamType}.
+ *
+ * @param maxLineBytes the most bytes a line may have; in SSE the most characters of a line, and of a block's data
+ */
+export function createDecoder(contentType: string | null, maxLineBytes: number): Decoder {
+  const type = mediaTypeOf(contentType);
+  if (type === "text/event-stream") return sseDecoder(maxLineBytes);
+  return NDJSON_TYPES.includes(type) ? ndjsonDecoder(maxLineBytes) : sniffingDecoder(maxLineBytes);
+}
+
+const LF = 0x0a;
+const BYTE_ORDER_MARK = "\ufeff";
+
+/**
+ * A decoder of NDJSON. It looks for line ends in the bytes, where no character of UTF-8 has one in it, and decodes
+ * all whole lines of a chunk at once. A line in many chunks is kept in fragments and joined when its end is there.
+ */
+export function ndjsonDecoder(maxLineBytes: number): Decoder {
+  // Without its own look at the mark: that would happen at every chunk. Nor with `stream`, which is slower on Node.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  let fragments: Uint8Array[] = [];
+  let kept = 0;
+  let isFirst = true;
+
+  /** Where in the chunk the last line ends that is not too long, where one that is follows; otherwise -1. */
+  function endBeforeTooLong(chunk: Uint8Array): number {
+    if (kept + chunk.length <= maxLineBytes) return -1;
+    let start = 0;
+    for (let length = kept; start < chunk.length; length = 0) {
+      const end = chunk.indexOf(LF, start);
+      if (length + (end === -1 ? chunk.length : end) - start > maxLineBytes) return start;
+      if (end === -1) break;
+      start = end + 1;
+    }
+    return -1;
+  }
+
+  /** The lines up to this end of one; what follows it is kept. */
+  function split(chunk: Uint8Array, end: number): string[] {
+    if (end === 0) {
+      if (chunk.length > 0) {
+        fragments.push(chunk);
+        kept += chunk.length;
+      }
+      return [];
+    }
+    let bytes = chunk.subarray(0, end - 1); // Without the last line's end.
+    if (kept > 0) {
+      bytes = joined([...fragments, bytes], kept + bytes.length);
+      fragments = [];
+    }
+    kept = chunk.length - end;
+    if (kept > 0) fragments.push(chunk.subarray(end));
+    let text = decoder.decode(bytes);
+    if (isFirst) {
+      isFirst = false;
+      if (text.startsWith(BYTE_ORDER_MARK)) text = text.slice(1);
+    }
+    return text.split("\n");
+  }
+
+  return {
+    push: (chunk) => {
+      const last = endBeforeTooLong(chunk);
+      if (last === -1) return split(chunk, chunk.lastIndexOf(LF) + 1);
+      const whole = last === 0 ? [] : split(chunk.subarray(0, last), last);
+      fragments = [];
+      kept = 0;
+      return [...whole, lineTooLong(maxLineBytes)];
+    },
+    get partial() {
+      return kept > 0;
+    },
+    retry: 0,
+  };
+}
+
+function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** The error of a line over the limit. */
+export function lineTooLong(maxLineBytes: number): EventsError {
+  const message =
+    `the server sent a line of more than ${maxLineBytes} bytes: raise maxLineBytes if that can be`;
+  return new EventsError("LineTooLong", message);
+}
+
+/** A decoder that finds out by the first character what it decodes: a dictionary begins with a brace, SSE does not. */
+function sniffingDecoder(maxLineBytes: number): Decoder {
+  let decoder: Decoder | undefined;
+  return {
+    push: (chunk) => {
+      const at = decoder === undefined ? chunk.findIndex((byte) => !INSIGNIFICANT.includes(byte)) : 0;
+      if (at === -1) return [];
+      decoder ??= FIELD_STARTS.includes(chunk[at]!) ? sseDecoder(maxLineBytes) : ndjsonDecoder(maxLineBytes);
+      return decoder.push(at === 0 ? chunk : chunk.subarray(at));
+    },
+    get partial() {
+      return decoder?.partial ?? false;
+    },
+    get retry() {
+      return decoder?.retry ?? 0;
+    },
+  };
+}
+
+/** White space, and the bytes of a byte order mark. */
+const INSIGNIFICANT: readonly number[] = [0x09, 0x0a, 0x0d, 0x20, 0xef, 0xbb, 0xbf];
+/** What a line of SSE begins with: `data`, `event`, `id`, `retry` or a colon. */
+const FIELD_STARTS: readonly number[] = [..."deir:"].map((letter) => letter.charCodeAt(0));
