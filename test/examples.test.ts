@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { app } from "../examples/hono_app.ts";
 import { type Child, running, startCli, startScript, whereItListens } from "./children.ts";
 import { linesOf, openLines, within } from "./harness.ts";
+import { type Reply, scripted } from "./scripted.ts";
 
 const test = suite("examples");
 
@@ -71,34 +72,6 @@ test("hono_app.ts refuses what is no order, tells nobody of it, and lets nobody 
   assert.equal((await linesOf(kept.body!).rest()).map(({ type }) => type), ["events_start"]);
 });
 
-/** What a scripted server does with one request: it writes what it wants, and ends or cuts the connection. */
-type Answer = (socket: Socket) => Promise<void>;
-
-/** Runs `use` with a server that answers each request by the next answer, and gathers the paths asked for. */
-async function scripted<T>(
-  answers: readonly Answer[],
-  use: (port: number, paths: string[]) => Promise<T>,
-): Promise<T> {
-  const paths: string[] = [];
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.setNoDelay(true);
-    socket.on("error", () => {});
-    socket.once("data", (request: Uint8Array) => {
-      paths.push(/^GET (\S+)/.exec(new TextDecoder().decode(request))?.[1] ?? "");
-      answers[paths.length - 1]?.(socket);
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  try {
-    return await use((server.address() as AddressInfo).port, paths);
-  } finally {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  }
-}
-
 const OK = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n";
 
 /** Writes the bytes in portions so small that every line and every character is split. */
@@ -112,7 +85,7 @@ async function dribble(socket: Socket, text: string, write: (bytes: Uint8Array) 
 }
 
 /** A response in chunks that is cut before its last one: an error for who reads it. */
-function cutOff(text: string): Answer {
+function cutOff(text: string): Reply {
   return async (socket) => {
     socket.write(`${OK}Transfer-Encoding: chunked\r\n\r\n`);
     await dribble(socket, text, (bytes) => {
@@ -125,7 +98,7 @@ function cutOff(text: string): Answer {
 }
 
 /** A response that is over when the connection is: how much is missing cannot be known. */
-function closed(text: string): Answer {
+function closed(text: string): Reply {
   return async (socket) => {
     socket.write(`${OK}Connection: close\r\n\r\n`);
     await dribble(socket, text, (bytes) => void socket.write(bytes));
@@ -152,7 +125,7 @@ test("consumer.ts puts lines together from any pieces, skips heartbeats, and res
     closed(line("second", "漢+2") + "\n" + '{"type":"third","id":"漢+3","event":12'),
     closed(line("third", "漢+3") + line("fourth", "😀 4") + line("fifth", "5")),
   ];
-  await scripted(answers, async (port, paths) => {
+  await scripted(answers, async ({ port, asked }) => {
     const args = [`http://127.0.0.1:${port}/events?types=x`, "5"];
     await running(await startExample("consumer.ts", args, port), async (child) => {
       assert.equal(await child.exit(), { code: 0, signal: null });
@@ -164,9 +137,8 @@ test("consumer.ts puts lines together from any pieces, skips heartbeats, and res
         "fourth 😀 4",
       ]);
     });
-    const asked = paths.map((path) => new URL(path, "http://x").searchParams);
-    assert.equal(asked.map((query) => query.get("since")), [null, null, "漢+1", "漢+2"]);
-    assert.equal(asked.map((query) => query.get("types")), ["x", "x", "x", "x"]);
+    assert.equal(asked.map(({ query }) => query.get("since")), [null, null, "漢+1", "漢+2"]);
+    assert.equal(asked.map(({ query }) => query.get("types")), ["x", "x", "x", "x"]);
   });
 });
 
@@ -190,7 +162,7 @@ test("consumer.ts goes on where the server comes back, and is told what it misse
 });
 
 test("consumer.ts ends at SIGINT, also while it waits to try again", async () => {
-  const port = await scripted([], (port) => Promise.resolve(port)); // Nobody listens there any more.
+  const port = await scripted([], ({ port }) => Promise.resolve(port)); // Nobody listens there any more.
   await running(
     await startExample("consumer.ts", [`http://127.0.0.1:${port}/events`], port),
     async (child) => {

@@ -156,9 +156,10 @@ export async function openWire(port: number): Promise<Wire> {
 /**
  * Counts the timers that `use` leaves behind.
  *
+ * @param atLeast only those of so many milliseconds or more: `fetch` on Node has short ones of its own
  * @returns how many timers made while it ran were neither cleared nor fired
  */
-export async function timersLeftBy(use: () => Promise<void>): Promise<number> {
+export async function timersLeftBy(use: () => Promise<void>, atLeast: number = 0): Promise<number> {
   const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis;
   const running = new Set<unknown>();
   const patched = {
@@ -167,7 +168,7 @@ export async function timersLeftBy(use: () => Promise<void>): Promise<number> {
         running.delete(timer);
         callback(...args);
       }, ms);
-      running.add(timer);
+      if ((ms ?? 0) >= atLeast) running.add(timer);
       return timer;
     },
     clearTimeout: (timer: ReturnType<typeof setTimeout>) => {

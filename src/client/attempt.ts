@@ -27,6 +27,7 @@ export type Answer =
   /** To be tried again, after so many seconds at the least. */
   | { readonly type: "again"; readonly cause: EventsError; readonly floor: number };
 
+const QUERY = /(?<=https?:\/\/[^\s?]*)\?[^\s)"']*/g;
 /** A body that says why a request was refused is read up to so many bytes. */
 const MAX_REFUSAL_BYTES = 64 * 1024;
 
@@ -139,9 +140,9 @@ async function refusalOf(
   }
 }
 
-/** Why a request or a response failed, in the words of this runtime. */
+/** Why a request or a response failed, in the words of this runtime; without the query of an address, which may hold a key. */
 export function reasonOf(error: unknown): string {
   const { message, cause } = error as { message?: string; cause?: { code?: string; message?: string } };
   const behind = cause?.message || cause?.code;
-  return [message ?? String(error), behind].filter(Boolean).join(": ");
+  return [message ?? String(error), behind].filter(Boolean).join(": ").replaceAll(QUERY, "");
 }

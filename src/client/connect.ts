@@ -121,6 +121,15 @@ export function connect<S extends Schemas>(
     tell(cause instanceof EventsError ? { type: "closed", cause } : { type: "closed" });
   }
 
+  /** The end by an error, of which whoever waits is told. */
+  function fail(error: unknown): void {
+    try {
+      close(error);
+    } catch {
+      // A callback that throws at the end as well: the first error is the one to look at.
+    }
+  }
+
   /** Ends the present connection. */
   function drop(): void {
     source?.cancel();
@@ -149,7 +158,7 @@ export function connect<S extends Schemas>(
         else await receive(source);
       }
     } catch (error) {
-      close(error);
+      fail(error);
     }
   }
 
@@ -313,7 +322,7 @@ export function connect<S extends Schemas>(
         const result = take();
         if (result !== undefined) return Promise.resolve(result);
       } catch (error) {
-        close(error);
+        fail(error);
         return Promise.reject(error);
       }
     }
