@@ -14,7 +14,7 @@ export interface Block {
   readonly event: string | undefined;
   /** The cursor, where the block has one. */
   readonly id: string | undefined;
-  /** Its data; empty where it has none. White space may stand behind it. */
+  /** Its data; empty where it has none. */
   readonly data: string;
 }
 
@@ -22,7 +22,7 @@ export interface Block {
  * A decoder of SSE.
  *
  * A block that has an `id` and no data moves the cursor and dispatches nothing (9.2.6), so the parser does not tell
- * of it. It does here: every block is given one more line of data, an empty one, which to JSON is white space.
+ * of it. Here it does: every block is given one more line of data, an empty one, which is taken off again.
  *
  * @param maxLineBytes the most characters of a line, and of a block's data
  */
@@ -34,7 +34,8 @@ export function sseDecoder(maxLineBytes: number): Decoder {
   let isLineEnd = true;
   let isBlockEnd = true;
   const parser = createParser({
-    onEvent: ({ event, id, data }) => {
+    onEvent: ({ event, id, data: withOneMore }) => {
+      const data = withOneMore.slice(0, -1);
       if (data.length > maxLineBytes) pieces.push(lineTooLong(maxLineBytes));
       else if (data !== "" || id !== undefined) pieces.push({ event, id, data });
     },
