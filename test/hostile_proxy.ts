@@ -1,0 +1,150 @@
+/**
+ * A proxy that cuts connections, splits what it carries anywhere, and lets it wait; the same way for the same seed.
+ *
+ * @module
+ */
+import { connect, createServer, type Socket } from "node:net";
+import { within } from "./harness.ts";
+
+/** Numbers from 0 up to 1 that are the same for the same seed (xorshift). */
+export type Random = () => number;
+
+/** Random numbers from a seed. */
+export function randomOf(seed: number): Random {
+  let state = (seed ^ 0x9e3779b9) || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+/** Waits so many milliseconds. */
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms));
+}
+
+/** What a proxy does beside cutting connections. */
+export interface Hostility {
+  /** How many of all connections it refuses: 503, with a `Retry-After`. */
+  readonly refusals?: number;
+  /** How many of all cuts are none, but silence: the connection stays open, and nothing ever comes again. */
+  readonly stalls?: number;
+}
+
+/** A proxy that is running. */
+export interface Proxy {
+  readonly port: number;
+  /** How many connections it has cut. */
+  cuts(): number;
+  /** How many it has refused. */
+  refused(): number;
+  /** How many it has let fall silent. */
+  stalled(): number;
+  /** Ends all of them, and stops listening. */
+  close(): Promise<void>;
+}
+
+/** Starts a proxy for a port of this machine. */
+export async function startProxy(
+  target: number,
+  random: Random,
+  { refusals = 0, stalls = 0 }: Hostility = {},
+): Promise<Proxy> {
+  const open = new Set<Socket>();
+  const busy = new Set<Promise<void>>();
+  let cuts = 0;
+  let refused = 0;
+  let stalled = 0;
+
+  function track(socket: Socket): void {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    socket.on("error", () => {}); // Its end follows, and that is all there is to know.
+  }
+
+  function refuse(client: Socket): void {
+    refused++;
+    track(client);
+    const head = [
+      "HTTP/1.1 503 Not Now",
+      `Retry-After: ${random() < 0.5 ? 0 : 1}`,
+      "Content-Length: 0",
+      "Connection: close",
+    ];
+    client.once("data", () => client.end(head.join("\r\n") + "\r\n\r\n"));
+  }
+
+  const server = createServer((client) => {
+    if (random() < refusals) return refuse(client);
+    const upstream = connect(target, "127.0.0.1");
+    const isHostile = random() < 0.8;
+    let over = false;
+
+    const end = () => {
+      over = true;
+      client.destroy();
+      upstream.destroy();
+    };
+
+    async function cut(): Promise<void> {
+      over = true;
+      if (random() < stalls) {
+        stalled++;
+        return;
+      }
+      cuts++;
+      if (random() < 0.2) await sleep(random() * 100); // Dead, and nobody is told yet.
+      // Either what is under way still arrives, or it may be lost.
+      if (random() < 0.5) client.end();
+      end();
+    }
+
+    /** Carries so many bytes from one socket to the other, and cuts both then. */
+    function carry(from: Socket, to: Socket, budget: number): void {
+      let left = budget;
+
+      async function forward(bytes: Uint8Array): Promise<void> {
+        const most = random() < 0.2 && bytes.length < 2000 ? 20 : 20_000;
+        if (random() < 0.05) await sleep(random() * 20);
+        for (let at = 0; at < bytes.length && !over;) {
+          const piece = bytes.subarray(at, at + Math.min(left, 1 + Math.floor(random() * most)));
+          at += piece.length;
+          left -= piece.length;
+          if (!to.write(piece)) {
+            await new Promise<void>((resolve) => to.once("drain", resolve).once("close", resolve));
+          }
+          if (left === 0) return await cut();
+        }
+      }
+
+      from.on("data", (bytes: Uint8Array) => {
+        from.pause();
+        const forwarding = forward(bytes).then(() => {
+          from.resume();
+          busy.delete(forwarding);
+        });
+        busy.add(forwarding);
+      });
+      from.once("close", end);
+    }
+
+    track(client);
+    track(upstream);
+    carry(client, upstream, isHostile && random() < 0.1 ? 1 + Math.floor(random() * 200) : Infinity);
+    carry(upstream, client, isHostile ? 1 + Math.floor(random() ** 3 * 200_000) : Infinity);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as { port: number }).port,
+    cuts: () => cuts,
+    refused: () => refused,
+    stalled: () => stalled,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of open) socket.destroy();
+      await within(Promise.all([closed, ...busy]), "the end of the proxy");
+    },
+  };
+}
