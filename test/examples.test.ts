@@ -185,4 +185,42 @@ test("consumer.ts gives up where it is refused", async () => {
   });
 });
 
+test("client.ts goes on where the server comes back, and says where it stopped", async () => {
+  const args = (port: number) => ["serve", "--port", `${port}`];
+  const publish = async (url: string, type: string, event?: unknown) => {
+    const response = await within(
+      fetch(`${url}/events`, order(JSON.stringify({ type, event }))),
+      "the answer",
+    );
+    return (await response.json()).last_id as string;
+  };
+  const finished = { infohash: "08ada5a7a6183aae1e09d831df6748d566095a10", name: "Sintel" };
+  await running(startCli(args(0)), async (server) => {
+    const { url, port } = await whereItListens(server);
+    await running(await startExample("client.ts", [`${url}/events`], port), async (client) => {
+      await client.stderr.match(/^connected$/);
+      await publish(url, "torrent_finished", finished);
+      await client.stdout.match(/^finished: Sintel$/);
+      await server.kill();
+      await running(startCli(args(port)), async (second) => {
+        await whereItListens(second);
+        const id = await publish(url, "upgrader_started");
+        await client.stdout.match(/^upgrader_started$/);
+        client.signal("SIGINT");
+        assert.equal(await client.exit(), { code: 0, signal: null });
+        const printed = [
+          "finished: Sintel",
+          "missed: unknown",
+          "tribler_started",
+          "upgrader_started",
+          `last: ${id}`,
+        ];
+        assert.equal(client.stdout.lines, printed);
+        assert.ok(client.stderr.lines.slice(1, -1).every((line) => line.endsWith("trying again")));
+        assert.is(client.stderr.lines.at(-1), "going on");
+      });
+    });
+  });
+});
+
 test.run();

@@ -6,6 +6,14 @@
  */
 import * as v from "valibot";
 import {
+  type ClientEvent,
+  connect,
+  type Connection,
+  type ConnectOptions,
+  type Dictionary,
+  type Status,
+} from "../src/client/mod.ts";
+import {
   type Batch,
   type Catalogue,
   type Channel,
@@ -405,6 +413,71 @@ export const checks: readonly (() => void)[] = [
     sure<Equal<PublishableType<TriblerSchemas>, Exclude<keyof TriblerSchemas, "events_start">>>();
   },
 
+  function aClientYieldsItsCatalogue() {
+    const connection = connect("http://localhost/", { catalogue: shop, types: ["placed"] });
+    exactly<Connection<ClientEvent<Shop>>>()(connection);
+    exactly<string | undefined>()(connection.lastId);
+    const read = async () => {
+      for await (const event of connection) {
+        exactly<string | undefined>()(event.id);
+        if (event.type === "placed") exactly<Placed>()(event.event);
+        if (event.type === "note") exactly<string>()(event.event);
+        if (event.type === "closed") exactly<undefined>()(event.event);
+        if (event.type === "events_lost") exactly<number | null>()(event.event.count);
+        // @ts-expect-error: it is told by the status, and never yielded
+        if (event.type === "events_start") return;
+        // @ts-expect-error: nor is this
+        if (event.type === "events_bookmark") return;
+        // @ts-expect-error: there is no such type
+        if (event.type === "lost") return;
+      }
+    };
+    // @ts-expect-error: it has no iterator but an asynchronous one
+    for (const event of connection) return event;
+    return read;
+  },
+
+  function aClientWithoutACatalogueYieldsDictionaries() {
+    const connection = connect(new URL("http://localhost/"));
+    exactly<Connection<Dictionary>>()(connection);
+    const read = async () => {
+      for await (const event of connection) {
+        exactly<string>()(event.type);
+        exactly<unknown>()(event.event);
+      }
+    };
+    return read;
+  },
+
+  function optionsOfAClient() {
+    const told = (status: Status) => {
+      if (status.type === "open") exactly<boolean>()(status.resumed);
+      if (status.type === "waiting") exactly<number>()(status.delay);
+      if (status.type === "lost") exactly<EventsErrorCode>()(status.cause.code);
+      // @ts-expect-error: it waits for no time until it waits
+      return status.delay;
+    };
+    const options: ConnectOptions<Shop> = {
+      catalogue: shop,
+      headers: async ({ attempt, unauthorized }) => ({ "X-Token": `${attempt} ${unauthorized}` }),
+      reconnect: { min: 1, tries: 3 },
+      inactivity: null,
+      onUnknown: ({ type }) => exactly<string>()(type),
+      onInvalid: (event, faults) => [exactly<Dictionary>()(event), exactly<string>()(faults[0]!.path)],
+      onStatus: told,
+      fetch: (url) => new Response(url),
+    };
+    connect("http://localhost/", options);
+    // @ts-expect-error: seconds are a number
+    connect("http://localhost/", { inactivity: "5" });
+    // @ts-expect-error: it is left out, or it is a function
+    connect("http://localhost/", { onInvalid: "skip" });
+    // @ts-expect-error: either not at all, or how
+    connect("http://localhost/", { reconnect: true });
+    // @ts-expect-error: there is no such option
+    connect("http://localhost/", { retry: 5 });
+  },
+
   function nothingIsAny() {
     type IsAny<T> = 0 extends 1 & T ? true : false;
     type Payloads<S extends Schemas> = { [T in keyof S & string]: IsAny<PayloadOf<S, T>> }[keyof S & string];
@@ -414,6 +487,9 @@ export const checks: readonly (() => void)[] = [
     sure<Equal<IsAny<StreamEvent<Shop>>, false>>();
     sure<Equal<IsAny<StreamEvent<Schemas>>, false>>();
     sure<Equal<IsAny<Draft<Schemas>>, false>>();
+    sure<Equal<IsAny<ClientEvent<Shop>>, false>>();
+    sure<Equal<IsAny<ClientEvent<Schemas>>, false>>();
+    sure<Equal<IsAny<Dictionary["event"]>, false>>();
     sure<Equal<IsAny<StartOf<Schemas>>, false>>();
     sure<Equal<IsAny<ReturnType<Channel<Shop>["parse"]>>, false>>();
     sure<Equal<IsAny<Parameters<Channel<Shop>["publish"]>[number]>, false>>();
