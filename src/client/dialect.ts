@@ -89,8 +89,8 @@ function isOurs(value: unknown, name: string, id: string | undefined): value is 
 /** The event of a dictionary that names its own type. */
 function unnamed(value: unknown): Dictionary | undefined {
   if (!isDictionary(value)) return undefined;
-  const { type, topic, args, kwargs } = value;
-  if (typeof type === "string") return value as unknown as Dictionary;
+  if (typeof value["type"] === "string") return value as unknown as Dictionary;
+  const { topic, args, kwargs } = value;
   if (typeof topic !== "string") return undefined;
   if (isDictionary(kwargs) && !isEmpty(kwargs)) return dictionary(topic, kwargs);
   const given: readonly unknown[] = Array.isArray(args) ? args : [];

@@ -63,7 +63,7 @@ export function sseDecoder(maxLineBytes: number): Decoder {
       isBlockEnd = text === "\n" ? isLineEnd : text.endsWith("\n\n");
       const isBlank = isLineEnd && text.startsWith("\n");
       isLineEnd = text.endsWith("\n");
-      parser.feed((isBlank ? "data:\n" : "") + text.replaceAll("\n\n", "\ndata:\n\n"));
+      parser.feed((isBlank ? "data:\n" : "") + text.split("\n\n").join("\ndata:\n\n"));
       return pieces;
     },
     get partial() {
