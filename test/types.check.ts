@@ -459,7 +459,7 @@ export const checks: readonly (() => void)[] = [
     };
     const options: ConnectOptions<Shop> = {
       catalogue: shop,
-      headers: async ({ attempt, unauthorized }) => ({ "X-Token": `${attempt} ${unauthorized}` }),
+      headers: ({ attempt, unauthorized }) => Promise.resolve({ "X-Token": `${attempt} ${unauthorized}` }),
       reconnect: { min: 1, tries: 3 },
       inactivity: null,
       onUnknown: ({ type }) => exactly<string>()(type),
