@@ -38,6 +38,7 @@ export type {
   ClientEvent,
   Connection,
   ConnectOptions,
+  HeadersLike,
   HeadersRequest,
   ReceivedEvent,
   ReconnectOptions,

@@ -78,6 +78,9 @@ export interface ReconnectOptions {
   readonly jitter?: boolean;
 }
 
+/** Whatever `new Headers()` takes. Not every runtime's types have a name for it. */
+export type HeadersLike = NonNullable<ConstructorParameters<typeof Headers>[0]>;
+
 /** What the function under `headers` is told. */
 export interface HeadersRequest {
   /** Which attempt the headers are for, from 1 on. */
@@ -103,7 +106,7 @@ export interface ConnectOptions<S extends Schemas = Schemas> {
    * Headers of every request; or a function, asked at every attempt, for those that do not stay the same. What it
    * throws comes out of `next()`.
    */
-  readonly headers?: HeadersInit | ((request: HeadersRequest) => HeadersInit | Promise<HeadersInit>);
+  readonly headers?: HeadersLike | ((request: HeadersRequest) => HeadersLike | Promise<HeadersLike>);
   /** A key, sent as `X-Api-Key`. */
   readonly apiKey?: string;
   /** How to come back after a connection was lost or could not be had; `false` for not at all. */
