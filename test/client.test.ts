@@ -538,6 +538,36 @@ test("a status callback may leave", async () => {
   }
 });
 
+test("the cursor is there when the stream opens, and an event that was never handed out does not move it", async () => {
+  for (const [text, lastId] of [[start("a") + line("x", "b"), "a"], [line("x", "b"), undefined]] as const) {
+    await scripted([streams(NDJSON, text)], async ({ url }) => {
+      let then: unknown = "it never opened";
+      const connection: Connection<Dictionary> = connect(url, {
+        onStatus: ({ type }) => {
+          if (type !== "open") return;
+          then = connection.lastId;
+          void connection.return();
+        },
+      });
+      assert.equal(await within(connection.next(), "its end"), { done: true, value: undefined });
+      assert.equal([then, connection.lastId], [lastId, lastId]);
+    });
+  }
+});
+
+test("a body that is read no further is cancelled, whatever fetch does about its signal", async () => {
+  for (const status of [200, 404, 503]) {
+    let isCancelled = false;
+    const body = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(10_000)),
+      cancel: () => void (isCancelled = true),
+    });
+    const fetch = () => new Response(body, { status, headers: { "Content-Type": "text/html" } });
+    await errorOf(connect("http://localhost/", { fetch, reconnect: false }).next());
+    await until(() => isCancelled, `the body of a ${status} is cancelled`);
+  }
+});
+
 test("without reconnecting, a stream that ends is done, and one that is cut is an error", async () => {
   const replies = [
     ends(NDJSON, start("a") + line("x", "b")),

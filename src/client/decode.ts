@@ -108,9 +108,8 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
     push: (chunk) => {
       const last = endBeforeTooLong(chunk);
       if (last === -1) return split(chunk, chunk.lastIndexOf(LF) + 1);
+      // Whoever reads this error reads no further.
       const whole = last === 0 ? [] : split(chunk.subarray(0, last), last);
-      fragments = [];
-      kept = 0;
       return [...whole, lineTooLong(maxLineBytes)];
     },
     get partial() {
