@@ -240,6 +240,16 @@ test("no connection, no answer: again", async () => {
   assert.not.match(cause!.message, /secret/);
 });
 
+test("what a runtime says of a failure is told without the query, which may hold a key", async () => {
+  const fetch = (url: string) => {
+    throw new TypeError(`cannot reach (${url})`, { cause: new Error(`"${url}" is down`) });
+  };
+  const connection = connect("http://localhost/events?key=secret", { fetch, reconnect: false });
+  const error = await connection.next().then(() => undefined, (error: EventsError) => error);
+  const place = "http://localhost/events";
+  assert.is(error?.message, `no answer from ${place}: cannot reach (${place}): "${place}" is down`);
+});
+
 test("a stream that ends, is cut, or is silent: again, after the last event that was handed out", async () => {
   const options: ConnectOptions = { reconnect: { min: 0.001 }, onStatus: () => {} };
   const text = start("a") + line("x", "b");
