@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const deno = "test/runtimes/node_modules/.bin/deno";
 const ENTRY_POINTS = ["src/mod.ts", "src/tribler/mod.ts", "src/client/mod.ts"];
 /** What may be imported by the core, and by the client, which shares with it no more than this. */
-const OF_CORE = /^(?:(?:hono|valibot)(?:\/|$)|\.\.?\/(?!.*server\/))/;
+const OF_CORE = /^(?:(?:hono|valibot)(?:\/|$)|\.\.?\/(?!.*(?:cli|server)\/))/;
 const OF_CLIENT = /^(?:eventsource-parser$|\.\/|\.\.\/(?:event|catalogue|errors)\.ts$)/;
 /** All TypeScript here but what is installed. */
 const SOURCES = ["src", "test", "examples", "bench"];
@@ -32,12 +32,12 @@ const CHECKS: readonly { name: string; command: string; args: string[] }[] = [
 ];
 
 /**
- * The core imports itself, hono and valibot, and nothing else: no `node:` module, no runtime. The client imports of it
+ * The core imports itself, hono and valibot, and nothing else: no `node:` module, no runtime, no command. The client imports of it
  * what describes events, and a parser for SSE.
  */
 function strayImports(): string[] {
   const files = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".ts") && !file.startsWith("server"));
+    .filter((file) => file.endsWith(".ts") && !/^(?:cli|server)\//.test(file));
   return files.flatMap((file) => {
     const text = readFileSync(`${root}src/${file}`, "utf8");
     const specifiers = [

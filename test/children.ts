@@ -56,7 +56,7 @@ const CLI_PERMISSIONS = ["--allow-net", "--allow-env"];
 /** Starts the command `events-endpoint` with these arguments. */
 export function startCli(args: readonly string[], options: ChildOptions = {}): Child {
   const permissions = [...CLI_PERMISSIONS, ...options.permissions ?? []];
-  return startScript("src/server/cli.ts", args, { ...options, permissions });
+  return startScript("src/cli/main.ts", args, { ...options, permissions });
 }
 
 /** Starts a script, named by its path from the root of the repository, on this runtime. */

@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { readServeOptions } from "../src/cli/serve_options.ts";
+import { UsageError } from "../src/cli/usage.ts";
 import { eventsEndpoint } from "../src/mod.ts";
 import { createApp } from "../src/server/app.ts";
-import { readServeOptions, UsageError } from "../src/server/options.ts";
 import { createSession, triblerEvents } from "../src/tribler/mod.ts";
 import {
   type Child,

@@ -1,27 +1,21 @@
-#!/usr/bin/env node
 /**
- * The command `events-endpoint`.
+ * `events-endpoint serve`: the server, from its options to its end.
  *
  * @module
  */
 import process from "node:process";
+import { createApp } from "../server/app.ts";
+import { type Fetch, listen } from "../server/runtime.ts";
+import { watchFolder } from "../server/watch_folder.ts";
 import { createSession } from "../tribler/session.ts";
 import { VERSION } from "../version.ts";
-import { createApp } from "./app.ts";
-import { readServeOptions, SERVE_HELP, UsageError } from "./options.ts";
-import { type Fetch, listen } from "./runtime.ts";
-import { watchFolder } from "./watch_folder.ts";
-
-const HELP = `events-endpoint ${VERSION}: stream events over HTTP
-
-  events-endpoint serve     run the server (serve --help tells more)
-  events-endpoint --help    show this and exit
-  events-endpoint --version show the version and exit`;
+import { readServeOptions, SERVE_HELP } from "./serve_options.ts";
 
 /** So long the open streams have to end when the server stops, in milliseconds. */
 const GRACE = 3000;
 
-async function serve(args: string[]): Promise<void> {
+/** Serves until it is told to stop. */
+export async function serve(args: string[]): Promise<void> {
   const options = readServeOptions(args, process.env);
   if (options === "help") return console.log(SERVE_HELP);
   const session = createSession({ version: VERSION, history: { events: options.history } });
@@ -59,19 +53,4 @@ function untilStopped(): Promise<void> {
 
 function urlHost(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
-}
-
-async function main([command, ...args]: string[]): Promise<void> {
-  if (command === "serve") return await serve(args);
-  if (command === "--version") return console.log(VERSION);
-  if (command === undefined || command === "--help" || command === "-h") return console.log(HELP);
-  throw new UsageError(`there is no command "${command}": try --help`);
-}
-
-try {
-  await main(process.argv.slice(2));
-  process.exit(0); // Stalled readers may still hold sockets open.
-} catch (error) {
-  console.error(`events-endpoint: ${(error as Error).message}`);
-  process.exit(error instanceof UsageError ? 2 : 1);
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
+import { parseFlags, UsageError } from "./usage.ts";
 
 /** What `serve` was asked to do. */
 export interface ServeOptions {
@@ -18,9 +18,6 @@ export interface ServeOptions {
   /** How many events are kept for those who resume. */
   readonly history: number;
 }
-
-/** A command line that cannot be understood; the message is one line for whoever typed it. */
-export class UsageError extends Error {}
 
 const FLAGS = {
   host: { value: "HOST", fallback: "127.0.0.1", help: "address to listen on" },
@@ -61,7 +58,9 @@ export function readServeOptions(
   args: string[],
   env: Readonly<Record<string, string | undefined>>,
 ): ServeOptions | "help" {
-  const flags = parse(args);
+  const options = Object.fromEntries(Object.keys(FLAGS).map((flag) => [flag, { type: "string" as const }]));
+  const { values } = parseFlags(args, { ...options, help: { type: "boolean", short: "h" } });
+  const flags = values as { [F in Flag | "help"]?: string };
 
   /** What was asked for, and by what; an empty variable asks for nothing. */
   function asked(flag: Flag): { text: string; by: string } {
@@ -94,15 +93,4 @@ export function readServeOptions(
 
 function variableOf(flag: Flag): string {
   return `EVENTS_${flag.toUpperCase().replaceAll("-", "_")}`;
-}
-
-function parse(args: string[]): { [F in Flag | "help"]?: string } {
-  const options = Object.fromEntries(Object.keys(FLAGS).map((flag) => [flag, { type: "string" as const }]));
-  try {
-    const { values } = parseArgs({ args, options: { ...options, help: { type: "boolean", short: "h" } } });
-    return Object.fromEntries(Object.entries(values).map(([flag, value]) => [flag, String(value)]));
-  } catch (error) {
-    // Bun and Node add hints in further sentences; the first one says what is wrong.
-    throw new UsageError((error as Error).message.split(/\. |\n/)[0]);
-  }
 }
