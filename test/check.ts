@@ -1,12 +1,16 @@
 /**
- * The checks that need no running code: types, lint, format, documentation, and what the core may import.
+ * The checks that need no running code: types, lint, format, documentation, what is published, and what the core
+ * may import.
  *
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { VERSION } from "../src/version.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const deno = "test/runtimes/node_modules/.bin/deno";
@@ -16,6 +20,9 @@ const OF_CORE = /^(?:(?:hono|valibot)(?:\/|$)|\.\.?\/(?!.*(?:cli|server)\/))/;
 const OF_CLIENT = /^(?:eventsource-parser$|\.\/|\.\.\/(?:event|catalogue|errors)\.ts$)/;
 /** All TypeScript here but what is installed. */
 const SOURCES = ["src", "test", "examples", "bench"];
+/** Where the package is packed for those who look at it. */
+const shelf = mkdtempSync(join(tmpdir(), "events-endpoint-"));
+const tarball = join(shelf, `events-endpoint-${VERSION}.tgz`);
 
 const CHECKS: readonly { name: string; command: string; args: string[] }[] = [
   { name: "tsc", command: "node_modules/.bin/tsc", args: ["--project", "tsconfig.json"] },
@@ -29,6 +36,15 @@ const CHECKS: readonly { name: string; command: string; args: string[] }[] = [
   { name: "deno fmt", command: deno, args: ["fmt", "--check"] },
   // Without npm packages: the types of hono and valibot are documented where they come from.
   { name: "deno doc --lint", command: deno, args: ["doc", "--lint", "--no-npm", ...ENTRY_POINTS] },
+  { name: "npm pack", command: "npm", args: ["pack", "--pack-destination", shelf] },
+  { name: "publint", command: "node_modules/.bin/publint", args: ["--strict", tarball] },
+  // The package is ESM alone, which Node can require() since 20.19.
+  {
+    name: "attw",
+    command: "node_modules/.bin/attw",
+    args: [tarball, "--profile", "esm-only"],
+  },
+  { name: "deno publish", command: deno, args: ["publish", "--dry-run", "--allow-dirty"] },
 ];
 
 /**
@@ -61,6 +77,7 @@ for (const { name, command, args } of CHECKS) {
   console.log(`${name}: ${good ? "passed" : "failed"}`);
   if (!good) console.log(stdout + stderr.replaceAll(/^Warning.*\n(?: +at .*\n)?/gm, ""));
 }
+rmSync(shelf, { recursive: true });
 const stray = strayImports();
 failed ||= stray.length > 0;
 console.log(`imports of the core: ${stray.length === 0 ? "passed" : `failed\n${stray.join("\n")}`}`);
