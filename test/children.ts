@@ -6,6 +6,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
+import type { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { within } from "./harness.ts";
 
@@ -13,6 +14,8 @@ import { within } from "./harness.ts";
 export interface ChildOptions {
   /** Environment variables beside those of this process, of which no `EVENTS_…` is passed on. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether the test writes what it reads; without that there is nothing to read. */
+  readonly input?: boolean;
   /** On Deno: the flags that say what a script may do; the others ask for none. */
   readonly permissions?: readonly string[];
 }
@@ -42,6 +45,8 @@ export interface Child {
   readonly stderr: Output;
   /** Waits until it has ended by itself and everything it printed was read. */
   exit(ms?: number): Promise<Exit>;
+  /** What it reads; an error where it reads no more is none of the test's. */
+  readonly stdin: Writable;
   /** Sends it a signal. */
   signal(name: "SIGINT" | "SIGTERM" | "SIGKILL"): void;
   /** Ends it where it still runs. */
@@ -53,10 +58,18 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** What the command needs on Deno; a watch folder takes `--allow-read` and `--allow-write` of it as well. */
 const CLI_PERMISSIONS = ["--allow-net", "--allow-env"];
 
+const CLI = "src/cli/main.ts";
+
 /** Starts the command `events-endpoint` with these arguments. */
 export function startCli(args: readonly string[], options: ChildOptions = {}): Child {
   const permissions = [...CLI_PERMISSIONS, ...options.permissions ?? []];
-  return startScript("src/cli/main.ts", args, { ...options, permissions });
+  return startScript(CLI, args, { ...options, permissions });
+}
+
+/** The command with these arguments as a shell starts it. */
+export function shellCommand(args: readonly string[]): string {
+  return [process.execPath, ...runtimeArguments({ permissions: CLI_PERMISSIONS }), root + CLI, ...args]
+    .map((arg) => `'${arg.replaceAll("'", `'\\''`)}'`).join(" ");
 }
 
 /** Starts a script, named by its path from the root of the repository, on this runtime. */
@@ -65,8 +78,8 @@ export function startScript(file: string, args: readonly string[], options: Chil
 }
 
 /** Starts a program of the machine. */
-export function startProgram(program: string, args: readonly string[]): Child {
-  return start(program, args, {});
+export function startProgram(program: string, args: readonly string[], options: ChildOptions = {}): Child {
+  return start(program, args, options);
 }
 
 /** Runs `use` beside the child, which is ended after it in any case. */
@@ -89,13 +102,14 @@ function runtimeArguments({ permissions = [] }: ChildOptions): string[] {
   return "Bun" in globalThis ? [] : ["--import", "tsx"];
 }
 
-function start(program: string, args: readonly string[], { env }: ChildOptions): Child {
+function start(program: string, args: readonly string[], { env, input = false }: ChildOptions): Child {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("EVENTS_"));
   const child = spawn(program, args, {
     cwd: root,
     env: { ...Object.fromEntries(inherited), NO_COLOR: "1", ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [input ? "pipe" : "ignore", "pipe", "pipe"],
   });
+  child.stdin?.on("error", () => {});
   let gone = child.pid === undefined;
   child.once("exit", () => gone = true);
   let over = false;
@@ -175,6 +189,10 @@ function start(program: string, args: readonly string[], { env }: ChildOptions):
       const exit = await within(ended, `${program} ${args.join(" ")} to end`, ms);
       if (failure !== undefined) throw failure;
       return exit;
+    },
+    get stdin() {
+      if (child.stdin === null) throw new Error("the child was started without input");
+      return child.stdin;
     },
     signal,
     kill: async () => {

@@ -1,0 +1,64 @@
+/**
+ * Lines of a byte stream, in the portions in which they come.
+ *
+ * @module
+ */
+
+/** A line that is not empty. */
+export interface Line {
+  /** Its number in the stream, from 1. */
+  readonly number: number;
+  /** It, without its end. */
+  readonly text: string;
+}
+
+/** A line holds no more bytes than this. */
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
+
+/**
+ * The lines of a stream; a portion is what one read brought, and the last may end without a line end. Nothing more is
+ * read while a portion is dealt with, so what comes meanwhile makes the next one larger.
+ *
+ * @throws {Error} where a line is too long, or not UTF-8; the lines before it have been told
+ */
+export async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Line[]> {
+  const decoder = new TextDecoder("utf-8", { fatal: true }); // It drops a byte order mark at the start.
+  let number = 0;
+  /** The beginning of a line, in pieces: joined once its end has come. */
+  let begun: string[] = [];
+  let length = 0;
+
+  function decode(bytes?: Uint8Array): string {
+    try {
+      return decoder.decode(bytes, { stream: bytes !== undefined });
+    } catch (cause) {
+      throw new Error(`what follows line ${number} is not UTF-8`, { cause });
+    }
+  }
+
+  function take(text: string): Line[] {
+    const end = text.lastIndexOf("\n") + 1;
+    if (end === 0) {
+      begun.push(text);
+      length += text.length;
+      if (length > MAX_LINE_BYTES) {
+        throw new Error(`line ${number + 1} is longer than ${MAX_LINE_BYTES} bytes`);
+      }
+      return [];
+    }
+    const lines = (begun.join("") + text.slice(0, end - 1)).split("\n").map((text) => ({
+      number: ++number,
+      text,
+    }));
+    begun = [text.slice(end)];
+    length = begun[0]!.length;
+    return lines.filter(({ text }) => text.trim() !== "");
+  }
+
+  for await (const bytes of stream) {
+    const lines = take(decode(bytes));
+    if (lines.length > 0) yield lines;
+  }
+  const rest = take(`${decode()}\n`);
+  if (rest.length > 0) yield rest;
+}

@@ -1,0 +1,29 @@
+/**
+ * Text from elsewhere, made fit for a terminal: a payload must not move the cursor, clear the screen, or turn the
+ * direction of what is beside it.
+ *
+ * @module
+ */
+
+/** Control characters (C0, DEL, C1), what some take for line ends, and what changes the direction of writing. */
+// deno-lint-ignore no-control-regex
+const UNFIT = /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/** The text in one line: white space is one space, other control characters are their escapes. */
+export function printable(text: string): string {
+  return oneLine(text).replaceAll(UNFIT, escapeOf);
+}
+
+/** The text with a space for each run of white space that would leave the line. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\t\n\v\f\r\x85\u2028\u2029]+/g, " ");
+}
+
+/** The value as one line of JSON in which every such character is an escape, which is the same JSON. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replaceAll(UNFIT, escapeOf);
+}
+
+function escapeOf(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
