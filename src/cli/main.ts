@@ -11,6 +11,7 @@ import { UsageError } from "./usage.ts";
 const HELP = `events-endpoint ${VERSION}: stream events over HTTP
 
   events-endpoint serve                 run the server
+  events-endpoint tail URL              follow the events of a server
   events-endpoint emit URL TYPE …       publish events to a server
   events-endpoint --help                show this and exit
   events-endpoint --version             show the version and exit
@@ -20,6 +21,7 @@ Each command tells more: events-endpoint serve --help`;
 /** Each command is loaded when it is wanted: one that only listens need not load a server. */
 async function main([command, ...args]: string[]): Promise<void> {
   if (command === "serve") return await (await import("./serve.ts")).serve(args);
+  if (command === "tail") return await (await import("./tail.ts")).tail(args);
   if (command === "emit") return await (await import("./emit.ts")).emit(args);
   if (command === "--version") return console.log(VERSION);
   if (command === undefined || command === "--help" || command === "-h") return console.log(HELP);

@@ -1,0 +1,122 @@
+/**
+ * An event as one row of a terminal: when, what, and a summary of its payload.
+ *
+ * @module
+ */
+import { styleText } from "node:util";
+import stringWidth from "string-width";
+import { jsonLine, oneLine, printable } from "./printable.ts";
+
+/** An event as it was received. */
+export interface Told {
+  readonly type: string;
+  readonly event?: unknown;
+  readonly time?: unknown;
+}
+
+/** How a terminal is written to. */
+export interface Paper {
+  /** How many columns it has. */
+  readonly columns: number;
+  /** Whether it is to have colours. */
+  readonly colours: boolean;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** A piece of a row and how it looks. */
+export type Span = readonly [text: string, style?: Style];
+
+/** Types are aligned as long as they are no longer than this, which is as long as those of Tribler get. */
+const TYPE_COLUMNS = 28;
+/** A value takes so many columns in a summary, so that a long one leaves room for the others. */
+const VALUE_COLUMNS = 48;
+const KIND_STYLES: readonly Style[] = ["cyan", "green", "blue", "magenta", "cyanBright", "greenBright"];
+
+/** The row of an event. */
+export function eventRow(event: Told, paper: Paper): string {
+  const type = printable(event.type);
+  const spans: Span[] = [
+    [`${clock(timeOf(event))}  `, "dim"],
+    [type.padEnd(TYPE_COLUMNS), styleOf(type)],
+    ["  "],
+    ...summaryOf(event.event),
+  ];
+  return fit(spans, paper);
+}
+
+/** When it was published; where it does not say, now. */
+export function timeOf({ time }: Told): Date {
+  const date = new Date(typeof time === "string" ? time : NaN);
+  return Number.isNaN(date.getTime()) ? new Date() : date;
+}
+
+/** The time of day here, `HH:MM:SS`. */
+export function clock(date: Date): string {
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => `${n}`.padStart(2, "0")).join(
+    ":",
+  );
+}
+
+/** Trouble is red, what the stream says of itself yellow, and the others by what they begin with. */
+function styleOf(type: string): Style {
+  if (/error|exception|corrupt|low_space/.test(type)) return ["red", "bold"];
+  if (type.startsWith("events_")) return ["yellow", "bold"];
+  const [kind = ""] = type.split(/[_.:/-]/);
+  let hash = 0;
+  for (const char of kind) hash = (hash * 31 + char.codePointAt(0)!) % 65521;
+  return KIND_STYLES[hash % KIND_STYLES.length]!;
+}
+
+/** What a payload says, on one line: `key=value` for each key. */
+function summaryOf(payload: unknown): Span[] {
+  if (payload === undefined) return [];
+  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) {
+    return [[valueText(payload)]];
+  }
+  return Object.entries(payload).flatMap(([key, value]): Span[] => {
+    return [[`${printable(key)}=`, "dim"], [cut(valueText(value), VALUE_COLUMNS)], [" "]];
+  });
+}
+
+function valueText(value: unknown): string {
+  if (typeof value !== "string") return jsonLine(value);
+  const text = oneLine(value);
+  return /[\s="]|^$/.test(text) ? jsonLine(text) : printable(text);
+}
+
+/** The spans as a text no wider than the terminal; an ellipsis stands for what is cut off. */
+export function fit(spans: readonly Span[], { columns, colours }: Paper): string {
+  const isWhole = stringWidth(spans.map(([text]) => text).join("")) <= columns;
+  let row = "";
+  let left = isWhole ? columns : columns - 1;
+  for (const [text, style] of spans) {
+    const shown = beginningOf(text, left);
+    row += colours && style !== undefined ? styleText(style, shown, { validateStream: false }) : shown;
+    left -= stringWidth(shown);
+    if (shown !== text) break;
+  }
+  return isWhole ? row : `${row}…`;
+}
+
+/** The text, or as much of its beginning as there is room for, and an ellipsis. */
+function cut(text: string, columns: number): string {
+  const shown = beginningOf(text, columns);
+  return shown === text ? text : `${beginningOf(text, columns - 1)}…`;
+}
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
+/** As much of the text as there is room for. */
+function beginningOf(text: string, columns: number): string {
+  // No character takes more than two columns; most texts are short enough by far.
+  if (text.length * 2 <= columns || stringWidth(text) <= columns) return text;
+  let shown = "";
+  let width = 0;
+  for (const { segment } of graphemes.segment(text)) {
+    width += stringWidth(segment);
+    if (width > columns) break;
+    shown += segment;
+  }
+  return shown;
+}

@@ -1,0 +1,153 @@
+/**
+ * `events-endpoint tail`: follows the events of a server.
+ *
+ * @module
+ */
+import process from "node:process";
+import { connect, type ConnectOptions, EventsError, type Status } from "../client/mod.ts";
+import { jsonLine, printable } from "./printable.ts";
+import { readRemote, reasonOf, type Remote } from "./remote.ts";
+import type { Told } from "./row.ts";
+import { parseFlags, UsageError } from "./usage.ts";
+import { createView, type View } from "./view.ts";
+
+const HELP = `events-endpoint tail URL: follow the events of a server, until Ctrl-C
+
+  tail http://localhost:8085/events --types 'torrent_*' --since earliest
+  tail http://localhost:8085/events | jq -r 'select(.type == "torrent_finished").event.name'
+
+  --types TYPES           only these types, with commas between; * at the end matches a prefix
+  --since CURSOR          go on after the event with this id; earliest: with all that is kept; latest: from now (latest)
+  --json                  one dictionary a line, whole, also on a terminal
+  --tries N               give up after so many attempts in a row (never)
+  --api-key KEY           the key that the server wants (EVENTS_API_KEY, which other users of the machine do not see)
+  --help                  show this and exit
+
+On a terminal each event is one row, as wide as there is room for, with the time it has here; NO_COLOR=1 leaves out
+the colours. Elsewhere each is one line of JSON, and stderr tells of the connection. A server that is not there is
+waited for, and a lost connection is taken up after the last event, or an events_lost says that some are missing. It
+exits with 0 at Ctrl-C and when nobody reads what it writes, with 1 where the server refuses.`;
+
+/** Follows the events of a server until it is told to stop. */
+export async function tail(args: string[]): Promise<void> {
+  const { values, positionals } = parseFlags(args, {
+    types: { type: "string", multiple: true },
+    since: { type: "string" },
+    json: { type: "boolean" },
+    tries: { type: "string" },
+    "api-key": { type: "string" },
+    help: { type: "boolean", short: "h" },
+  }, true);
+  if (values["help"]) return console.log(HELP);
+  const remote = readRemote(positionals[0], values["api-key"], process.env);
+  if (positionals.length > 1) throw new UsageError(`tail takes one URL, and not also "${positionals[1]}"`);
+  const tries = readTries(values["tries"] as string | undefined);
+  const types = ((values["types"] ?? []) as string[]).flatMap((list) => list.split(",")).filter(Boolean);
+
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
+  const isView = process.stdout.isTTY && !values["json"];
+  const reader = isView ? createView(process.stdout, remote.place, !process.env["NO_COLOR"]) : lineReader();
+  // Nobody reads any more, which is no error: `| head`.
+  let failure: Error | undefined;
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") failure = error;
+    stop.abort();
+  });
+  try {
+    await follow(remote, reader, {
+      types,
+      ...(values["since"] === undefined ? {} : { since: values["since"] as string }),
+      reconnect: { tries },
+      signal: stop.signal,
+    });
+    if (failure !== undefined) throw new Error(`cannot write: ${failure.message}`);
+  } finally {
+    reader.close();
+  }
+}
+
+async function follow(remote: Remote, reader: View, options: ConnectOptions & { signal: AbortSignal }) {
+  const { url, place, apiKey } = remote;
+  const connection = connect(url, {
+    ...options,
+    ...(apiKey === undefined ? {} : { apiKey }),
+    onStatus: (status) => {
+      reader.status(status);
+      const note = noteOf(status);
+      if (note !== undefined) reader.note(note);
+    },
+  });
+  /** What was said of the trouble there is; it is said once. */
+  let trouble: string | undefined;
+  let wasOpen = false;
+
+  function noteOf(status: Status): string | undefined {
+    if (status.type === "waiting") {
+      const before = trouble;
+      trouble = describe(status.cause, place);
+      return trouble === before ? undefined : `${trouble}; trying again`;
+    }
+    if (status.type !== "open") return undefined;
+    const isGap = wasOpen && !status.resumed;
+    const isNews = isGap || trouble !== undefined;
+    wasOpen = true;
+    trouble = undefined;
+    return isNews ? `connected${isGap ? " again, but events between may be missing" : ""}` : undefined;
+  }
+
+  try {
+    for await (const event of connection) {
+      if (!reader.event(event as Told)) await drained(options.signal);
+    }
+  } catch (error) {
+    throw error instanceof EventsError ? new Error(describe(error, place)) : error;
+  }
+}
+
+/** The cause in one line. */
+function describe(cause: EventsError, place: string): string {
+  switch (cause.code) {
+    case "ConnectionFailed":
+      return `cannot reach ${place}: ${printable(reasonOf(cause.cause))}`;
+    case "ConnectionLost":
+      return cause.cause === undefined
+        ? printable(cause.message)
+        : `lost ${place}: ${printable(reasonOf(cause.cause))}`;
+    case "TriesExhausted":
+      return `gave up: ${describe(cause.cause as EventsError, place)}`;
+    default:
+      return printable(cause.message);
+  }
+}
+
+function readTries(text: string | undefined): number {
+  if (text === undefined) return Infinity;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new UsageError(`--tries takes a whole number from 1 on, not "${text}"`);
+}
+
+/** For programs: events as lines of JSON on stdout, everything else on stderr. */
+function lineReader(): View {
+  return {
+    event: (event) => process.stdout.write(`${jsonLine(event)}\n`),
+    status: () => {},
+    note: (text) => console.error(`events-endpoint: ${text}`),
+    close: () => {},
+  };
+}
+
+/** Waits until stdout takes more, or never will. */
+function drained(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      process.stdout.off("drain", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    process.stdout.once("drain", done);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
+}
