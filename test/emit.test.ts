@@ -5,7 +5,7 @@ import * as v from "valibot";
 import { payloadOf } from "../src/cli/payload.ts";
 import { UsageError } from "../src/cli/usage.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../src/mod.ts";
-import { type ChildOptions, type Exit, running, startCli } from "./children.ts";
+import { type ChildOptions, type Exit, running, shellCommand, startCli, startProgram } from "./children.ts";
 import { linesOf, serving, until, within } from "./harness.ts";
 
 const test = suite("emit");
@@ -245,6 +245,21 @@ test("where an answer is lost, emit says what it does not know", async () => {
     );
     assert.match(summary!, /^events-endpoint: 1 accepted, up to line 1; lines 2 to [23] may have been too$/);
     assert.equal(rest, []);
+  });
+});
+
+test("on a terminal it shows how far it has come, and does not wait for what nobody types", async () => {
+  await withShop(async ({ url }) => {
+    const emit = shellCommand(["emit", url]);
+    const inTerminal = (command: string) => startProgram("script", ["-qfec", command, "/dev/null"]);
+    await running(inTerminal(`echo '{"type":"shop_closed"}' | ${emit}`), async (child) => {
+      assert.is((await child.exit()).code, 0);
+      assert.ok(child.stdout.lines.join("\n").endsWith("\r\x1b[K1 accepted\r\x1b[K1 accepted\r"));
+    });
+    await running(inTerminal(emit), async (child) => {
+      assert.is((await child.exit()).code, 2);
+      assert.match(child.stdout.lines.join("\n"), /the TYPE of the event is missing/);
+    });
   });
 });
 

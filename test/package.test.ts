@@ -115,6 +115,8 @@ test("it is installed from its tarball and works", async () => {
       const lines = await openLines(`${url}/events`);
       assert.is((await lines.event()).event.version, VERSION);
       await lines.close();
+      assert.is(await run(command, ["emit", `${url}/events`, "upgrader_started"], folder), "1 accepted\n");
+      await run(command, ["tail", "--help"], folder);
       child.signal("SIGTERM");
       assert.equal(await child.exit(), { code: 0, signal: null });
     });

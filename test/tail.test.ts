@@ -193,6 +193,27 @@ test("a server that is not there is waited for, or not; one that comes back is t
   });
 });
 
+test("where a server cannot say what was missed, tail says so", async () => {
+  const app = new Hono();
+  let asked = 0;
+  const line = '{"type":"tick"}\n';
+  app.get(
+    "/",
+    (c) => ++asked > 2 ? c.body(null, 204) : c.body(line, 200, { "Content-Type": "application/x-ndjson" }),
+  );
+  await serving(app, async (url) => {
+    await running(startCli(["tail", url]), async (child) => {
+      assert.equal(await child.exit(), { code: 0, signal: null });
+      assert.equal(child.stdout.lines, ['{"type":"tick"}', '{"type":"tick"}']);
+      assert.equal(child.stderr.lines, [
+        `events-endpoint: ${url}/ ended the stream; trying again`,
+        "events-endpoint: connected again, but events between may be missing",
+        `events-endpoint: ${url}/ ended the stream; trying again`,
+      ]);
+    });
+  });
+});
+
 /** Starts it on a terminal of so many columns. What is written to it is typed there. */
 function onTerminal(args: readonly string[], columns: number, env: Record<string, string> = {}): Child {
   const command = `stty cols ${columns} rows 24; exec ${shellCommand(["tail", ...args])}`;
@@ -241,11 +262,11 @@ test("on a terminal there are rows, colours, and at the bottom a line that goes 
       assert.not.match(all, /[\u0080-\u009f\u202e]/);
       const rows = screenOf(all.replace("^C", ""));
       const [start, finished, raised, later] = rows.filter((row) => /^\d\d:\d\d:\d\d /.test(row));
-      assert.match(start!, /^\S+  events_start {16} {2}tribler_started=false version=7\.1\.5 heartbeat=5$/);
-      assert.match(finished!, /^\S+  torrent_finished {12} {2}name=漢+…$/);
+      assert.match(start!, /^\S+ {2}events_start {18}tribler_started=false version=7\.1\.5 heartbeat=5$/);
+      assert.match(finished!, /^\S+ {2}torrent_finished {14}name=漢+…$/);
       assert.ok(stringWidth(finished!) <= 90);
       assert.match(raised!, /text="a\\u001b\[2Jb\\u009bc\\u202ed n/);
-      assert.match(later!, /^\S+  upgrader_tick {15} {2}text=later$/);
+      assert.match(later!, /^\S+ {2}upgrader_tick {17}text=later$/);
       assert.not.match(rows.join("\n"), /connected/);
     });
   });
@@ -345,9 +366,9 @@ test("an event of another day has its day above it, and without a time it is now
       assert.equal(await child.exit(), { code: 0, signal: null });
       const rows = screenOf(child.stdout.lines.join("\n"));
       assert.is(rows[0], "-- Sat Feb 03 2001 --");
-      assert.match(rows[1]!, /^\d\d:00:00  a$/);
+      assert.match(rows[1]!, /^\d\d:\d\d:00 {2}a$/);
       assert.match(rows[2]!, /^-- \w{3} \w{3} \d\d 20\d\d --$/);
-      assert.match(rows[3]!, /^\d\d:\d\d:\d\d  b {29}7$/);
+      assert.match(rows[3]!, /^\d\d:\d\d:\d\d {2}b {29}7$/);
     });
   });
 });
