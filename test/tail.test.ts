@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { EventEmitter } from "node:events";
 import stringWidth from "string-width";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -306,29 +307,54 @@ test("on a terminal, too, it says that it waits and that it is connected again",
   });
 });
 
-test("the last line of a terminal that becomes narrower is taken away whole", () => {
+/** A terminal that remembers what is written to it, and takes it or not. */
+function fakeTerminal(columns: number) {
   const written: string[] = [];
-  let resize = () => {};
-  const terminal = {
-    columns: 40,
-    write: (text: string) => written.push(text) > 0,
-    on: (_: "resize", listener: () => void) => void (resize = listener),
-    off: () => void (resize = () => {}),
-  };
+  const state = { columns, isFull: false, written };
+  const write = (text: string) => written.push(text) > 0 && !state.isFull;
+  const terminal = Object.assign(new EventEmitter(), { state, write, columns });
+  return Object.defineProperty(terminal, "columns", { get: () => state.columns });
+}
+
+test("the last line of a terminal that becomes narrower is taken away whole", () => {
+  const terminal = fakeTerminal(40);
+  const { state } = terminal;
   const screen = createScreen(terminal, (columns) => "=".repeat(columns));
   try {
-    resize();
-    assert.is(written.pop(), `\r\x1b[J${"=".repeat(39)}`);
-    terminal.columns = 15;
-    resize();
+    terminal.emit("resize");
+    assert.is(state.written.pop(), `\r\x1b[J${"=".repeat(39)}`);
+    state.columns = 15;
+    terminal.emit("resize");
     // 39 columns are three lines of 15: up two.
-    assert.is(written.pop(), `\r\x1b[2A\x1b[J${"=".repeat(14)}`);
+    assert.is(state.written.pop(), `\r\x1b[2A\x1b[J${"=".repeat(14)}`);
   } finally {
     screen.close();
   }
-  assert.is(written.pop(), "\r\x1b[J");
-  resize();
-  assert.equal(written, []);
+  assert.is(state.written.pop(), "\r\x1b[J");
+  terminal.emit("resize");
+  assert.equal(state.written, []);
+  assert.equal(terminal.eventNames(), []);
+});
+
+test("a terminal that does not keep up is waited for, until it says that it takes more", async () => {
+  const terminal = fakeTerminal(40);
+  const { state } = terminal;
+  const screen = createScreen(terminal, () => "");
+  try {
+    assert.ok(screen.print("one"));
+    assert.ok(screen.print("two"));
+    state.isFull = true;
+    await until(() => state.written.includes("\r\x1b[Jone\ntwo\n"), "both rows are written together");
+    assert.not(screen.print("three"));
+    state.isFull = false;
+    await until(() => state.written.includes("\r\x1b[Jthree\n"), "the third row is written");
+    // It has said no, so it will say when: whoever waits must not be told before that there is nothing to wait for.
+    assert.not(screen.print("four"));
+    terminal.emit("drain");
+    assert.ok(screen.print("five"));
+  } finally {
+    screen.close();
+  }
 });
 
 test("a row is as wide as the terminal at the most, whatever is in it", () => {

@@ -10,8 +10,8 @@ export interface Terminal {
   /** How many columns it has, where it knows. */
   readonly columns?: number;
   write(text: string): boolean;
-  on(event: "resize", listener: () => void): unknown;
-  off(event: "resize", listener: () => void): unknown;
+  on(event: "resize" | "drain", listener: () => void): unknown;
+  off(event: "resize" | "drain", listener: () => void): unknown;
 }
 
 /** The screen. */
@@ -42,7 +42,9 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
   let isOver = false;
   let keepsUp = true;
   const timer = setInterval(draw, REFRESH);
+  const onDrain = () => keepsUp = true;
   terminal.on("resize", draw);
+  terminal.on("drain", onDrain);
 
   const columns = () => terminal.columns || 80;
 
@@ -60,7 +62,7 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
     const text = erase() + rows + line;
     rows = "";
     drawn = stringWidth(line);
-    keepsUp = terminal.write(text);
+    keepsUp = terminal.write(text) && keepsUp;
   }
 
   function refresh(): void {
@@ -83,6 +85,7 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
       isOver = true;
       clearInterval(timer);
       terminal.off("resize", draw);
+      terminal.off("drain", onDrain);
       terminal.write(erase() + rows);
     },
   };
