@@ -194,6 +194,32 @@ test("a server that is not there is waited for, or not; one that comes back is t
   });
 });
 
+test("a server that was restarted has forgotten: tail goes on, and tells of the loss", async () => {
+  const start = (session: Session, port: number) => {
+    const { fetch } = createApp(session, { heartbeat: 5 });
+    return listen(fetch as Fetch, { host: "127.0.0.1", port });
+  };
+  const [before, after] = [createSession({ version: "7.1.5" }), createSession({ version: "7.1.6" })];
+  let server = await start(before, 0);
+  try {
+    await running(
+      startCli(["tail", `http://127.0.0.1:${server.port}/events`, "--since", "earliest"]),
+      async (child) => {
+        tick(before, "one");
+        await told(child, "one");
+        await server.stop(0);
+        tick(after, "two");
+        server = await start(after, server.port);
+        await told(child, "two");
+        const events = child.stdout.lines.map((line) => JSON.parse(line).event);
+        assert.equal(events, [{ text: "one" }, { reason: "unknown_epoch", count: null }, { text: "two" }]);
+      },
+    );
+  } finally {
+    await server.stop(0);
+  }
+});
+
 test("where a server cannot say what was missed, tail says so", async () => {
   const app = new Hono();
   let asked = 0;
