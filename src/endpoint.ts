@@ -4,17 +4,20 @@
  * @module
  */
 import { type Context, Hono } from "hono";
-import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Draft, PublishedEvent, Schemas, StartOf } from "./catalogue.ts";
 import { type Channel, type EventLog, locate, type Start } from "./channel.ts";
 import type { Filter } from "./chunk.ts";
-import { EventsError, type EventsErrorCode, type Fault } from "./errors.ts";
+import { EventsError } from "./errors.ts";
 import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "./event.ts";
-import { createFeed, type Feed } from "./feed.ts";
-import { keepOpen, onGone, outgoingOf, parksPull } from "./host.ts";
+import { createFeed, type Feed, type Subscriber, type Subscription } from "./feed.ts";
+import { addressOf, keepOpen, onGone, outgoingOf, parksPull } from "./host.ts";
+import { createAnswers, readIdempotencyKey } from "./idempotency.ts";
 import { negotiate, selectTypes } from "./negotiate.ts";
 import { StreamOutlet } from "./outlet.ts";
+import { type Authorize, createGuard, type Permission } from "./permission.ts";
+import { createPlaces } from "./places.ts";
 import { parseBody, readBody } from "./publish_body.ts";
+import { errorResponse, STAY_AWAY } from "./refusals.ts";
 import { FORMATS, type WireFormat } from "./serialize.ts";
 import { SocketOutlet } from "./socket_outlet.ts";
 
@@ -59,10 +62,43 @@ export interface EndpointOptions<S extends Schemas> {
    * @param context the request that is being answered
    */
   readonly select?: (event: PublishedEvent<S>, context: Context) => boolean;
+  /**
+   * What a request may do, `POST` and `HEAD` too; default everything. It is asked before anything else, and for an
+   * open stream again within each {@linkcode heartbeat} (5 s where there is none). A stream whose permission is gone
+   * ends on a whole line, and an `EventSource` comes back to be refused; so does one for which the answer takes longer
+   * than a heartbeat.
+   *
+   * `false`, and whatever else is no permission, is answered by 401 `Unauthorized`; throw an `EventsError` with the code
+   * `Forbidden` for 403. What else it throws is the application's to handle, and ends an open stream.
+   */
+  readonly authorize?: Authorize<S>;
   /** Whether events can be published by `POST`; default `true`. */
   readonly publish?: boolean;
   /** The most bytes the body of a `POST` may have; default 1 MiB. */
   readonly maxBodyBytes?: number;
+  /** The most events the body of a `POST` may hold; default 10 000. */
+  readonly maxBatch?: number;
+  /** The most levels of objects and arrays an event of a `POST` may have, 1 to 1000; its dictionary is the first; default 64. */
+  readonly maxDepth?: number;
+  /**
+   * Seconds for which the answer to a `POST` with an `Idempotency-Key` is kept for whoever sends the same again;
+   * default 120, `null` for never. The keys are those of the endpoint, whoever sends them: they should be random.
+   */
+  readonly idempotencyWindow?: number | null;
+  /** The most idempotency keys that are remembered; default 100 000, which is about 40 MB. A further one is refused. */
+  readonly maxIdempotencyKeys?: number;
+  /** The most streams that may be open; default 10 000, `null` for any number. A further one is refused. */
+  readonly maxConnections?: number | null;
+  /**
+   * The most streams that may be open to one client address (IPv6: to one /64 network), `null` for any number. The
+   * default is 1000, but any number to this machine itself, where a proxy would be.
+   */
+  readonly maxConnectionsPerAddress?: number | null;
+  /**
+   * The address of a client; default the one that the connection comes from. Behind a proxy it stands in a header,
+   * which is to be believed only where the proxy overwrites it: `(c) => c.req.header("X-Real-IP")`.
+   */
+  readonly clientAddress?: (context: Context) => string | undefined;
 }
 
 /** What goes on at an endpoint. */
@@ -77,30 +113,15 @@ export type EventsEndpoint = Hono & {
   stats(): EndpointStats;
 };
 
-const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCode>>> = {
-  InvalidEvent: 400,
-  InvalidCursor: 400,
-  UnknownEventType: 400,
-  InvalidParameter: 400,
-  NotAcceptable: 406,
-  PayloadTooLarge: 413,
-  UnsupportedMediaType: 415,
-  ChannelClosed: 503,
-};
-
 /** The longest delay a timer can have, in milliseconds (HTML 8.7: a 32-bit integer). */
 const MAX_DELAY = 2 ** 31 - 1;
-/** So many faults of a body are told one by one, at the most; the message tells how many there were. */
-const MAX_DETAILS = 1000;
-/** And so many characters of them, after the first: each path may be as long as the body. */
-const MAX_DETAIL_LENGTH = 100_000;
-
 /**
  * The handlers of `GET`, `HEAD` and `POST` for a channel, or for a session that has one.
  *
  * `GET` opens a stream that is held open: one JSON dictionary a line, the first one `events_start`. It resumes
  * after the cursor in `Last-Event-ID` or `?since=`. `POST` publishes one event, an array or NDJSON, all or
- * nothing. Whoever reaches the route can do both: put your own middleware before it, or set `publish: false`.
+ * nothing, and once for each `Idempotency-Key`. Whoever reaches the route can do both, unless `authorize` says no;
+ * `publish: false` leaves out `POST`.
  *
  * @throws {RangeError} where an option has no meaning
  *
@@ -125,8 +146,16 @@ export function eventsEndpoint<S extends Schemas>(
 ): EventsEndpoint {
   const { channel, startPayload, join } = "channel" in source ? source : sourceOf(source, options.start);
   const { heartbeat = 5, stallTimeout = 60, maxDelay = 5, maxBodyBytes = 1024 * 1024 } = options;
+  const { maxBatch = 10_000, maxDepth = 64, idempotencyWindow = 120, maxIdempotencyKeys = 100_000 } = options;
+  const { maxConnections = 10_000, maxConnectionsPerAddress = 1000, clientAddress = addressOf } = options;
   checkSeconds("heartbeat", heartbeat);
   checkSeconds("stallTimeout", stallTimeout);
+  checkSeconds("idempotencyWindow", idempotencyWindow);
+  checkCount("maxBatch", maxBatch);
+  checkCount("maxDepth", maxDepth, 1000);
+  checkCount("maxIdempotencyKeys", maxIdempotencyKeys);
+  if (maxConnections !== null) checkCount("maxConnections", maxConnections);
+  if (maxConnectionsPerAddress !== null) checkCount("maxConnectionsPerAddress", maxConnectionsPerAddress);
   if (!(maxDelay >= 0 && maxDelay <= MAX_DELAY)) {
     throw new RangeError(`maxDelay must be a number of milliseconds from 0 on, not ${maxDelay}`);
   }
@@ -134,14 +163,23 @@ export function eventsEndpoint<S extends Schemas>(
   const feeds = new Map(FORMATS.map((format): [WireFormat, Feed] => {
     return [format, createFeed(channel, format, { heartbeat, stallTimeout, maxDelay })];
   }));
+  const guard = options.authorize && createGuard(options.authorize, (heartbeat ?? 5) * 1000);
+  const places = createPlaces({
+    maxConnections,
+    maxConnectionsPerAddress,
+    exemptLoopback: options.maxConnectionsPerAddress === undefined,
+  });
+  const answers = idempotencyWindow === null
+    ? undefined
+    : createAnswers<Accepted>(idempotencyWindow * 1000, maxIdempotencyKeys);
   const encoder = new TextEncoder();
 
-  function stream(c: Context): Response {
+  function stream(c: Context, permission?: Permission<S>): Response {
     const { format, mediaType } = negotiate(c.req.header("Accept"), c.req.query("format"));
     const start = locateRequest(c, channel);
     const follow = readBoolean(c, "follow", true);
     const bookmarks = readBoolean(c, "bookmarks", false);
-    const filter = readFilter(c);
+    const types = readTypes(c);
     const headers = {
       "Content-Type": mediaType,
       "Cache-Control": "no-store, no-transform",
@@ -149,13 +187,23 @@ export function eventsEndpoint<S extends Schemas>(
       "X-Content-Type-Options": "nosniff",
       "Vary": "Accept",
     };
+    const address = clientAddress(c);
+    try {
+      places.check(address);
+    } catch (error) {
+      // An EventSource never comes back from a 503 (WHATWG HTML 9.2): it is told to, and when.
+      const farewell = format.farewell(STAY_AWAY * 1000);
+      if (farewell === "") throw error;
+      return new Response(c.req.method === "HEAD" ? null : farewell, { headers });
+    }
     // Hono answers HEAD with the GET handler and drops the body without cancelling it: nobody would ever leave.
     if (c.req.method === "HEAD") return new Response(null, { headers });
 
     const payload = { ...(startPayload() as object), heartbeat };
     const opening = format.opening + format.write(controlLine("events_start", start.id, payload));
     keepOpen(c);
-    const onLeave = join();
+    const left = join();
+    const onLeave = inTurn(places.take(address), left);
     const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
     const feed = feeds.get(format)!;
     // Nothing that is kept for the connection may hold on to the context: what an idle one weighs is what it keeps.
@@ -164,44 +212,99 @@ export function eventsEndpoint<S extends Schemas>(
     const outgoing = options.direct ? outgoingOf(c) : undefined;
     const outlet = outgoing ? new SocketOutlet(feed, source, outgoing) : source;
     outlet.write(encoder.encode(opening));
-    const subscriber = feed.subscribe({ ...start, until, filter, bookmarks, outlet, onLeave });
+    const filter = filterOf(c, types, permission);
+    const subscription = { ...start, until, filter, bookmarks, outlet, onLeave };
+    const subscriber = permission === undefined
+      ? feed.subscribe(subscription)
+      : subscribeWatched(c, feed, subscription, types, permission);
     outlet.serve(subscriber);
     const signal = onGone(c, () => outlet.handleEvent());
     if (signal) source.listenTo(signal);
     return new Response(body, { headers });
   }
 
-  /** What the request wants to see, and may see. */
-  function readFilter(c: Context): Filter | undefined {
+  /** A subscriber for as long as it has the permission. In a function of its own, because it holds on to the context. */
+  function subscribeWatched(
+    c: Context,
+    feed: Feed,
+    subscription: Subscription,
+    types: ReadonlySet<string> | undefined,
+    permission: Permission<S>,
+  ): Subscriber {
+    let stop = () => {};
+    const onLeave = inTurn(() => stop(), () => subscription.onLeave());
+    const subscriber = feed.subscribe({ ...subscription, onLeave });
+    stop = guard!.watch(c, permission, (renewed) => {
+      if (renewed === undefined) feed.dismiss(subscriber);
+      else feed.restrict(subscriber, filterOf(c, types, renewed));
+    });
+    return subscriber;
+  }
+
+  /** The types the request wants to see; `undefined`: all. */
+  function readTypes(c: Context): ReadonlySet<string> | undefined {
     const known = [...channel.catalogue.types, ...CONTROL_TYPES];
-    const types = selectTypes((c.req.queries("types") ?? []).join(","), known);
-    const maySee = options.select;
-    if (maySee !== undefined) {
-      return {
-        accepts: (entry, event) =>
-          (types?.has(entry.type) ?? true) && maySee(event() as PublishedEvent<S>, c) === true,
-      };
+    return selectTypes((c.req.queries("types") ?? []).join(","), known);
+  }
+
+  /** What the request wants to see, and may see. */
+  function filterOf(
+    c: Context,
+    types: ReadonlySet<string> | undefined,
+    permission: Permission<S> | undefined,
+  ): Filter | undefined {
+    const { select } = options;
+    const permitted = permission?.select;
+    if (select === undefined && permitted === undefined) {
+      return types && { key: [...types].sort().join(), accepts: (entry) => types.has(entry.type) };
     }
-    return types && { key: [...types].sort().join(), accepts: (entry) => types.has(entry.type) };
+    return {
+      accepts: (entry, event) => {
+        if (types?.has(entry.type) === false) return false;
+        const published = event() as PublishedEvent<S>;
+        if (select !== undefined && select(published, c) !== true) return false;
+        return permitted === undefined || permitted(published) === true;
+      },
+    };
   }
 
   async function publish(c: Context): Promise<Response> {
+    await guard?.ask(c);
+    const key = readIdempotencyKey(c.req.header("Idempotency-Key"));
     const contentType = c.req.header("Content-Type");
     // A middleware that read the body left it with Hono.
     const body = c.req.raw.bodyUsed ? new Response(await c.req.arrayBuffer()).body : c.req.raw.body;
     const text = await readBody(body, c.req.header("Content-Length"), maxBodyBytes);
-    const drafts = parseBody(contentType, text, channel.catalogue);
-    const ids = channel.publishBatch(drafts as Draft<S>[]);
-    return c.json({ accepted: ids.length, last_id: ids.at(-1) }, 202);
+    const accept = (): Accepted => {
+      const drafts = parseBody(contentType, text, channel.catalogue, { maxBatch, maxDepth });
+      const ids = channel.publishBatch(drafts as Draft<S>[]);
+      return { accepted: ids.length, last_id: ids.at(-1)! };
+    };
+    const isKept = key !== undefined && answers !== undefined;
+    return c.json(isKept ? await answers.once(key, text, accept) : accept(), 202);
   }
 
   const app = new Hono();
   app.onError((error, c) => errorResponse(c, error));
-  app.get("/", stream);
+  app.get("/", guard === undefined ? (c) => stream(c) : async (c) => stream(c, await guard.ask(c)));
   if (options.publish ?? true) app.post("/", publish);
   return Object.assign(app, {
     stats: () => ({ subscribers: [...feeds.values()].reduce((sum, feed) => sum + feed.subscribers, 0) }),
   });
+}
+
+/** What a `POST` is answered that was taken. */
+interface Accepted {
+  readonly accepted: number;
+  readonly last_id: string;
+}
+
+/** Both functions in one, in a scope that holds nothing else. */
+function inTurn(first: () => void, second: () => void): () => void {
+  return () => {
+    first();
+    second();
+  };
 }
 
 /** A channel on its own as a source: nobody asks who is connected. */
@@ -215,6 +318,12 @@ function sourceOf<S extends Schemas>(
 function checkSeconds(name: string, seconds: number | null): void {
   if (seconds !== null && !(seconds > 0 && seconds * 1000 <= MAX_DELAY)) {
     throw new RangeError(`${name} must be a number of seconds above 0, or null for never, not ${seconds}`);
+  }
+}
+
+function checkCount(name: string, count: number, most: number = Number.MAX_SAFE_INTEGER): void {
+  if (!(Number.isSafeInteger(count) && count >= 1 && count <= most)) {
+    throw new RangeError(`${name} must be a whole number from 1 to ${most}, not ${count}`);
   }
 }
 
@@ -234,23 +343,4 @@ function readBoolean(c: Context, name: string, absent: boolean): boolean {
   if (value === undefined) return absent;
   if (value === "true" || value === "false") return value === "true";
   throw new EventsError("InvalidParameter", `${name} must be true or false, not ${JSON.stringify(value)}`);
-}
-
-/** Refusals in the shape of Tribler's errors; whatever else was thrown is the application's to handle. */
-function errorResponse(c: Context, error: Error): Response {
-  if (!(error instanceof EventsError)) throw error;
-  const { code, message } = error;
-  const details = error.faults.slice(0, countShown(error.faults));
-  const body = { handled: true, code, message, ...(details.length > 0 ? { details } : {}) };
-  return c.json({ error: body }, STATUS[code] ?? 500, code === "NotAcceptable" ? { Vary: "Accept" } : {});
-}
-
-/** How many of the faults are told one by one. */
-function countShown(faults: readonly Fault[]): number {
-  let length = 0;
-  const beyond = faults.findIndex(({ path, message }, index) => {
-    length += path.length + message.length;
-    return index === MAX_DETAILS || (index > 0 && length > MAX_DETAIL_LENGTH);
-  });
-  return beyond === -1 ? faults.length : beyond;
 }

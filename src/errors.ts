@@ -14,7 +14,7 @@ export type EventsErrorCode =
   | "InvalidCursor"
   /** A filter names no type of the catalogue. */
   | "UnknownEventType"
-  /** A query parameter has a value that means nothing. */
+  /** A query parameter, or a header, has a value that means nothing. */
   | "InvalidParameter"
   /** The channel was closed: it takes no events and holds no streams open. */
   | "ChannelClosed"
@@ -34,8 +34,22 @@ export type EventsErrorCode =
   | "Unavailable"
   /** A client has tried as often as it was to. */
   | "TriesExhausted"
-  /** The server wants to know who the client is, and does not take what it was told (401). */
+  /** Who asks is not known, or may not: a server that wants a key or token was not told one it takes (401). */
   | "Unauthorized"
+  /** Who asks is known, and may not do this (403). */
+  | "Forbidden"
+  /** A request came to a server without a key under a name that is not its own (403). */
+  | "ForbiddenHost"
+  /** A page of another site wants to publish (403). */
+  | "CrossSiteRequest"
+  /** As many streams are open as may be, in all or to one address (503). */
+  | "TooManyConnections"
+  /** As many idempotency keys are remembered as may be (503). */
+  | "TooManyIdempotencyKeys"
+  /** An idempotency key comes again with another body (422). */
+  | "IdempotencyKeyReused"
+  /** The server is about to stop (503). */
+  | "ShuttingDown"
   /** The server refuses a client's request, and asking again would not change that (other 4xx). */
   | "Refused"
   /** The server sends a client elsewhere. Nobody follows: the headers may hold a key. */

@@ -61,6 +61,10 @@ export interface Feed {
   pull(subscriber: Subscriber): void;
   /** Forgets a subscriber. Once is enough, and more does no harm. */
   leave(subscriber: Subscriber): void;
+  /** Sets which events a subscriber is to see from now on. */
+  restrict(subscriber: Subscriber, filter: Filter | undefined): void;
+  /** Gives a subscriber no event more, and ends its response as soon as its outlet takes the end. */
+  dismiss(subscriber: Subscriber): void;
 }
 
 /** Options of {@linkcode createFeed}. */
@@ -80,8 +84,13 @@ const REPLAY_BYTES = 64 * 1024;
 /** After so many bytes of which a filter shows nothing, a reader of history lets others go first. */
 const HIDDEN_BYTES = 1024 * 1024;
 
+/** The `until` of a subscriber that was dismissed. */
+const DISMISSED = -1;
+
 interface State extends Omit<Subscription, "unknownEpoch"> {
   position: number;
+  until: number;
+  filter: Filter | undefined;
   /** The last position that its consumer knows it has reached. */
   told: number;
   /** What a loss would be called that is found next. */
@@ -177,6 +186,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     const { filter, outlet, until } = subscriber;
     let hidden = 0;
     while (outlet.ready && subscribers.has(subscriber)) {
+      if (until === DISMISSED) return bidFarewell(subscriber);
       const loss = findLoss(subscriber);
       if (loss !== undefined) {
         subscriber.position = subscriber.told = log.first - 1;
@@ -186,11 +196,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       if (subscriber.position >= until) return end(subscriber);
       const chunk = chunkAfter(subscriber.position);
       if (chunk === undefined) {
-        if (log.closed && subscriber.position >= log.last) {
-          const farewell = format.farewell();
-          if (farewell !== "") send(subscriber, encoder.encode(farewell));
-          end(subscriber);
-        }
+        if (log.closed && subscriber.position >= log.last) bidFarewell(subscriber);
         return;
       }
       const selection = guarded(subscriber, () => select(chunk, subscriber.position, until, filter));
@@ -230,6 +236,17 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   function sendLine(subscriber: State, type: string, payload?: unknown): void {
     const line = controlLine(type, formatCursor(log.epoch, subscriber.position), payload);
     send(subscriber, encoder.encode(format.write(line)));
+  }
+
+  function bidFarewell(subscriber: State): void {
+    const farewell = format.farewell();
+    if (farewell !== "") send(subscriber, encoder.encode(farewell));
+    end(subscriber);
+  }
+
+  function dismiss(subscriber: State): void {
+    subscriber.until = DISMISSED;
+    pump(subscriber);
   }
 
   function end(subscriber: State): void {
@@ -298,6 +315,10 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     subscribe,
     pull: pump as (subscriber: Subscriber) => void,
     leave: leave as (subscriber: Subscriber) => void,
+    restrict: (subscriber, filter) => {
+      (subscriber as State).filter = filter;
+    },
+    dismiss: dismiss as (subscriber: Subscriber) => void,
   };
 }
 

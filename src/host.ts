@@ -12,6 +12,10 @@ interface Host extends Partial<BunServer> {
   readonly completed?: unknown;
   /** Bun: the server object, where the application hands it on under its name. */
   readonly server?: Partial<BunServer>;
+  /** Deno: the address the request came from. */
+  readonly remoteAddr?: { readonly hostname?: string };
+  /** Node: the request as it came in. */
+  readonly incoming?: { readonly socket?: { readonly remoteAddress?: string | undefined } };
   /** Node: the response as it goes out. */
   readonly outgoing?: object;
 }
@@ -20,6 +24,8 @@ interface Host extends Partial<BunServer> {
 interface BunServer {
   /** Sets the seconds after which a connection that moves nothing is cut. */
   timeout(request: Request, seconds: number): void;
+  /** The address the request came from. */
+  requestIP(request: Request): { readonly address: string } | null;
 }
 
 /**
@@ -64,6 +70,13 @@ export function outgoingOf(c: Context): Outgoing | undefined {
   const outgoing = hostOf(c).outgoing as Partial<Outgoing> | undefined;
   const isOutgoing = typeof outgoing?.write === "function" && typeof outgoing.destroy === "function";
   return isOutgoing ? outgoing as Outgoing : undefined;
+}
+
+/** The IP address the request came from, a proxy's where there is one; `undefined` where the server does not tell. */
+export function addressOf(c: Context): string | undefined {
+  const { incoming, remoteAddr } = hostOf(c);
+  return incoming?.socket?.remoteAddress ?? remoteAddr?.hostname ??
+    bunServerOf(c)?.requestIP(c.req.raw)?.address;
 }
 
 /** Bun's server, where the request came by one. */

@@ -46,6 +46,7 @@ export { eventsEndpoint } from "./endpoint.ts";
 export type { EndpointOptions, EndpointStats, EventsEndpoint, EventsSource } from "./endpoint.ts";
 export { EventsError } from "./errors.ts";
 export type { EventsErrorCode, Fault } from "./errors.ts";
+export type { Authorize, Permission } from "./permission.ts";
 export type {
   EventDictionary,
   EventsBookmark,

@@ -19,8 +19,14 @@ export interface RawDraft {
 const MAX_BROKEN_LINES = 1000;
 /** So many characters of paths to unsafe integers are enough for anybody. */
 const MAX_PATHS = 1_000_000;
-/** How many levels of objects and arrays an event may have; its dictionary is the first. */
-const MAX_DEPTH = 64;
+
+/** How much a body may hold. */
+export interface BodyLimits {
+  /** At most so many events. */
+  readonly maxBatch: number;
+  /** At most so many levels of objects and arrays in an event; its dictionary is the first. */
+  readonly maxDepth: number;
+}
 
 /**
  * The text of a request's body.
@@ -83,11 +89,16 @@ function unreadable(message: string, cause: unknown): EventsError {
  * The events of a body, each checked for its form but not yet against a catalogue.
  *
  * @param contentType the value of `Content-Type`
- * @throws {EventsError} `UnsupportedMediaType`; `InvalidEvent` with every fault, those against the catalogue
- *   included where the body has others
+ * @throws {EventsError} `UnsupportedMediaType`; `PayloadTooLarge` for too many events; `InvalidEvent` with every
+ *   fault, those against the catalogue included where the body has others
  */
-export function parseBody(contentType: string | undefined, text: string, catalogue: Catalogue): RawDraft[] {
-  const parts = isNdjson(contentType) ? parseLines(text) : parseDocument(text);
+export function parseBody(
+  contentType: string | undefined,
+  text: string,
+  catalogue: Catalogue,
+  limits: BodyLimits,
+): RawDraft[] {
+  const parts = isNdjson(contentType) ? parseLines(text, limits) : parseDocument(text, limits);
   const faults = parts.flatMap(checkForm);
   if (parts.length === 0) faults.push({ index: 0, path: "", message: "the body holds no event" });
   const drafts = parts.map(({ value }) => value as RawDraft);
@@ -120,30 +131,41 @@ interface Part {
   readonly faults: readonly Omit<Fault, "index">[];
 }
 
-function parseLines(text: string): Part[] {
+function parseLines(text: string, { maxBatch, maxDepth }: BodyLimits): Part[] {
   const parts: Part[] = [];
   let broken = 0;
   for (const line of text.split("\n")) {
     if (/^[ \t\r]*$/.test(line)) continue;
-    const part = parseText(line);
+    if (parts.length === maxBatch) throw tooMany(maxBatch);
+    const part = parseText(line, maxDepth);
     parts.push(part);
     if (part.faults.length > 0 && ++broken === MAX_BROKEN_LINES) break;
   }
   return parts;
 }
 
-function parseDocument(text: string): Part[] {
-  const whole = parseText(text);
+function parseDocument(text: string, { maxBatch, maxDepth }: BodyLimits): Part[] {
+  const whole = parseText(text, maxDepth);
   if (!Array.isArray(whole.value)) return [whole];
-  const parts: { value: unknown; faults: Omit<Fault, "index">[] }[] = whole.value.map(bounded);
-  for (const [index, ...path] of findUnsafeIntegers(text)) {
+  if (whole.value.length > maxBatch) throw tooMany(maxBatch);
+  const parts: { value: unknown; faults: Omit<Fault, "index">[] }[] = whole.value.map((value) =>
+    bounded(value, maxDepth)
+  );
+  for (const [index, ...path] of findUnsafeIntegers(text, maxDepth)) {
     parts[Number(index)]!.faults.push(unsafeInteger(path));
   }
   return parts;
 }
 
+function tooMany(maxBatch: number): EventsError {
+  return new EventsError(
+    "PayloadTooLarge",
+    `the body holds more than ${maxBatch} events: send fewer at once`,
+  );
+}
+
 /** A text as one value. An array is left to be looked at part by part. */
-function parseText(text: string): Part {
+function parseText(text: string, maxDepth: number): Part {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -152,12 +174,12 @@ function parseText(text: string): Part {
     return { faults: [{ path: "", message: `not JSON: ${reason}` }] };
   }
   if (Array.isArray(value)) return { value, faults: [] };
-  const part = bounded(value);
-  return { ...part, faults: [...part.faults, ...findUnsafeIntegers(text).map(unsafeInteger)] };
+  const part = bounded(value, maxDepth);
+  return { ...part, faults: [...part.faults, ...findUnsafeIntegers(text, maxDepth).map(unsafeInteger)] };
 }
 
 /** The value with what is beyond the limits in it. */
-function bounded(value: unknown): { value: unknown; faults: Omit<Fault, "index">[] } {
+function bounded(value: unknown, maxDepth: number): { value: unknown; faults: Omit<Fault, "index">[] } {
   const faults: Omit<Fault, "index">[] = [];
   let tooDeep = false;
 
@@ -166,9 +188,9 @@ function bounded(value: unknown): { value: unknown; faults: Omit<Fault, "index">
       faults.push({ path, message: "is a number beyond the range of a double" });
     }
     if (typeof value !== "object" || value === null) return;
-    if (depth > MAX_DEPTH) {
+    if (depth > maxDepth) {
       tooDeep = true;
-      faults.push({ path, message: `is nested more than ${MAX_DEPTH} levels deep` });
+      faults.push({ path, message: `is nested more than ${maxDepth} levels deep` });
       return;
     }
     for (const [key, child] of Object.entries(value)) {
@@ -207,7 +229,7 @@ function unsafeInteger(path: readonly string[]): Omit<Fault, "index"> {
  *
  * @param text valid JSON; only there the digits still are what was sent
  */
-function findUnsafeIntegers(text: string): string[][] {
+function findUnsafeIntegers(text: string, maxDepth: number): string[][] {
   const found: string[][] = [];
   if (!/\d{16}/.test(text)) return found;
   let length = 0;
@@ -234,7 +256,7 @@ function findUnsafeIntegers(text: string): string[][] {
       const value = Number(token);
       const isUnsafe = /^-?\d+$/.test(token) && Number.isFinite(value) && !Number.isSafeInteger(value);
       // Deeper down the nesting itself is the fault.
-      if (isUnsafe && path.length <= MAX_DEPTH + 1 && length < MAX_PATHS) {
+      if (isUnsafe && path.length <= maxDepth + 1 && length < MAX_PATHS) {
         found.push(path.map(String));
         length += path.join(".").length;
       }

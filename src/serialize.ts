@@ -31,8 +31,13 @@ export interface WireFormat {
   readonly heartbeat: string;
   /** Moves a reader's cursor without an event; empty where the format has no way to. */
   moveTo(id: string): string;
-  /** What stands at the end of a stream whose server is closing; empty where there is nothing to say. */
-  farewell(): string;
+  /**
+   * What stands at the end of a stream that its server ends, for whoever can come back; empty where there is nothing
+   * to say.
+   *
+   * @param least so many milliseconds it stays away at the least, and 2.5 times as many at the most; default 2000
+   */
+  farewell(least?: number): string;
 }
 
 /** One dictionary a line; an empty line is a heartbeat. */
@@ -60,7 +65,7 @@ export const sse: WireFormat = {
   heartbeat: ":\n\n",
   moveTo: (id) => `id: ${id}\n\n`,
   // All of them come back; not all in the same moment.
-  farewell: () => `retry: ${2000 + Math.floor(Math.random() * 3000)}\n\n`,
+  farewell: (least = 2000) => `retry: ${Math.floor(least * (1 + 1.5 * Math.random()))}\n\n`,
 };
 
 /** All wire formats, the preferred one first. */

@@ -912,7 +912,7 @@ test("any number of faults is a refusal", () =>
     assert.ok(faultsIn(await post(`[${"1,".repeat(400_000)}1]`)).length > 0);
     assert.is(channel.last, 0);
     assert.equal(problems, []);
-  }));
+  }, { maxBatch: 1_000_000 }));
 
 test("a refusal is not much longer than what is refused", () =>
   publishing(async ({ post }) => {
