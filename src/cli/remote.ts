@@ -43,7 +43,7 @@ export function readRemote(
 }
 
 /** A key that can be a header (RFC 9110, section 5.5); fetch() would show the others in its error. */
-function keyOf(by: string, key: string | undefined): string | undefined {
+export function keyOf(by: string, key: string | undefined): string | undefined {
   if (key === undefined || /^[\x21-\x7e]+$/.test(key)) return key;
   throw new UsageError(`${by} takes a key of visible ASCII characters`);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import process from "node:process";
+import { isLoopback, urlHost } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
 import { type Fetch, listen } from "../server/runtime.ts";
 import { watchFolder } from "../server/watch_folder.ts";
@@ -18,7 +19,8 @@ const GRACE = 3000;
 export async function serve(args: string[]): Promise<void> {
   const options = readServeOptions(args, process.env);
   if (options === "help") return console.log(SERVE_HELP);
-  const session = createSession({ version: VERSION, history: { events: options.history } });
+  const history = { events: options.history, bytes: options.historyBytes };
+  const session = createSession({ version: VERSION, history });
   const app = createApp(session, options);
   const stopped = untilStopped();
   const watch = options.watchFolder === undefined ? undefined : await watchFolder({
@@ -32,11 +34,16 @@ export async function serve(args: string[]): Promise<void> {
     console.log(
       `events-endpoint ${VERSION} listens on http://${urlHost(options.host)}:${server.port}/events`,
     );
+    if (options.apiKey === undefined && !isLoopback(options.host)) {
+      console.error(
+        "events-endpoint: other machines can reach this server, and it has no key: set EVENTS_API_KEY to say who may",
+      );
+    }
     session.start();
     await stopped;
+    session.channel.close(); // First of all: whoever asks for its health now is told.
     const closed = server.stop(GRACE);
     watch?.close(); // It tells nobody any more; a scan under way goes with the process.
-    session.channel.close();
     await closed;
   } catch (error) {
     watch?.close();
@@ -49,8 +56,4 @@ function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve());
   });
-}
-
-function urlHost(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }

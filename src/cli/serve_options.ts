@@ -3,20 +3,22 @@
  *
  * @module
  */
+import type { AppOptions } from "../server/app.ts";
+import { keyOf } from "./remote.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 
 /** What `serve` was asked to do. */
-export interface ServeOptions {
+export interface ServeOptions extends AppOptions {
   /** Where to listen. */
   readonly host: string;
   /** The port to listen on; 0 for any that is free. */
   readonly port: number;
   /** The folder whose torrents are told. */
   readonly watchFolder: string | undefined;
-  /** Seconds of silence after which a stream carries a heartbeat; `null` for never. */
-  readonly heartbeat: number | null;
   /** How many events are kept for those who resume. */
   readonly history: number;
+  /** How many bytes of JSON they may have. */
+  readonly historyBytes: number;
 }
 
 const FLAGS = {
@@ -29,18 +31,56 @@ const FLAGS = {
   },
   heartbeat: { value: "SECONDS", fallback: "5", help: "an empty line after so much silence; off for none" },
   history: { value: "EVENTS", fallback: "100000", help: "how many events are kept for those who resume" },
+  "history-bytes": { value: "BYTES", fallback: "33554432", help: "how many bytes of them are kept" },
+  "api-key": {
+    value: "KEY",
+    fallback: "",
+    help: "wanted of every request; here all users of this machine can see it, in EVENTS_API_KEY only you",
+  },
+  "cors-origin": {
+    value: "ORIGIN",
+    fallback: "",
+    help: "pages of this origin may read and publish; may be repeated, or be a list with commas",
+  },
+  "max-connections": { value: "N", fallback: "10000", help: "how many streams may be open; off for any" },
+  "max-connections-per-address": {
+    value: "N",
+    fallback: "",
+    help: "how many to one client address; off for any (1000, to this machine any)",
+  },
+  "client-address-header": {
+    value: "NAME",
+    fallback: "",
+    help: "believe this header, which a proxy sets: X-Real-IP",
+  },
+  "stall-timeout": {
+    value: "SECONDS",
+    fallback: "60",
+    help: "cut off who takes nothing for so long; off for nobody",
+  },
+  "max-body-bytes": { value: "BYTES", fallback: "1048576", help: "the largest body of a POST" },
+  "max-batch": { value: "EVENTS", fallback: "10000", help: "the most events in a POST" },
+  "max-depth": { value: "LEVELS", fallback: "64", help: "how deep an event in a POST may be nested" },
+  "idempotency-window": {
+    value: "SECONDS",
+    fallback: "120",
+    help: "how long an Idempotency-Key is remembered; off for not at all",
+  },
 } as const;
 
 type Flag = keyof typeof FLAGS;
+
+/** The flags and what they take stand in a column of so many characters. */
+const COLUMN = 36;
 
 /** What `serve --help` shows. */
 export const SERVE_HELP: string = [
   "events-endpoint serve: a Tribler-compatible events endpoint at /events",
   "",
   ...Object.entries(FLAGS).map(([flag, { value, fallback, help }]) =>
-    `  --${flag} ${value}`.padEnd(26) + help + (fallback === "" ? "" : ` (${fallback})`)
+    `  --${flag} ${value}`.padEnd(COLUMN) + help + (fallback === "" ? "" : ` (${fallback})`)
   ),
-  `  --help`.padEnd(26) + "show this and exit",
+  `  --help`.padEnd(COLUMN) + "show this and exit",
   "",
   `Each has an environment variable: ${variableOf("host")}, ${
     variableOf("watch-folder")
@@ -58,9 +98,13 @@ export function readServeOptions(
   args: string[],
   env: Readonly<Record<string, string | undefined>>,
 ): ServeOptions | "help" {
-  const options = Object.fromEntries(Object.keys(FLAGS).map((flag) => [flag, { type: "string" as const }]));
+  const options = Object.fromEntries(
+    Object.keys(FLAGS).map((flag) => [flag, { type: "string" as const, multiple: flag === "cors-origin" }]),
+  );
   const { values } = parseFlags(args, { ...options, help: { type: "boolean", short: "h" } });
-  const flags = values as { [F in Flag | "help"]?: string };
+  const flags: { readonly [F in Flag | "help"]?: string } = Object.fromEntries(
+    Object.entries(values).map(([flag, value]) => [flag, Array.isArray(value) ? value.join() : value]),
+  );
 
   /** What was asked for, and by what; an empty variable asks for nothing. */
   function asked(flag: Flag): { text: string; by: string } {
@@ -78,6 +122,33 @@ export function readServeOptions(
     throw new UsageError(`${by} takes ${kind} from ${least} to ${most}, not "${text}"`);
   }
 
+  /** A number, or `null` for "off". */
+  function numberOrOff(flag: Flag, least: number, most: number, isWhole: boolean): number | null {
+    return asked(flag).text === "off" ? null : number(flag, least, most, isWhole);
+  }
+
+  function apiKey(): string | undefined {
+    const { text, by } = asked("api-key");
+    // A flag that is empty, as from a variable of a script, must not open the server to everybody.
+    return keyOf(by, flags["api-key"] ?? (text || undefined));
+  }
+
+  function origins(): string[] {
+    const { text, by } = asked("cors-origin");
+    const origins = text.split(",").map((origin) => origin.trim()).filter((origin) => origin !== "");
+    const wrong = origins.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin);
+    if (wrong === undefined) return origins;
+    throw new UsageError(
+      `${by} takes an origin as a browser writes it, like https://example.com, not "${wrong}"`,
+    );
+  }
+
+  function headerName(): string | undefined {
+    const { text, by } = asked("client-address-header");
+    if (text === "" || /^[\w!#$%&'*+.^`|~-]+$/.test(text)) return text || undefined;
+    throw new UsageError(`${by} takes the name of a header, not "${text}"`);
+  }
+
   if (flags.help !== undefined) return "help";
   const host = asked("host").text;
   // To listen on "" would be to listen on every address there is.
@@ -86,8 +157,21 @@ export function readServeOptions(
     host,
     port: number("port", 0, 65535, true),
     watchFolder: asked("watch-folder").text || undefined,
-    heartbeat: asked("heartbeat").text === "off" ? null : number("heartbeat", 0.1, 86400, false),
+    heartbeat: numberOrOff("heartbeat", 0.1, 86400, false),
     history: number("history", 1, 100_000_000, true),
+    historyBytes: number("history-bytes", 1024, 2 ** 40, true),
+    apiKey: apiKey(),
+    corsOrigins: origins(),
+    maxConnections: numberOrOff("max-connections", 1, 100_000_000, true),
+    ...(asked("max-connections-per-address").text !== "" && {
+      maxConnectionsPerAddress: numberOrOff("max-connections-per-address", 1, 100_000_000, true),
+    }),
+    clientAddressHeader: headerName(),
+    stallTimeout: numberOrOff("stall-timeout", 0.1, 86400, false),
+    maxBodyBytes: number("max-body-bytes", 1, 2 ** 30, true),
+    maxBatch: number("max-batch", 1, 100_000_000, true),
+    maxDepth: number("max-depth", 1, 1000, true),
+    idempotencyWindow: numberOrOff("idempotency-window", 0.1, 86400, false),
   };
 }
 

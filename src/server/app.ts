@@ -4,29 +4,62 @@
  * @module
  */
 import { type Context, Hono } from "hono";
-import { eventsEndpoint } from "../endpoint.ts";
+import { type EndpointOptions, eventsEndpoint } from "../endpoint.ts";
+import { EventsError } from "../errors.ts";
+import { errorResponse } from "../refusals.ts";
+import type { TriblerSchemas } from "../tribler/events.ts";
 import type { Session } from "../tribler/session.ts";
+import { type AccessOptions, guardAccess } from "./access.ts";
+import { refuseWhenClosed } from "./closing.ts";
+
+/** What of the endpoint is configured for the server. */
+type Configured =
+  | "stallTimeout"
+  | "maxBodyBytes"
+  | "maxBatch"
+  | "maxDepth"
+  | "idempotencyWindow"
+  | "maxConnections"
+  | "maxConnectionsPerAddress";
 
 /** Options of {@linkcode createApp}. */
-export interface AppOptions {
+export interface AppOptions extends AccessOptions, Pick<EndpointOptions<TriblerSchemas>, Configured> {
   /** Seconds of silence after which a stream carries a heartbeat; `null` for never. */
   readonly heartbeat: number | null;
+  /** The header in which a proxy puts the address of its client. */
+  readonly clientAddressHeader?: string | undefined;
 }
 
 /** The routes of the server: `/events` and `/healthz`. */
 export function createApp(session: Session, options: AppOptions): Hono {
+  const { clientAddressHeader } = options;
   const app = new Hono();
-  app.route("/events", eventsEndpoint(session, { ...options, direct: true }));
+  // Before the rest, so that it answers whoever asks, and while the server is stopping.
   app.get("/healthz", (c) => {
     const serving = !session.channel.closed;
     return c.json({ status: serving ? "serving" : "shutting down" }, serving ? 200 : 503);
   });
+  app.use(...guardAccess(options), refuseWhenClosed(session.channel));
+  app.route(
+    "/events",
+    eventsEndpoint(session, {
+      ...options,
+      direct: true,
+      ...(clientAddressHeader && { clientAddress: (c) => addressIn(c.req.header(clientAddressHeader)) }),
+    }),
+  );
   app.notFound((c) => failure(c, 404, true, "NotFound", `there is no ${c.req.method} ${c.req.path} here`));
   app.onError((error, c) => {
+    if (error instanceof EventsError) return errorResponse(c, error);
     console.error(error);
     return failure(c, 500, false, "InternalError", "something went wrong here: see the server's log");
   });
   return app;
+}
+
+/** The address that the nearest proxy put into a header: in a list the last one, after what its client had sent. */
+function addressIn(header: string | undefined): string | undefined {
+  return header?.split(",").at(-1)?.trim() || undefined;
 }
 
 /** An answer in the shape of Tribler's errors. */

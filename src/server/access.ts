@@ -1,0 +1,147 @@
+/**
+ * Who may talk to the server: without a key only this machine and no page of another site, with a key those who
+ * have it.
+ *
+ * @module
+ */
+import type { Context, MiddlewareHandler } from "hono";
+import { cors } from "hono/cors";
+import { EventsError } from "../errors.ts";
+
+/** Options of {@linkcode guardAccess}. */
+export interface AccessOptions {
+  /** The address the server was bound to. */
+  readonly host?: string;
+  /** The key that is wanted of everybody. */
+  readonly apiKey?: string | undefined;
+  /** The origins whose pages may read and publish, each as a browser writes it: `https://example.com`. */
+  readonly corsOrigins?: readonly string[];
+}
+
+/** The middleware that lets in who may come in, and throws an `EventsError` for the others. */
+export function guardAccess(
+  { host = "127.0.0.1", apiKey, corsOrigins = [] }: AccessOptions,
+): [MiddlewareHandler, MiddlewareHandler] {
+  const isOurs = nameCheck(host);
+  const hasKey = apiKey === undefined ? undefined : keyCheck(apiKey);
+  return [shareWith(corsOrigins), async (c, next) => {
+    // A page can reach this machine under a name of its own (DNS rebinding), but no such page knows the key; and who
+    // has one may come by whatever name a proxy gives the server.
+    if (hasKey === undefined && !isOurs(hostOf(c))) {
+      const name = JSON.stringify(hostOf(c).slice(0, 100));
+      throw new EventsError(
+        "ForbiddenHost",
+        `this server does not answer to the name ${name}: use its address, or start it with an API key`,
+      );
+    }
+    refuseOtherSites(c, corsOrigins);
+    if (hasKey !== undefined && !await hasKey(c)) {
+      const message =
+        "the API key is missing or wrong: send it as X-Api-Key, Authorization: Bearer, or ?key=";
+      throw new EventsError("Unauthorized", message);
+    }
+    await next();
+  }];
+}
+
+/** The name and port under which the server was asked; where there is no such header, in HTTP/2, as in the URL. */
+function hostOf(c: Context): string {
+  return c.req.header("Host") ?? new URL(c.req.url).host;
+}
+
+const LOOPBACK = /^(?:(?:[^.]+\.)*localhost\.?|127(?:\.\d{1,3}){3}|\[::1\])$/;
+/** Every address of the machine there is. */
+const WILDCARDS: readonly (string | undefined)[] = ["0.0.0.0", "[::]"];
+const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]+\])$/;
+
+/** Whether the server listens on this machine alone. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(nameIn(urlHost(host)) ?? "");
+}
+
+/**
+ * Whether a `Host` is one of the server's own: a name of this machine for itself, or the address it was bound to.
+ * One bound to all addresses takes each as its own; those it does not have nobody reaches it by.
+ */
+function nameCheck(bound: string): (host: string) => boolean {
+  const own = nameIn(urlHost(bound));
+  return (host) => {
+    const name = nameIn(host);
+    if (name === undefined) return false;
+    return LOOPBACK.test(name) || name === own || (WILDCARDS.includes(own) && ADDRESS.test(name));
+  };
+}
+
+/** The name in a `Host`, as a URL has it: in lower case, an address in the one way to write it. */
+function nameIn(host: string): string | undefined {
+  const url = `http://${host}`;
+  return /^[^\s/?#@\\%]+$/.test(host) && URL.canParse(url) ? new URL(url).hostname : undefined;
+}
+
+/** A host as it stands in a URL. */
+export function urlHost(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/**
+ * Refuses what a page of another site wants to publish. A browser says where a request comes from, and no page can
+ * change that: in `Sec-Fetch-Site` (W3C Fetch Metadata), and in `Origin`.
+ */
+function refuseOtherSites(c: Context, allowed: readonly string[]): void {
+  if (["GET", "HEAD", "OPTIONS"].includes(c.req.method)) return;
+  const origin = c.req.header("Origin");
+  const site = c.req.header("Sec-Fetch-Site");
+  if (origin !== undefined && allowed.includes(origin)) return;
+  const isOwnSite = site === undefined || site === "same-origin" || site === "none";
+  if (isOwnSite && (origin === undefined || hostIn(origin) === hostIn(`http://${hostOf(c)}`))) return;
+  const from = origin === undefined ? "another site" : JSON.stringify(origin.slice(0, 100));
+  throw new EventsError(
+    "CrossSiteRequest",
+    `a page of ${from} may not publish here: start the server with --cors-origin for those that may`,
+  );
+}
+
+/** Name and port of an origin; `undefined` for one that has none. */
+function hostIn(origin: string): string | undefined {
+  return (URL.canParse(origin) && new URL(origin).host) || undefined;
+}
+
+/** Lets pages of these origins, and no others, read what they are answered (Fetch, CORS protocol). */
+function shareWith(origins: readonly string[]): MiddlewareHandler {
+  const share = cors({
+    origin: [...origins],
+    allowMethods: ["GET", "HEAD", "POST"],
+    allowHeaders: ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Api-Key"],
+    exposeHeaders: ["Retry-After"],
+    maxAge: 600,
+  });
+  return async (c, next) => {
+    if (origins.includes(c.req.header("Origin") ?? "")) return await share(c, next);
+    await next();
+    if (origins.length > 0) c.header("Vary", "Origin", { append: true });
+  };
+}
+
+/** Whether a request has the key, in one of three places. */
+function keyCheck(key: string): (c: Context) => Promise<boolean> {
+  const wanted = digestOf(key);
+  return async (c) => {
+    const bearer = /^Bearer +(\S+) *$/i.exec(c.req.header("Authorization") ?? "")?.[1];
+    for (const given of [c.req.header("X-Api-Key"), bearer, c.req.query("key")]) {
+      if (given !== undefined && areEqual(await digestOf(given), await wanted)) return true;
+    }
+    return false;
+  };
+}
+
+/** Digests are of one length, so how long a key is cannot be told by the time a comparison takes. */
+async function digestOf(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+}
+
+/** Looks at every byte, wherever the first difference is. */
+function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  return difference === 0;
+}
