@@ -167,7 +167,29 @@ test("says where it listens, and serves there", async () => {
 });
 
 test("--help and --version say what they are asked, and end well", async () => {
-  const flags = ["--host", "--port", "--watch-folder", "--heartbeat", "--history", "--help"];
+  const flags = [
+    "--host",
+    "--port",
+    "--watch-folder",
+    "--heartbeat",
+    "--history",
+    "--history-bytes",
+    "--api-key",
+  ];
+  flags.push(
+    "--cors-origin",
+    "--max-connections",
+    "--max-connections-per-address",
+    "--client-address-header",
+  );
+  flags.push(
+    "--stall-timeout",
+    "--max-body-bytes",
+    "--max-batch",
+    "--max-depth",
+    "--idempotency-window",
+    "--help",
+  );
   const [help, short, none, serveHelp, version] = await Promise.all(
     [["--help"], ["-h"], [], ["serve", "--help"], ["--version"]].map((args) => outcome(args)),
   );
@@ -202,6 +224,24 @@ test("every value that means nothing is refused, from the command line and from 
     port: ["65536", "1.5", "-1", "x", "", " ", "NaN", "Infinity", "0x10"],
     heartbeat: ["0", "-1", "x", "", "Infinity", "OFF", "86401", "1e2"],
     history: ["0", "-5", "2.5", "x", "", "Infinity"],
+    "history-bytes": ["1023", "x", ""],
+    "api-key": ["", "two words", "k\u00e9y", "line\n"],
+    "cors-origin": [
+      "*",
+      "null",
+      "https://x.example/",
+      "https://x.example/path",
+      "x.example",
+      "https://X.example",
+    ],
+    "max-connections": ["0", "x", "", "1.5"],
+    "max-connections-per-address": ["0", "x", "-1"],
+    "client-address-header": ["X Real IP", "X-Real-IP:"],
+    "stall-timeout": ["0", "x", ""],
+    "max-body-bytes": ["0", "x", ""],
+    "max-batch": ["0", "x", ""],
+    "max-depth": ["0", "1001", "x", ""],
+    "idempotency-window": ["0", "x", ""],
   };
   const names: string[] = [];
   for (const [flag, values] of Object.entries(bad)) {
@@ -214,7 +254,7 @@ test("every value that means nothing is refused, from the command line and from 
         refusedBy(`--${flag}`),
         `${flag} ${value}`,
       );
-      const variable = `EVENTS_${flag.toUpperCase()}`;
+      const variable = `EVENTS_${flag.toUpperCase().replaceAll("-", "_")}`;
       if (value === "") continue; // A variable that is empty is one that is not set.
       assert.throws(
         () => readServeOptions([], { [variable]: value }),
@@ -223,8 +263,24 @@ test("every value that means nothing is refused, from the command line and from 
       );
     }
   }
-  assert.is(names.length, 24);
-  const defaults = { host: "127.0.0.1", port: 8085, watchFolder: undefined, heartbeat: 5, history: 100_000 };
+  assert.is(names.length, 62);
+  const defaults = {
+    host: "127.0.0.1",
+    port: 8085,
+    watchFolder: undefined,
+    heartbeat: 5,
+    history: 100_000,
+    historyBytes: 32 * 1024 * 1024,
+    apiKey: undefined,
+    corsOrigins: [],
+    maxConnections: 10_000,
+    clientAddressHeader: undefined,
+    stallTimeout: 60,
+    maxBodyBytes: 1024 * 1024,
+    maxBatch: 10_000,
+    maxDepth: 64,
+    idempotencyWindow: 120,
+  };
   assert.equal(readServeOptions([], {}), defaults);
   const empty = {
     EVENTS_HOST: "",
@@ -236,6 +292,118 @@ test("every value that means nothing is refused, from the command line and from 
   assert.equal(readServeOptions([], empty), defaults);
   assert.equal(readServeOptions(["--heartbeat", "off"], {}), { ...defaults, heartbeat: null });
   assert.is(readServeOptions(["--help"], { EVENTS_PORT: "x" }), "help");
+  const off = {
+    stallTimeout: null,
+    idempotencyWindow: null,
+    maxConnections: null,
+    maxConnectionsPerAddress: null,
+  };
+  assert.equal(
+    readServeOptions(
+      ["--stall-timeout=off", "--idempotency-window=off"].concat(
+        ["--max-connections=off", "--max-connections-per-address=off"],
+      ),
+      { EVENTS_CORS_ORIGIN: "https://a.example, http://localhost:3000", EVENTS_API_KEY: "k" },
+    ),
+    { ...defaults, ...off, corsOrigins: ["https://a.example", "http://localhost:3000"], apiKey: "k" },
+  );
+  const repeated = [
+    "--cors-origin",
+    "https://a.example",
+    "--cors-origin=https://b.example,https://c.example",
+  ];
+  assert.equal(
+    (readServeOptions(repeated, { EVENTS_CORS_ORIGIN: "https://d.example" }) as typeof defaults).corsOrigins,
+    ["https://a.example", "https://b.example", "https://c.example"],
+  );
+});
+
+test("an API key is wanted on the wire, and is nowhere to be seen", async () => {
+  const KEY = "open-sesame";
+  for (const [args, env] of [[["--api-key", KEY], {}], [[], { EVENTS_API_KEY: KEY }]] as const) {
+    await withServer(args, async ({ url, child }) => {
+      for (const query of ["", "?key=wrong", "?since=nonsense"]) {
+        const refused = await within(fetch(`${url}/events${query}`), "a refusal");
+        assert.is(refused.status, 401);
+        assert.is(refused.headers.get("www-authenticate"), "Bearer");
+        assert.not((await refused.text()).includes(KEY));
+      }
+      for (const query of [`nothing?key=${KEY}`, `events?key=${KEY}&since=x`, `events?key=${KEY}&types=x`]) {
+        assert.not((await (await fetch(`${url}/${query}`)).text()).includes(KEY), query);
+      }
+      assert.is((await fetch(`${url}/healthz`)).status, 200);
+      const lines = await openLines(`${url}/events?key=${KEY}`);
+      await told(lines, "events_start");
+      await post(url, exceptions(1), { "X-Api-Key": KEY });
+      await post(url, exceptions(1), { Authorization: `Bearer ${KEY}` });
+      await told(lines, "tribler_exception");
+      await lines.close();
+      child.signal("SIGTERM");
+      await endsWell(child);
+      assert.not(child.stdout.lines.join().includes(KEY));
+    }, { env });
+  }
+  const wrong = await Promise.all([
+    outcome(["serve", "--api-key", `${KEY} and more`]),
+    outcome(["serve", `--apikey=${KEY}`]),
+    outcome(["serve"], { env: { EVENTS_API_KEY: `${KEY} and more` } }),
+    outcome(["serve", "--api-key", KEY, "--port", "x"]),
+    outcome(["serve", "--api-key", KEY, "--host", "203.0.113.1", "--port", "0"]),
+    outcome(["serve", "--help"], { env: { EVENTS_API_KEY: KEY } }),
+  ]);
+  for (const { stdout, stderr } of wrong) assert.not([...stdout, ...stderr].join("\n").includes(KEY));
+});
+
+test("a server that others can reach without a key says so, and is still reached by no name but its own", async () => {
+  await withServer(["--host", "0.0.0.0"], async ({ port, child }) => {
+    await child.stderr.match(/other machines can reach this server/);
+    for (const [host, status] of [["evil.example", 403], ["192.0.2.1", 200], ["localhost", 200]] as const) {
+      const wire = await openWire(port);
+      wire.write(`HEAD /events HTTP/1.1\r\nHost: ${host}:${port}\r\n\r\n`);
+      await until(() => wire.received().includes("\r\n\r\n"), host);
+      assert.match(wire.received(), new RegExp(`^HTTP/1\\.1 ${status} `), host);
+      wire.socket.destroy();
+    }
+  });
+  await withServer(["--host", "0.0.0.0", "--api-key", "k"], async ({ url, child }) => {
+    assert.is((await fetch(`${url}/healthz`)).status, 200);
+    child.signal("SIGTERM");
+    await endsWell(child);
+  });
+});
+
+test("the limits are flags", async () => {
+  const args = ["--max-connections", "2", "--max-body-bytes", "1000", "--max-batch", "2", "--max-depth", "3"];
+  await withServer([...args, "--idempotency-window", "60", "--history-bytes", "1500"], async ({ url }) => {
+    const statusOf = async (body: unknown, headers: Record<string, string> = {}) => {
+      const response = await fetch(`${url}/events`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", ...headers },
+        body: JSON.stringify(body),
+      });
+      await response.text();
+      return response.status;
+    };
+    const streams = [await openLines(`${url}/events`), await openLines(`${url}/events`)];
+    const refused = await fetch(`${url}/events`);
+    assert.is(refused.status, 503);
+    assert.is((await refused.json()).error.code, "TooManyConnections");
+    assert.is(await statusOf(exceptions(2)), 202);
+    assert.is(await statusOf(exceptions(3)), 413);
+    assert.is(await statusOf(exceptions(1, 1000)), 413);
+    assert.is(await statusOf({ type: "tribler_exception", event: { text: "", deep: [[]] } }), 400);
+    assert.is(await statusOf(exceptions(1), { "Idempotency-Key": "k" }), 202);
+    assert.is(await statusOf(exceptions(1), { "Idempotency-Key": "k" }), 202);
+    assert.is(await statusOf(exceptions(2), { "Idempotency-Key": "k" }), 422);
+    for (const lines of streams) await lines.close();
+    for (let n = 0; n < 4; n++) assert.is(await statusOf(exceptions(1, 500)), 202);
+    let kept: Dictionary[] = [];
+    await until(async () => {
+      kept = await keptSince(url, "earliest").catch(() => []);
+      return kept.length > 0;
+    }, "there is a place again");
+    assert.is(texts(kept).length, 2, "no more than 1500 bytes are kept");
+  });
 });
 
 test("what cannot be served: one line that says why, and exit code 1", async () => {
