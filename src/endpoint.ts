@@ -274,7 +274,11 @@ export function eventsEndpoint<S extends Schemas>(
     const contentType = c.req.header("Content-Type");
     // A middleware that read the body left it with Hono.
     const body = c.req.raw.bodyUsed ? new Response(await c.req.arrayBuffer()).body : c.req.raw.body;
-    const text = await readBody(body, c.req.header("Content-Length"), maxBodyBytes);
+    const text = await readBody(body, c.req.header("Content-Length"), maxBodyBytes).catch((cause) => {
+      // A server that stops may cut off the body itself (Deno does), which is no fault of the client.
+      if (!channel.closed) throw cause;
+      throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events", { cause });
+    });
     const accept = (): Accepted => {
       const drafts = parseBody(contentType, text, channel.catalogue, { maxBatch, maxDepth });
       const ids = channel.publishBatch(drafts as Draft<S>[]);

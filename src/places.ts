@@ -7,6 +7,8 @@ import { EventsError } from "./errors.ts";
 
 /** The places for streams, as they are taken and given back. */
 export interface Places {
+  /** How many clients have any. */
+  readonly clients: number;
   /**
    * Looks whether there is a place.
    *
@@ -38,6 +40,8 @@ export function createPlaces(
 ): Places {
   const taken = new Map<string, number>();
   let total = 0;
+  /** Gives the place of one who is not counted back: the same for all, as there is one for each open stream. */
+  const giveBack = () => void total--;
 
   /** What counts as one client; none: nobody counts. */
   function clientOf(address: string | undefined): string | undefined {
@@ -47,6 +51,9 @@ export function createPlaces(
   }
 
   return {
+    get clients() {
+      return taken.size;
+    },
     check: (address) => {
       if (maxConnections !== null && total >= maxConnections) {
         throw new EventsError(
@@ -64,7 +71,7 @@ export function createPlaces(
     take: (address) => {
       const client = clientOf(address);
       total++;
-      if (client === undefined) return () => void total--;
+      if (client === undefined) return giveBack;
       taken.set(client, (taken.get(client) ?? 0) + 1);
       return () => {
         total--;

@@ -477,6 +477,17 @@ test("a permission that holds is asked for again and again, of the request as it
   });
 });
 
+test("a permission that ends at a time is over then, and nobody asks for it again", async () => {
+  let asked = 0;
+  const set = setUp(() => {
+    asked++;
+    return { expiresAt: new Date(Date.now() + 100) };
+  }, { heartbeat: 2 });
+  const lines = linesOf((await set.endpoint.request("/")).body!);
+  assert.equal((await lines.rest()).map(({ type }) => type), ["events_start"]);
+  assert.is(asked, 1);
+});
+
 test("without a heartbeat the permission is asked for all the same", async () => {
   let asked = 0;
   const set = setUp(() => ++asked < 2, { heartbeat: null });

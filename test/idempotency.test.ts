@@ -250,4 +250,18 @@ test("requests that are answered late neither hide what is over nor are forgotte
   assert.is(await answers.once("slow", "b", () => "new"), "new");
 });
 
+test("an answer that came late is forgotten later, and those before it in their own time", async () => {
+  let time = 0;
+  const answers = createAnswers<string>(100, 10, () => time);
+  let settle = (_: string) => {};
+  const slow = answers.once("slow", "b", () => new Promise<string>((resolve) => settle = resolve));
+  await answers.once("a", "b", () => "a");
+  time = 50;
+  settle("done");
+  await slow;
+  time = 120;
+  assert.is(await answers.once("a", "b", () => "again"), "again");
+  assert.is(await answers.once("slow", "b", () => "never"), "done");
+});
+
 test.run();

@@ -225,6 +225,7 @@ test("in whatever order places are taken and given back: never more than there a
         if (!refused) held.push({ client, free: places.take(step.take) });
       }
       for (const { free } of held.splice(0)) free();
+      assert.is(places.clients, 0, "nobody is remembered who has left");
       for (let n = 0; n < 5; n++) {
         places.check(`192.0.2.${n}`);
         places.take(`192.0.2.${n}`);

@@ -669,6 +669,28 @@ test("ends soon where nobody is stalled, and takes no new connection meanwhile",
   });
 });
 
+test("who is in the middle of something when the server stops is told: SSE when to come back, a POST that it failed", async () => {
+  await withServer([], async ({ url, port, child }) => {
+    const body = JSON.stringify(exceptions(1));
+    const slow = await openWire(port);
+    slow.write("POST /events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n");
+    slow.write(`Content-Length: ${body.length}\r\n\r\n${body.slice(0, 10)}`);
+    const streams = await Promise.all(
+      [1, 2, 3].map(() => within(fetch(`${url}/events?format=sse`), "the stream")),
+    );
+    const texts = Promise.all(streams.map((response) => within(response.text(), "the end of a stream")));
+    texts.catch(() => {}); // Awaited below, after what may fail before.
+    child.signal("SIGTERM");
+    const retries = (await texts).map((text) => /\n\nretry: ([2-4]\d{3})\n\n$/.exec(text)?.[1]);
+    assert.ok(retries.every((retry) => retry !== undefined), `${retries}`);
+    slow.write(body.slice(10));
+    await until(() => slow.received().includes("\r\n\r\n"), "the answer to the POST");
+    assert.match(slow.received(), /^HTTP\/1\.1 503 /);
+    assert.match(slow.received(), /"code":"ChannelClosed"/);
+    await endsWell(child);
+  });
+});
+
 /** The 26 events as they are sent: `events_start` is the stream's own. */
 const drafts = triblerEvents.types.map((type) => {
   const event = triblerPayloads[type as keyof typeof triblerPayloads];

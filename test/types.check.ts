@@ -353,6 +353,31 @@ export const checks: readonly (() => void)[] = [
     exactly<number>()(eventsEndpoint(channel).stats().subscribers);
   },
 
+  function anApplicationSaysWhatARequestMayDo() {
+    const channel = createChannel(shop);
+    eventsEndpoint(channel, { authorize: () => true });
+    eventsEndpoint(channel, { authorize: (c) => Promise.resolve(c.req.header("X") === "y" && {}) });
+    eventsEndpoint(channel, { authorize: () => ({ expiresAt: new Date() }) });
+    eventsEndpoint(channel, {
+      authorize: () => ({ select: (event) => event.type === "closed", expiresAt: Date.now() }),
+    });
+    // @ts-expect-error: who forgets to answer lets nobody in, and is told
+    eventsEndpoint(channel, { authorize: () => {} });
+    // @ts-expect-error: no type of this catalogue
+    eventsEndpoint(channel, { authorize: () => ({ select: (event) => event.type === "tick" }) });
+    // @ts-expect-error: an event is let through or not at once
+    eventsEndpoint(channel, { authorize: () => ({ select: () => Promise.resolve(true) }) });
+    // @ts-expect-error: a time is a number or a date
+    eventsEndpoint(channel, { authorize: () => ({ expiresAt: "2026-11-24" }) });
+    eventsEndpoint(channel, {
+      maxConnections: null,
+      maxConnectionsPerAddress: null,
+      idempotencyWindow: null,
+    });
+    // @ts-expect-error: there is always a limit to how deep
+    eventsEndpoint(channel, { maxDepth: null });
+  },
+
   function anyChannelIsAChannel() {
     // @ts-expect-error: not everything can be published in it; what reads any channel takes an EventLog
     const channel: Channel = createChannel(shop);
