@@ -465,6 +465,8 @@ export const checks: readonly (() => void)[] = [
   function aClientWithoutACatalogueYieldsDictionaries() {
     const connection = connect(new URL("http://localhost/"));
     exactly<Connection<Dictionary>>()(connection);
+    const owned: AsyncDisposable = connection;
+    exactly<() => PromiseLike<void>>()(owned[Symbol.asyncDispose]);
     const read = async () => {
       for await (const event of connection) {
         exactly<string>()(event.type);

@@ -48,8 +48,16 @@ export type Status =
   /** It is over; `cause` is there where that was not wanted. */
   | { readonly type: "closed"; readonly cause?: EventsError };
 
-/** A stream of events that outlives its connections. */
-export interface Connection<E> extends AsyncIterableIterator<E>, AsyncDisposable {
+/**
+ * A stream of events that outlives its connections. `await using` takes it too, where the libraries of TypeScript know
+ * of that (`esnext.disposable`); where they do not, nothing here asks for it.
+ */
+export interface Connection<E> extends
+  AsyncIterableIterator<E>,
+  Record<
+    SymbolConstructor extends { readonly asyncDispose: infer Key extends symbol } ? Key : never,
+    () => Promise<void>
+  > {
   /**
    * The cursor to go on after: the `id` of the last event that `next()` gave, in the body of a loop that of the event
    * in hand. Hand it to `since` after a restart. Moved also by what is not yielded (`events_start`, bookmarks), and
@@ -117,7 +125,7 @@ export interface ConnectOptions<S extends Schemas = Schemas> {
    * none; and 30 for an answer.
    */
   readonly inactivity?: number | null;
-  /** The most bytes a line may have; default 16 MiB. */
+  /** The most bytes a line may have, in SSE the most characters of a block; default 16 MiB. */
   readonly maxLineBytes?: number;
   /**
    * Called with an event whose type the catalogue does not have; it is not yielded. Default: a warning on the console,
