@@ -125,6 +125,22 @@ export function checkEvent(catalogue: Catalogue, type: unknown, payload: unknown
   if (schema === undefined) {
     return [fault("type", `${JSON.stringify(type.slice(0, 128))} is not a type of this catalogue`)];
   }
+  return checkPayload(schema, type, payload, index);
+}
+
+/**
+ * Every fault of a payload, as it stands in JSON, against the schema of its type.
+ *
+ * @param schema `null` where the type has no payload
+ * @param index the place of the event in its batch, for the faults
+ */
+export function checkPayload(
+  schema: v.GenericSchema | null,
+  type: string,
+  payload: unknown,
+  index: number,
+): Fault[] {
+  const fault = (path: string, message: string): Fault => ({ index, path, message });
   if (schema === null) return payload === undefined ? [] : [fault("event", `"${type}" has no payload`)];
   if (payload === undefined) return [fault("event", `"${type}" needs a payload`)];
   const { issues = [] } = v.safeParse(schema, payload);

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { checkEvent, type Schemas } from "../catalogue.ts";
+import type { Schemas } from "../catalogue.ts";
 import { EventsError } from "../errors.ts";
+import { admission } from "./admit.ts";
 import { type Answer, ask, reasonOf, type Source } from "./attempt.ts";
 import type { Piece } from "./decode.ts";
 import { type Dictionary, readPiece } from "./dialect.ts";
@@ -12,11 +13,11 @@ import {
   type ClientEvent,
   type Connection,
   type ConnectOptions,
-  MAX_DELAY,
   settingsOf,
   type Status,
 } from "./options.ts";
-import { delayAfter } from "./retry.ts";
+import { delayAfter, isRetried } from "./retry.ts";
+import { createTimer } from "./timer.ts";
 
 /**
  * A connection that has lived for so many milliseconds has worked: failures count from 0 again. It is as long as the
@@ -26,8 +27,6 @@ import { delayAfter } from "./retry.ts";
 const LASTING = 5_000;
 /** An open connection is dead after so many heartbeats without a byte: two were missed for sure. */
 const HEARTBEATS_MISSED = 2.5;
-/** So many unknown types are warned of. */
-const MAX_WARNINGS = 100;
 
 const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined });
 const ACCEPT = "application/x-ndjson, text/event-stream;q=0.9";
@@ -73,8 +72,8 @@ export function connect<S extends Schemas>(
 ): Connection<ClientEvent<S>> {
   const settings = settingsOf(url, options);
   const { pace } = settings;
-  const { catalogue, signal, onInvalid = "throw", onUnknown = warner() } = options;
-  const isWanted = matcher(options.types ?? []);
+  const { signal } = options;
+  const admit = admission(options);
   /** The address as it may be shown: a query may hold a key. */
   const place = settings.url.origin + settings.url.pathname;
   /** Those who wait for an event. While there are any, one `run()` is under way. */
@@ -95,9 +94,9 @@ export function connect<S extends Schemas>(
   let pieces: readonly Piece[] = [];
   let at = 0;
 
-  // What a connection holds, and close() lets go. It never waits for two things at once, so there is one timer.
+  // What a connection holds, and close() lets go.
   let request: AbortController | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timer = createTimer();
   let isListening = false;
   let isOver = false;
 
@@ -112,7 +111,7 @@ export function connect<S extends Schemas>(
   function close(cause?: unknown): void {
     if (isOver) return;
     isOver = true;
-    clearTimeout(timer);
+    timer.clear();
     signal?.removeEventListener("abort", onAbort);
     drop();
     pieces = [];
@@ -138,16 +137,6 @@ export function connect<S extends Schemas>(
     request = undefined;
   }
 
-  /** The promise, or where it takes longer than so many milliseconds an error. */
-  function withLimit<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
-    if (ms === Infinity) return promise;
-    return new Promise((resolve, reject) => {
-      const late = () => reject(new EventsError("Silence", `${what} from ${place} for ${ms / 1000} s`));
-      const own = timer = setTimeout(late, Math.min(ms, MAX_DELAY));
-      promise.finally(() => clearTimeout(own)).then(resolve, reject);
-    });
-  }
-
   /** Goes on until nobody waits. */
   async function run(): Promise<void> {
     try {
@@ -170,11 +159,11 @@ export function connect<S extends Schemas>(
     const { signal } = request = new AbortController();
     let answer: Answer;
     try {
-      answer = await withLimit(send(attempt, signal), settings.answerLimit, "no answer");
+      answer = await timer.limit(send(attempt, signal), settings.answerLimit, `no answer from ${place}`);
     } catch (error) {
       if (isOver) return;
-      if (!(error instanceof EventsError && error.code === "Silence")) throw error;
-      answer = { type: "again", cause: error, floor: 0 };
+      if (!(error instanceof EventsError && isRetried(error))) throw error; // Of the function under `headers`.
+      answer = { type: "failed", cause: error, floor: 0 };
     }
     if (isOver) return;
     if (answer.type === "open") {
@@ -185,13 +174,14 @@ export function connect<S extends Schemas>(
     }
     drop();
     if (answer.type === "end") return close();
-    if (answer.type === "unauthorized") {
-      if (isUnauthorized || typeof options.headers !== "function") throw answer.cause;
+    const { cause, floor } = answer;
+    if (cause.code === "Unauthorized" && !isUnauthorized && typeof options.headers === "function") {
       isUnauthorized = true;
       return;
     }
+    if (!isRetried(cause)) throw cause;
     failures++;
-    await wait(answer.cause, answer.floor);
+    await wait(cause, floor);
   }
 
   async function send(attempt: number, signal: AbortSignal): Promise<Answer> {
@@ -212,7 +202,7 @@ export function connect<S extends Schemas>(
   async function receive(from: Source): Promise<void> {
     let cause: EventsError;
     try {
-      const read = await withLimit(from.read(), silenceLimit, "nothing came");
+      const read = await timer.limit(from.read(), silenceLimit, `nothing came from ${place}`);
       if (isOver) return;
       if (read !== undefined) {
         pieces = read;
@@ -220,9 +210,8 @@ export function connect<S extends Schemas>(
         return;
       }
       // Who does not want to come back wants to know whether this is all.
-      if (pace === undefined && !from.partial) return close();
-      const where = from.partial ? " in the middle of a line" : "";
-      cause = new EventsError("ConnectionLost", `${place} ended the stream${where}`);
+      if (pace === undefined) return close();
+      cause = new EventsError("ConnectionLost", `${place} ended the stream`);
     } catch (error) {
       if (isOver) return;
       cause = error instanceof EventsError
@@ -234,7 +223,7 @@ export function connect<S extends Schemas>(
     drop();
     failures = performance.now() - openedAt >= LASTING ? 0 : failures + 1;
     if (isOpenTold) tell({ type: "lost", cause });
-    if (!isOver) await wait(cause, from.retry);
+    if (!isOver) await wait(cause, from.retry());
   }
 
   /** Waits before the next attempt, if there is to be one. */
@@ -247,7 +236,7 @@ export function connect<S extends Schemas>(
     const delay = delayAfter(failures, pace, floor, Math.random);
     tell({ type: "waiting", delay, attempt: failures + 1, cause });
     if (isOver) return;
-    await new Promise((resolve) => timer = setTimeout(resolve, Math.min(delay * 1000, MAX_DELAY)));
+    await timer.sleep(delay * 1000);
   }
 
   /** The next event of what was received; `undefined` where none is left. */
@@ -284,27 +273,6 @@ export function connect<S extends Schemas>(
     }
     tell({ type: "open", start, resumed });
     return !isOver && admit(event);
-  }
-
-  /** Whether an event is to be yielded; where it is not, whoever it concerns has been told of it. */
-  function admit(event: Dictionary): boolean {
-    const { type } = event;
-    if (type === "events_lost") return true;
-    if (type === "events_start" || type === "events_bookmark" || !isWanted(type)) return false;
-    if (catalogue === undefined) return true;
-    if (!catalogue.types.includes(type)) {
-      onUnknown(event);
-      return false;
-    }
-    const faults = checkEvent(catalogue, type, event.event, 0);
-    if (faults.length === 0) return true;
-    if (onInvalid === "throw") {
-      const { path, message } = faults[0]!;
-      const text = `the server sent an event that does not fit the catalogue: "${type}": ${path}: ${message}`;
-      throw new EventsError("InvalidEvent", text, { faults, event });
-    }
-    onInvalid(event, faults);
-    return false;
   }
 
   function next(): Promise<IteratorResult<Dictionary, undefined>> {
@@ -351,24 +319,4 @@ export function connect<S extends Schemas>(
   };
   // What is yielded was checked against the catalogue, which is where the type comes from.
   return connection as unknown as Connection<ClientEvent<S>>;
-}
-
-/** Which types are asked for. The server has been told; but a real Tribler sends all it has. */
-function matcher(patterns: readonly string[]): (type: string) => boolean {
-  if (patterns.length === 0) return () => true;
-  const names = new Set(patterns);
-  const prefixes = patterns.filter((pattern) => pattern.endsWith("*")).map((pattern) => pattern.slice(0, -1));
-  return (type) => names.has(type) || prefixes.some((prefix) => type.startsWith(prefix));
-}
-
-/** Warns of each unknown type once. */
-function warner(): (event: Dictionary) => void {
-  const known = new Set<string>();
-  return ({ type }) => {
-    if (known.has(type) || known.size === MAX_WARNINGS) return;
-    known.add(type);
-    console.warn(
-      `events of the type ${JSON.stringify(type.slice(0, 128))} are not in the catalogue: not yielded`,
-    );
-  };
 }

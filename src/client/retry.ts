@@ -4,37 +4,39 @@
  *
  * @module
  */
+import type { EventsError } from "../errors.ts";
 import { isStreamType } from "./decode.ts";
 
-/** What an answer means. */
+/** What an answer means: a stream, the end of it for good (WHATWG HTML 9.2), or an error. */
 export type Verdict =
-  /** A stream of events. */
   | "open"
-  /** The end of the stream, for good (WHATWG HTML 9.2). */
   | "end"
-  /** The server does not know who asks. */
-  | "unauthorized"
-  /** Not now. */
-  | "again"
-  /** No, whenever it is asked. */
-  | "refused"
-  /** Somewhere else. */
-  | "redirected"
-  /** Whatever this is, it is no stream of events. */
-  | "unexpected";
+  | "Unauthorized"
+  | "Unavailable"
+  | "Refused"
+  | "Redirected"
+  | "UnexpectedAnswer";
 
 /** The statuses below 500 that may be another one later. */
 const PASSING: readonly number[] = [408, 425, 429];
 
 /** What an answer means by its head. */
 export function judge(status: number, contentType: string | null): Verdict {
-  if (status === 200) return isStreamType(contentType) ? "open" : "unexpected";
+  if (status === 200) return isStreamType(contentType) ? "open" : "UnexpectedAnswer";
   if (status === 204) return "end";
-  if (status === 401) return "unauthorized";
-  if (status >= 500 || PASSING.includes(status)) return "again";
-  if (status >= 400) return "refused";
+  if (status === 401) return "Unauthorized";
+  if (status >= 500 || PASSING.includes(status)) return "Unavailable";
+  if (status >= 400) return "Refused";
   // A browser does not tell where it was sent: the status is 0 (Fetch, opaque-redirect filtered response).
-  return status >= 300 || status === 0 ? "redirected" : "unexpected";
+  return status >= 300 || status === 0 ? "Redirected" : "UnexpectedAnswer";
+}
+
+/** The errors after which there is another attempt, as long as no stream was open. */
+const RETRIED: readonly string[] = ["ConnectionFailed", "Silence", "Unavailable"];
+
+/** Whether asking again may change the answer. */
+export function isRetried({ code }: EventsError): boolean {
+  return RETRIED.includes(code);
 }
 
 /**

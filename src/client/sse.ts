@@ -5,8 +5,8 @@
  * @module
  */
 import { createParser } from "eventsource-parser";
+import type { EventsError } from "../errors.ts";
 import type { Decoder, Piece } from "./decode.ts";
-import { lineTooLong } from "./decode.ts";
 
 /** One block of an event stream. */
 export interface Block {
@@ -22,29 +22,28 @@ export interface Block {
  * A decoder of SSE.
  *
  * A block that has an `id` and no data moves the cursor and dispatches nothing (9.2.6), so the parser does not tell
- * of it. Here it does: every block is given one more line of data, an empty one, which is taken off again.
+ * of it. Here it does: a block without data is given a line of it, an empty one.
  *
- * @param maxLineBytes the most characters of a line, and of a block's data
+ * @param maxLineBytes the most characters of a block
+ * @param tooLong makes the error of a longer one (this module is loaded by itself, and brings nothing that is there)
  */
-export function sseDecoder(maxLineBytes: number): Decoder {
+export function sseDecoder(
+  maxLineBytes: number,
+  tooLong: (maxLineBytes: number) => EventsError,
+): Decoder {
   const decoder = new TextDecoder(); // It drops a byte order mark at the start, and only there.
   let pieces: Piece[] = [];
   let retry = 0;
   let heldBack = "";
+  /** The block that has begun. */
+  let fragments: string[] = [];
+  let kept = 0;
   let isLineEnd = true;
-  let isBlockEnd = true;
   const parser = createParser({
-    onEvent: ({ event, id, data: withOneMore }) => {
-      const data = withOneMore.slice(0, -1);
-      if (data.length > maxLineBytes) pieces.push(lineTooLong(maxLineBytes));
-      else if (data !== "" || id !== undefined) pieces.push({ event, id, data });
+    onEvent: ({ event, id, data }) => {
+      if (data !== "" || id !== undefined) pieces.push({ event, id, data });
     },
     onRetry: (milliseconds) => retry = milliseconds / 1000,
-    // Fields it does not know are none of ours either.
-    onError: ({ type }) => {
-      if (type === "max-buffer-size-exceeded") pieces.push(lineTooLong(maxLineBytes));
-    },
-    maxBufferSize: maxLineBytes,
   });
 
   /** The text with one kind of line end; a `\r` at its end waits, because it may be the first half of one. */
@@ -55,22 +54,47 @@ export function sseDecoder(maxLineBytes: number): Decoder {
     return text.includes("\r") ? text.replaceAll(/\r\n?/g, "\n") : text;
   }
 
+  /** Parses whole blocks; there is a `\n` before the first one, as there is before each of the others. */
+  function parse(blocks: string): void {
+    let text = "";
+    let from = 0;
+    let data = blocks.indexOf("\ndata");
+    for (let at = 0, end; (end = blocks.indexOf("\n\n", at)) !== -1; at = end + 1) {
+      if (end - at > maxLineBytes) {
+        parser.feed(text + blocks.slice(from, at + 1));
+        pieces.push(tooLong(maxLineBytes)); // Whoever reads this reads no further.
+        return;
+      }
+      if (data < at && data !== -1) data = blocks.indexOf("\ndata", at);
+      if (data === -1 || data > end) {
+        text += blocks.slice(from, end + 1) + "data:\n";
+        from = end + 1;
+      }
+    }
+    parser.feed(text + blocks.slice(from));
+  }
+
   return {
     push: (chunk) => {
       pieces = [];
       const text = normalized(decoder.decode(chunk, { stream: true }));
-      if (text === "") return pieces;
-      isBlockEnd = text === "\n" ? isLineEnd : text.endsWith("\n\n");
-      const isBlank = isLineEnd && text.startsWith("\n");
-      isLineEnd = text.endsWith("\n");
-      parser.feed((isBlank ? "data:\n" : "") + text.split("\n\n").join("\ndata:\n\n"));
+      const last = text.lastIndexOf("\n\n");
+      // Of the two line ends behind a block the first may have come before.
+      const end = last !== -1 ? last + 2 : isLineEnd && text.startsWith("\n") ? 1 : 0;
+      if (end > 0) {
+        parse(["\n", ...fragments, text.slice(0, end)].join(""));
+        fragments = [];
+        kept = 0;
+      }
+      if (end < text.length) {
+        fragments.push(text.slice(end));
+        kept += text.length - end;
+      }
+      if (kept > maxLineBytes) pieces.push(tooLong(maxLineBytes));
+      if (text !== "") isLineEnd = text.endsWith("\n");
       return pieces;
     },
-    get partial() {
-      return !isBlockEnd;
-    },
-    get retry() {
-      return retry;
-    },
+    partial: () => kept > 0,
+    retry: () => retry,
   };
 }
