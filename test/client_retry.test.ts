@@ -107,6 +107,18 @@ test("204 is the end, and nothing is tried again", async () => {
   assert.equal([later.events, later.error, later.asked], [["x"], undefined, 2]);
 });
 
+test("a head that was cut, of which Chromium makes an answer, is tried again", async () => {
+  for (const type of ["application/x-ndjso", "text/event-s", "appl"]) {
+    const course = await courseOf([answers(200, { "Content-Type": type }), GOOD]);
+    assert.equal([waitOf(course).code, course.error], ["ConnectionLost", undefined], type);
+  }
+  for (const status of [5, 50]) {
+    const fetch = () => Object.defineProperty(new Response(), "status", { value: status });
+    const course = await courseOf([], { fetch });
+    assert.equal([waitOf(course).code, course.error], ["Unavailable", undefined]);
+  }
+});
+
 test("another 2xx, or what is no stream, is an error", async () => {
   const cases: [Reply, RegExp][] = [
     [answers(201, { "Content-Type": NDJSON }), /answers 201 with "application\/x-ndjson", not a stream/],
@@ -223,7 +235,9 @@ test("no connection, no answer: again", async () => {
   assert.is(waitOf(await courseOf([cut])).code, "ConnectionFailed");
   const half: Reply = (socket) => socket.end("HTTP/1.1 200");
   assert.is(waitOf(await courseOf([half])).code, "ConnectionFailed");
-  assert.is(waitOf(await courseOf([() => {}], { inactivity: 0.1 })).code, "Silence");
+  for (const silent of [() => {}, streams(NDJSON)]) {
+    assert.is(waitOf(await courseOf([silent], { inactivity: 0.1 })).code, "Silence");
+  }
 
   const port = await scripted([], ({ port }) => Promise.resolve(port)); // Nobody listens there any more.
   const told: Status[] = [];

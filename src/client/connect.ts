@@ -31,6 +31,9 @@ const HEARTBEATS_MISSED = 2.5;
 const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined });
 const ACCEPT = "application/x-ndjson, text/event-stream;q=0.9";
 
+/** What of a page is used where there is one. */
+const page: Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">> = globalThis;
+
 /** A `next()` that waits. */
 interface Waiting {
   resolve(result: IteratorResult<Dictionary, undefined>): void;
@@ -101,6 +104,9 @@ export function connect<S extends Schemas>(
   let isOver = false;
 
   const onAbort = () => close();
+  // A page that is left may be kept for whoever comes back to it (HTML 7.4.6, the back/forward cache), and with it its
+  // connection, of which the server would not know that nobody reads it. Should the page come back, it goes on.
+  const onHide = () => request?.abort();
 
   function tell(now: Status): void {
     status = now;
@@ -113,6 +119,7 @@ export function connect<S extends Schemas>(
     isOver = true;
     timer.clear();
     signal?.removeEventListener("abort", onAbort);
+    page.removeEventListener?.("pagehide", onHide);
     drop();
     pieces = [];
     if (cause !== undefined) waiting.shift()?.reject(cause);
@@ -202,7 +209,9 @@ export function connect<S extends Schemas>(
   async function receive(from: Source): Promise<void> {
     let cause: EventsError;
     try {
-      const read = await timer.limit(from.read(), silenceLimit, `nothing came from ${place}`);
+      // As long as the stream has said nothing, this is still the answer.
+      const ms = isOpenTold ? silenceLimit : settings.answerLimit;
+      const read = await timer.limit(from.read(), ms, `nothing came from ${place}`);
       if (isOver) return;
       if (read !== undefined) {
         pieces = read;
@@ -284,6 +293,7 @@ export function connect<S extends Schemas>(
         return Promise.resolve(DONE);
       }
       signal?.addEventListener("abort", onAbort);
+      page.addEventListener?.("pagehide", onHide);
     }
     if (waiting.length === 0) {
       try {

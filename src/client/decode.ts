@@ -37,9 +37,13 @@ function mediaTypeOf(contentType: string | null): string {
   return (contentType ?? "").split(";")[0]!.trim().toLowerCase();
 }
 
-/** Whether a response of this type can be a stream of events. */
+/**
+ * Whether a response of this type can be a stream of events. So can one whose type is the beginning of such a type:
+ * Chromium takes a head that was cut for a whole one, and then nothing follows it.
+ */
 export function isStreamType(contentType: string | null): boolean {
-  return [SSE_TYPE, ...NDJSON_TYPES, ...VAGUE_TYPES].includes(mediaTypeOf(contentType));
+  const type = mediaTypeOf(contentType);
+  return [SSE_TYPE, ...NDJSON_TYPES, ...VAGUE_TYPES].some((known) => known.startsWith(type));
 }
 
 /** Turns the bytes of one response into pieces, once its parts have been loaded. */

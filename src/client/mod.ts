@@ -13,7 +13,7 @@
  * | 401 | where `headers` is a function, once more at once with `unauthorized: true`; else, and the second time in a row, `Unauthorized`, closed |
  * | 408, 425, 429, 5xx | again, not before `Retry-After` |
  * | another 4xx | `Refused` with the server's code and message, closed |
- * | no connection, no answer in time | again |
+ * | no connection, no answer in time, or one that was cut in its head | again |
  * | the stream ends, is cut, or is silent for too long | again, after the last event that was handed out |
  * | a line that is no event, or too long | `InvalidLine`, `LineTooLong`, closed |
  *

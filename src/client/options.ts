@@ -122,7 +122,7 @@ export interface ConnectOptions<S extends Schemas = Schemas> {
   /**
    * Seconds of silence after which an open connection counts as dead, and also the longest wait for an answer;
    * `null` for never. Default 2.5 times the heartbeat that `events_start` announced, and never where it announced
-   * none; and 30 for an answer.
+   * none; and 30 for an answer, to which the first event belongs.
    */
   readonly inactivity?: number | null;
   /** The most bytes a line may have, in SSE the most characters of a block; default 16 MiB. */

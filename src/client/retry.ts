@@ -25,7 +25,9 @@ export function judge(status: number, contentType: string | null): Verdict {
   if (status === 200) return isStreamType(contentType) ? "open" : "UnexpectedAnswer";
   if (status === 204) return "end";
   if (status === 401) return "Unauthorized";
-  if (status >= 500 || PASSING.includes(status)) return "Unavailable";
+  // Chromium takes a head that was cut for a whole one, and what it has of the status for a status.
+  const isCut = status > 0 && status < 100;
+  if (status >= 500 || isCut || PASSING.includes(status)) return "Unavailable";
   if (status >= 400) return "Refused";
   // A browser does not tell where it was sent: the status is 0 (Fetch, opaque-redirect filtered response).
   return status >= 300 || status === 0 ? "Redirected" : "UnexpectedAnswer";
