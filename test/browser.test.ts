@@ -1,53 +1,21 @@
 /**
- * A real browser as a reader: headless Chromium, which reports to the test by `fetch()` what its page has seen.
+ * Readers in a real browser: its own `EventSource`, and the client as it is built for one.
  *
- * Where there is no Chromium the test is skipped; in CI it then fails.
+ * Where there is no Chromium the tests are skipped; in CI they then fail.
  */
-import { spawn, spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import process from "node:process";
 import { Hono } from "hono";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createChannel, defineEvents, eventsEndpoint } from "../src/mod.ts";
-import { serving, until, within } from "./harness.ts";
-
-const chromium = [process.env["CHROMIUM"], "chromium", "chromium-browser", "google-chrome"].find((name) =>
-  name !== undefined && spawnSync(name, ["--version"]).status === 0
-);
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+import { browsing, hasChromium, servePage, serveScript } from "./chromium.ts";
+import { serving, until } from "./harness.ts";
 
 const test = suite("browser");
+const run = hasChromium ? test : test.skip;
 
-/** Shows the URL in Chromium while `use` runs. */
-async function browsing(url: string, use: () => Promise<void>): Promise<void> {
-  if (chromium === undefined) throw new Error("there is no Chromium: install it, or name one in CHROMIUM");
-  const profile = await mkdtemp(join(tmpdir(), "chromium-"));
-  const browser = spawn(chromium, [...FLAGS, `--user-data-dir=${profile}`, url], { stdio: "ignore" });
-  const exited = new Promise<void>((resolve) => browser.once("exit", () => resolve()));
-  try {
-    await use();
-  } finally {
-    browser.kill();
-    await exited;
-    await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
-  }
-}
-
-/** A proxy in front of a port that cuts each connection once so many bytes have come down it. */
+/** A proxy in front of a port that cuts each stream of events once so many bytes have come down its connection. */
 async function cutting(
   port: number,
   afterBytes: number,
@@ -55,12 +23,15 @@ async function cutting(
 ): Promise<void> {
   const proxy: Server = createServer((client) => {
     const server = connect(port, "127.0.0.1");
-    let passed = 0;
-    client.on("data", (bytes) => server.write(bytes));
+    let left = Infinity;
+    client.on("data", (bytes: Uint8Array) => {
+      if (new TextDecoder().decode(bytes).startsWith("GET /events")) left = afterBytes;
+      server.write(bytes);
+    });
     server.on("data", (bytes: Uint8Array) => {
-      client.write(bytes.subarray(0, Math.max(0, afterBytes - passed)));
-      passed += bytes.length;
-      if (passed >= afterBytes) server.destroy();
+      client.write(bytes.subarray(0, Math.min(left, bytes.length)));
+      left -= bytes.length;
+      if (left <= 0) server.destroy();
     });
     for (const [one, other] of [[client, server], [server, client]] as const) {
       one.on("error", () => {});
@@ -75,36 +46,64 @@ async function cutting(
   }
 }
 
-const PAGE = `<!doctype html><title>reader</title><script>
-  const seen = [], ids = [];
-  let opened = 0, lost = 0;
+/** The number of the last event: who has seen it reports. */
+const LAST = 60;
+
+/** What a reader has seen. */
+interface Report {
+  readonly seen: readonly number[];
+  /** How many connections it had, and how many of them went on where the last one stopped. */
+  readonly opened: number;
+  readonly resumed?: number;
+  readonly lost: number;
+}
+
+const REPORT = `
+  const seen = [];
+  let opened = 0, resumed = 0, lost = 0;
+  function look({ type, event }) {
+    if (type === "events_lost") lost++;
+    else seen.push(event.n);
+    if (event.n !== ${LAST}) return;
+    fetch("/report", { method: "POST", body: JSON.stringify({ seen, opened, resumed, lost }) });
+  }`;
+const EVENT_SOURCE = `<script>${REPORT}
   const source = new EventSource("/events?types=tick");
   source.onopen = () => opened++;
-  source.addEventListener("events_lost", () => lost++);
-  source.addEventListener("tick", ({ data, lastEventId }) => {
-    const { type, event, id } = JSON.parse(data);
-    seen.push(event.n);
-    if (id !== lastEventId || type !== "tick") lost = NaN;
-    if (event.n === LAST) fetch("/report", { method: "POST", body: JSON.stringify({ seen, opened, lost }) });
-  });
+  for (const type of ["tick", "events_lost"]) {
+    source.addEventListener(type, ({ data, lastEventId }) => {
+      const event = JSON.parse(data);
+      if (event.id !== lastEventId || event.type !== type) lost = NaN;
+      look(event);
+    });
+  }
+</script>`;
+const CLIENT = (url: string) =>
+  `<script type="module">${REPORT}
+  import { connect } from "/js/mod.js";
+  const onStatus = (status) => {
+    if (status.type !== "open") return;
+    opened++;
+    if (status.resumed) resumed++;
+  };
+  const connection = connect("${url}", { types: ["tick"], reconnect: { min: 0.1 }, onStatus });
+  for await (const event of connection) {
+    if (event.id !== connection.lastId) lost = NaN;
+    look(event);
+  }
 </script>`;
 
-const run = chromium === undefined && !process.env["CI"] ? test.skip : test;
-
-run("an EventSource reconnects by itself through cut connections and misses nothing", async () => {
-  const LAST = 60;
+/** Has the page read while events are published and its connections are cut. */
+async function readThroughCuts(html: string): Promise<{ report: Report; asked: readonly string[] }> {
   const channel = createChannel(defineEvents({ tick: v.object({ n: v.number() }), noise: null }));
   const endpoint = eventsEndpoint(channel, { heartbeat: 0.5 });
   const app = new Hono();
-  let report: { seen: number[]; opened: number; lost: number } | undefined;
-  app.get("/", (c) => c.html(PAGE.replace("LAST", String(LAST))));
-  app.post("/report", async (c) => {
-    report = await c.req.json();
-    return c.body(null, 204);
-  });
+  const reports = servePage<Report>(app, html);
+  const asked = await serveScript(app, "src/client/mod.ts");
   app.route("/events", endpoint);
+  let report: Report | undefined;
   await serving(app, (_, port) =>
-    // A page, its head and some ten events go through before the line is cut.
+    // Some ten events go through before the line is cut.
     cutting(port, 3000, (proxyPort) =>
       browsing(`http://127.0.0.1:${proxyPort}/`, async () => {
         await until(() => endpoint.stats().subscribers === 1, "the page has subscribed", 30_000);
@@ -113,16 +112,76 @@ run("an EventSource reconnects by itself through cut connections and misses noth
           channel.publish("noise");
           await new Promise((resolve) => setTimeout(resolve, 20));
         }
-        await within(
-          until(() => report !== undefined, "the page has reported", 60_000),
-          "the report",
-          61_000,
-        );
-        assert.equal(report!.seen, Array.from({ length: LAST }, (_, i) => i + 1));
-        assert.is(report!.lost, 0);
-        assert.ok(report!.opened >= 3, `connected ${report!.opened} times`);
+        report = await reports.next();
       })));
   await until(() => endpoint.stats().subscribers === 0, "the browser has left");
+  return { report: report!, asked };
+}
+
+const ALL = Array.from({ length: LAST }, (_, i) => i + 1);
+
+run("an EventSource reconnects by itself through cut connections and misses nothing", async () => {
+  const { report } = await readThroughCuts(EVENT_SOURCE);
+  assert.equal([report.seen, report.lost], [ALL, 0]);
+  assert.ok(report.opened >= 3, `connected ${report.opened} times`);
+});
+
+for (const [url, parts] of [["/events", ["mod"]], ["/events?format=sse", ["mod", "sse"]]] as const) {
+  run(`the client on ${url} resumes through cut connections and misses nothing`, async () => {
+    const { report, asked } = await readThroughCuts(CLIENT(url));
+    assert.equal([report.seen, report.lost], [ALL, 0]);
+    assert.ok(report.opened >= 3, `connected ${report.opened} times`);
+    assert.is(report.resumed, report.opened - 1);
+    // What reads SSE was loaded where it was wanted, and once.
+    assert.equal(asked.map((name) => name.replace(/(?:-\w+)?\.js$/, "")), parts);
+  });
+}
+
+run("who goes to another page leaves, and goes on where it comes back", async () => {
+  const channel = createChannel(defineEvents({ tick: v.object({ n: v.number() }) }));
+  const endpoint = eventsEndpoint(channel);
+  const app = new Hono();
+  const report = (what: string) => `fetch("/report", { method: "POST", body: JSON.stringify(${what}) })`;
+  const reports = servePage<unknown>(
+    app,
+    `<script type="module">
+      import { connect } from "/js/mod.js";
+      const seen = [];
+      // A browser that did not keep the page loads it again.
+      const isNew = performance.getEntriesByType("navigation")[0].type === "navigate";
+      for await (const event of connect("/events", { since: "earliest" })) {
+        seen.push(event.event.n);
+        await ${report("seen")};
+        if (isNew && event.event.n === 1) location.href = "/elsewhere";
+      }
+    </script>`,
+  );
+  await serveScript(app, "src/client/mod.ts");
+  let isBack = false;
+  app.get("/elsewhere", (c) =>
+    c.html(`<script type="module">
+      await ${report('"away"')};
+      while ((await (await fetch("/back")).json()) === false);
+      history.back();
+    </script>`));
+  app.get("/back", async (c) => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return c.json(isBack);
+  });
+  app.route("/events", endpoint);
+  await serving(app, (url) =>
+    browsing(url, async () => {
+      await until(() => endpoint.stats().subscribers === 1, "the page has subscribed", 30_000);
+      channel.publish("tick", { n: 1 });
+      assert.equal(await reports.next(), [1]);
+      assert.is(await reports.next(), "away");
+      await until(() => endpoint.stats().subscribers === 0, "the page has left");
+      channel.publish("tick", { n: 2 });
+      isBack = true;
+      let seen = await reports.next();
+      if (String(seen) === "1") seen = await reports.next();
+      assert.equal(seen, [1, 2]);
+    }));
 });
 
 test.run();

@@ -70,6 +70,8 @@ export async function startProxy(
     const head = [
       "HTTP/1.1 503 Not Now",
       `Retry-After: ${random() < 0.5 ? 0 : 1}`,
+      "Access-Control-Allow-Origin: *",
+      "Access-Control-Expose-Headers: Retry-After",
       "Content-Length: 0",
       "Connection: close",
     ];
