@@ -9,8 +9,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createChannel, defineEvents, eventsEndpoint } from "../src/mod.ts";
+import { running, startScript, whereItListens } from "./children.ts";
 import { browsing, hasChromium, servePage, serveScript } from "./chromium.ts";
-import { serving, until } from "./harness.ts";
+import { serving, until, within } from "./harness.ts";
 
 const test = suite("browser");
 const run = hasChromium ? test : test.skip;
@@ -182,6 +183,41 @@ run("who goes to another page leaves, and goes on where it comes back", async ()
       if (String(seen) === "1") seen = await reports.next();
       assert.equal(seen, [1, 2]);
     }));
+});
+
+run("examples/browser.ts shows events as they happen, until it is stopped", async () => {
+  const permissions = ["--allow-net", "--allow-read", "--allow-env", "--allow-run"]; // As its head comment says.
+  await running(startScript("examples/browser.ts", ["0"], { permissions }), async (example) => {
+    const { url } = await whereItListens(example);
+    const app = new Hono();
+    const html = await (await within(fetch(url), "the page")).text();
+    const reports = servePage<string[]>(
+      app,
+      `${html}<script>
+        function report() {
+          const texts = [...document.querySelectorAll("#status, li")].map((one) => one.textContent);
+          fetch("/report", { method: "POST", body: JSON.stringify(texts) });
+        }
+        const watch = new MutationObserver(() => {
+          if (document.querySelectorAll("li").length < 2) return;
+          watch.disconnect();
+          report();
+          document.querySelector("#stop").click();
+          report();
+        });
+        watch.observe(document.querySelector("#events"), { childList: true });
+      </script>`,
+    );
+    app.get("/:file", (c) => fetch(`${url}/${c.req.param("file")}`));
+    await serving(app, (origin) =>
+      browsing(origin, async () => {
+        const [status, second, first] = await reports.next();
+        assert.is(status, "connected");
+        for (const text of [first, second]) assert.match(text!, /^tick \{"time":"2\d{3}-\S+Z"\}$/);
+        assert.equal(await reports.next(), ["closed", second, first]);
+      }));
+    assert.equal(example.stderr.lines, []);
+  });
 });
 
 test.run();

@@ -15,7 +15,7 @@ const test = suite("client: chaos");
 const SOAK = process.env["SOAK"] === "1";
 /** How often the server is started, and for how long it is published to each time. */
 const LIVES = SOAK ? 5 : 3;
-const LIFE_MS = SOAK ? 20_000 : 2_000;
+const LIFE_MS = SOAK ? 25_000 : 2_000;
 const PACE: ConnectOptions = SOAK ? {} : { reconnect: { min: 0.02, max: 0.3 } };
 const HEARTBEAT = SOAK ? "5" : "0.3";
 
