@@ -185,7 +185,7 @@ run("who goes to another page leaves, and goes on where it comes back", async ()
     }));
 });
 
-run("examples/browser.ts shows events as they happen, until it is stopped", async () => {
+run("examples/browser.ts shows events as they happen, over a reload, until it is stopped", async () => {
   const permissions = ["--allow-net", "--allow-read", "--allow-env", "--allow-run"]; // As its head comment says.
   await running(startScript("examples/browser.ts", ["0"], { permissions }), async (example) => {
     const { url } = await whereItListens(example);
@@ -196,14 +196,15 @@ run("examples/browser.ts shows events as they happen, until it is stopped", asyn
       `${html}<script>
         function report() {
           const texts = [...document.querySelectorAll("#status, li")].map((one) => one.textContent);
-          fetch("/report", { method: "POST", body: JSON.stringify(texts) });
+          return fetch("/report", { method: "POST", body: JSON.stringify(texts) });
         }
-        const watch = new MutationObserver(() => {
+        const watch = new MutationObserver(async () => {
           if (document.querySelectorAll("li").length < 2) return;
           watch.disconnect();
-          report();
+          await report();
+          if (performance.getEntriesByType("navigation")[0].type !== "reload") return location.reload();
           document.querySelector("#stop").click();
-          report();
+          await report();
         });
         watch.observe(document.querySelector("#events"), { childList: true });
       </script>`,
@@ -211,10 +212,13 @@ run("examples/browser.ts shows events as they happen, until it is stopped", asyn
     app.get("/:file", (c) => fetch(`${url}/${c.req.param("file")}`));
     await serving(app, (origin) =>
       browsing(origin, async () => {
-        const [status, second, first] = await reports.next();
+        const [status, ...before] = await reports.next();
         assert.is(status, "connected");
-        for (const text of [first, second]) assert.match(text!, /^tick \{"time":"2\d{3}-\S+Z"\}$/);
-        assert.equal(await reports.next(), ["closed", second, first]);
+        for (const text of before) assert.match(text, /^tick \{"time":"2\d{3}-\S+Z"\}$/);
+        const [resumed, ...after] = await reports.next();
+        assert.is(resumed, "going on", "it was loaded again");
+        assert.ok(after.at(-1)! > before[0]!);
+        assert.is((await reports.next())[0], "closed");
       }));
     assert.equal(example.stderr.lines, []);
   });

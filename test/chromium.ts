@@ -42,7 +42,11 @@ export async function browsing<T>(url: string, use: () => Promise<T>): Promise<T
   } finally {
     browser.kill();
     await exited;
-    await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    // Some of its processes write for a moment longer. (Deno does not know the option maxRetries.)
+    await until(
+      () => rm(profile, { recursive: true, force: true }).then(() => true, () => false),
+      "it is gone",
+    );
   }
 }
 
