@@ -16,7 +16,7 @@ import { negotiate, selectTypes } from "./negotiate.ts";
 import { StreamOutlet } from "./outlet.ts";
 import { type Authorize, createGuard, type Permission } from "./permission.ts";
 import { createPlaces } from "./places.ts";
-import { parseBody, readBody } from "./publish_body.ts";
+import { checkCoding, parseBody, readBody } from "./publish_body.ts";
 import { errorResponse, STAY_AWAY } from "./refusals.ts";
 import { FORMATS, type WireFormat } from "./serialize.ts";
 import { SocketOutlet } from "./socket_outlet.ts";
@@ -272,6 +272,7 @@ export function eventsEndpoint<S extends Schemas>(
     await guard?.ask(c);
     const key = readIdempotencyKey(c.req.header("Idempotency-Key"));
     const contentType = c.req.header("Content-Type");
+    checkCoding(c.req.header("Content-Encoding"));
     // A middleware that read the body left it with Hono.
     const body = c.req.raw.bodyUsed ? new Response(await c.req.arrayBuffer()).body : c.req.raw.body;
     const text = await readBody(body, c.req.header("Content-Length"), maxBodyBytes).catch((cause) => {

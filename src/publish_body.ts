@@ -109,6 +109,20 @@ export function parseBody(
   throw refusal(faults.concat(unfit).sort((a, b) => a.index - b.index), drafts);
 }
 
+/**
+ * Refuses a body that is packed: nothing here unpacks it, and what it unpacks to could have any size.
+ *
+ * @param coding the value of `Content-Encoding` (RFC 9110, section 8.4)
+ * @throws {EventsError} `UnsupportedMediaType`
+ */
+export function checkCoding(coding: string | undefined): void {
+  if (!coding || coding.toLowerCase() === "identity") return;
+  throw new EventsError(
+    "UnsupportedMediaType",
+    `cannot unpack ${JSON.stringify(coding)}: send the body as it is`,
+  );
+}
+
 function isNdjson(contentType: string | undefined): boolean {
   const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";").map((part) => part.trim());
   const charset = parameters.find((parameter) => parameter.startsWith("charset="));

@@ -49,13 +49,26 @@ interface BunLike {
  */
 export async function listen(fetch: Fetch, address: Address): Promise<Listening> {
   const { Deno, Bun } = globalThis as { Deno?: DenoLike; Bun?: BunLike };
+  const answer = withUrl(fetch);
   try {
-    if (Deno !== undefined) return listenOnDeno(Deno, fetch, address);
-    if (Bun !== undefined) return listenOnBun(Bun, fetch, address);
-    return await listenOnNode(fetch, address);
+    if (Deno !== undefined) return listenOnDeno(Deno, answer, address);
+    if (Bun !== undefined) return listenOnBun(Bun, answer, address);
+    return await listenOnNode(answer, address);
   } catch (cause) {
     throw new Error(`cannot listen on ${address.host}:${address.port}: ${reasonOf(cause)}`, { cause });
   }
+}
+
+/**
+ * Refuses a request whose target and `Host` make no URL. Bun hands on what it could not put together, and Node's
+ * adapter lets pass some hosts that no URL can have (`999.999.999.999`): both break what relies on a URL later.
+ */
+function withUrl(fetch: Fetch): Fetch {
+  return (request, host) => {
+    if (URL.canParse(request.url)) return fetch(request, host);
+    const message = "the target of the request and its Host make no URL";
+    return Response.json({ error: { handled: true, code: "BadRequest", message } }, { status: 400 });
+  };
 }
 
 function listenOnDeno(deno: DenoLike, fetch: Fetch, { host, port }: Address): Listening {
