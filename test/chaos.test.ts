@@ -7,6 +7,7 @@ import * as v from "valibot";
 import { createChannel, defineEvents, eventsEndpoint } from "../src/mod.ts";
 import { type Dictionary, openWire, serving, timersLeftBy, until, within } from "./harness.ts";
 import { type Proxy, type Random, randomOf, sleep, startProxy } from "./hostile_proxy.ts";
+import { responseReader } from "./http_wire.ts";
 
 const test = suite("chaos");
 
@@ -73,51 +74,6 @@ function openConnection(port: number, path: string, isSse: boolean, lastEventId?
       return notes.shift();
     },
     drop: () => void socket.destroy(),
-  };
-}
-
-/** Reads a response whose body comes in chunks and has no end (RFC 9112, section 7.1), and gives its whole lines. */
-function responseReader(onLine: (line: string) => void): (bytes: Uint8Array) => void {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let head = "";
-  let isInBody = false;
-  /** Bytes to come of the chunk that has begun, the two of the line end after it included. */
-  let left = 0;
-  let rest = "";
-
-  function onData(bytes: Uint8Array): void {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) onLine(line);
-  }
-
-  function onHead(): void {
-    if (!isInBody && head.endsWith("\r\n\r\n")) {
-      assert.ok(head.startsWith("HTTP/1.1 200") && /\r\ntransfer-encoding: chunked\r\n/i.test(head), head);
-      isInBody = true;
-      head = "";
-    } else if (isInBody && head.endsWith("\r\n")) {
-      assert.match(head, /^[0-9a-f]+\r\n$/i);
-      left = Number.parseInt(head, 16) + 2;
-      assert.ok(left > 2, "the server never ends the response");
-      head = "";
-    }
-  }
-
-  return (bytes) => {
-    for (let at = 0; at < bytes.length;) {
-      if (left > 2) {
-        const data = bytes.subarray(at, at + left - 2);
-        at += data.length;
-        left -= data.length;
-        onData(data);
-      } else if (left > 0) {
-        assert.is(bytes[at++], left-- === 2 ? 0x0d : 0x0a, "a chunk is as long as it says");
-      } else {
-        head += String.fromCharCode(bytes[at++]!);
-        onHead();
-      }
-    }
   };
 }
 

@@ -132,6 +132,8 @@ export interface Wire {
   readonly socket: Socket;
   /** All bytes received so far, as text. */
   received(): string;
+  /** All bytes received so far. */
+  bytes(): Uint8Array;
   write(bytes: string | Uint8Array): void;
   /** Resolves when the server has closed the connection. */
   readonly closed: Promise<void>;
@@ -148,6 +150,7 @@ export async function openWire(port: number): Promise<Wire> {
   return {
     socket,
     received: () => Buffer.concat(chunks).toString("utf8"),
+    bytes: () => Buffer.concat(chunks),
     write: (bytes) => void socket.write(bytes),
     closed,
   };

@@ -1,0 +1,32 @@
+import { suite } from "uvu";
+import type * as assert from "uvu/assert";
+import { accepts, bodies, framings, headerFields, queries, requestLines } from "./attack_inputs.ts";
+import { type Attack, underAttack } from "./attacked.ts";
+
+const test = suite("attack");
+
+/** Sends all of them to one server; what it got wrong, by the name of each. */
+async function attack(attacks: (epoch: string) => readonly Attack[]): Promise<void> {
+  await underAttack(async ({ epoch, strike }) => {
+    const failures: string[] = [];
+    for (const one of attacks(epoch)) {
+      try {
+        await strike(one);
+      } catch (error) {
+        failures.push(
+          `${one.name}: ${(error as Error).message} ${(error as assert.Assertion).details || ""}`,
+        );
+      }
+    }
+    if (failures.length > 0) throw new Error(`${failures.length} got through:\n${failures.join("\n")}`);
+  });
+}
+
+test("request lines that are none, and methods that nobody has", () => attack(() => requestLines));
+test("header fields, and hosts", () => attack(() => headerFields));
+test("lengths and chunks, and requests that hide in them", () => attack(() => framings));
+test("queries and cursors", () => attack(queries));
+test("what is accepted", () => attack(() => accepts));
+test("bodies", () => attack(() => bodies));
+
+test.run();
