@@ -15,7 +15,7 @@ interface Host extends Partial<BunServer> {
   /** Deno: the address the request came from. */
   readonly remoteAddr?: { readonly hostname?: string };
   /** Node: the request as it came in. */
-  readonly incoming?: { readonly socket?: { readonly remoteAddress?: string | undefined } };
+  readonly incoming?: { readonly socket?: Closing & { readonly remoteAddress?: string | undefined } };
   /** Node: the response as it goes out. */
   readonly outgoing?: object;
 }
@@ -45,11 +45,33 @@ export function onGone(c: Context, gone: () => void): AbortSignal | undefined {
     // A response that ends well is no abort; without this, one that was not ours in the end would never be over.
     outgoing.on("close", gone);
     if (outgoing.destroyed) gone();
+    else if (outgoing.socket === null) whenClosed(hostOf(c).incoming?.socket, outgoing, gone);
     return;
   }
   // Bun cancels the stream in whatever phase its reader leaves (seen from 1.2.0 on), and a signal weighs there as
   // much as the stream does.
   return bunServerOf(c) === undefined ? c.req.raw.signal : undefined;
+}
+
+/** As much as is used here of what is closed one day. */
+type Closing = Pick<Outgoing, "on">;
+
+/** For each connection the responses that wait behind another one of it, and what is to be done when it closes. */
+const queues = new WeakMap<Closing, Set<() => void>>();
+
+/**
+ * Tells a response when its connection closes. Node tells only the one that is being sent, and those that wait behind it would
+ * never be over.
+ */
+function whenClosed(socket: Closing | undefined, outgoing: Outgoing, gone: () => void): void {
+  if (socket === undefined) return;
+  const queue = queues.get(socket) ?? new Set();
+  if (!queues.has(socket)) {
+    queues.set(socket, queue);
+    socket.on("close", () => queue.forEach((gone) => gone()));
+  }
+  queue.add(gone);
+  outgoing.on("close", () => queue.delete(gone));
 }
 
 /** Lets a response stay open in silence: streams have a heartbeat and a stall timer of their own. */
