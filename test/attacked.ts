@@ -86,10 +86,10 @@ export async function underAttack(use: (target: Target) => Promise<void>): Promi
   console.error = console.warn = (...args: unknown[]) => void problems.push(...args);
   process.on("unhandledRejection", onRejection);
   try {
-    const sockets = await countSockets();
+    const sockets = await countSockets(process.pid);
     // Node's adapter waits half a second for what is left of a refused body; ours are longer.
     assert.is(await timersLeftBy(() => attacked(use, problems), 1000), 0, "no timer is left");
-    await until(async () => await countSockets() <= sockets, "no socket is left");
+    await until(async () => await countSockets(process.pid) <= sockets, "no socket is left");
     assert.equal(problems, []);
   } finally {
     process.off("unhandledRejection", onRejection);
@@ -341,14 +341,14 @@ function textOf(answer: Answer | undefined): string {
   return new TextDecoder("utf-8", { fatal: answer?.isWhole ?? false }).decode(answer?.body);
 }
 
-/** The open TCP sockets of this process; a runtime has others for itself. */
-async function countSockets(): Promise<number> {
+/** The open TCP sockets of a process; a runtime has others for itself. */
+export async function countSockets(pid: number): Promise<number> {
   const tables = await Promise.all(
-    ["tcp", "tcp6"].map((name) => readFile(`/proc/self/net/${name}`, "utf8").catch(() => "")),
+    ["tcp", "tcp6"].map((name) => readFile(`/proc/${pid}/net/${name}`, "utf8").catch(() => "")),
   );
   const inodes = new Set(tables.join("\n").split("\n").map((line) => line.trim().split(/ +/)[9]));
-  const names = await readdir("/proc/self/fd");
-  const targets = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => "")));
+  const names = await readdir(`/proc/${pid}/fd`);
+  const targets = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "")));
   return targets.filter((target) => inodes.has(/^socket:\[(\d+)\]$/.exec(target)?.[1] ?? "")).length;
 }
 

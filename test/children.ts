@@ -41,6 +41,8 @@ export interface Exit {
 
 /** A child process. */
 export interface Child {
+  /** Its number; 0 where it could not be started. */
+  readonly pid: number;
   readonly stdout: Output;
   readonly stderr: Output;
   /** Waits until it has ended by itself and everything it printed was read. */
@@ -183,6 +185,7 @@ function start(program: string, args: readonly string[], { env, input = false }:
   }
 
   return {
+    pid: child.pid ?? 0,
     stdout: outputOf(stdout, "stdout"),
     stderr: outputOf(stderr, "stderr"),
     exit: async (ms) => {
