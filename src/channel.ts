@@ -47,6 +47,8 @@ export interface ChannelStats {
   readonly events: number;
   /** The bytes of their JSON in UTF-8. */
   readonly bytes: number;
+  /** How many events were published since the channel was made, by type; every type of the catalogue is there. */
+  readonly published: Readonly<Record<string, number>>;
   /** How many iterators wait for the next event. */
   readonly readers: number;
 }
@@ -189,6 +191,7 @@ export function createChannel<S extends Schemas>(
   const epoch = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   const log = createHistory(maxEvents, maxBytes);
   const readers = new Set<() => void>();
+  const published = new Map(catalogue.types.map((type) => [type, 0]));
   let closed = false;
   let waking = false;
 
@@ -225,6 +228,7 @@ export function createChannel<S extends Schemas>(
     const id = formatCursor(epoch, position);
     const json = `{"type":"${type}",${payload}"id":"${id}","time":"${time}"}`;
     log.push({ position, id, type, json, bytes: utf8Length(json) });
+    published.set(type, published.get(type)! + 1);
     return id;
   }
 
@@ -273,7 +277,12 @@ export function createChannel<S extends Schemas>(
       closed = true;
       wake();
     },
-    stats: () => ({ events: log.last - log.first + 1, bytes: log.bytes, readers: readers.size }),
+    stats: () => ({
+      events: log.last - log.first + 1,
+      bytes: log.bytes,
+      published: Object.fromEntries(published),
+      readers: readers.size,
+    }),
   };
   return channel;
 }

@@ -57,9 +57,11 @@ export interface Selection {
   readonly bytes: Uint8Array;
   /** The position of the last of them; `undefined` where there are none. */
   readonly seen: number | undefined;
+  /** How many there are. */
+  readonly count: number;
 }
 
-const NOTHING: Selection = { bytes: new Uint8Array(0), seen: undefined };
+const NOTHING: Selection = { bytes: new Uint8Array(0), seen: undefined, count: 0 };
 
 /** The events of the chunk after one position and up to another, and of those the ones the filter accepts. */
 export function select(chunk: Chunk, after: number, until: number, filter?: Filter): Selection {
@@ -67,7 +69,8 @@ export function select(chunk: Chunk, after: number, until: number, filter?: Filt
   const end = Math.min(until, chunk.last) - chunk.after;
   const isWhole = first === 0 && end === chunk.entries.length;
   if (filter === undefined) {
-    return { bytes: isWhole ? chunk.bytes : slice(chunk, first, end), seen: chunk.after + end };
+    const bytes = isWhole ? chunk.bytes : slice(chunk, first, end);
+    return { bytes, seen: chunk.after + end, count: end - first };
   }
   const selections = isWhole && filter.key !== undefined ? chunk.shared?.selections : undefined;
   const selected = selections?.get(filter.key!) ?? filtered(chunk, first, end, filter);
@@ -78,18 +81,20 @@ export function select(chunk: Chunk, after: number, until: number, filter?: Filt
 function filtered(chunk: Chunk, first: number, end: number, filter: Filter): Selection {
   const runs: Uint8Array[] = [];
   let seen: number | undefined;
+  let count = 0;
   let runStart: number | undefined;
   for (let i = first; i <= end; i++) {
     if (i < end && filter.accepts(chunk.entries[i]!, () => eventAt(chunk, i))) {
       runStart ??= i;
       seen = chunk.after + i + 1;
+      count++;
     } else if (runStart !== undefined) {
       runs.push(slice(chunk, runStart, i));
       runStart = undefined;
     }
   }
   if (seen === undefined) return NOTHING;
-  return { bytes: runs.length === 1 ? runs[0]! : join(runs), seen };
+  return { bytes: runs.length === 1 ? runs[0]! : join(runs), seen, count };
 }
 
 function eventAt(chunk: Chunk, index: number): unknown {

@@ -7,7 +7,7 @@ import { type Context, Hono } from "hono";
 import type { Draft, PublishedEvent, Schemas, StartOf } from "./catalogue.ts";
 import { type Channel, type EventLog, locate, type Start } from "./channel.ts";
 import type { Filter } from "./chunk.ts";
-import { EventsError } from "./errors.ts";
+import { EventsError, type EventsErrorCode } from "./errors.ts";
 import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "./event.ts";
 import { createFeed, type Feed, type Subscriber, type Subscription } from "./feed.ts";
 import { addressOf, keepOpen, onGone, outgoingOf, parksPull } from "./host.ts";
@@ -17,9 +17,10 @@ import { StreamOutlet } from "./outlet.ts";
 import { type Authorize, createGuard, type Permission } from "./permission.ts";
 import { createPlaces } from "./places.ts";
 import { checkCoding, parseBody, readBody } from "./publish_body.ts";
-import { errorResponse, STAY_AWAY } from "./refusals.ts";
+import { createRefusalCounts, errorResponse, STAY_AWAY } from "./refusals.ts";
 import { FORMATS, type WireFormat } from "./serialize.ts";
 import { SocketOutlet } from "./socket_outlet.ts";
+import type { End, FeedStats } from "./tally.ts";
 
 /** An application's state behind a channel: what `events_start` says, and who is connected. */
 export interface EventsSource<S extends Schemas> {
@@ -74,6 +75,8 @@ export interface EndpointOptions<S extends Schemas> {
   readonly authorize?: Authorize<S>;
   /** Whether events can be published by `POST`; default `true`. */
   readonly publish?: boolean;
+  /** Called when a stream is over, once for each that was opened: for a line in a log. */
+  readonly onEnd?: (end: StreamEnd) => void;
   /** The most bytes the body of a `POST` may have; default 1 MiB. */
   readonly maxBodyBytes?: number;
   /** The most events the body of a `POST` may hold; default 10 000. */
@@ -101,15 +104,27 @@ export interface EndpointOptions<S extends Schemas> {
   readonly clientAddress?: (context: Context) => string | undefined;
 }
 
-/** What goes on at an endpoint. */
+/** How a stream ended, and what it carried. */
+export interface StreamEnd extends End {
+  /** Its wire format: `ndjson` or `sse`. */
+  readonly format: string;
+  /** The address of the client, as `clientAddress` has it, where the server tells it. */
+  readonly address: string | undefined;
+}
+
+/** What goes on at an endpoint: numbers that only grow since it was made, and how many streams are open. */
 export interface EndpointStats {
   /** How many streams are open. */
   readonly subscribers: number;
+  /** Its streams by their wire format, `ndjson` and `sse`. */
+  readonly formats: Readonly<Record<string, FeedStats>>;
+  /** How many requests were refused, by the code they were told. */
+  readonly refusals: Readonly<Partial<Record<EventsErrorCode, number>>>;
 }
 
 /** The routes of an endpoint, to be mounted with `app.route(path, endpoint)`. */
 export type EventsEndpoint = Hono & {
-  /** What goes on at the moment. */
+  /** What goes on, as plain numbers: for a metrics system, whichever. Nothing is counted twice or reset. */
   stats(): EndpointStats;
 };
 
@@ -172,6 +187,7 @@ export function eventsEndpoint<S extends Schemas>(
   const answers = idempotencyWindow === null
     ? undefined
     : createAnswers<Accepted>(idempotencyWindow * 1000, maxIdempotencyKeys);
+  const refusals = createRefusalCounts();
   const encoder = new TextEncoder();
 
   function stream(c: Context, permission?: Permission<S>): Response {
@@ -194,6 +210,8 @@ export function eventsEndpoint<S extends Schemas>(
       // An EventSource never comes back from a 503 (WHATWG HTML 9.2): it is told to, and when.
       const farewell = format.farewell(STAY_AWAY * 1000);
       if (farewell === "") throw error;
+      refusals.count(error);
+      c.error = error as Error; // As Hono leaves what was thrown, for middleware to see.
       return new Response(c.req.method === "HEAD" ? null : farewell, { headers });
     }
     // Hono answers HEAD with the GET handler and drops the body without cancelling it: nobody would ever leave.
@@ -202,8 +220,7 @@ export function eventsEndpoint<S extends Schemas>(
     const payload = { ...(startPayload() as object), heartbeat };
     const opening = format.opening + format.write(controlLine("events_start", start.id, payload));
     keepOpen(c);
-    const left = join();
-    const onLeave = inTurn(places.take(address), left);
+    const onLeave = inTurn(places.take(address), endOf(format, address, join()));
     const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
     const feed = feeds.get(format)!;
     // Nothing that is kept for the connection may hold on to the context: what an idle one weighs is what it keeps.
@@ -211,9 +228,10 @@ export function eventsEndpoint<S extends Schemas>(
     const body = new ReadableStream(source);
     const outgoing = options.direct ? outgoingOf(c) : undefined;
     const outlet = outgoing ? new SocketOutlet(feed, source, outgoing) : source;
-    outlet.write(encoder.encode(opening));
+    const bytes = encoder.encode(opening);
+    outlet.write(bytes);
     const filter = filterOf(c, types, permission);
-    const subscription = { ...start, until, filter, bookmarks, outlet, onLeave };
+    const subscription = { ...start, until, filter, bookmarks, outlet, bytes: bytes.length, onLeave };
     const subscriber = permission === undefined
       ? feed.subscribe(subscription)
       : subscribeWatched(c, feed, subscription, types, permission);
@@ -232,13 +250,23 @@ export function eventsEndpoint<S extends Schemas>(
     permission: Permission<S>,
   ): Subscriber {
     let stop = () => {};
-    const onLeave = inTurn(() => stop(), () => subscription.onLeave());
+    const onLeave = inTurn(() => stop(), (end) => subscription.onLeave(end));
     const subscriber = feed.subscribe({ ...subscription, onLeave });
     stop = guard!.watch(c, permission, (renewed) => {
       if (renewed === undefined) feed.dismiss(subscriber);
       else feed.restrict(subscriber, filterOf(c, types, renewed));
     });
     return subscriber;
+  }
+
+  /** What to do when the stream is over: nothing more than `left`, where nobody wants to know of it. */
+  function endOf(format: WireFormat, address: string | undefined, left: () => void): (end: End) => void {
+    const { onEnd } = options;
+    if (onEnd === undefined) return left;
+    return (end) => {
+      left();
+      onEnd({ ...end, format: format.name, address });
+    };
   }
 
   /** The types the request wants to see; `undefined`: all. */
@@ -290,11 +318,21 @@ export function eventsEndpoint<S extends Schemas>(
   }
 
   const app = new Hono();
-  app.onError((error, c) => errorResponse(c, error));
+  app.onError((error, c) => {
+    refusals.count(error);
+    return errorResponse(c, error);
+  });
   app.get("/", guard === undefined ? (c) => stream(c) : async (c) => stream(c, await guard.ask(c)));
   if (options.publish ?? true) app.post("/", publish);
   return Object.assign(app, {
-    stats: () => ({ subscribers: [...feeds.values()].reduce((sum, feed) => sum + feed.subscribers, 0) }),
+    stats: () => {
+      const formats = [...feeds].map(([{ name }, feed]) => [name, feed.stats()] as const);
+      return {
+        subscribers: formats.reduce((sum, [, { subscribers }]) => sum + subscribers, 0),
+        formats: Object.fromEntries(formats),
+        refusals: refusals.read(),
+      };
+    },
   });
 }
 
@@ -305,10 +343,10 @@ interface Accepted {
 }
 
 /** Both functions in one, in a scope that holds nothing else. */
-function inTurn(first: () => void, second: () => void): () => void {
-  return () => {
+function inTurn(first: () => void, second: (end: End) => void): (end: End) => void {
+  return (end) => {
     first();
-    second();
+    second(end);
   };
 }
 

@@ -8,10 +8,19 @@
  */
 import type { EventLog } from "./channel.ts";
 import { type Chunk, type Filter, makeChunk, select } from "./chunk.ts";
-import { controlLine, formatCursor, type Loss, type LossReason } from "./event.ts";
+import { controlLine, formatCursor, type Loss, type LossReason, publishedAt } from "./event.ts";
 import { startPipeline } from "./pipeline.ts";
 import { createRecent } from "./recent.ts";
 import { serialize, type WireFormat } from "./serialize.ts";
+import {
+  countChunk,
+  countEnd,
+  createTally,
+  type End,
+  type EndReason,
+  type FeedStats,
+  readTally,
+} from "./tally.ts";
 
 /** Where a subscriber's bytes go: one open response. */
 export interface Outlet {
@@ -41,8 +50,10 @@ export interface Subscription {
   readonly bookmarks: boolean;
   /** Where its bytes go. */
   readonly outlet: Outlet;
+  /** How many bytes went there already. */
+  readonly bytes: number;
   /** Called once, when it is no longer a subscriber, however that came. */
-  onLeave(): void;
+  onLeave(end: End): void;
 }
 
 /** One open response, as the feed knows it. */
@@ -53,8 +64,6 @@ export interface Subscriber {
 
 /** One running pipeline and its subscribers. */
 export interface Feed {
-  /** How many subscribers there are. */
-  readonly subscribers: number;
   /** Adds a subscriber; the first one starts the pipeline, and when the last one leaves it ends. */
   subscribe(subscription: Subscription): Subscriber;
   /** Gives a subscriber what follows its position, for as long as its outlet takes more. */
@@ -65,6 +74,8 @@ export interface Feed {
   restrict(subscriber: Subscriber, filter: Filter | undefined): void;
   /** Gives a subscriber no event more, and ends its response as soon as its outlet takes the end. */
   dismiss(subscriber: Subscriber): void;
+  /** What was counted so far. */
+  stats(): FeedStats;
 }
 
 /** Options of {@linkcode createFeed}. */
@@ -95,8 +106,14 @@ interface State extends Omit<Subscription, "unknownEpoch"> {
   told: number;
   /** What a loss would be called that is found next. */
   lossReason: LossReason;
-  /** When it was last sent something, in `performance.now()`. */
+  /** When it came, in `performance.now()`. */
+  readonly since: number;
+  /** When it was last sent something. */
   lastWrite: number;
+  /** How many events it has been handed. */
+  events: number;
+  /** How many bytes it has been handed. */
+  bytes: number;
   /** Goes on with a history of which its filter shows nothing. */
   rest: ReturnType<typeof setTimeout> | undefined;
 }
@@ -108,11 +125,13 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   const subscribers = new Set<State>();
   const encoder = new TextEncoder();
   const recent = createRecent(RECENT_BYTES);
+  const tally = createTally();
   let stopPipeline: (() => void) | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function subscribe(subscription: Subscription): State {
-    const { position, unknownEpoch, until, filter, bookmarks, outlet, onLeave } = subscription;
+    const { position, unknownEpoch, until, filter, bookmarks, outlet, bytes, onLeave } = subscription;
+    const now = performance.now();
     // Written out, not spread: engines lay such an object out in half the memory, and there is one for each connection.
     const subscriber: State = {
       position,
@@ -123,7 +142,10 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       outlet,
       onLeave,
       lossReason: unknownEpoch ? "unknown_epoch" : "history_expired",
-      lastWrite: performance.now(),
+      since: now,
+      lastWrite: now,
+      events: 0,
+      bytes,
       rest: undefined,
     };
     if (subscribers.size === 0) start();
@@ -138,19 +160,23 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       onChunk(chunk) {
         recent.add(chunk, log.first);
         handOut(chunk);
+        countChunk(tally, chunk.entries.length, publishedAt(chunk.entries[0]!.json));
       },
       onEnd() {
         for (const subscriber of subscribers) pump(subscriber);
       },
       onError(error) {
-        for (const subscriber of subscribers) cut(subscriber, error as Error);
+        for (const subscriber of subscribers) cut(subscriber, "failed", error as Error);
       },
       maxDelay: options.maxDelay,
     });
   }
 
-  function leave(subscriber: State): void {
+  function leave(subscriber: State, reason: EndReason): void {
     if (!subscribers.delete(subscriber)) return;
+    const { since, events, bytes } = subscriber;
+    const end: End = { reason, seconds: (performance.now() - since) / 1000, events, bytes };
+    countEnd(tally, end);
     clearTimeout(subscriber.rest);
     if (subscribers.size === 0) {
       stopPipeline?.();
@@ -159,7 +185,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     }
     try {
       subscriber.outlet.release();
-      subscriber.onLeave();
+      subscriber.onLeave(end);
     } catch (error) {
       console.error(error); // Somebody else's error, in the middle of what others are being sent.
     }
@@ -174,7 +200,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         isLive && subscriber.until === Infinity && chunk.after >= log.first - 1 && subscriber.outlet.ready
       ) {
         subscriber.position = subscriber.told = chunk.last;
-        send(subscriber, chunk.bytes, now);
+        send(subscriber, chunk.bytes, chunk.entries.length, now);
       } else {
         pump(subscriber);
       }
@@ -186,17 +212,18 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     const { filter, outlet, until } = subscriber;
     let hidden = 0;
     while (outlet.ready && subscribers.has(subscriber)) {
-      if (until === DISMISSED) return bidFarewell(subscriber);
+      if (until === DISMISSED) return bidFarewell(subscriber, "refused");
       const loss = findLoss(subscriber);
       if (loss !== undefined) {
         subscriber.position = subscriber.told = log.first - 1;
+        countLoss(loss);
         sendLine(subscriber, "events_lost", loss);
         continue;
       }
-      if (subscriber.position >= until) return end(subscriber);
+      if (subscriber.position >= until) return end(subscriber, "ended");
       const chunk = chunkAfter(subscriber.position);
       if (chunk === undefined) {
-        if (log.closed && subscriber.position >= log.last) bidFarewell(subscriber);
+        if (log.closed && subscriber.position >= log.last) bidFarewell(subscriber, "closed");
         return;
       }
       const selection = guarded(subscriber, () => select(chunk, subscriber.position, until, filter));
@@ -205,7 +232,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       subscriber.position = Math.min(chunk.last, until);
       if (selection.seen !== undefined) {
         subscriber.told = selection.seen;
-        send(subscriber, selection.bytes);
+        send(subscriber, selection.bytes, selection.count);
       } else if ((hidden += chunk.bytes.length) > HIDDEN_BYTES) {
         clearTimeout(subscriber.rest);
         subscriber.rest = setTimeout(pump, 0, subscriber);
@@ -219,29 +246,35 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     try {
       return run();
     } catch (error) {
-      cut(subscriber, error as Error);
+      cut(subscriber, "failed", error as Error);
       return undefined;
     }
   }
 
-  function send(subscriber: State, bytes: Uint8Array, now = performance.now()): void {
+  /** Hands it bytes, and so many events with them. */
+  function send(subscriber: State, bytes: Uint8Array, events: number, now = performance.now()): void {
     subscriber.lastWrite = now;
+    // Counted first: with what a write asks for before it returns, the subscriber may be over.
+    subscriber.events += events;
+    subscriber.bytes += bytes.length;
     try {
       subscriber.outlet.write(bytes);
     } catch {
-      leave(subscriber); // The response is gone, and nobody had said so yet.
+      subscriber.events -= events;
+      subscriber.bytes -= bytes.length;
+      leave(subscriber, "left"); // The response is gone, and nobody had said so yet.
     }
   }
 
   function sendLine(subscriber: State, type: string, payload?: unknown): void {
     const line = controlLine(type, formatCursor(log.epoch, subscriber.position), payload);
-    send(subscriber, encoder.encode(format.write(line)));
+    send(subscriber, encoder.encode(format.write(line)), 0);
   }
 
-  function bidFarewell(subscriber: State): void {
+  function bidFarewell(subscriber: State, reason: EndReason): void {
     const farewell = format.farewell();
-    if (farewell !== "") send(subscriber, encoder.encode(farewell));
-    end(subscriber);
+    if (farewell !== "") send(subscriber, encoder.encode(farewell), 0);
+    end(subscriber, reason);
   }
 
   function dismiss(subscriber: State): void {
@@ -249,15 +282,20 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     pump(subscriber);
   }
 
-  function end(subscriber: State): void {
+  function end(subscriber: State, reason: EndReason): void {
     if (!subscribers.has(subscriber)) return;
-    leave(subscriber);
+    leave(subscriber, reason);
     subscriber.outlet.end();
   }
 
-  function cut(subscriber: State, reason: Error | string): void {
-    leave(subscriber);
-    subscriber.outlet.cut(reason);
+  function cut(subscriber: State, reason: EndReason, shown: Error | string): void {
+    leave(subscriber, reason);
+    subscriber.outlet.cut(shown);
+  }
+
+  function countLoss({ reason, count }: Loss): void {
+    tally.lost[reason].times++;
+    tally.lost[reason].events += count ?? 0;
   }
 
   function findLoss(subscriber: State): Loss | undefined {
@@ -291,7 +329,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         next = Math.min(next, subscriber.lastWrite + heartbeatMs);
       } else {
         // What it was sent last has not been taken, or it would be ready.
-        if (subscriber.lastWrite + stallMs <= now) cut(subscriber, STALLED);
+        if (subscriber.lastWrite + stallMs <= now) cut(subscriber, "stalled", STALLED);
         else next = Math.min(next, subscriber.lastWrite + stallMs);
       }
     }
@@ -305,20 +343,18 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     subscriber.told = position;
     if (unseen && bookmarks) return sendLine(subscriber, "events_bookmark");
     const move = unseen ? format.moveTo(formatCursor(log.epoch, position)) : "";
-    send(subscriber, encoder.encode(move === "" ? format.heartbeat : move));
+    send(subscriber, encoder.encode(move === "" ? format.heartbeat : move), 0);
   }
 
   return {
-    get subscribers() {
-      return subscribers.size;
-    },
     subscribe,
     pull: pump as (subscriber: Subscriber) => void,
-    leave: leave as (subscriber: Subscriber) => void,
+    leave: (subscriber) => leave(subscriber as State, "left"),
     restrict: (subscriber, filter) => {
       (subscriber as State).filter = filter;
     },
     dismiss: dismiss as (subscriber: Subscriber) => void,
+    stats: () => readTally(tally, subscribers),
   };
 }
 

@@ -43,7 +43,7 @@ export type {
   HistoryLimits,
 } from "./channel.ts";
 export { eventsEndpoint } from "./endpoint.ts";
-export type { EndpointOptions, EndpointStats, EventsEndpoint, EventsSource } from "./endpoint.ts";
+export type { EndpointOptions, EndpointStats, EventsEndpoint, EventsSource, StreamEnd } from "./endpoint.ts";
 export { EventsError } from "./errors.ts";
 export type { EventsErrorCode, Fault } from "./errors.ts";
 export type { Authorize, Permission } from "./permission.ts";
@@ -56,3 +56,5 @@ export type {
   LossReason,
   StartPayload,
 } from "./event.ts";
+export type { Histogram } from "./histogram.ts";
+export type { End, EndReason, FeedStats, LossStats } from "./tally.ts";

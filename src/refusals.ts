@@ -7,7 +7,8 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { EventsError, type EventsErrorCode, type Fault } from "./errors.ts";
 
-const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCode>>> = {
+/** The status that each refusal is answered with. */
+export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCode>>> = {
   InvalidEvent: 400,
   InvalidCursor: 400,
   UnknownEventType: 400,
@@ -51,6 +52,27 @@ function headersFor(code: EventsErrorCode): Record<string, string> {
   if (!PASSING.includes(code)) return {};
   // Not the same for all, or they all come back in the same second.
   return { "Retry-After": `${Math.round(STAY_AWAY * (1 + 1.5 * Math.random()))}`, "Vary": "Accept" };
+}
+
+/** How many requests were refused, by the code they were told. */
+export interface RefusalCounts {
+  /** Counts a refusal; what else was thrown is none. */
+  count(error: unknown): void;
+  /** What was counted so far: a copy. */
+  read(): Partial<Record<EventsErrorCode, number>>;
+}
+
+/** Makes counts that are all 0. */
+export function createRefusalCounts(): RefusalCounts {
+  const counts: Partial<Record<EventsErrorCode, number>> = Object.fromEntries(
+    Object.keys(STATUS).map((code) => [code, 0]),
+  );
+  return {
+    count: (error) => {
+      if (error instanceof EventsError) counts[error.code] = (counts[error.code] ?? 0) + 1;
+    },
+    read: () => ({ ...counts }),
+  };
 }
 
 /** How many of the faults are told one by one. */
