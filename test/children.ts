@@ -12,7 +12,7 @@ import { within } from "./harness.ts";
 
 /** Options of a child. */
 export interface ChildOptions {
-  /** Environment variables beside those of this process, of which no `EVENTS_…` is passed on. */
+  /** Environment variables beside those of this process, of which no `EVENTS_…` is passed on; `EVENTS_LOG` is off. */
   readonly env?: Readonly<Record<string, string>>;
   /** Whether the test writes what it reads; without that there is nothing to read. */
   readonly input?: boolean;
@@ -108,7 +108,8 @@ function start(program: string, args: readonly string[], { env, input = false }:
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("EVENTS_"));
   const child = spawn(program, args, {
     cwd: root,
-    env: { ...Object.fromEntries(inherited), NO_COLOR: "1", ...env },
+    // A line for each stream that ends is what few tests are about.
+    env: { ...Object.fromEntries(inherited), NO_COLOR: "1", EVENTS_LOG: "off", ...env },
     stdio: [input ? "pipe" : "ignore", "pipe", "pipe"],
   });
   child.stdin?.on("error", () => {});

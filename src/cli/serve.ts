@@ -6,6 +6,7 @@
 import process from "node:process";
 import { isLoopback, urlHost } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
+import { createLog } from "../server/log.ts";
 import { type Fetch, listen } from "../server/runtime.ts";
 import { watchFolder } from "../server/watch_folder.ts";
 import { createSession } from "../tribler/session.ts";
@@ -21,13 +22,14 @@ export async function serve(args: string[]): Promise<void> {
   if (options === "help") return console.log(SERVE_HELP);
   const history = { events: options.history, bytes: options.historyBytes };
   const session = createSession({ version: VERSION, history });
-  const app = createApp(session, options);
+  const log = createLog(options.log);
+  const app = createApp(session, { ...options, log });
   const stopped = untilStopped();
   const watch = options.watchFolder === undefined ? undefined : await watchFolder({
     folder: options.watchFolder,
     onTorrent: (torrent) => session.emit("torrent_discovered", torrent),
     onCorrupt: (file) => session.emit("watch_folder_corrupt_torrent", file),
-    onProblem: (problem) => console.error(`events-endpoint: ${problem.message}`),
+    onProblem: (problem) => log.problem(problem.message),
   });
   try {
     const server = await listen(app.fetch as Fetch, options);

@@ -4,11 +4,12 @@
  * @module
  */
 import type { AppOptions } from "../server/app.ts";
+import type { LogFormat } from "../server/log.ts";
 import { keyOf } from "./remote.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 
 /** What `serve` was asked to do. */
-export interface ServeOptions extends AppOptions {
+export interface ServeOptions extends Omit<AppOptions, "log"> {
   /** Where to listen. */
   readonly host: string;
   /** The port to listen on; 0 for any that is free. */
@@ -19,6 +20,8 @@ export interface ServeOptions extends AppOptions {
   readonly history: number;
   /** How many bytes of JSON they may have. */
   readonly historyBytes: number;
+  /** How streams that end are told on stderr. */
+  readonly log: LogFormat;
 }
 
 const FLAGS = {
@@ -65,6 +68,11 @@ const FLAGS = {
     value: "SECONDS",
     fallback: "120",
     help: "how long an Idempotency-Key is remembered; off for not at all",
+  },
+  log: {
+    value: "FORMAT",
+    fallback: "text",
+    help: "a line on stderr for each stream that ends: text, json or off",
   },
 } as const;
 
@@ -149,6 +157,12 @@ export function readServeOptions(
     throw new UsageError(`${by} takes the name of a header, not "${text}"`);
   }
 
+  function log(): LogFormat {
+    const { text, by } = asked("log");
+    if (text === "text" || text === "json" || text === "off") return text;
+    throw new UsageError(`${by} takes text, json or off, not "${text}"`);
+  }
+
   if (flags.help !== undefined) return "help";
   const host = asked("host").text;
   // To listen on "" would be to listen on every address there is.
@@ -172,6 +186,7 @@ export function readServeOptions(
     maxBatch: number("max-batch", 1, 100_000_000, true),
     maxDepth: number("max-depth", 1, 1000, true),
     idempotencyWindow: numberOrOff("idempotency-window", 0.1, 86400, false),
+    log: log(),
   };
 }
 

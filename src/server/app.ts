@@ -6,11 +6,13 @@
 import { type Context, Hono } from "hono";
 import { type EndpointOptions, eventsEndpoint } from "../endpoint.ts";
 import { EventsError } from "../errors.ts";
+import { addressOf } from "../host.ts";
 import { errorResponse } from "../refusals.ts";
 import type { TriblerSchemas } from "../tribler/events.ts";
 import type { Session } from "../tribler/session.ts";
 import { type AccessOptions, guardAccess } from "./access.ts";
 import { refuseWhenClosed } from "./closing.ts";
+import { createLog, type Log } from "./log.ts";
 
 /** What of the endpoint is configured for the server. */
 type Configured =
@@ -28,30 +30,42 @@ export interface AppOptions extends AccessOptions, Pick<EndpointOptions<TriblerS
   readonly heartbeat: number | null;
   /** The header in which a proxy puts the address of its client. */
   readonly clientAddressHeader?: string | undefined;
+  /** Where streams that end are told, and errors; by default only these are. */
+  readonly log?: Log;
 }
 
 /** The routes of the server: `/events` and `/healthz`. */
 export function createApp(session: Session, options: AppOptions): Hono {
-  const { clientAddressHeader } = options;
+  const { clientAddressHeader, log = createLog("off") } = options;
+  const { channel } = session;
+  const clientAddress = clientAddressHeader
+    ? (c: Context) => addressIn(c.req.header(clientAddressHeader))
+    : addressOf;
+  const endpoint = eventsEndpoint(session, {
+    ...options,
+    direct: true,
+    clientAddress,
+    onEnd: log.streamEnded,
+  });
   const app = new Hono();
   // Before the rest, so that it answers whoever asks, and while the server is stopping.
   app.get("/healthz", (c) => {
-    const serving = !session.channel.closed;
+    const serving = !channel.closed;
     return c.json({ status: serving ? "serving" : "shutting down" }, serving ? 200 : 503);
   });
-  app.use(...guardAccess(options), refuseWhenClosed(session.channel));
-  app.route(
-    "/events",
-    eventsEndpoint(session, {
-      ...options,
-      direct: true,
-      ...(clientAddressHeader && { clientAddress: (c) => addressIn(c.req.header(clientAddressHeader)) }),
-    }),
-  );
+  app.use("/events", async (c, next) => {
+    await next();
+    const { error, req, res: { status } } = c;
+    const isRefusal = error instanceof EventsError;
+    if (req.method !== "GET" || !(isRefusal || status >= 400)) return;
+    log.refused({ code: isRefusal ? error.code : undefined, status, address: clientAddress(c) });
+  });
+  app.use(...guardAccess(options), refuseWhenClosed(channel));
+  app.route("/events", endpoint);
   app.notFound((c) => failure(c, 404, true, "NotFound", `there is no ${c.req.method} ${c.req.path} here`));
   app.onError((error, c) => {
     if (error instanceof EventsError) return errorResponse(c, error);
-    console.error(error);
+    log.problem(error.stack ?? error.message);
     return failure(c, 500, false, "InternalError", "something went wrong here: see the server's log");
   });
   return app;

@@ -1,0 +1,148 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { readServeOptions } from "../src/cli/serve_options.ts";
+import { createApp } from "../src/server/app.ts";
+import { createLog, type LogFormat } from "../src/server/log.ts";
+import { createSession } from "../src/tribler/mod.ts";
+import { type Child, running, startCli, whereItListens } from "./children.ts";
+import { linesOf, openLines, until, within } from "./harness.ts";
+
+const test = suite("logs");
+
+/** Runs `use` beside a server that was started with these options. */
+async function withServer(
+  args: readonly string[],
+  env: Record<string, string>,
+  use: (url: string, child: Child) => Promise<void>,
+): Promise<void> {
+  await running(startCli(["serve", "--port", "0", ...args], { env }), async (child) => {
+    await use((await whereItListens(child)).url, child);
+  });
+}
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+test("--log json: one object a line for each stream that ends, with what it carried, and none is a warning", async () => {
+  await withServer(["--log", "json"], {}, async (url, child) => {
+    const logged = async (count: number) => {
+      const line = JSON.parse((await child.stderr.take(count)).at(-1)!);
+      assert.match(line.time, TIME);
+      assert.is(line.level, "info");
+      return line;
+    };
+    const body = await (await fetch(`${url}/events?follow=false&since=earliest`)).text();
+    const { time: _, seconds, ...ended } = await logged(1);
+    assert.equal(ended, {
+      level: "info",
+      message: "stream ended",
+      reason: "ended",
+      format: "ndjson",
+      address: "127.0.0.1",
+      events: 1,
+      bytes: body.length,
+    });
+    assert.ok(seconds >= 0 && seconds < 60, `${seconds}`);
+
+    const lines = await openLines(`${url}/events?key=s3cret`, { headers: { "X-Api-Key": "s3cret" } });
+    await lines.event();
+    await lines.close();
+    assert.is((await logged(2)).reason, "left");
+
+    const refused = await fetch(`${url}/events?since=s3cret`);
+    assert.is(refused.status, 400);
+    await refused.body?.cancel();
+    const { time: __, ...refusal } = await logged(3);
+    assert.equal(refusal, {
+      level: "info",
+      message: "stream refused",
+      reason: "refused",
+      code: "InvalidCursor",
+      status: 400,
+      address: "127.0.0.1",
+    });
+
+    const open = await openLines(`${url}/events?format=sse`, {});
+    await open.next();
+    child.signal("SIGTERM");
+    const closed = await logged(4);
+    assert.equal([closed.reason, closed.format, closed.events], ["closed", "sse", 0]);
+    await child.exit();
+    assert.is(child.stderr.lines.length, 4, child.stderr.lines.join("\n"));
+    assert.not.match(child.stderr.lines.join("\n"), /s3cret/);
+  });
+});
+
+test("text is the default, off leaves it out", async () => {
+  await withServer([], { EVENTS_LOG: "" }, async (url, child) => {
+    await (await fetch(`${url}/events?follow=false`)).text();
+    const [line] = await child.stderr.take(1);
+    assert.match(
+      line!,
+      /^\S+Z info stream ended reason=ended format=ndjson address=127\.0\.0\.1 seconds=\d+(\.\d+)? events=0 bytes=\d+$/,
+    );
+  });
+  await withServer(["--log", "off"], { EVENTS_LOG: "json" }, async (url, child) => {
+    await (await fetch(`${url}/events?follow=false`)).text();
+    child.signal("SIGTERM");
+    assert.equal(await child.exit(), { code: 0, signal: null });
+    assert.equal(child.stderr.lines, []);
+  });
+});
+
+test("--log takes text, json or off", () => {
+  const read = (args: string[], env = {}) => {
+    const options = readServeOptions(args, env);
+    return options === "help" ? options : options.log;
+  };
+  assert.is(read([]), "text");
+  assert.is(read(["--log", "off"], { EVENTS_LOG: "json" }), "off");
+  assert.is(read([], { EVENTS_LOG: "json" }), "json");
+  for (const value of ["", "JSON", "yes"]) {
+    assert.throws(() => read([`--log=${value}`]), /^--log takes/, value);
+  }
+  assert.throws(() => read([], { EVENTS_LOG: "loud" }), /^EVENTS_LOG takes text, json or off, not "loud"/);
+});
+
+test("what goes wrong is told whatever the log, as one line of JSON where it is JSON", async () => {
+  for (const format of ["text", "json", "off"] as LogFormat[]) {
+    const lines: string[] = [];
+    const session = createSession({ version: "7.1.5" });
+    const app = createApp(session, {
+      heartbeat: null,
+      log: createLog(format, (line) => void lines.push(line)),
+    });
+    app.get("/broken", () => {
+      throw new Error("no good");
+    });
+    const answer = await app.request("/broken");
+    assert.is(answer.status, 500);
+    assert.not.match(await answer.text(), /no good/);
+    assert.is(lines.length, 1);
+    if (format !== "json") {
+      assert.match(lines[0]!, /^\S+Z error Error: no good\n/);
+      continue;
+    }
+    const { time, level, message } = JSON.parse(lines[0]!);
+    assert.equal([TIME.test(time), level, message.startsWith("Error: no good")], [true, "error", true]);
+  }
+});
+
+test("HEAD opens nothing and ends nothing; a refused POST is no stream", async () => {
+  const lines: string[] = [];
+  const session = createSession({ version: "7.1.5" });
+  const app = createApp(session, {
+    heartbeat: null,
+    log: createLog("text", (line) => void lines.push(line)),
+  });
+  await app.request("/events", { method: "HEAD" });
+  assert.is((await app.request("/events", { method: "POST", body: "{}" })).status, 415);
+  assert.equal(lines, []);
+  const stream = linesOf((await app.request("/events")).body!);
+  await stream.event();
+  await within(stream.close(), "the end of the stream");
+  await until(() => lines.length > 0, "the line");
+  assert.match(lines[0]!, / reason=left format=ndjson seconds=/);
+  assert.is(lines.length, 1);
+});
+
+test.run();
