@@ -280,6 +280,7 @@ test("every value that means nothing is refused, from the command line and from 
     maxBatch: 10_000,
     maxDepth: 64,
     idempotencyWindow: 120,
+    log: "text",
   };
   assert.equal(readServeOptions([], {}), defaults);
   const empty = {

@@ -7,12 +7,13 @@ import { type Context, Hono } from "hono";
 import { type EndpointOptions, eventsEndpoint } from "../endpoint.ts";
 import { EventsError } from "../errors.ts";
 import { addressOf } from "../host.ts";
-import { errorResponse } from "../refusals.ts";
+import { createRefusalCounts, errorResponse } from "../refusals.ts";
 import type { TriblerSchemas } from "../tribler/events.ts";
 import type { Session } from "../tribler/session.ts";
 import { type AccessOptions, guardAccess } from "./access.ts";
 import { refuseWhenClosed } from "./closing.ts";
 import { createLog, type Log } from "./log.ts";
+import { METRICS_TYPE, renderMetrics } from "./metrics.ts";
 
 /** What of the endpoint is configured for the server. */
 type Configured =
@@ -34,7 +35,7 @@ export interface AppOptions extends AccessOptions, Pick<EndpointOptions<TriblerS
   readonly log?: Log;
 }
 
-/** The routes of the server: `/events` and `/healthz`. */
+/** The routes of the server: `/events`, `/healthz` and `/metrics`. */
 export function createApp(session: Session, options: AppOptions): Hono {
   const { clientAddressHeader, log = createLog("off") } = options;
   const { channel } = session;
@@ -47,6 +48,8 @@ export function createApp(session: Session, options: AppOptions): Hono {
     clientAddress,
     onEnd: log.streamEnded,
   });
+  /** Those that never came to the endpoint. */
+  const refusals = createRefusalCounts();
   const app = new Hono();
   // Before the rest, so that it answers whoever asks, and while the server is stopping.
   app.get("/healthz", (c) => {
@@ -62,14 +65,28 @@ export function createApp(session: Session, options: AppOptions): Hono {
   });
   app.use(...guardAccess(options), refuseWhenClosed(channel));
   app.route("/events", endpoint);
+  app.get("/metrics", (c) => {
+    const stats = endpoint.stats();
+    const all = sum(stats.refusals, refusals.read());
+    const text = renderMetrics(session.version, channel, { ...stats, refusals: all });
+    return c.body(text, { headers: { "Content-Type": METRICS_TYPE } });
+  });
   app.notFound((c) => failure(c, 404, true, "NotFound", `there is no ${c.req.method} ${c.req.path} here`));
   app.onError((error, c) => {
+    refusals.count(error);
     if (error instanceof EventsError) return errorResponse(c, error);
     log.problem(error.stack ?? error.message);
     return failure(c, 500, false, "InternalError", "something went wrong here: see the server's log");
   });
   return app;
 }
+
+/** Both counts in one, key by key. */
+function sum(some: Counts, others: Counts): Counts {
+  return Object.fromEntries(Object.entries(some).map(([key, count]) => [key, count + (others[key] ?? 0)]));
+}
+
+type Counts = Readonly<Record<string, number>>;
 
 /** The address that the nearest proxy put into a header: in a list the last one, after what its client had sent. */
 function addressIn(header: string | undefined): string | undefined {
