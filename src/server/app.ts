@@ -14,6 +14,7 @@ import { type AccessOptions, guardAccess } from "./access.ts";
 import { refuseWhenClosed } from "./closing.ts";
 import { createLog, type Log } from "./log.ts";
 import { METRICS_TYPE, renderMetrics } from "./metrics.ts";
+import { describeApi, type Json } from "./openapi.ts";
 
 /** What of the endpoint is configured for the server. */
 type Configured =
@@ -35,7 +36,7 @@ export interface AppOptions extends AccessOptions, Pick<EndpointOptions<TriblerS
   readonly log?: Log;
 }
 
-/** The routes of the server: `/events`, `/healthz` and `/metrics`. */
+/** The routes of the server: `/events`, `/healthz`, `/metrics` and `/openapi.json`. */
 export function createApp(session: Session, options: AppOptions): Hono {
   const { clientAddressHeader, log = createLog("off") } = options;
   const { channel } = session;
@@ -50,6 +51,7 @@ export function createApp(session: Session, options: AppOptions): Hono {
   });
   /** Those that never came to the endpoint. */
   const refusals = createRefusalCounts();
+  let api: Json | undefined;
   const app = new Hono();
   // Before the rest, so that it answers whoever asks, and while the server is stopping.
   app.get("/healthz", (c) => {
@@ -71,6 +73,7 @@ export function createApp(session: Session, options: AppOptions): Hono {
     const text = renderMetrics(session.version, channel, { ...stats, refusals: all });
     return c.body(text, { headers: { "Content-Type": METRICS_TYPE } });
   });
+  app.get("/openapi.json", (c) => c.json(api ??= describeApi(channel.catalogue)));
   app.notFound((c) => failure(c, 404, true, "NotFound", `there is no ${c.req.method} ${c.req.path} here`));
   app.onError((error, c) => {
     refusals.count(error);
