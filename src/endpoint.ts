@@ -50,9 +50,9 @@ export interface EndpointOptions<S extends Schemas> {
    */
   readonly maxDelay?: number;
   /**
-   * Whether on Node what all subscribers share is written straight to their sockets; default `false`. That
-   * spares each of them a promise, a read and two writes. Only for applications without middleware that reads or changes the body of the response:
-   * it would see no more than the beginning. Elsewhere than on Node it changes nothing.
+   * Whether behind a server of `node:http` what all subscribers share is written straight to their sockets; default
+   * `false`. That spares each of them a stream, a promise, a read and two writes. Only for applications without middleware that reads or changes
+   * the body of the response: it would see no more than the beginning. Elsewhere it changes nothing.
    */
   readonly direct?: boolean;
   /**

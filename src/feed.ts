@@ -30,7 +30,7 @@ export interface Outlet {
   write(bytes: Uint8Array): void;
   /** Ends the response after what was written. */
   end(): void;
-  /** Cuts the response off, whatever of it is still unread. An error is shown where errors are, a text need not be. */
+  /** Cuts the response off, whatever of it is still unread. An error is shown where errors are; a text may be. */
   cut(reason: Error | string): void;
   /** Called once, when nothing more will be written. */
   release(): void;
@@ -92,8 +92,8 @@ export interface FeedOptions {
 const RECENT_BYTES = 8 * 1024 * 1024;
 /** A chunk read from history holds about so many bytes: what a stalled replay keeps to itself. */
 const REPLAY_BYTES = 64 * 1024;
-/** After so many bytes of which a filter shows nothing, a reader of history lets others go first. */
-const HIDDEN_BYTES = 1024 * 1024;
+/** After so many bytes at a stretch, shown or hidden by its filter, a reader of history lets others go first. */
+const STRETCH_BYTES = 1024 * 1024;
 
 /** The `until` of a subscriber that was dismissed. */
 const DISMISSED = -1;
@@ -114,7 +114,7 @@ interface State extends Omit<Subscription, "unknownEpoch"> {
   events: number;
   /** How many bytes it has been handed. */
   bytes: number;
-  /** Goes on with a history of which its filter shows nothing. */
+  /** Goes on with a history that it has read a stretch of. */
   rest: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -124,6 +124,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   const stallMs = options.stallTimeout === null ? Infinity : options.stallTimeout * 1000;
   const subscribers = new Set<State>();
   const encoder = new TextEncoder();
+  const heartbeat = encoder.encode(format.heartbeat);
   const recent = createRecent(RECENT_BYTES);
   const tally = createTally();
   let stopPipeline: (() => void) | undefined;
@@ -210,7 +211,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   /** The one read loop. */
   function pump(subscriber: State): void {
     const { filter, outlet, until } = subscriber;
-    let hidden = 0;
+    let passed = 0;
     while (outlet.ready && subscribers.has(subscriber)) {
       if (until === DISMISSED) return bidFarewell(subscriber, "refused");
       const loss = findLoss(subscriber);
@@ -233,7 +234,8 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       if (selection.seen !== undefined) {
         subscriber.told = selection.seen;
         send(subscriber, selection.bytes, selection.count);
-      } else if ((hidden += chunk.bytes.length) > HIDDEN_BYTES) {
+      }
+      if ((passed += chunk.bytes.length) > STRETCH_BYTES) {
         clearTimeout(subscriber.rest);
         subscriber.rest = setTimeout(pump, 0, subscriber);
         return;
@@ -343,7 +345,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     subscriber.told = position;
     if (unseen && bookmarks) return sendLine(subscriber, "events_bookmark");
     const move = unseen ? format.moveTo(formatCursor(log.epoch, position)) : "";
-    send(subscriber, encoder.encode(move === "" ? format.heartbeat : move), 0);
+    send(subscriber, move === "" ? heartbeat : encoder.encode(move), 0);
   }
 
   return {

@@ -42,15 +42,13 @@ export function onGone(c: Context, gone: () => void): AbortSignal | undefined {
   }
   const outgoing = outgoingOf(c);
   if (outgoing !== undefined) {
-    // A response that ends well is no abort; without this, one that was not ours in the end would never be over.
+    // Also where it ends well, and was not ours in the end.
     outgoing.on("close", gone);
     if (outgoing.destroyed) gone();
     else if (outgoing.socket === null) whenClosed(hostOf(c).incoming?.socket, outgoing, gone);
     return;
   }
-  // Bun cancels the stream in whatever phase its reader leaves (seen from 1.2.0 on), and a signal weighs there as
-  // much as the stream does.
-  return bunServerOf(c) === undefined ? c.req.raw.signal : undefined;
+  return c.req.raw.signal;
 }
 
 /** As much as is used here of what is closed one day. */

@@ -56,6 +56,8 @@ export class SocketOutlet implements Outlet {
     this.#feed = feed;
     this.#stream = stream;
     this.#outgoing = outgoing;
+    // Somebody else reads what is written there: it goes the ordinary way, for them to see all of it.
+    if (Object.hasOwn(outgoing, "write")) return;
     const { write } = outgoing;
     outgoing.write = (chunk, ...rest) => {
       const arrived = this.#underWay?.shift() === chunk;
@@ -107,13 +109,16 @@ export class SocketOutlet implements Outlet {
   }
 
   cut(reason: Error | string): void {
+    // What goes out may be somebody else's response by now, who has dropped ours.
+    if (this.#stream !== undefined && typeof reason === "string") return this.#stream.cut(reason);
     // An error in the stream would be written into the response by the server, for the client to read.
     if (reason instanceof Error) console.error(reason);
     this.#outgoing.destroy();
   }
 
-  /** Nothing is left listening: the response goes, and all that was told to it. */
-  release(): void {}
+  release(): void {
+    this.#underWay = undefined; // What has not been taken over by now never is.
+  }
 
   #takeOver(socket: Socket, taken: boolean): void {
     const outgoing = this.#outgoing;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Server } from "node:http";
+import type { Socket } from "node:net";
 
 /** Answers a request; `host` is what the server hands over beside it. */
 export type Fetch = (request: Request, host?: unknown) => Response | Promise<Response>;
@@ -99,11 +100,21 @@ function listenOnBun(bun: BunLike, fetch: Fetch, { host, port }: Address): Liste
 async function listenOnNode(fetch: Fetch, { host, port }: Address): Promise<Listening> {
   const { serve } = await import("@hono/node-server");
   const server = serve({ fetch, hostname: host, port }) as Server;
+  const sockets = new Set<Socket>();
+  const forget = function (this: Socket) {
+    sockets.delete(this);
+  };
+  server.on("connection", (socket) => sockets.add(socket.on("close", forget)));
   await new Promise<void>((resolve, reject) => server.once("listening", resolve).once("error", reject));
   const bound = server.address();
   return {
     port: typeof bound === "object" && bound !== null ? bound.port : port,
     stop: async (graceMs) => {
+      const closeIdle = server.closeIdleConnections.bind(server);
+      // Node takes a connection for idle whose response has ended, whether or not its reader has been sent all of it.
+      server.closeIdleConnections = () => {
+        if ([...sockets].every(({ writableLength }) => writableLength === 0)) closeIdle();
+      };
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       // A connection whose response ends from now on stays open for another request that will not be answered.
       const sweep = setInterval(() => server.closeIdleConnections(), 20);
