@@ -7,6 +7,7 @@ import { createHistogram } from "../src/histogram.ts";
 import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../src/mod.ts";
 import type { EndReason, FeedStats, HistoryLimits, StreamEnd } from "../src/mod.ts";
 import { createApp } from "../src/server/app.ts";
+import { createLog } from "../src/server/log.ts";
 import { createSession } from "../src/tribler/mod.ts";
 import { linesOf, openLines, openWire, serving, until, within } from "./harness.ts";
 
@@ -405,6 +406,40 @@ test("GET /metrics: a text that promtool finds nothing wrong with, and every num
 
   const head = await app.request("/metrics", { method: "HEAD" });
   assert.equal([head.status, await head.text()], [200, ""]);
+});
+
+test("refusals count that never come to the endpoint, and the one that an EventSource is told by a 200", async () => {
+  const session = createSession({ version: "7.1.5" });
+  const lines: string[] = [];
+  const log = createLog("text", (line) => void lines.push(line));
+  const app = createApp(session, { heartbeat: null, apiKey: "s3cret", maxConnections: 1, log });
+  const headers = { "X-Api-Key": "s3cret" };
+  await app.request("/events?key=wrong");
+  await app.request("/metrics");
+  const open = linesOf((await app.request("/events", { headers })).body!);
+  await open.event();
+  assert.is((await app.request("/events", { headers })).status, 503);
+  assert.is((await app.request("/events?format=sse", { headers })).status, 200);
+  const samples = samplesOf(await (await app.request("/metrics", { headers })).text());
+  assert.is(samples.get('events_endpoint_refusals_total{code="Unauthorized"}'), 2);
+  assert.is(samples.get('events_endpoint_refusals_total{code="TooManyConnections"}'), 2);
+  await open.close();
+  assert.equal(lines.map((line) => line.replace(/^\S+ /, "").replace(/ (format|seconds)=.*/, "")), [
+    "info stream refused reason=refused code=Unauthorized status=401",
+    "info stream refused reason=refused code=TooManyConnections status=503",
+    "info stream refused reason=refused code=TooManyConnections status=200",
+    "info stream ended reason=left",
+  ]);
+});
+
+test("a stream whose permission is gone ends as refused", async () => {
+  let permitted = true;
+  const { endpoint, ends } = setUp({ heartbeat: 0.05, authorize: () => permitted });
+  const lines = linesOf((await endpoint.request("/")).body!);
+  await lines.event();
+  permitted = false;
+  await lines.rest();
+  assert.equal(ends.map(({ reason }) => reason), ["refused"]);
 });
 
 test("the buckets of every histogram hold what is below them too", async () => {

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { StreamEnd } from "../src/mod.ts";
 import { createApp } from "../src/server/app.ts";
+import { createLog } from "../src/server/log.ts";
 import { createSession, type Session } from "../src/tribler/mod.ts";
 import { type Child, running, startProgram } from "./children.ts";
 import { linesOf, openLines, serving, until, within } from "./harness.ts";
@@ -32,10 +34,16 @@ async function findFreePort(): Promise<number> {
   return port;
 }
 
+/** The server wants it, as the README says that it should. */
+const KEY = "s3cret";
+const WITH_KEY = { "X-Api-Key": KEY };
+
 interface Proxied {
   /** The proxy. */
   readonly url: string;
   readonly session: Session;
+  /** The streams of that server which are over. */
+  readonly ends: readonly StreamEnd[];
   /** How many streams the server behind it has. */
   subscribers(): Promise<number>;
 }
@@ -46,7 +54,9 @@ type StartProxy = (folder: string, port: number, upstream: number) => Promise<Ch
 /** Runs `use` with a server behind a proxy. */
 async function behind(start: StartProxy, use: (proxied: Proxied) => Promise<void>): Promise<void> {
   const session = createSession({ version: "7.1.5" });
-  const app = createApp(session, { heartbeat: 0.2 });
+  const ends: StreamEnd[] = [];
+  const log = { ...createLog("off"), streamEnded: (end: StreamEnd) => void ends.push(end) };
+  const app = createApp(session, { heartbeat: 0.2, apiKey: KEY, clientAddressHeader: "X-Real-IP", log });
   const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
   try {
     await serving(app, async (direct, upstream) => {
@@ -60,11 +70,11 @@ async function behind(start: StartProxy, use: (proxied: Proxied) => Promise<void
           throw new Error(`${(error as Error).message}: ${proxy.stderr.lines.join("\n")}`);
         }
         const subscribers = async () => {
-          const metrics = await (await fetch(`${direct}/metrics`)).text();
+          const metrics = await (await fetch(`${direct}/metrics`, { headers: WITH_KEY })).text();
           const counts = [...metrics.matchAll(/^events_endpoint_subscribers\{.*\} (\d+)$/gm)];
           return counts.reduce((sum, [, count]) => sum + Number(count), 0);
         };
-        await use({ url, session, subscribers });
+        await use({ url, session, ends, subscribers });
       });
     });
   } finally {
@@ -117,9 +127,12 @@ const caddy: StartProxy = async (folder, port, upstream) => {
 };
 
 /** What has to hold behind every proxy. */
-async function eventsArrive({ url, session, subscribers }: Proxied): Promise<void> {
+async function eventsArrive(
+  { url, session, ends, subscribers }: Proxied,
+  tellsAddress = true,
+): Promise<void> {
   // NDJSON: the head at once, each event before the next is published, and in silence the heartbeats.
-  const lines = await openLines(`${url}/events`);
+  const lines = await openLines(`${url}/events`, { headers: WITH_KEY });
   assert.is((await lines.event()).type, "events_start");
   for (let n = 0; n < 5; n++) {
     session.emit("upgrader_tick", { text: `${n}` });
@@ -131,7 +144,10 @@ async function eventsArrive({ url, session, subscribers }: Proxied): Promise<voi
   assert.equal(last.event, { text: "after a silence" });
 
   // SSE, the same.
-  const response = await within(fetch(`${url}/events`, { headers: { Accept: "text/event-stream" } }), "SSE");
+  const response = await within(
+    fetch(`${url}/events`, { headers: { ...WITH_KEY, Accept: "text/event-stream" } }),
+    "SSE",
+  );
   assert.is(response.headers.get("content-type"), "text/event-stream");
   const sse = linesOf(response.body!);
   const line = async (pattern: RegExp) => {
@@ -146,43 +162,53 @@ async function eventsArrive({ url, session, subscribers }: Proxied): Promise<voi
   }
 
   // A resume, a POST and a refusal pass too.
-  const resumed = await openLines(`${url}/events?follow=false`, { headers: { "Last-Event-ID": last.id } });
+  const resumed = await openLines(`${url}/events?follow=false`, {
+    headers: { ...WITH_KEY, "Last-Event-ID": last.id },
+  });
   const [, ...missed] = await resumed.rest();
   assert.equal(missed.map(({ event }) => event.text), [0, 1, 2, 3, 4].map((n) => `sse ${n}`));
   const posted = await fetch(`${url}/events`, {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
+    headers: { ...WITH_KEY, "Content-Type": "application/json" },
     body: '{"type":"upgrader_started"}',
   });
   assert.is(posted.status, 202, await posted.text());
   await line(/^event: upgrader_started$/);
-  const refused = await fetch(`${url}/events?since=nonsense`);
+  const refused = await fetch(`${url}/events?since=nonsense`, { headers: WITH_KEY });
   assert.equal([refused.status, (await refused.json()).error.code], [400, "InvalidCursor"]);
+
+  const stranger = await fetch(`${url}/events`);
+  assert.equal([stranger.status, (await stranger.json()).error.code], [401, "Unauthorized"]);
 
   // Who leaves the proxy leaves the server.
   assert.is(await subscribers(), 2);
   await lines.close();
   await sse.close();
   await until(async () => await subscribers() === 0, "nobody is left");
+  assert.equal(ends.map(({ reason }) => reason), ["ended", "left", "left"]);
+  if (tellsAddress) { for (const { address } of ends) assert.is(address, "127.0.0.1"); }
 
   // A server that closes ends the stream that the proxy passes on, on a whole line.
-  const closing = await openLines(`${url}/events`);
+  const closing = await openLines(`${url}/events`, { headers: WITH_KEY });
   await closing.event();
   session.channel.close();
   assert.equal(await closing.rest(), []);
 }
 
 test("behind nginx with its default buffering events arrive as they happen", async () => {
-  await behind(nginx(await fromReadme("nginx")), eventsArrive);
+  await behind(nginx(await fromReadme("nginx")), (proxied) => eventsArrive(proxied));
 });
 
 test("they do behind nginx with no more than proxy_pass, where its requests are HTTP/1.0", async () => {
   // There it would hold back what does not fill a buffer, if the response did not tell it otherwise.
-  await behind(nginx("location / { proxy_pass http://127.0.0.1:8085; }"), eventsArrive);
+  await behind(
+    nginx("location / { proxy_pass http://127.0.0.1:8085; }"),
+    (proxied) => eventsArrive(proxied, false),
+  );
 });
 
 test("behind Caddy events arrive as they happen", async () => {
-  await behind(caddy, eventsArrive);
+  await behind(caddy, (proxied) => eventsArrive(proxied));
 });
 
 test.run();
