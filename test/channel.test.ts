@@ -84,7 +84,8 @@ test("refuses what does not fit: every fault with type, path and reason, and not
     /needs a payload/,
   );
   assert.is(channel.last, 0);
-  assert.equal(channel.stats(), { events: 0, bytes: 0, readers: 0 });
+  const { events, bytes, readers } = channel.stats();
+  assert.equal([events, bytes, readers], [0, 0, 0]);
 });
 
 test("refuses what cannot be JSON, and says where", () => {
