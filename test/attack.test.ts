@@ -1,6 +1,15 @@
 import { suite } from "uvu";
 import type * as assert from "uvu/assert";
-import { accepts, bodies, framings, headerFields, queries, requestLines } from "./attack_inputs.ts";
+import {
+  accepts,
+  bodies,
+  framings,
+  headerFields,
+  idempotencyKeys,
+  queries,
+  requestLines,
+  strangers,
+} from "./attack_inputs.ts";
 import { type Attack, underAttack } from "./attacked.ts";
 
 const test = suite("attack");
@@ -24,6 +33,8 @@ async function attack(attacks: (epoch: string) => readonly Attack[]): Promise<vo
 
 test("request lines that are none, and methods that nobody has", () => attack(() => requestLines));
 test("header fields, and hosts", () => attack(() => headerFields));
+test("names that are not the server's, and pages of other sites", () => attack(() => strangers));
+test("keys of requests that are sent again", () => attack(() => idempotencyKeys));
 test("lengths and chunks, and requests that hide in them", () => attack(() => framings));
 test("queries and cursors", () => attack(queries));
 test("what is accepted", () => attack(() => accepts));

@@ -205,6 +205,71 @@ export const headerFields: Attack[] = [
   },
 ];
 
+// Names that are not the server's, and pages of other sites.
+
+// deno-fmt-ignore
+const FOREIGN_HOSTS = [
+  "evil.example", "evil.example:8085", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example.", "localhost.localdomain", "notlocalhost", "localhost-", "1.2.3.4",
+  "128.0.0.1", "126.255.255.255", "0.0.0.0", "[::]", "[::2]", "[fe80::1]", "[::ffff:10.0.0.1]", "10.0.0.1:127", "host.docker.internal",
+];
+
+// deno-fmt-ignore
+const FOREIGN_SITES = [
+  "Origin: https://evil.example", "Origin: null", "Origin: http://localhost:1", "Origin: http://localhost.evil.example", "Origin: http://evil.example#localhost", "Origin: file://", "Origin: x",
+  "Origin: http://localhost@evil.example", "Origin: http://127.0.0.1", "Origin: chrome-extension://abc", "Origin: http://localhost, https://evil.example", "Sec-Fetch-Site: cross-site",
+  "Sec-Fetch-Site: same-site", "Sec-Fetch-Site: CROSS-SITE", "Sec-Fetch-Site: x", "Sec-Fetch-Site: same-origin, cross-site", "Origin: http://localhost\r\nSec-Fetch-Site: cross-site",
+  "Origin: https://evil.example\r\nSec-Fetch-Site: same-origin", "Origin: https://evil.example\r\nSec-Fetch-Site: none",
+];
+
+export const strangers: Attack[] = [
+  ...FOREIGN_HOSTS.flatMap((host) =>
+    ["/events?follow=false", "/nothing"].map((target): Attack => ({
+      name: `foreign host: ${host}, ${target}`,
+      bytes: bytes(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`),
+      by: "anybody",
+      due: "ForbiddenHost",
+    }))
+  ),
+  ...table("foreign host of a POST", FOREIGN_HOSTS, (host) => ({
+    bytes: bytes(Buffer.from(post(GOOD_BODY, JSON_TYPE)).toString("latin1").replace("localhost", host)),
+    by: "anybody",
+    due: "ForbiddenHost",
+    accepts: 0,
+  })),
+  ...table("foreign site", FOREIGN_SITES, (fields) => ({
+    bytes: post(GOOD_BODY, JSON_TYPE, fields),
+    due: "CrossSiteRequest",
+  })),
+];
+
+const IDEMPOTENCY_KEYS = [
+  '""',
+  '"',
+  '"a',
+  "a b",
+  "a\tb",
+  '"a b"',
+  "\xe9",
+  '"a\\b"',
+  "a".repeat(256),
+  `"${"a".repeat(256)}"`,
+];
+
+export const idempotencyKeys: Attack[] = [
+  ...table("Idempotency-Key", IDEMPOTENCY_KEYS, (key) => ({
+    bytes: post(GOOD_BODY, JSON_TYPE, `Idempotency-Key: ${key}`),
+    due: "InvalidParameter",
+  })),
+  {
+    name: "one Idempotency-Key for two bodies",
+    bytes: bytes(
+      post("[]", JSON_TYPE, "Idempotency-Key: a"),
+      ...[GOOD_BODY, ` ${GOOD_BODY}`].map((body) => post(body, JSON_TYPE, "Idempotency-Key: a")),
+    ),
+    answers: 3,
+  },
+];
+
 // The length of a body, and what else may be read into it.
 
 /** Fields of a `POST` that say, or seem to say, how long its body is, and the bytes that follow. */
@@ -442,8 +507,7 @@ const NOT_EVENTS = [
   `{"type":"upgrader_tick","event":{"text":"x","n":${"9".repeat(400)}}}`, `{"type":"upgrader_tick","event":{"text":"x","n":${"9".repeat(100_000)}}}`, '{"type":"nothing","type":"events_start"}',
   '{"type":"upgrader_tick","event":{"text":"x"},"event":{}}', `[${GOOD_BODY},{}]`, `[${GOOD_BODY},null]`, `[${GOOD_BODY},${GOOD_BODY.replace("upgrader_tick", "nothing")}]`, `[[${GOOD_BODY}]]`,
   `{"type":"upgrader_tick","event":{"text":"x","a":${"[".repeat(63)}${"]".repeat(63)}}}`, `{"type":"upgrader_tick","event":{"text":"x","a":${'{"a":'.repeat(64)}0${"}".repeat(64)}}}`, "[".repeat(100_000) + "]".repeat(100_000),
-  "[".repeat(200_000), '{"a":'.repeat(100_000), `${'{"a":'.repeat(50_000)}0${"}".repeat(50_000)}`, `{"type":"upgrader_tick","event":{"text":"x","a":${"[".repeat(100_000)}${"]".repeat(100_000)}}}`, `[${"{},".repeat(50_000)}{}]`,
-  `[${"0,".repeat(200_000)}0]`, `{${times(20_000, (n) => `"k${n}":0,`)}"z":0}`, `{"${"k".repeat(500_000)}":0}`, '{"type":"' + "t".repeat(500_000) + '"}', `{"type":"upgrader_tick","event":{"text":"x","${"k".repeat(100_000)}":9007199254740993}}`,
+  "[".repeat(200_000), '{"a":'.repeat(100_000), `${'{"a":'.repeat(50_000)}0${"}".repeat(50_000)}`, `{"type":"upgrader_tick","event":{"text":"x","a":${"[".repeat(100_000)}${"]".repeat(100_000)}}}`, `{${times(20_000, (n) => `"k${n}":0,`)}"z":0}`, `{"${"k".repeat(500_000)}":0}`, '{"type":"' + "t".repeat(500_000) + '"}', `{"type":"upgrader_tick","event":{"text":"x","${"k".repeat(100_000)}":9007199254740993}}`,
 ];
 
 // deno-fmt-ignore
@@ -484,6 +548,10 @@ const ODD = [
 ];
 
 export const bodies: Attack[] = [
+  ...table("too many at once", [`[${"{},".repeat(50_000)}{}]`, `[${"0,".repeat(200_000)}0]`], (text) => ({
+    bytes: post(text, JSON_TYPE),
+    due: "PayloadTooLarge",
+  })),
   ...[...NOT_JSON, ...NOT_EVENTS].flatMap((text): Attack[] => {
     const content = new TextEncoder().encode(text);
     const asLines: Attack[] = /[\n\r]|^\[*{}{}/.test(text)
