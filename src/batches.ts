@@ -20,7 +20,11 @@ export function iterate(
   leave: (reader: () => void) => void,
 ): AsyncIterableIterator<Batch> {
   let position = start.position;
-  let lost: Loss["reason"] | undefined = start.unknownEpoch ? "unknown_epoch" : "history_expired";
+  let lost: Loss["reason"] | undefined = start.unknownEpoch
+    ? "unknown_epoch"
+    : start.position < channel.first - 1
+    ? "history_expired"
+    : undefined; // What is still kept now is lost later by nothing but slowness.
   let done = false;
   /** Those who wait for a batch. Only while there are any is the channel told to wake this iterator. */
   const waiting: ((result: IteratorResult<Batch>) => void)[] = [];

@@ -142,7 +142,12 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       bookmarks,
       outlet,
       onLeave,
-      lossReason: unknownEpoch ? "unknown_epoch" : "history_expired",
+      // What is still kept now is lost later by nothing but slowness.
+      lossReason: unknownEpoch
+        ? "unknown_epoch"
+        : position < log.first - 1
+        ? "history_expired"
+        : "slow_consumer",
       since: now,
       lastWrite: now,
       events: 0,
