@@ -60,7 +60,6 @@ export interface Target {
 
 /** A refusal's `code`, and the status it comes with. */
 const STATUS: Readonly<Record<string, number>> = {
-  BadRequest: 400,
   InvalidEvent: 400,
   InvalidCursor: 400,
   UnknownEventType: 400,

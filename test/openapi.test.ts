@@ -145,6 +145,10 @@ test("it describes every refusal, and real ones are as described", async () => {
     ["post", { body: `[${JSON.stringify(drafts[2])},{"type":"shutdown"}]`, headers: json }, "", app],
     ["post", { body: " ".repeat(1024 * 1024 + 1), headers: json }, "", app],
     ["post", { body: "[]", headers: { "Content-Type": "text/plain" } }, "", app],
+    ["post", { body: "[]", headers: { ...json, "Content-Encoding": "gzip" } }, "", app],
+    ["post", { body: "[]", headers: { ...json, "Idempotency-Key": "two words" } }, "", app],
+    ["post", { body: "[]", headers: { ...json, "Origin": "https://other.example" } }, "", app],
+    ["post", { body: "[]", headers: json }, "", createApp(closing, { heartbeat: 5, apiKey: "k" })],
     ["post", { body: JSON.stringify(drafts[2]), headers: json }, "", createApp(closing, { heartbeat: 5 })],
   ];
   const seen = new Set<number>();
@@ -157,7 +161,7 @@ test("it describes every refusal, and real ones are as described", async () => {
     const other = { error: { ...body.error, code: "SomethingElse" } };
     assert.ok(faultsOf(pointer, other) !== undefined, "the codes are named");
   }
-  assert.equal([...seen].sort(), [400, 406, 413, 415, 503]);
+  assert.equal([...seen].sort(), [400, 401, 403, 406, 413, 415, 503]);
 
   const accepted = await app.request("/events", {
     method: "POST",

@@ -537,6 +537,17 @@ test("what is not there is told in the shape of Tribler's errors", async () => {
   });
 });
 
+test("a request whose target and Host make no URL is told so, on every route", async () => {
+  await withServer([], async ({ port }) => {
+    for (const path of ["/healthz", "/events", "/metrics"]) {
+      const wire = await openWire(port);
+      wire.write(`GET ${path} HTTP/1.1\r\nHost: 999.999.999.999\r\nConnection: close\r\n\r\n`);
+      await within(wire.closed, "the answer");
+      assert.match(wire.received(), /^HTTP\/1\.1 400 [^]*"code":"InvalidParameter"/, path);
+    }
+  });
+});
+
 test("HEAD answers on every route as GET does, and sends no body", async () => {
   await withServer([], async ({ url, port }) => {
     for (

@@ -14,13 +14,19 @@ import { METRICS_TYPE } from "./metrics.ts";
 /** A JSON object. */
 export type Json = { readonly [key: string]: unknown };
 
+/** What every request may be refused with: its target and its `Host` have to make a URL. */
+const COMMON_CODES: readonly EventsErrorCode[] = ["InvalidParameter"];
 /** What every request but those to `/healthz` may be refused with. */
-const ACCESS_CODES: readonly EventsErrorCode[] = ["Unauthorized", "ForbiddenHost", "ShuttingDown"];
+const ACCESS_CODES: readonly EventsErrorCode[] = [
+  ...COMMON_CODES,
+  "Unauthorized",
+  "ForbiddenHost",
+  "ShuttingDown",
+];
 /** What `GET /events` may be refused with. */
 const STREAM_CODES: readonly EventsErrorCode[] = [
   "InvalidCursor",
   "UnknownEventType",
-  "InvalidParameter",
   "NotAcceptable",
   "TooManyConnections",
   ...ACCESS_CODES,
@@ -187,7 +193,11 @@ function healthOperation(): Json {
   return {
     operationId: "health",
     summary: "Whether the server serves",
-    responses: { 200: answer("It does.", "serving"), 503: answer("It is shutting down.", "shutting down") },
+    responses: {
+      200: answer("It does.", "serving"),
+      503: answer("It is shutting down.", "shutting down"),
+      ...refusals(COMMON_CODES),
+    },
   };
 }
 

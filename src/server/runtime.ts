@@ -68,7 +68,7 @@ function withUrl(fetch: Fetch): Fetch {
   return (request, host) => {
     if (URL.canParse(request.url)) return fetch(request, host);
     const message = "the target of the request and its Host make no URL";
-    return Response.json({ error: { handled: true, code: "BadRequest", message } }, { status: 400 });
+    return Response.json({ error: { handled: true, code: "InvalidParameter", message } }, { status: 400 });
   };
 }
 
