@@ -97,6 +97,8 @@ const STRETCH_BYTES = 1024 * 1024;
 
 /** The `until` of a subscriber that was dismissed. */
 const DISMISSED = -1;
+/** The `until` of a subscriber that is being told the last that there is to say. */
+const ENDING = -2;
 
 interface State extends Omit<Subscription, "unknownEpoch"> {
   position: number;
@@ -218,6 +220,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     const { filter, outlet, until } = subscriber;
     let passed = 0;
     while (outlet.ready && subscribers.has(subscriber)) {
+      if (until === ENDING) return;
       if (until === DISMISSED) return bidFarewell(subscriber, "refused");
       const loss = findLoss(subscriber);
       if (loss !== undefined) {
@@ -280,6 +283,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   function bidFarewell(subscriber: State, reason: EndReason): void {
     const farewell = format.farewell();
+    subscriber.until = ENDING; // A write can ask for more before it returns.
     if (farewell !== "") send(subscriber, encoder.encode(farewell), 0);
     end(subscriber, reason);
   }
