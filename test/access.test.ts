@@ -15,6 +15,7 @@ import {
 } from "../src/mod.ts";
 import { isLoopback } from "../src/server/access.ts";
 import { type AppOptions, createApp } from "../src/server/app.ts";
+import { createLog } from "../src/server/log.ts";
 import { createSession } from "../src/tribler/mod.ts";
 import { linesOf, openLines, openWire, serving, timersLeftBy, until, within } from "./harness.ts";
 import { rejectionsDuring } from "./rejections.ts";
@@ -564,7 +565,9 @@ test("who leaves before the answer of authorize is there leaves nothing behind",
 });
 
 test("when the server shuts down, whoever still comes is told so; /healthz first of all", async () => {
-  const { app, session, ask } = setUpServer();
+  const logged: string[] = [];
+  const log = createLog("text", (line) => void logged.push(line));
+  const { app, session, ask } = setUpServer({ log });
   const open = linesOf((await app.request("/events")).body!);
   session.channel.close();
   assert.is(await ask("/healthz").catch(() => ""), "", "not the shape of an error");
@@ -578,6 +581,7 @@ test("when the server shuts down, whoever still comes is told so; /healthz first
   const sse = await app.request("/events", { headers: { Accept: "text/event-stream" } });
   assert.equal([sse.status, sse.headers.get("content-type")], [200, "text/event-stream"]);
   assert.match(await sse.text(), /^retry: [2-4]\d{3}\n\n$/);
+  assert.match(logged.at(-1)!, / info stream refused reason=refused code=ShuttingDown status=200$/);
   assert.equal((await open.rest()).map(({ type }) => type), ["events_start"]);
 });
 

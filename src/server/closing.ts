@@ -14,9 +14,9 @@ export function refuseWhenClosed(channel: EventLog): MiddlewareHandler {
     if (!channel.closed) return await next();
     const isReader = c.req.method === "GET" || c.req.method === "HEAD";
     const farewell = isReader ? farewellTo(c.req.header("Accept"), c.req.query("format")) : "";
-    if (farewell === "") {
-      throw new EventsError("ShuttingDown", "the server is shutting down: try again later");
-    }
+    const error = new EventsError("ShuttingDown", "the server is shutting down: try again later");
+    if (farewell === "") throw error;
+    c.error = error; // As Hono leaves what was thrown, for the log to see.
     // An EventSource never comes back from a 503 (WHATWG HTML 9.2): it is told to, and when.
     const headers = { "Content-Type": "text/event-stream", "Cache-Control": "no-store, no-transform" };
     return new Response(c.req.method === "HEAD" ? null : farewell, { headers });
