@@ -127,6 +127,14 @@ test("what goes wrong is told whatever the log, as one line of JSON where it is 
   }
 });
 
+test("--log json: what there is to say at the start is an object too", async () => {
+  await withServer(["--log", "json", "--host", "0.0.0.0"], {}, async (_, child) => {
+    const { level, message } = JSON.parse((await child.stderr.take(1))[0]!);
+    assert.is(level, "warn");
+    assert.match(message, /^other machines can reach this server/);
+  });
+});
+
 test("HEAD opens nothing and ends nothing; a refused POST is no stream", async () => {
   const lines: string[] = [];
   const session = createSession({ version: "7.1.5" });

@@ -37,8 +37,8 @@ export async function serve(args: string[]): Promise<void> {
       `events-endpoint ${VERSION} listens on http://${urlHost(options.host)}:${server.port}/events`,
     );
     if (options.apiKey === undefined && !isLoopback(options.host)) {
-      console.error(
-        "events-endpoint: other machines can reach this server, and it has no key: set EVENTS_API_KEY to say who may",
+      log.warning(
+        "other machines can reach this server, and it has no key: set EVENTS_API_KEY to say who may",
       );
     }
     session.start();

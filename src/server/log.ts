@@ -16,6 +16,8 @@ export interface Log {
   refused(refusal: Refusal): void;
   /** Something went wrong that does not stop the server. */
   problem(message: string): void;
+  /** Nothing went wrong, but something could. */
+  warning(message: string): void;
 }
 
 /** A request for a stream that was refused. */
@@ -49,6 +51,7 @@ export function createLog(
     refused: ({ code, status, address }) =>
       info("stream refused", { reason: "refused", code, status, address }),
     problem: (message) => put("error", message, {}),
+    warning: (message) => put("warn", message, {}),
   };
 }
 
