@@ -10,7 +10,7 @@ import type { Filter } from "./chunk.ts";
 import { EventsError, type EventsErrorCode } from "./errors.ts";
 import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "./event.ts";
 import { createFeed, type Feed, type Subscriber, type Subscription } from "./feed.ts";
-import { addressOf, keepOpen, onGone, outgoingOf, parksPull } from "./host.ts";
+import { addressOf, keepOpen, keepOpenNoMore, onGone, outgoingOf, parksPull } from "./host.ts";
 import { createAnswers, readIdempotencyKey } from "./idempotency.ts";
 import { negotiate, selectTypes } from "./negotiate.ts";
 import { StreamOutlet } from "./outlet.ts";
@@ -42,7 +42,10 @@ export interface EndpointOptions<S extends Schemas> {
   readonly heartbeat?: number | null;
   /** The payload of `events_start` beside `heartbeat`, asked for at every connection; a session brings its own. */
   readonly start?: () => StartOf<S>;
-  /** Seconds after which a reader is cut off that takes nothing of what it was sent; default 60, `null` for never. */
+  /**
+   * Seconds after which a client is given up that takes nothing of what it was sent, or sends nothing of a body that
+   * it has begun; default 60, `null` for never.
+   */
   readonly stallTimeout?: number | null;
   /**
    * At most so many milliseconds the next events are held back after the last ones, while the channel is busy, to
@@ -189,6 +192,7 @@ export function eventsEndpoint<S extends Schemas>(
     : createAnswers<Accepted>(idempotencyWindow * 1000, maxIdempotencyKeys);
   const refusals = createRefusalCounts();
   const encoder = new TextEncoder();
+  const patienceMs = stallTimeout === null ? Infinity : stallTimeout * 1000;
 
   function stream(c: Context, permission?: Permission<S>): Response {
     const { format, mediaType } = negotiate(c.req.header("Accept"), c.req.query("format"));
@@ -303,11 +307,13 @@ export function eventsEndpoint<S extends Schemas>(
     checkCoding(c.req.header("Content-Encoding"));
     // A middleware that read the body left it with Hono.
     const body = c.req.raw.bodyUsed ? new Response(await c.req.arrayBuffer()).body : c.req.raw.body;
-    const text = await readBody(body, c.req.header("Content-Length"), maxBodyBytes).catch((cause) => {
+    keepOpen(c); // Bun would cut off a body that takes its time, whether or not it comes on.
+    const contentLength = c.req.header("Content-Length");
+    const text = await readBody(body, contentLength, maxBodyBytes, patienceMs).catch((cause) => {
       // A server that stops may cut off the body itself (Deno does), which is no fault of the client.
       if (!channel.closed) throw cause;
       throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events", { cause });
-    });
+    }).finally(() => keepOpenNoMore(c));
     const accept = (): Accepted => {
       const drafts = parseBody(contentType, text, channel.catalogue, { maxBatch, maxDepth });
       const ids = channel.publishBatch(drafts as Draft<S>[]);

@@ -22,6 +22,8 @@ export type EventsErrorCode =
   | "NotAcceptable"
   /** A request body is over the size limit. */
   | "PayloadTooLarge"
+  /** Nothing has come of a request body for too long (408). */
+  | "RequestTimeout"
   /** A request body is of a media type that cannot be read. */
   | "UnsupportedMediaType"
   /** A client got no answer: the server cannot be reached, or the connection broke before it said anything. */

@@ -72,10 +72,18 @@ function whenClosed(socket: Closing | undefined, outgoing: Outgoing, gone: () =>
   outgoing.on("close", () => queue.delete(gone));
 }
 
-/** Lets a response stay open in silence: streams have a heartbeat and a stall timer of their own. */
+/** Lets a request or its response take its time: streams have a heartbeat, and all have a stall timer of their own. */
 export function keepOpen(c: Context): void {
   bunServerOf(c)?.timeout(c.req.raw, 0);
 }
+
+/** Takes that back once the request has come whole, or its connection would stay open for good when it is idle. */
+export function keepOpenNoMore(c: Context): void {
+  bunServerOf(c)?.timeout(c.req.raw, BUN_IDLE_SECONDS);
+}
+
+/** Bun's default. */
+const BUN_IDLE_SECONDS = 10;
 
 /**
  * Whether a stream does better to leave its `pull` pending while it has nothing to give. It spares a call after each

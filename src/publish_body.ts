@@ -32,12 +32,14 @@ export interface BodyLimits {
  * The text of a request's body.
  *
  * @param maxBytes the most it may hold; counted while it arrives, so no more is ever held
- * @throws {EventsError} `PayloadTooLarge`; `InvalidEvent` where it is not UTF-8
+ * @param patienceMs so many milliseconds the next piece of it may take
+ * @throws {EventsError} `PayloadTooLarge`; `RequestTimeout`; `InvalidEvent` where it is not UTF-8
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
   contentLength: string | undefined,
   maxBytes: number,
+  patienceMs: number,
 ): Promise<string> {
   if (body === null) return "";
   const reader = body.getReader();
@@ -45,32 +47,49 @@ export async function readBody(
   let text = "";
   let bytes = Number(contentLength ?? 0) > maxBytes ? Infinity : 0;
   try {
-    for (let read; bytes <= maxBytes && !(read = await next(reader)).done;) {
+    for (let read; bytes <= maxBytes && !(read = await next(reader, patienceMs)).done;) {
       bytes += read.value.byteLength;
       if (bytes <= maxBytes) text += decode(decoder, read.value);
     }
     if (bytes <= maxBytes) return text + decode(decoder);
     throw new EventsError("PayloadTooLarge", `the body is larger than ${maxBytes} bytes: send less at once`);
   } catch (error) {
-    discard(reader, 2 * maxBytes).catch(() => {});
+    const isLate = error instanceof EventsError && error.code === "RequestTimeout";
+    discard(reader, isLate ? -1 : 2 * maxBytes, patienceMs).catch(() => {});
     throw error;
   }
 }
 
 /** Lets the rest of a refused body arrive, if it is not too much, so that the connection is good for more. */
-async function discard(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes: number): Promise<void> {
-  for (let bytes = 0, read; bytes <= maxBytes && !(read = await reader.read()).done;) {
-    bytes += read.value.byteLength;
+async function discard(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  maxBytes: number,
+  patienceMs: number,
+): Promise<void> {
+  try {
+    for (let bytes = 0, read; bytes <= maxBytes && !(read = await next(reader, patienceMs)).done;) {
+      bytes += read.value.byteLength;
+    }
+  } finally {
+    await reader.cancel();
   }
-  await reader.cancel();
 }
 
-async function next(reader: ReadableStreamDefaultReader<Uint8Array>) {
+async function next(reader: ReadableStreamDefaultReader<Uint8Array>, patienceMs: number) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"late">((resolve) => {
+    if (patienceMs < Infinity) timer = setTimeout(resolve, patienceMs, "late");
+  });
+  let first;
   try {
-    return await reader.read();
+    first = await Promise.race([reader.read(), late]);
   } catch (cause) {
     throw unreadable("the body was cut off", cause); // The client has left: no error of anybody here.
+  } finally {
+    clearTimeout(timer);
   }
+  if (first !== "late") return first;
+  throw new EventsError("RequestTimeout", `nothing came of the body for ${patienceMs / 1000} seconds`);
 }
 
 function decode(decoder: TextDecoder, bytes?: Uint8Array): string {

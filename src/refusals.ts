@@ -14,6 +14,7 @@ export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCo
   UnknownEventType: 400,
   InvalidParameter: 400,
   NotAcceptable: 406,
+  RequestTimeout: 408,
   PayloadTooLarge: 413,
   UnsupportedMediaType: 415,
   ChannelClosed: 503,

@@ -69,6 +69,7 @@ const STATUS: Readonly<Record<string, number>> = {
   ForbiddenHost: 403,
   NotFound: 404,
   NotAcceptable: 406,
+  RequestTimeout: 408,
   PayloadTooLarge: 413,
   UnsupportedMediaType: 415,
   IdempotencyKeyReused: 422,

@@ -837,6 +837,28 @@ test("no body holds the server up", () =>
     }
   }));
 
+test("a body of which nothing comes any more is given up; one that comes slowly is not", async () => {
+  await publishing(async ({ channel, port }) => {
+    const head = `POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${JSON_TYPE}\r\n`;
+    const [silent, slow] = [await openWire(port), await openWire(port)];
+    silent.write(`${head}Content-Length: 100\r\n\r\n{`);
+    const text = JSON.stringify({ type: "note", event: { text: "slow" } });
+    slow.write(`${head}Content-Length: ${text.length}\r\n\r\n`);
+    const begin = performance.now();
+    for (let at = 0; at < text.length; at++) {
+      slow.write(text[at]!);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    assert.ok(performance.now() - begin > 1000, "it took longer than a silence may");
+    await until(() => slow.received().includes("\r\n\r\n"), "the answer to the slow one");
+    assert.match(slow.received(), /^HTTP\/1\.1 202 /);
+    await until(() => silent.received().includes("}}"), "the answer to the silent one");
+    assert.match(silent.received(), /^HTTP\/1\.1 408 [^]*"code":"RequestTimeout"/);
+    assert.is(channel.last, 1);
+    for (const { socket } of [silent, slow]) socket.destroy();
+  }, { stallTimeout: 1 });
+});
+
 // As long as no more than the limit is left of the body; who sends more is cut off.
 test("after a refusal in mid-body the connection is good for more, or the answer says that it ends", () =>
   publishing(async ({ port }) => {

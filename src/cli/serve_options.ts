@@ -59,7 +59,7 @@ const FLAGS = {
   "stall-timeout": {
     value: "SECONDS",
     fallback: "60",
-    help: "cut off who takes nothing for so long; off for nobody",
+    help: "give up who takes, or sends, nothing for so long; off for nobody",
   },
   "max-body-bytes": { value: "BYTES", fallback: "1048576", help: "the largest body of a POST" },
   "max-batch": { value: "EVENTS", fallback: "10000", help: "the most events in a POST" },

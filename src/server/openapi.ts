@@ -34,6 +34,7 @@ const STREAM_CODES: readonly EventsErrorCode[] = [
 /** What `POST /events` may be refused with. */
 const PUBLISH_CODES: readonly EventsErrorCode[] = [
   "InvalidEvent",
+  "RequestTimeout",
   "PayloadTooLarge",
   "UnsupportedMediaType",
   "IdempotencyKeyReused",
