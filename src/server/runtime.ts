@@ -90,7 +90,8 @@ function listenOnDeno(deno: DenoLike, fetch: Fetch, { host, port }: Address): Li
 }
 
 function listenOnBun(bun: BunLike, fetch: Fetch, { host, port }: Address): Listening {
-  const server = bun.serve({ hostname: host, port, fetch });
+  // How large a body may be is the application's to say: it counts.
+  const server = bun.serve({ hostname: host, port, fetch, maxRequestBodySize: Number.MAX_SAFE_INTEGER });
   return {
     port: server.port,
     stop: (graceMs) => within(graceMs, server.stop(), () => server.stop(true)),
