@@ -1,10 +1,13 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { readServeOptions } from "../src/cli/serve_options.ts";
 import { createApp } from "../src/server/app.ts";
 import { createLog, type LogFormat } from "../src/server/log.ts";
 import { createSession } from "../src/tribler/mod.ts";
-import { type Child, running, startCli, whereItListens } from "./children.ts";
+import { type Child, running, shellCommand, startCli, startProgram, whereItListens } from "./children.ts";
 import { linesOf, openLines, until, within } from "./harness.ts";
 
 const test = suite("logs");
@@ -133,6 +136,26 @@ test("--log json: what there is to say at the start is an object too", async () 
     assert.is(level, "warn");
     assert.match(message, /^other machines can reach this server/);
   });
+});
+
+test("a log that nobody reads any more stops nothing", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
+  try {
+    const serve = shellCommand(["serve", "--port", "0"]);
+    const script = `mkfifo "$0" && { head -n 0 < "$0" & exec ${serve} 2> "$0"; }`;
+    const child = startProgram("sh", ["-c", script, join(folder, "log")], { env: { EVENTS_LOG: "text" } });
+    await running(child, async () => {
+      const { url } = await whereItListens(child);
+      for (let n = 0; n < 3; n++) {
+        await (await fetch(`${url}/events?follow=false`)).text();
+        assert.is(await (await fetch(`${url}/healthz`)).text(), '{"status":"serving"}');
+      }
+      child.signal("SIGTERM");
+      assert.is((await child.exit()).code, 0);
+    });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test("HEAD opens nothing and ends nothing; a refused POST is no stream", async () => {

@@ -23,6 +23,7 @@ export async function serve(args: string[]): Promise<void> {
   const history = { events: options.history, bytes: options.historyBytes };
   const session = createSession({ version: VERSION, history });
   const log = createLog(options.log);
+  process.stderr.on("error", () => {}); // Whoever read the log is gone, which is no reason to stop.
   const app = createApp(session, { ...options, log });
   const stopped = untilStopped();
   const watch = options.watchFolder === undefined ? undefined : await watchFolder({
