@@ -146,6 +146,13 @@ test("a redirect is not followed, and the error says where it leads", async () =
   }
 });
 
+test("where a redirect leads is told without the query, which may hold a key", async () => {
+  for (const place of ["https://elsewhere.example/events", "/events/"]) {
+    const { error } = await courseOf([answers(301, { Location: `${place}?key=secret` }), GOOD]);
+    assert.match(error!.message, ` redirects to "${place}": `);
+  }
+});
+
 test("what a browser tells of a redirect is enough to refuse it", async () => {
   const opaque = Object.defineProperties(new Response(null), {
     status: { value: 0 },

@@ -61,7 +61,8 @@ export async function ask(
   let said = `${place} answers ${status}`;
   if (message !== undefined) said += `: ${message}`;
   if (verdict === "Redirected") {
-    const location = headers.get("Location")?.slice(0, 200);
+    // Most servers repeat the query, which may hold a key.
+    const location = headers.get("Location")?.replace(/\?.*/s, "").slice(0, 200);
     said = `${place} redirects to ${
       JSON.stringify(location) ?? "elsewhere"
     }: connect to that address if you trust it`;
