@@ -387,4 +387,34 @@ test("a server that answers and dies at once is waited for longer and longer; on
   }
 });
 
+test("a silence is no life, however long it was waited for", async () => {
+  const { now } = performance;
+  let later = 0;
+  performance.now = () => now.call(performance) + later;
+  const { setTimeout } = globalThis;
+  // The time of a silence goes by at once.
+  const patched = (callback: () => void, ms: number) => {
+    if (ms !== 6_000) return setTimeout(callback, ms);
+    return setTimeout(() => {
+      later += ms;
+      callback();
+    }, 100);
+  };
+  Object.assign(globalThis, { setTimeout: patched });
+  try {
+    for (const texts of [[], [start("a")]]) {
+      const { error, asked } = await courseOf(Array.from({ length: 9 }, () => streams(NDJSON, ...texts)), {
+        inactivity: 6,
+        reconnect: { min: 0.001, tries: 3 },
+        onStatus: () => {},
+      });
+      assert.equal([error?.code, asked], ["TriesExhausted", 3]);
+      assert.is((error?.cause as EventsError).code, "Silence");
+    }
+  } finally {
+    Object.assign(globalThis, { setTimeout });
+    performance.now = now;
+  }
+});
+
 test.run();

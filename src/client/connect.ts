@@ -208,9 +208,9 @@ export function connect<S extends Schemas>(
   /** What comes next on the open connection, or its loss and the wait after it. */
   async function receive(from: Source): Promise<void> {
     let cause: EventsError;
+    // As long as the stream has said nothing, this is still the answer.
+    const ms = isOpenTold ? silenceLimit : settings.answerLimit;
     try {
-      // As long as the stream has said nothing, this is still the answer.
-      const ms = isOpenTold ? silenceLimit : settings.answerLimit;
       const read = await timer.limit(from.read(), ms, `nothing came from ${place}`);
       if (isOver) return;
       if (read !== undefined) {
@@ -230,7 +230,9 @@ export function connect<S extends Schemas>(
         });
     }
     drop();
-    failures = performance.now() - openedAt >= LASTING ? 0 : failures + 1;
+    // The silence it ended with was not life: a server that accepts and says nothing fails, every time.
+    const lived = performance.now() - openedAt - (cause.code === "Silence" ? ms : 0);
+    failures = lived >= LASTING ? 0 : failures + 1;
     if (isOpenTold) tell({ type: "lost", cause });
     if (!isOver) await wait(cause, from.retry());
   }

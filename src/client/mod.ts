@@ -18,7 +18,7 @@
  * | a line that is no event, or too long | `InvalidLine`, `LineTooLong`, closed |
  *
  * "Again" waits anything from nothing up to 0.5 s, twice as much after each failure in a row up to 30 s, on top of
- * what the server asked for (`Retry-After`, or `retry:` in SSE). A connection that lived for 5 s ends the row. Where
+ * what the server asked for (`Retry-After`, or `retry:` in SSE). A connection that lived for 5 s, without the silence it died of, ends the row. Where
  * `tries` attempts in a row have failed it is `TriesExhausted`, closed. With `reconnect: false` nothing is tried again:
  * a stream that ends whole is done, and everything else is its error.
  *
