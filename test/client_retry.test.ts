@@ -235,6 +235,8 @@ test("another 4xx is an error with the server's code and message", async () => {
     assert.match(error!.message, /answers 404$/);
   }
   assert.is((await courseOf([endless(404, "application/json")])).error?.code, "Refused");
+  const stalled: Reply = (socket) => socket.write("HTTP/1.1 404 Stalled\r\nContent-Length: 100\r\n\r\n{");
+  assert.is((await courseOf([stalled, GOOD])).error?.code, "Refused");
 });
 
 test("no connection, no answer: again", async () => {

@@ -27,6 +27,8 @@ export type Answer =
 const QUERY = /(?<=https?:\/\/[^\s?]*)\?[^\s)"']*/g;
 /** A body that says why a request was refused is read up to so many bytes. */
 const MAX_REFUSAL_BYTES = 64 * 1024;
+/** And waited for so many milliseconds: what follows is known from the status. */
+const REFUSAL_PATIENCE = 1_000;
 
 /**
  * Asks for a stream. Whatever the answer, a body that is not the stream's is never left open.
@@ -105,6 +107,8 @@ interface Refusal {
 async function refusalOf(body: ReadableStream<Uint8Array> | null, isWanted: boolean): Promise<Refusal> {
   const reader = body?.getReader();
   const decoder = new TextDecoder();
+  const leave = () => void reader?.cancel().catch(() => {}); // It may be cut already.
+  const timer = setTimeout(leave, REFUSAL_PATIENCE);
   let text = "";
   try {
     while (isWanted && reader !== undefined && text.length < MAX_REFUSAL_BYTES) {
@@ -118,7 +122,8 @@ async function refusalOf(body: ReadableStream<Uint8Array> | null, isWanted: bool
   } catch {
     return {}; // The status says enough.
   } finally {
-    reader?.cancel().catch(() => {});
+    clearTimeout(timer);
+    leave();
   }
 }
 
