@@ -193,6 +193,11 @@ test("401 is tried once more at once where headers can be asked for, and no more
   const course = await courseOf(replies, { headers, reconnect: { min: 0.001 }, onStatus: () => {} });
   assert.equal([course.events, course.error], [["x", "y"], undefined], "a stream that opened was authorized");
   assert.equal(course.headers, ["old", "new", "old", "new", "old"]);
+
+  const between = [answers(401), answers(503), answers(401), end(start("a") + line("x", "b")), answers(204)];
+  const other = await courseOf(between, { headers, reconnect: { min: 0.001 }, onStatus: () => {} });
+  assert.equal([other.events, other.error], [["x"], undefined], "another answer came between");
+  assert.equal(other.headers, ["old", "new", "old", "new", "old"]);
 });
 
 test("408, 425, 429 and 5xx are tried again, not before Retry-After", async () => {

@@ -87,6 +87,7 @@ export function connect<S extends Schemas>(
   /** The cursor that the present connection was asked to go on after. */
   let resumedAfter: string | undefined;
   let failures = 0;
+  /** Whether the last answer was 401. */
   let isUnauthorized = false;
   let silenceLimit = settings.silenceLimit ?? Infinity;
 
@@ -173,6 +174,8 @@ export function connect<S extends Schemas>(
       answer = { type: "failed", cause: error, floor: 0 };
     }
     if (isOver) return;
+    const isRepeated = isUnauthorized;
+    isUnauthorized = answer.type === "failed" && answer.cause.code === "Unauthorized";
     if (answer.type === "open") {
       source = answer.source;
       openedAt = performance.now();
@@ -182,10 +185,7 @@ export function connect<S extends Schemas>(
     drop();
     if (answer.type === "end") return close();
     const { cause, floor } = answer;
-    if (cause.code === "Unauthorized" && !isUnauthorized && typeof options.headers === "function") {
-      isUnauthorized = true;
-      return;
-    }
+    if (isUnauthorized && !isRepeated && typeof options.headers === "function") return;
     if (!isRetried(cause)) throw cause;
     failures++;
     await wait(cause, floor);
@@ -271,7 +271,6 @@ export function connect<S extends Schemas>(
   /** The first event of a connection. */
   function begin(event: Dictionary, id: string | undefined): boolean {
     isOpenTold = true;
-    isUnauthorized = false;
     const start = event.type === "events_start" ? event : undefined;
     // A server that resumes says so: its events_start has the cursor that it was handed.
     const resumed = resumedAfter !== undefined &&
