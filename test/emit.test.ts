@@ -116,7 +116,14 @@ test("a payload is JSON, or what its keys and values say", () => {
     }],
     [["__proto__=1", "a=\u2028\n"], JSON.parse('{"__proto__":1,"a":"\\u2028\\n"}')],
   ];
-  for (const [args, payload] of payloads) assert.equal(payloadOf(args), payload, args.join(" "));
+  for (const [args, payload] of payloads) {
+    const text = payloadOf(args);
+    assert.equal(text === undefined ? undefined : JSON.parse(text), payload, args.join(" "));
+  }
+  // What was written as JSON stays as it was, for the server to judge.
+  const big = '{"a":12345678901234567890,"b":1e999}';
+  assert.is(payloadOf([big]), big);
+  assert.is(payloadOf(["a:=1e999", "b=[12345678901234567890,\n1]"]), '{"a":1e999,"b":[12345678901234567890, 1]}');
   for (const args of [["a"], ["{"], ["a=1", "a=2"], ["=1"], [":=1"], ["a:=x"], ["a=1", "{}"], [""]]) {
     assert.throws(() => payloadOf(args), (error: unknown) => error instanceof UsageError, args.join(" "));
   }

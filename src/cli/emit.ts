@@ -61,7 +61,8 @@ export async function emit(args: string[]): Promise<void> {
     }
     return await emitLines(remote, linesOf(process.stdin));
   }
-  const text = JSON.stringify({ type, event: payloadOf(rest) });
+  const payload = payloadOf(rest);
+  const text = `{"type":${JSON.stringify(type)}${payload === undefined ? "" : `,"event":${payload}`}}`;
   try {
     console.log(`${await send(remote, [{ number: 0, text }], true)} accepted`);
   } catch (error) {
