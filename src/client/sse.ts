@@ -34,7 +34,7 @@ export function sseDecoder(
   const decoder = new TextDecoder(); // It drops a byte order mark at the start, and only there.
   let pieces: Piece[] = [];
   let retry = 0;
-  let heldBack = "";
+  let wasReturn = false;
   /** The block that has begun. */
   let fragments: string[] = [];
   let kept = 0;
@@ -46,12 +46,11 @@ export function sseDecoder(
     onRetry: (milliseconds) => retry = milliseconds / 1000,
   });
 
-  /** The text with one kind of line end; a `\r` at its end waits, because it may be the first half of one. */
+  /** The text with one kind of line end. A `\r` at its end is one; a `\n` that begins the next text belongs to it. */
   function normalized(text: string): string {
-    text = heldBack + text;
-    heldBack = text.endsWith("\r") ? "\r" : "";
-    if (heldBack !== "") text = text.slice(0, -1);
-    return text.includes("\r") ? text.replaceAll(/\r\n?/g, "\n") : text;
+    const rest = wasReturn && text.startsWith("\n") ? text.slice(1) : text;
+    if (text !== "") wasReturn = text.endsWith("\r");
+    return rest.includes("\r") ? rest.replaceAll(/\r\n?/g, "\n") : rest;
   }
 
   /** Parses whole blocks; there is a `\n` before the first one, as there is before each of the others. */
