@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
+import { linesOf as portionsOf } from "../src/cli/lines.ts";
 import { payloadOf } from "../src/cli/payload.ts";
 import { UsageError } from "../src/cli/usage.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../src/mod.ts";
@@ -123,7 +124,10 @@ test("a payload is JSON, or what its keys and values say", () => {
   // What was written as JSON stays as it was, for the server to judge.
   const big = '{"a":12345678901234567890,"b":1e999}';
   assert.is(payloadOf([big]), big);
-  assert.is(payloadOf(["a:=1e999", "b=[12345678901234567890,\n1]"]), '{"a":1e999,"b":[12345678901234567890, 1]}');
+  assert.is(
+    payloadOf(["a:=1e999", "b=[12345678901234567890,\n1]"]),
+    '{"a":1e999,"b":[12345678901234567890, 1]}',
+  );
   for (const args of [["a"], ["{"], ["a=1", "a=2"], ["=1"], [":=1"], ["a:=x"], ["a=1", "{}"], [""]]) {
     assert.throws(() => payloadOf(args), (error: unknown) => error instanceof UsageError, args.join(" "));
   }
@@ -178,6 +182,22 @@ test("lines of standard input are published, all of them, in order", async () =>
     assert.ok(Math.max(...bodies) <= 256 * 1024, `${Math.max(...bodies)} bytes`);
     assert.ok(bodies.length > 1);
   });
+});
+
+test("what one read brings may be more than a server takes at once", async () => {
+  const long = "x".repeat(1_000_000);
+  const short = Array.from({ length: 20_000 }, () => '{"type":"x"}');
+  const input = [...short, long, ...short, long].join("\n");
+  const portions: (readonly string[])[] = [];
+  const reads = (async function* () {
+    yield new TextEncoder().encode(input);
+  })();
+  for await (const portion of portionsOf(reads)) portions.push(portion.map(({ text }) => text));
+  assert.is(portions.flat().join("\n"), input);
+  for (const portion of portions) {
+    assert.ok(portion.length < 10_000, `${portion.length} lines`);
+    assert.ok(portion.length === 1 || portion.join("\n").length <= 100_000);
+  }
 });
 
 test("a byte order mark, empty lines, CRLF and a missing end of line do no harm", async () => {

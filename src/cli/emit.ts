@@ -24,8 +24,8 @@ events-endpoint emit URL [-]: publish the events on standard input, one dictiona
   --api-key KEY           the key that the server wants (EVENTS_API_KEY, which other users of the machine do not see)
   --help                  show this and exit
 
-Standard input is read where there is no TYPE and it is no terminal. What one read brings is published together, all
-or nothing. The last line is "N accepted"; where an event is refused it is named, with its line, and emit exits with 1.`;
+Standard input is read where there is no TYPE and it is no terminal. What one read brings, at most 100 000
+characters of it, is published together, all or nothing. The last line is "N accepted"; where an event is refused it is named, with its line, and emit exits with 1.`;
 
 /** An answer is waited for so many milliseconds. */
 const PATIENCE = 30_000;

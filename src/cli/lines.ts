@@ -14,10 +14,16 @@ export interface Line {
 
 /** A line holds no more bytes than this. */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
+/**
+ * A portion of more than one line holds no more characters than this: of the shortest events fewer than 10 000, and of
+ * the longest characters less than 1 MiB, which is what a server takes at once. Bun reads far more at a time.
+ */
+const MAX_PORTION = 100_000;
 
 /**
- * The lines of a stream; a portion is what one read brought, and the last may end without a line end. Nothing more is
- * read while a portion is dealt with, so what comes meanwhile makes the next one larger.
+ * The lines of a stream; a portion is what one read brought, or a part of it where that is much, and the last may
+ * end without a line end. Nothing more is read while a portion is dealt with, so what comes meanwhile makes the next
+ * one larger.
  *
  * @throws {Error} where a line is too long, or not UTF-8; the lines before it have been told
  */
@@ -57,8 +63,22 @@ export async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerato
 
   for await (const bytes of stream) {
     const lines = take(decode(bytes));
-    if (lines.length > 0) yield lines;
+    yield* portionsOf(lines);
   }
-  const rest = take(`${decode()}\n`);
-  if (rest.length > 0) yield rest;
+  yield* portionsOf(take(`${decode()}\n`));
+}
+
+function* portionsOf(lines: readonly Line[]): Generator<readonly Line[]> {
+  let portion: Line[] = [];
+  let length = 0;
+  for (const line of lines) {
+    if (portion.length > 0 && length + line.text.length > MAX_PORTION) {
+      yield portion;
+      portion = [];
+      length = 0;
+    }
+    portion.push(line);
+    length += line.text.length + 1;
+  }
+  if (portion.length > 0) yield portion;
 }
