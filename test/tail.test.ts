@@ -403,6 +403,14 @@ test("a row is as wide as the terminal at the most, whatever is in it", () => {
       }
     }
   }
+  // Measured whole, this would take minutes.
+  const paper = { columns: 100, colours: false };
+  const long = "漢".repeat(1_000_000);
+  for (
+    const event of [long, { [long]: 1 }, { a: long }, Object.fromEntries([...long].map((_, n) => [n, n]))]
+  ) {
+    assert.match(eventRow({ type: "t", event }, paper), /…/);
+  }
 });
 
 test("an event of another day has its day above it, and without a time it is now", async () => {

@@ -31,6 +31,11 @@ export type Span = readonly [text: string, style?: Style];
 const TYPE_COLUMNS = 28;
 /** A value takes so many columns in a summary, so that a long one leaves room for the others. */
 const VALUE_COLUMNS = 48;
+/**
+ * Of a text no more characters than this are looked at, and of a payload no more keys: there is no terminal that has
+ * room for them. To measure a text takes long, and whoever publishes could hold up everybody who looks.
+ */
+const MAX_LOOKED_AT = 2000;
 const KIND_STYLES: readonly Style[] = ["cyan", "green", "blue", "magenta", "cyanBright", "greenBright"];
 
 /** The row of an event. */
@@ -74,7 +79,7 @@ function summaryOf(payload: unknown): Span[] {
   if (typeof payload !== "object" || payload === null || Array.isArray(payload)) {
     return [[valueText(payload)]];
   }
-  return Object.entries(payload).flatMap(([key, value]): Span[] => {
+  return Object.entries(payload).slice(0, MAX_LOOKED_AT).flatMap(([key, value]): Span[] => {
     return [[`${printable(key)}=`, "dim"], [cut(valueText(value), VALUE_COLUMNS)], [" "]];
   });
 }
@@ -87,7 +92,7 @@ function valueText(value: unknown): string {
 
 /** The spans as a text no wider than the terminal; an ellipsis stands for what is cut off. */
 export function fit(spans: readonly Span[], { columns, colours }: Paper): string {
-  const isWhole = stringWidth(spans.map(([text]) => text).join("")) <= columns;
+  const isWhole = haveRoom(spans, columns);
   let row = "";
   let left = isWhole ? columns : columns - 1;
   for (const [text, style] of spans) {
@@ -97,6 +102,16 @@ export function fit(spans: readonly Span[], { columns, colours }: Paper): string
     if (shown !== text) break;
   }
   return isWhole ? row : `${row}…`;
+}
+
+function haveRoom(spans: readonly Span[], columns: number): boolean {
+  let width = 0;
+  for (const [text] of spans) {
+    if (text.length > MAX_LOOKED_AT) return false;
+    width += stringWidth(text);
+    if (width > columns) return false;
+  }
+  return true;
 }
 
 /** The text, or as much of its beginning as there is room for, and an ellipsis. */
@@ -110,10 +125,11 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 /** As much of the text as there is room for. */
 function beginningOf(text: string, columns: number): string {
   // No character takes more than two columns; most texts are short enough by far.
-  if (text.length * 2 <= columns || stringWidth(text) <= columns) return text;
+  if (text.length * 2 <= columns) return text;
+  if (text.length <= MAX_LOOKED_AT && stringWidth(text) <= columns) return text;
   let shown = "";
   let width = 0;
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemes.segment(text.slice(0, MAX_LOOKED_AT))) {
     width += stringWidth(segment);
     if (width > columns) break;
     shown += segment;
