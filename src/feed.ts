@@ -243,7 +243,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         subscriber.told = selection.seen;
         send(subscriber, selection.bytes, selection.count);
       }
-      if ((passed += chunk.bytes.length) > STRETCH_BYTES) {
+      if ((passed += chunk.bytes.length) > STRETCH_BYTES && subscribers.has(subscriber)) {
         clearTimeout(subscriber.rest);
         subscriber.rest = setTimeout(pump, 0, subscriber);
         return;
