@@ -55,19 +55,18 @@ export async function readBody(
     throw new EventsError("PayloadTooLarge", `the body is larger than ${maxBytes} bytes: send less at once`);
   } catch (error) {
     const isLate = error instanceof EventsError && error.code === "RequestTimeout";
-    discard(reader, isLate ? -1 : 2 * maxBytes, patienceMs).catch(() => {});
+    discard(reader, isLate ? -1 : 2 * maxBytes).catch(() => {});
     throw error;
   }
 }
 
+/** Nobody waits for what is left of a refused body; more than so many milliseconds of silence are its end. */
+const REST_MS = 500;
+
 /** Lets the rest of a refused body arrive, if it is not too much, so that the connection is good for more. */
-async function discard(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  maxBytes: number,
-  patienceMs: number,
-): Promise<void> {
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes: number): Promise<void> {
   try {
-    for (let bytes = 0, read; bytes <= maxBytes && !(read = await next(reader, patienceMs)).done;) {
+    for (let bytes = 0, read; bytes <= maxBytes && !(read = await next(reader, REST_MS)).done;) {
       bytes += read.value.byteLength;
     }
   } finally {
