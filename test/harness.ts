@@ -6,6 +6,9 @@
 import { connect, type Socket } from "node:net";
 import { type Fetch, listen } from "../src/server/runtime.ts";
 
+/** What a test waits with is no timer of what it tests: these are not counted by {@linkcode timersLeftBy}. */
+const { setTimeout, clearTimeout } = globalThis;
+
 /** No wait in a test takes longer than so many milliseconds, unless it says so. */
 const PATIENCE = 10_000;
 
