@@ -11,12 +11,12 @@ import { type Proxy, randomOf, sleep, startProxy } from "./hostile_proxy.ts";
 
 const test = suite("client: chaos");
 
-/** Two minutes and more with the client's own pace instead of some seconds at a faster one. */
+/** Two minutes and more with the client's own pace and patience instead of some seconds with less of both. */
 const SOAK = process.env["SOAK"] === "1";
 /** How often the server is started, and for how long it is published to each time. */
 const LIVES = SOAK ? 5 : 3;
 const LIFE_MS = SOAK ? 25_000 : 2_000;
-const PACE: ConnectOptions = SOAK ? {} : { reconnect: { min: 0.02, max: 0.3 } };
+const PACE: ConnectOptions = SOAK ? {} : { reconnect: { min: 0.02, max: 0.3 }, inactivity: 2 };
 const HEARTBEAT = SOAK ? "5" : "0.3";
 
 /** What the server has accepted: for each of its lives the type and text of each event, by its position. */
@@ -76,16 +76,13 @@ function settle({ types, events }: Diary, truth: Truth): number {
 /** Starts so many consumers of these events, and resolves with what they have seen once all have seen the last. */
 type Consumers = (url: string, seed: number, signal: AbortSignal) => Promise<Diary[]>;
 
-function hasDoneAll({ cuts, refused, stalled }: Proxy): boolean {
-  return cuts() > 10 && refused() > 0 && stalled() > 0;
-}
-
 /** Publishes to a server that dies and comes back, behind a proxy that does what it can, and settles the accounts. */
 async function chaos(consumers: Consumers): Promise<void> {
   const seed = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
   const truth: Truth = new Map();
   const stop = new AbortController();
   let consuming: Promise<Diary[]> | undefined;
+  let failed = false;
   let port = 0;
   let proxy: Proxy | undefined;
   let n = 0;
@@ -100,12 +97,12 @@ async function chaos(consumers: Consumers): Promise<void> {
         if (consuming === undefined) {
           proxy = await startProxy(bound, randomOf(seed), { refusals: 0.1, stalls: 0.15 });
           consuming = consumers(`http://127.0.0.1:${proxy.port}`, seed, stop.signal);
-          consuming.catch(() => {}); // It is looked at in the end.
+          consuming.catch(() => void (failed = true)); // Why is looked at in the end.
         }
         const random = randomOf(seed + 1000 + life);
         // In its last life until the proxy has done all that it does.
-        const isEnough = () => life < LIVES - 1 || hasDoneAll(proxy!);
-        for (const end = Date.now() + LIFE_MS; Date.now() < end || !isEnough();) {
+        const isEnough = () => life < LIVES - 1 || proxy!.hasDoneAll();
+        for (const end = Date.now() + LIFE_MS; !failed && (Date.now() < end || !isEnough());) {
           const type = TYPES[Math.floor(random() * TYPES.length)]!;
           const pad = "é漢😀".repeat(random() < (SOAK ? 0.002 : 0.02) ? 2000 : random() * 20);
           await publish(url, type, `${n++} ${pad}`, truth);
@@ -166,7 +163,10 @@ const IN_A_PAGE = [0, 1, 2, 3];
     let diaries: Diary[] | { error: string } | undefined;
     await serving(app, (origin) => {
       const query = new URLSearchParams({ url, indexes: IN_A_PAGE.join(), pace: JSON.stringify(PACE) });
-      const left = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      const left = new Promise<void>((resolve) => {
+        signal.addEventListener("abort", () => resolve());
+        if (signal.aborted) resolve();
+      });
       return browsing(`${origin}/?${query}`, async () => {
         const reporting = reports.next(600_000).then((report) => diaries = report);
         await Promise.race([reporting, left]);

@@ -42,6 +42,8 @@ export interface Proxy {
   refused(): number;
   /** How many it has let fall silent. */
   stalled(): number;
+  /** Whether it has done everything that it does, and some of it more than once. */
+  hasDoneAll(): boolean;
   /** Ends all of them, and stops listening. */
   close(): Promise<void>;
 }
@@ -57,6 +59,10 @@ export async function startProxy(
   let cuts = 0;
   let refused = 0;
   let stalled = 0;
+
+  function hasDoneAll(): boolean {
+    return cuts > 10 && (refused > 0 || refusals === 0) && (stalled > 0 || stalls === 0);
+  }
 
   function track(socket: Socket): void {
     open.add(socket);
@@ -81,7 +87,8 @@ export async function startProxy(
   const server = createServer((client) => {
     if (random() < refusals) return refuse(client);
     const upstream = connect(target, "127.0.0.1");
-    const isHostile = random() < 0.8;
+    // Until it has done all that it does nobody is spared: those it carries in peace may be all there are.
+    const isHostile = random() < 0.8 || !hasDoneAll();
     let over = false;
 
     const end = () => {
@@ -143,6 +150,7 @@ export async function startProxy(
     cuts: () => cuts,
     refused: () => refused,
     stalled: () => stalled,
+    hasDoneAll,
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of open) socket.destroy();
