@@ -208,7 +208,9 @@ test("CORS headers are for pages of the origins allowed, and for no others", asy
       assert.is(stream.headers.get("access-control-expose-headers"), "Retry-After");
       assert.is(stream.headers.get("access-control-allow-credentials"), null);
       assert.equal(stream.headers.get("vary")?.split(", ").sort(), ["Accept", "Origin"]);
-      assert.is((await linesOf(stream.body!).event()).type, "events_start");
+      const lines = linesOf(stream.body!);
+      assert.is((await lines.event()).type, "events_start");
+      await lines.close();
       // A page may know why it was refused.
       const refused = await app.request("/events?since=x", { headers: { ...headers, Origin: origin } });
       assert.is(refused.status, 400);
