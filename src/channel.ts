@@ -1,23 +1,19 @@
 /**
- * The channel: an ordered, bounded log of published events that can be read from any position still kept.
+ * The channel: an ordered, bounded log of published events that can be read from any position still kept, in the memory
+ * of this process or elsewhere.
  *
  * @module
  */
-import { iterate } from "./batches.ts";
-import {
-  type Catalogue,
-  checkEvent,
-  type Draft,
-  type PayloadArguments,
-  type PublishableType,
-  type PublishedEvent,
-  refusal,
-  type Schemas,
+import type {
+  Catalogue,
+  Draft,
+  PayloadArguments,
+  PublishableType,
+  PublishedEvent,
+  Schemas,
 } from "./catalogue.ts";
-import { EventsError, type Fault } from "./errors.ts";
+import { EventsError } from "./errors.ts";
 import { formatCursor, type Loss, parseCursor } from "./event.ts";
-import { createHistory } from "./history.ts";
-import { toJson, utf8Length } from "./json.ts";
 
 /** One published event as the channel keeps it. */
 export interface Entry {
@@ -35,7 +31,7 @@ export interface Entry {
 
 /** Some events in a row, in the order of publication. */
 export interface Batch {
-  /** What the reader misses between the last batch and this one. */
+  /** What the reader misses between the last batch and this one, which may have no events then. */
   readonly lost?: Loss;
   /** The events. */
   readonly entries: readonly Entry[];
@@ -55,30 +51,48 @@ export interface ChannelStats {
 
 /** The reading side of a channel: what does not depend on its catalogue. */
 export interface EventLog {
-  /** Names this life of the channel: part of every cursor. */
+  /**
+   * Names this life of the channel: part of every cursor. Where the events are kept elsewhere they may be gone one day,
+   * and others be counted anew: that is another epoch.
+   */
   readonly epoch: string;
-  /** The position of the oldest event kept; one after {@linkcode last} where none is. */
+  /**
+   * The position of the oldest event kept; one after {@linkcode last} where none is. Of events that are kept elsewhere
+   * older ones may have gone since it was asked for: whoever reads them is told.
+   */
   readonly first: number;
   /** The position of the newest event; 0 before the first. */
   readonly last: number;
   /** Whether it was closed. */
   readonly closed: boolean;
+  /** What keeps it from taking or telling events at the moment, in words; `undefined`: nothing does. */
+  readonly problem?: string | undefined;
 
   /**
-   * Reads what follows a position, at once.
+   * Reads what follows a position: at once where this process has it, else as soon as it can be had.
    *
    * @param position the last position already read
    * @param maxBytes where to end the batch, in bytes of JSON; it holds at least one event where there is one
-   * @returns the batch, empty where nothing follows yet; `lost` where the position is no longer kept
+   * @returns the batch, empty where nothing follows yet; `lost` where the position is no longer kept: its count says how
+   *   far the reader jumps
    */
-  read(position: number, maxBytes: number): Batch;
+  read(position: number, maxBytes: number): Batch | Promise<Batch>;
+
+  /**
+   * Finds where a reader starts.
+   *
+   * @param since a cursor; `"earliest"` for everything kept; `"latest"` for what is published from now on
+   * @throws {EventsError} `InvalidCursor` where it is malformed or ahead of the channel; `ChannelUnavailable` where that
+   *   cannot be known now
+   */
+  locate(since: string): Start | Promise<Start>;
 
   /**
    * Reads from a cursor on, and waits for more: an iterator over batches that ends when the channel is closed.
    * Leaving the loop leaves nothing behind, also while a batch is awaited.
    *
-   * @param since a cursor; `"earliest"` for everything kept; `"latest"` for what is published from now on
-   * @throws {EventsError} `InvalidCursor`
+   * @param since as for {@linkcode locate}; default `"latest"`
+   * @throws {EventsError} as {@linkcode locate} does
    */
   batches(since?: string): AsyncIterableIterator<Batch>;
 
@@ -97,39 +111,27 @@ export interface Channel<S extends Schemas = Schemas> extends EventLog {
   /**
    * Publishes one event.
    *
-   * @returns the event's `id`
+   * @returns the event's `id`, once the channel has it
    * @throws {EventsError} `InvalidEvent` where the payload does not fit its schema or cannot be JSON;
-   *   `ChannelClosed` after {@linkcode close}. Nothing is published then.
+   *   `ChannelClosed` after {@linkcode close}. Nothing is published then. Where events are kept elsewhere also
+   *   `ChannelUnavailable`: nothing was published; and `PublishUnconfirmed`: nobody knows
    */
-  publish<T extends PublishableType<S>>(type: T, ...payload: PayloadArguments<S, T>): string;
+  publish<T extends PublishableType<S>>(
+    type: T,
+    ...payload: PayloadArguments<S, T>
+  ): string | Promise<string>;
 
   /**
-   * Publishes several events in a row: all of them, or on an error none.
+   * Publishes several events in a row: all of them, or none where one does not fit.
    *
-   * @returns the `id` of each
-   * @throws {EventsError} `InvalidEvent` with every fault of every event; `ChannelClosed`
+   * @param key names this publication: where events are kept elsewhere the same key is taken but once, for some minutes
+   * @returns the `id` of each, once the channel has them
+   * @throws {EventsError} as {@linkcode publish} does; `InvalidEvent` with every fault of every event
    */
-  publishBatch(drafts: readonly Draft<S>[]): string[];
+  publishBatch(drafts: readonly Draft<S>[], key?: string): string[] | Promise<string[]>;
 
   /** The event of an entry, typed; parsed anew at each call, so it is the caller's own. */
   parse(entry: Entry): PublishedEvent<S>;
-}
-
-/** How much an in-memory channel keeps. */
-export interface HistoryLimits {
-  /** At most so many events; default 100 000. */
-  readonly events?: number;
-  /** At most so many bytes of JSON in UTF-8, 1024 or more; default 32 MiB. No single event may be larger. */
-  readonly bytes?: number;
-}
-
-/** Options of {@linkcode createChannel}. */
-export interface ChannelOptions {
-  /**
-   * How much is kept for those who resume or read slowly. What goes beyond it is forgotten, oldest first, and so
-   * is what a burst larger than it publishes in one turn of the event loop.
-   */
-  readonly history?: HistoryLimits;
 }
 
 /** Where a reader starts: a position, and whether it comes from a channel that is gone. */
@@ -141,12 +143,12 @@ export interface Start {
 }
 
 /**
- * Finds where a reader starts.
+ * Finds where a reader starts in what the channel has now.
  *
  * @param since a cursor, `"earliest"` or `"latest"`
  * @throws {EventsError} `InvalidCursor` where it is malformed or ahead of the channel
  */
-export function locate(channel: EventLog, since: string): Start {
+export function locate(channel: Pick<EventLog, "epoch" | "first" | "last">, since: string): Start {
   if (since === "latest") return { position: channel.last, unknownEpoch: false };
   const beforeFirst = channel.first - 1;
   if (since === "earliest") return { position: beforeFirst, unknownEpoch: false };
@@ -161,138 +163,4 @@ export function locate(channel: EventLog, since: string): Start {
     );
   }
   return { position, unknownEpoch: false };
-}
-
-/**
- * Makes a channel that keeps its events in memory.
- *
- * @param catalogue the event types it carries
- * @throws {RangeError} where a limit is not a whole number or too small
- *
- * @example
- * ```ts
- * import * as v from "valibot";
- * import { createChannel, defineEvents } from "./mod.ts";
- *
- * const channel = createChannel(defineEvents({ tick: v.object({ n: v.number() }) }), { history: { events: 500 } });
- * channel.publish("tick", { n: 1 });
- * channel.close();
- * for await (const { entries } of channel.batches("earliest")) {
- *   for (const { json } of entries) console.log(json); // {"type":"tick","event":{"n":1},"id":"…-1","time":"…"}
- * }
- * ```
- */
-export function createChannel<S extends Schemas>(
-  catalogue: Catalogue<S>,
-  options: ChannelOptions = {},
-): Channel<S> {
-  const maxEvents = limit("history.events", options.history?.events ?? 100_000, 1);
-  const maxBytes = limit("history.bytes", options.history?.bytes ?? 32 * 1024 * 1024, 1024);
-  const epoch = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
-  const log = createHistory(maxEvents, maxBytes);
-  const readers = new Set<() => void>();
-  const published = new Map(catalogue.types.map((type) => [type, 0]));
-  let closed = false;
-  let waking = false;
-
-  /** One draft as the text of its payload, checked, or its faults. Looks at the draft once: it may have getters. */
-  function prepare(
-    { type, event }: { type: string; event?: unknown },
-    index: number,
-  ): { type: string; payload: string } | { faults: Fault[] } {
-    if (event === undefined) {
-      const faults = checkEvent(catalogue, type, undefined, index);
-      return faults.length > 0 ? { faults } : { type, payload: "" };
-    }
-    const json = toJson(event);
-    if ("fault" in json) {
-      const { path, message } = json.fault;
-      return { faults: [{ index, path: path === "" ? "event" : `event.${path}`, message }] };
-    }
-    // What is checked is what the consumers will parse, so nothing (a Date, a Map, a getter) can be one thing here
-    // and another there.
-    const faults = checkEvent(catalogue, type, JSON.parse(json.text), index);
-    const bytes = faults.length > 0 ? 0 : utf8Length(json.text);
-    if (bytes > maxBytes - ENVELOPE_BYTES) {
-      faults.push({
-        index,
-        path: "event",
-        message: `${bytes} bytes are more than a history of ${maxBytes} can hold`,
-      });
-    }
-    return faults.length > 0 ? { faults } : { type, payload: `"event":${json.text},` };
-  }
-
-  function append(type: string, payload: string, time: string): string {
-    const position = log.last + 1;
-    const id = formatCursor(epoch, position);
-    const json = `{"type":"${type}",${payload}"id":"${id}","time":"${time}"}`;
-    log.push({ position, id, type, json, bytes: utf8Length(json) });
-    published.set(type, published.get(type)! + 1);
-    return id;
-  }
-
-  function publishBatch(drafts: readonly { type: string; event?: unknown }[]): string[] {
-    const prepared = drafts.map(prepare);
-    if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
-    const faults = prepared.flatMap((one) => "faults" in one ? one.faults : []);
-    if (faults.length > 0) throw refusal(faults, drafts);
-    const time = new Date().toISOString();
-    const ids = prepared.flatMap((one) => "faults" in one ? [] : [append(one.type, one.payload, time)]);
-    wake();
-    return ids;
-  }
-
-  /** Readers are woken once a turn, so that what is published in a row is read as one batch. */
-  function wake(): void {
-    if (waking || readers.size === 0) return;
-    waking = true;
-    queueMicrotask(() => {
-      waking = false;
-      for (const reader of readers) reader();
-    });
-  }
-
-  const channel: Channel<S> = {
-    catalogue,
-    epoch,
-    get first() {
-      return log.first;
-    },
-    get last() {
-      return log.last;
-    },
-    get closed() {
-      return closed;
-    },
-    publish: (type, ...[payload]) => publishBatch([{ type, event: payload }])[0]!,
-    publishBatch,
-    parse: ({ json }) => JSON.parse(json),
-    read: (position, maxBytes) => log.read(position, maxBytes),
-    batches: (since = "latest") => {
-      const start = locate(channel, since);
-      return iterate(channel, start, (reader) => readers.add(reader), (reader) => readers.delete(reader));
-    },
-    close: () => {
-      closed = true;
-      wake();
-    },
-    stats: () => ({
-      events: log.last - log.first + 1,
-      bytes: log.bytes,
-      published: Object.fromEntries(published),
-      readers: readers.size,
-    }),
-  };
-  return channel;
-}
-
-/** What stands around a payload in its dictionary is never longer: type, id and time with their keys. */
-const ENVELOPE_BYTES = 256;
-
-function limit(name: string, value: number, least: number): number {
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new RangeError(`${name} must be a whole number of at least ${least}, not ${value}`);
-  }
-  return value;
 }

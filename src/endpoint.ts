@@ -4,19 +4,19 @@
  * @module
  */
 import { type Context, Hono } from "hono";
-import type { Draft, PublishedEvent, Schemas, StartOf } from "./catalogue.ts";
-import { type Channel, type EventLog, locate, type Start } from "./channel.ts";
+import type { PublishedEvent, Schemas, StartOf } from "./catalogue.ts";
+import type { Channel, EventLog, Start } from "./channel.ts";
 import type { Filter } from "./chunk.ts";
 import { EventsError, type EventsErrorCode } from "./errors.ts";
 import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "./event.ts";
 import { createFeed, type Feed, type Subscriber, type Subscription } from "./feed.ts";
-import { addressOf, keepOpen, keepOpenNoMore, onGone, outgoingOf, parksPull } from "./host.ts";
-import { createAnswers, readIdempotencyKey } from "./idempotency.ts";
-import { negotiate, selectTypes } from "./negotiate.ts";
+import { addressOf, keepOpen, onGone, outgoingOf, parksPull } from "./host.ts";
+import { createAnswers } from "./idempotency.ts";
+import { negotiate, type Negotiated, selectTypes } from "./negotiate.ts";
 import { StreamOutlet } from "./outlet.ts";
 import { type Authorize, createGuard, type Permission } from "./permission.ts";
 import { createPlaces } from "./places.ts";
-import { checkCoding, parseBody, readBody } from "./publish_body.ts";
+import { type Accepted, createPublisher } from "./publish.ts";
 import { createRefusalCounts, errorResponse, STAY_AWAY } from "./refusals.ts";
 import { FORMATS, type WireFormat } from "./serialize.ts";
 import { SocketOutlet } from "./socket_outlet.ts";
@@ -194,9 +194,20 @@ export function eventsEndpoint<S extends Schemas>(
   const encoder = new TextEncoder();
   const patienceMs = stallTimeout === null ? Infinity : stallTimeout * 1000;
 
-  function stream(c: Context, permission?: Permission<S>): Response {
-    const { format, mediaType } = negotiate(c.req.header("Accept"), c.req.query("format"));
+  /** Opens a stream as soon as it is known where it starts. */
+  function open(c: Context, permission?: Permission<S>): Response | Promise<Response> {
+    const negotiated = negotiate(c.req.header("Accept"), c.req.query("format"));
     const start = locateRequest(c, channel);
+    if (!(start instanceof Promise)) return stream(c, negotiated, start, permission);
+    return start.then((start) => stream(c, negotiated, start, permission));
+  }
+
+  function stream(
+    c: Context,
+    { format, mediaType }: Negotiated,
+    start: RequestedStart,
+    permission?: Permission<S>,
+  ): Response {
     const follow = readBoolean(c, "follow", true);
     const bookmarks = readBoolean(c, "bookmarks", false);
     const types = readTypes(c);
@@ -300,36 +311,16 @@ export function eventsEndpoint<S extends Schemas>(
     };
   }
 
-  async function publish(c: Context): Promise<Response> {
-    await guard?.ask(c);
-    const key = readIdempotencyKey(c.req.header("Idempotency-Key"));
-    const contentType = c.req.header("Content-Type");
-    checkCoding(c.req.header("Content-Encoding"));
-    // A middleware that read the body left it with Hono.
-    const body = c.req.raw.bodyUsed ? new Response(await c.req.arrayBuffer()).body : c.req.raw.body;
-    keepOpen(c); // Bun would cut off a body that takes its time, whether or not it comes on.
-    const contentLength = c.req.header("Content-Length");
-    const text = await readBody(body, contentLength, maxBodyBytes, patienceMs).catch((cause) => {
-      // A server that stops may cut off the body itself (Deno does), which is no fault of the client.
-      if (!channel.closed) throw cause;
-      throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events", { cause });
-    }).finally(() => keepOpenNoMore(c));
-    const accept = (): Accepted => {
-      const drafts = parseBody(contentType, text, channel.catalogue, { maxBatch, maxDepth });
-      const ids = channel.publishBatch(drafts as Draft<S>[]);
-      return { accepted: ids.length, last_id: ids.at(-1)! };
-    };
-    const isKept = key !== undefined && answers !== undefined;
-    return c.json(isKept ? await answers.once(key, text, accept) : accept(), 202);
-  }
-
   const app = new Hono();
   app.onError((error, c) => {
     refusals.count(error);
     return errorResponse(c, error);
   });
-  app.get("/", guard === undefined ? (c) => stream(c) : async (c) => stream(c, await guard.ask(c)));
-  if (options.publish ?? true) app.post("/", publish);
+  app.get("/", guard === undefined ? (c) => open(c) : async (c) => await open(c, await guard.ask(c)));
+  if (options.publish ?? true) {
+    const publish = createPublisher(channel, { maxBodyBytes, maxBatch, maxDepth, patienceMs, answers });
+    app.post("/", guard === undefined ? publish : async (c) => (await guard.ask(c), await publish(c)));
+  }
   return Object.assign(app, {
     stats: () => {
       const formats = [...feeds].map(([{ name }, feed]) => [name, feed.stats()] as const);
@@ -340,12 +331,6 @@ export function eventsEndpoint<S extends Schemas>(
       };
     },
   });
-}
-
-/** What a `POST` is answered that was taken. */
-interface Accepted {
-  readonly accepted: number;
-  readonly last_id: string;
 }
 
 /** Both functions in one, in a scope that holds nothing else. */
@@ -377,14 +362,21 @@ function checkCount(name: string, count: number, most: number = Number.MAX_SAFE_
 }
 
 /** Where a request wants to start, and the `id` that `events_start` says so with. */
-function locateRequest(c: Context, channel: EventLog): Start & { readonly id: string } {
+interface RequestedStart extends Start {
+  readonly id: string;
+}
+
+function locateRequest(c: Context, channel: EventLog): RequestedStart | Promise<RequestedStart> {
   // A reconnecting EventSource repeats its URL, so what it last saw counts more than what the URL says.
   const lastEventId = c.req.header("Last-Event-ID");
   if (lastEventId) parseCursor(lastEventId);
   const since = lastEventId || c.req.query("since") || "latest";
-  const start = locate(channel, since);
   const isCursor = since !== "latest" && since !== "earliest";
-  return { ...start, id: isCursor ? since : formatCursor(channel.epoch, start.position) };
+  const withId = (start: Start): RequestedStart => {
+    return { ...start, id: isCursor ? since : formatCursor(channel.epoch, start.position) };
+  };
+  const start = channel.locate(since);
+  return start instanceof Promise ? start.then(withId) : withId(start);
 }
 
 function readBoolean(c: Context, name: string, absent: boolean): boolean {

@@ -18,6 +18,10 @@ export type EventsErrorCode =
   | "InvalidParameter"
   /** The channel was closed: it takes no events and holds no streams open. */
   | "ChannelClosed"
+  /** Where the channel keeps its events cannot be reached, or takes none: nothing was published (503). */
+  | "ChannelUnavailable"
+  /** Whether events were published nobody knows: send the same again with the same `Idempotency-Key` (503). */
+  | "PublishUnconfirmed"
   /** None of the media types the client accepts can be had. */
   | "NotAcceptable"
   /** A request body is over the size limit. */

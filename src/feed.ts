@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { EventLog } from "./channel.ts";
+import type { Batch, EventLog } from "./channel.ts";
 import { type Chunk, type Filter, makeChunk, select } from "./chunk.ts";
 import { controlLine, formatCursor, type Loss, type LossReason, publishedAt } from "./event.ts";
 import { startPipeline } from "./pipeline.ts";
@@ -118,6 +118,8 @@ interface State extends Omit<Subscription, "unknownEpoch"> {
   bytes: number;
   /** Goes on with a history that it has read a stretch of. */
   rest: ReturnType<typeof setTimeout> | undefined;
+  /** What follows its position in a history that is kept elsewhere: asked for, or there. */
+  replay: Batch | Promise<Batch> | undefined;
 }
 
 /** Makes a feed of the log in one wire format. Nothing runs before the first subscriber. */
@@ -155,6 +157,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       events: 0,
       bytes,
       rest: undefined,
+      replay: undefined,
     };
     if (subscribers.size === 0) start();
     subscribers.add(subscriber);
@@ -169,6 +172,10 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         recent.add(chunk, log.first);
         handOut(chunk);
         countChunk(tally, chunk.entries.length, publishedAt(chunk.entries[0]!.json));
+      },
+      onNewEpoch() {
+        recent.restart(log.first - 1);
+        for (const subscriber of subscribers) beginAnew(subscriber);
       },
       onEnd() {
         for (const subscriber of subscribers) pump(subscriber);
@@ -224,17 +231,24 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       if (until === DISMISSED) return bidFarewell(subscriber, "refused");
       const loss = findLoss(subscriber);
       if (loss !== undefined) {
-        subscriber.position = subscriber.told = log.first - 1;
-        countLoss(loss);
-        sendLine(subscriber, "events_lost", loss);
+        lose(subscriber, loss, log.first - 1);
         continue;
       }
-      if (subscriber.position >= until) return end(subscriber, "ended");
-      const chunk = chunkAfter(subscriber.position);
-      if (chunk === undefined) {
-        if (log.closed && subscriber.position >= log.last) bidFarewell(subscriber, "closed");
+      const { position } = subscriber;
+      if (position >= until) return end(subscriber, "ended");
+      const isRecent = position >= recent.after;
+      const found = isRecent ? recent.find(position) : readHistory(subscriber);
+      if (found instanceof Promise) return;
+      if (found !== undefined && "reason" in found) {
+        lose(subscriber, found, position + (found.count ?? 0));
+        continue;
+      }
+      if (found === undefined) {
+        // Of a closed history that is kept elsewhere nothing more may be had.
+        if (log.closed && (position >= log.last || !isRecent)) bidFarewell(subscriber, "closed");
         return;
       }
+      const chunk = found;
       const selection = guarded(subscriber, () => select(chunk, subscriber.position, until, filter));
       if (selection === undefined) return;
       // First the position: a write can ask for more before it returns.
@@ -304,9 +318,21 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     subscriber.outlet.cut(shown);
   }
 
-  function countLoss({ reason, count }: Loss): void {
+  /** Tells it that it misses events, and lets it go on after the position. */
+  function lose(subscriber: State, { reason, count }: Loss, position: number): void {
+    subscriber.position = subscriber.told = position;
     tally.lost[reason].times++;
     tally.lost[reason].events += count ?? 0;
+    sendLine(subscriber, "events_lost", { reason, count });
+  }
+
+  /** The events are counted anew, and nobody knows what it misses. */
+  function beginAnew(subscriber: State): void {
+    subscriber.position = subscriber.told = log.first - 1;
+    subscriber.lossReason = "unknown_epoch";
+    subscriber.replay = undefined;
+    if (subscriber.until >= 0 && subscriber.until < Infinity) subscriber.until = log.last;
+    pump(subscriber);
   }
 
   function findLoss(subscriber: State): Loss | undefined {
@@ -317,13 +343,37 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     return count > 0 ? { reason, count } : undefined;
   }
 
-  /** What follows the position: a recent chunk, or one made from history up to where the recent ones begin. */
-  function chunkAfter(position: number): Chunk | undefined {
-    if (position >= recent.after) return recent.find(position);
-    const { entries } = log.read(position, REPLAY_BYTES);
+  /**
+   * What follows its position in the history, up to where the recent chunks begin: a chunk, or what was lost there. A
+   * promise: it will be asked to go on.
+   */
+  function readHistory(subscriber: State): Chunk | Loss | Promise<Batch> | undefined {
+    const { replay } = subscriber;
+    const batch = replay ?? log.read(subscriber.position, REPLAY_BYTES);
+    if (batch instanceof Promise) {
+      if (batch !== replay) goOnWith(subscriber, batch);
+      return batch;
+    }
+    subscriber.replay = undefined;
+    if (batch.lost !== undefined) return { reason: "slow_consumer", count: batch.lost.count };
     // Whoever comes to the recent chunks at the beginning of one can be given the very bytes that others are.
-    const before = entries.filter((entry) => entry.position <= recent.after);
-    return makeChunk(format, before, encoder.encode(serialize(format, before)));
+    const before = batch.entries.filter((entry) => entry.position <= recent.after);
+    return before.length === 0
+      ? undefined
+      : makeChunk(format, before, encoder.encode(serialize(format, before)));
+  }
+
+  /** Waits for what it has asked for; unless its position has moved meanwhile, it goes on with that. */
+  function goOnWith(subscriber: State, asked: Promise<Batch>): void {
+    const isWaiting = () => subscriber.replay === asked && subscribers.has(subscriber);
+    subscriber.replay = asked;
+    asked.then((batch) => {
+      if (!isWaiting()) return;
+      subscriber.replay = batch;
+      pump(subscriber);
+    }, (error: unknown) => {
+      if (isWaiting()) cut(subscriber, "failed", error as Error);
+    });
   }
 
   /** One timer for all: it fires when the first of them may have been silent, or have taken nothing, for long. */

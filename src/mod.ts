@@ -32,16 +32,7 @@ export type {
   StartOf,
   StreamEvent,
 } from "./catalogue.ts";
-export { createChannel } from "./channel.ts";
-export type {
-  Batch,
-  Channel,
-  ChannelOptions,
-  ChannelStats,
-  Entry,
-  EventLog,
-  HistoryLimits,
-} from "./channel.ts";
+export type { Batch, Channel, ChannelStats, Entry, EventLog, Start } from "./channel.ts";
 export { eventsEndpoint } from "./endpoint.ts";
 export type { EndpointOptions, EndpointStats, EventsEndpoint, EventsSource, StreamEnd } from "./endpoint.ts";
 export { EventsError } from "./errors.ts";
@@ -56,5 +47,7 @@ export type {
   LossReason,
   StartPayload,
 } from "./event.ts";
+export { createChannel } from "./memory_channel.ts";
+export type { ChannelOptions, HistoryLimits, MemoryChannel } from "./memory_channel.ts";
 export type { Histogram } from "./histogram.ts";
 export type { End, EndReason, FeedStats, LossStats } from "./tally.ts";

@@ -14,6 +14,8 @@ const FULL_BYTES = 192 * 1024;
 export interface PipelineOptions {
   /** Takes the next chunk. */
   onChunk(chunk: Chunk): void;
+  /** The events are counted anew: the chunks that follow are of another epoch. */
+  onNewEpoch(): void;
   /** The channel was closed and everything in it has been told. Not called after the pipeline was stopped. */
   onEnd(): void;
   /** Something in it threw: there will be no further chunk. */
@@ -32,7 +34,7 @@ export interface PipelineOptions {
  * @returns stops the pipeline at once and for good; nothing of it is left waiting then
  */
 export function startPipeline(log: EventLog, format: WireFormat, options: PipelineOptions): () => void {
-  const { onChunk, onEnd, onError, maxDelay } = options;
+  const { onChunk, onNewEpoch, onEnd, onError, maxDelay } = options;
   const batches = log.batches("latest");
   let stopped = false;
   let underWay: Batch | undefined;
@@ -43,10 +45,15 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
   const source = new ReadableStream<Batch>({
     async pull(controller) {
       if (underWay !== undefined) await new Promise<void>((resolve) => goOn = resolve);
-      const next = await batches.next();
-      if (next.done) return controller.close();
-      underWay = next.value;
-      controller.enqueue(underWay);
+      for (;;) {
+        const next = await batches.next();
+        if (next.done) return controller.close();
+        const { entries, lost } = next.value;
+        if (lost?.reason === "unknown_epoch" && !stopped) onNewEpoch();
+        if (entries.length === 0) continue;
+        underWay = next.value;
+        return controller.enqueue(underWay);
+      }
     },
   }, { highWaterMark: 0 });
 

@@ -18,6 +18,8 @@ export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCo
   PayloadTooLarge: 413,
   UnsupportedMediaType: 415,
   ChannelClosed: 503,
+  ChannelUnavailable: 503,
+  PublishUnconfirmed: 503,
   Unauthorized: 401,
   Forbidden: 403,
   ForbiddenHost: 403,
@@ -29,7 +31,13 @@ export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCo
 };
 
 /** These pass by themselves: whoever was told one may come back. */
-const PASSING: readonly EventsErrorCode[] = ["TooManyConnections", "TooManyIdempotencyKeys", "ShuttingDown"];
+const PASSING: readonly EventsErrorCode[] = [
+  "ChannelUnavailable",
+  "PublishUnconfirmed",
+  "TooManyConnections",
+  "TooManyIdempotencyKeys",
+  "ShuttingDown",
+];
 /** Who was refused stays away for so many seconds at the least, and 2.5 times as many at the most. */
 export const STAY_AWAY = 5;
 

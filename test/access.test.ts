@@ -5,12 +5,12 @@ import * as assert from "uvu/assert";
 import * as v from "valibot";
 import {
   type Authorize,
-  type Channel,
   createChannel,
   defineEvents,
   type EndpointOptions,
   eventsEndpoint,
   EventsError,
+  type MemoryChannel,
   type Permission,
 } from "../src/mod.ts";
 import { isLoopback } from "../src/server/access.ts";
@@ -335,7 +335,7 @@ function setUp(authorize: Authorize<Schemas>, options: EndpointOptions<Schemas> 
   return { channel, endpoint, app, problems };
 }
 
-function publish(channel: Channel<Schemas>, owners: readonly string[]): void {
+function publish(channel: MemoryChannel<Schemas>, owners: readonly string[]): void {
   for (const owner of owners) channel.publish("tick", { n: channel.last + 1, owner });
 }
 

@@ -3,7 +3,13 @@ import { Hono } from "hono";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { type Channel, createChannel, defineEvents, eventsEndpoint, type HistoryLimits } from "../src/mod.ts";
+import {
+  createChannel,
+  defineEvents,
+  eventsEndpoint,
+  type HistoryLimits,
+  type MemoryChannel,
+} from "../src/mod.ts";
 import {
   type Dictionary,
   linesOf,
@@ -30,7 +36,7 @@ function setUp(options: { history?: HistoryLimits; heartbeat?: number | null } =
   return { channel, endpoint, app };
 }
 
-function publish(channel: Channel<typeof catalogue.schemas>, count: number): string[] {
+function publish(channel: MemoryChannel<typeof catalogue.schemas>, count: number): string[] {
   return Array.from({ length: count }, () => channel.publish("tick", { n: channel.last + 1 }));
 }
 

@@ -6,11 +6,11 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import {
-  type Channel,
   createChannel,
   defineEvents,
   type EventsEndpoint,
   eventsEndpoint,
+  type MemoryChannel,
 } from "../src/mod.ts";
 import { type Dictionary, serving, timersLeftBy, until, within } from "./harness.ts";
 
@@ -63,7 +63,7 @@ interface Published {
 
 /** One life of the channel: its endpoint, and the model of it. */
 interface Life extends Setting {
-  readonly channel: Channel<Schemas>;
+  readonly channel: MemoryChannel<Schemas>;
   readonly endpoint: EventsEndpoint;
   /** Serves the endpoint at `/EPOCH/events`. */
   readonly app: Hono;

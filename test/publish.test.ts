@@ -4,12 +4,12 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import {
-  type Channel,
   createChannel,
   defineEvents,
   type EndpointOptions,
   type EventsEndpoint,
   eventsEndpoint,
+  type MemoryChannel,
 } from "../src/mod.ts";
 import { openLines, openWire, serving, until, type Wire, within } from "./harness.ts";
 
@@ -36,7 +36,7 @@ interface Answer {
 
 /** A server with an endpoint that can be published to. */
 interface Publisher {
-  readonly channel: Channel<Schemas>;
+  readonly channel: MemoryChannel<Schemas>;
   readonly endpoint: EventsEndpoint;
   readonly port: number;
   readonly url: string;
@@ -111,13 +111,13 @@ function codeOf({ text }: Answer): string {
 }
 
 /** The JSON of the payloads published so far. */
-function published(channel: Channel<Schemas>): string[] {
+function published(channel: MemoryChannel<Schemas>): string[] {
   return channel.read(channel.first - 1, Infinity).entries.map((entry) =>
     /^\{"type":"\w+"(?:,"event":(.*))?,"id":"[^"]+","time":"[^"]+"\}$/.exec(entry.json)?.[1] ?? ""
   );
 }
 
-function accepted(channel: Channel<Schemas>, count: number): Answer {
+function accepted(channel: MemoryChannel<Schemas>, count: number): Answer {
   return { status: 202, text: `{"accepted":${count},"last_id":"${channel.epoch}-${channel.last}"}` };
 }
 

@@ -27,6 +27,7 @@ import {
   type EventsErrorCode,
   type EventsSource,
   type LossReason,
+  type MemoryChannel,
   type PayloadArguments,
   type PayloadOf,
   type PublishableType,
@@ -126,7 +127,7 @@ export const checks: readonly (() => void)[] = [
 
   function publishTakesWhatTheTypeSays() {
     const channel = createChannel(shop);
-    exactly<Channel<Shop>>()(channel);
+    exactly<MemoryChannel<Shop>>()(channel);
     exactly<string>()(channel.publish("placed", { id: "1", total: 2 }));
     channel.publish("placed", { id: "1", total: 2, gift: true });
     channel.publish("note", "text");

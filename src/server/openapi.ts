@@ -29,6 +29,7 @@ const STREAM_CODES: readonly EventsErrorCode[] = [
   "UnknownEventType",
   "NotAcceptable",
   "TooManyConnections",
+  "ChannelUnavailable",
   ...ACCESS_CODES,
 ];
 /** What `POST /events` may be refused with. */
@@ -40,6 +41,8 @@ const PUBLISH_CODES: readonly EventsErrorCode[] = [
   "IdempotencyKeyReused",
   "TooManyIdempotencyKeys",
   "ChannelClosed",
+  "ChannelUnavailable",
+  "PublishUnconfirmed",
   "CrossSiteRequest",
   ...ACCESS_CODES,
 ];

@@ -7,4 +7,4 @@ export { triblerEvents } from "./events.ts";
 export type { TriblerSchemas } from "./events.ts";
 export type * from "./payloads.ts";
 export { createSession } from "./session.ts";
-export type { Session, SessionOptions } from "./session.ts";
+export type { Emitted, Session, SessionOptions, Told } from "./session.ts";
