@@ -9,7 +9,7 @@ import type { Channel } from "./channel.ts";
 import { EventsError } from "./errors.ts";
 import { keepOpen, keepOpenNoMore } from "./host.ts";
 import { type Answers, readIdempotencyKey } from "./idempotency.ts";
-import { type BodyLimits, checkCoding, parseBody, readBody } from "./publish_body.ts";
+import { type BodyLimits, checkCoding, isNdjson, parseBody, readBody } from "./publish_body.ts";
 
 /** What a `POST` is answered that was taken. */
 export interface Accepted {
@@ -53,8 +53,9 @@ export function createPublisher<S extends Schemas>(
     const key = readIdempotencyKey(c.req.header("Idempotency-Key"));
     checkCoding(c.req.header("Content-Encoding"));
     const text = await textOf(c);
+    const isLines = isNdjson(c.req.header("Content-Type"));
     const accept = async (): Promise<Accepted> => {
-      const drafts = parseBody(c.req.header("Content-Type"), text, channel.catalogue, options);
+      const drafts = parseBody(isLines, text, channel.catalogue, options);
       const ids = await channel.publishBatch(drafts as Draft<S>[], key);
       return { accepted: ids.length, last_id: ids.at(-1)! };
     };

@@ -106,17 +106,17 @@ function unreadable(message: string, cause: unknown): EventsError {
 /**
  * The events of a body, each checked for its form but not yet against a catalogue.
  *
- * @param contentType the value of `Content-Type`
- * @throws {EventsError} `UnsupportedMediaType`; `PayloadTooLarge` for too many events; `InvalidEvent` with every
- *   fault, those against the catalogue included where the body has others
+ * @param isLines whether it is one event a line, as {@linkcode isNdjson} tells, or a single JSON text
+ * @throws {EventsError} `PayloadTooLarge` for too many events; `InvalidEvent` with every fault, those against the
+ *   catalogue included where the body has others
  */
 export function parseBody(
-  contentType: string | undefined,
+  isLines: boolean,
   text: string,
   catalogue: Catalogue,
   limits: BodyLimits,
 ): RawDraft[] {
-  const parts = isNdjson(contentType) ? parseLines(text, limits) : parseDocument(text, limits);
+  const parts = isLines ? parseLines(text, limits) : parseDocument(text, limits);
   const faults = parts.flatMap(checkForm);
   if (parts.length === 0) faults.push({ index: 0, path: "", message: "the body holds no event" });
   const drafts = parts.map(({ value }) => value as RawDraft);
@@ -141,7 +141,13 @@ export function checkCoding(coding: string | undefined): void {
   );
 }
 
-function isNdjson(contentType: string | undefined): boolean {
+/**
+ * Whether a body is NDJSON; else it is JSON.
+ *
+ * @param contentType the value of `Content-Type`
+ * @throws {EventsError} `UnsupportedMediaType` where it is neither, or not in UTF-8
+ */
+export function isNdjson(contentType: string | undefined): boolean {
   const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";").map((part) => part.trim());
   const charset = parameters.find((parameter) => parameter.startsWith("charset="));
   const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);

@@ -27,9 +27,9 @@ interface Answer {
 function setUp(options: EndpointOptions<typeof catalogue.schemas> = {}) {
   const channel = createChannel(catalogue);
   const endpoint = eventsEndpoint(channel, options);
-  const post = async (body: unknown, key?: string): Promise<Answer> => {
+  const post = async (body: unknown, key?: string, type = "application/json"): Promise<Answer> => {
     const headers = {
-      "Content-Type": "application/json",
+      "Content-Type": type,
       ...(key !== undefined && { "Idempotency-Key": key }),
     };
     const response = await endpoint.request("/", {
@@ -96,6 +96,13 @@ test("what was refused is not remembered", async () => {
     assert.is((await post(body, "k")).code, "InvalidEvent");
   }
   assert.is((await post(tick(1), "k")).status, 202);
+  assert.is(channel.last, 1);
+});
+
+test("a request of a media type that cannot be read is refused, whatever its key was answered before", async () => {
+  const { channel, post } = setUp();
+  assert.is((await post(tick(1), "k")).status, 202);
+  assert.is((await post(tick(1), "k", "text/plain")).status, 415);
   assert.is(channel.last, 1);
 });
 
