@@ -1,7 +1,8 @@
 /**
  * Runs every test file under uvu in this process, on whichever runtime this is: `tsx test/all.ts [name …]`.
  *
- * A file that runs no test is a failure, and so is a test that leaves the process without an answer.
+ * A file that runs no test is a failure, and so is a test that leaves the process without an answer, and one that leaves
+ * a timer behind: it would fire in the midst of another.
  *
  * @module
  */
@@ -23,7 +24,7 @@ for (const file of files) {
   const queue: (typeof queues)[number] = [file];
   queues.push(queue);
   await import(new URL(file, import.meta.url).href);
-  for (let i = 1; i < queue.length; i++) queue[i] = whole(queue[i] as Run);
+  for (let i = 1; i < queue.length; i++) queue[i] = whole(file, queue[i] as Run);
   if (queue.length === 1) throw new Error(`${file} runs no test: is its .run() missing?`);
 }
 if (queues.length === 0) throw new Error(`no test file is called ${wanted.join(" or ")}`);
@@ -33,12 +34,26 @@ process.exit(broken ? 1 : process.exitCode);
 /** What uvu makes of a suite: runs it, and answers with its errors and how many tests ran, were skipped, and are. */
 type Run = () => Promise<[errors: string | true, ran: number, skipped: number, total: number]>;
 
-/** The suite, and a failure where uvu lost tests on the way: an error it cannot print ends its suite in silence. */
-function whole(run: Run): Run {
+/** The suite, and a failure where uvu lost tests on the way (an error it cannot print ends its suite in silence), or a timer is left. */
+function whole(file: string, run: Run): Run {
   return async () => {
     const result = await run();
     const [errors, ran, , total] = result;
     broken ||= errors === true && ran !== total;
+    const left = await timersLeft();
+    if (left > 0) {
+      broken = true;
+      console.error(`${file} leaves ${left} timers behind`);
+    }
     return result;
   };
+}
+
+/** How many timers keep the process from ending, after some time to run out; only Node tells. */
+async function timersLeft(): Promise<number> {
+  const count = () => process.getActiveResourcesInfo?.().filter((name) => name === "Timeout").length ?? 0;
+  for (let tries = 0; count() > 0 && tries < 300; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 10)); // It has fired when it is counted.
+  }
+  return count();
 }
