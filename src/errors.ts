@@ -22,6 +22,8 @@ export type EventsErrorCode =
   | "ChannelUnavailable"
   /** Whether events were published nobody knows: send the same again with the same `Idempotency-Key` (503). */
   | "PublishUnconfirmed"
+  /** The stream that is to keep a channel's events is there, and of another kind. */
+  | "StreamMismatch"
   /** None of the media types the client accepts can be had. */
   | "NotAcceptable"
   /** A request body is over the size limit. */

@@ -9,12 +9,14 @@ import type { Batch, Entry } from "./channel.ts";
 export interface History {
   /** The position of the oldest entry kept; one after the newest where none is. */
   readonly first: number;
-  /** The position of the newest entry; 0 before the first. */
+  /** The position of the newest entry; before the first the one it began after. */
   readonly last: number;
   /** The bytes of JSON kept. */
   readonly bytes: number;
   /** Adds the next entry, and forgets the oldest ones that are too many. */
   push(entry: Entry): void;
+  /** Forgets what is older than the position. */
+  forgetBefore(position: number): void;
   /** What follows the position, as `EventLog.read` gives it. */
   read(position: number, maxBytes: number): Batch;
 }
@@ -24,12 +26,13 @@ export interface History {
  *
  * @param maxEvents how many entries it keeps
  * @param maxBytes how many bytes of JSON it keeps; no entry may be larger
+ * @param after the position before its first entry; default 0
  */
-export function createHistory(maxEvents: number, maxBytes: number): History {
+export function createHistory(maxEvents: number, maxBytes: number, after: number = 0): History {
   let entries: (Entry | undefined)[] = [];
   let head = 0; // Where the oldest entry stands; what stands before it is forgotten, and cut off now and then.
-  let first = 1;
-  let last = 0;
+  let first = after + 1;
+  let last = after;
   let bytes = 0;
 
   function forgetOldest(): void {
@@ -57,6 +60,9 @@ export function createHistory(maxEvents: number, maxBytes: number): History {
       last = entry.position;
       bytes += entry.bytes;
       while (last - first + 1 > maxEvents || bytes > maxBytes) forgetOldest();
+    },
+    forgetBefore: (position) => {
+      while (first < position && first <= last) forgetOldest();
     },
     read: (position, maxBytes) => {
       const expired = position < first - 1;

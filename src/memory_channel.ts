@@ -64,8 +64,7 @@ export function createChannel<S extends Schemas>(
   catalogue: Catalogue<S>,
   options: ChannelOptions = {},
 ): MemoryChannel<S> {
-  const maxEvents = limit("history.events", options.history?.events ?? 100_000, 1);
-  const maxBytes = limit("history.bytes", options.history?.bytes ?? 32 * 1024 * 1024, 1024);
+  const { maxEvents, maxBytes } = historyLimits(options.history);
   const epoch = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   const log = createHistory(maxEvents, maxBytes);
   const readers = new Set<() => void>();
@@ -137,6 +136,17 @@ export function createChannel<S extends Schemas>(
     }),
   };
   return channel;
+}
+
+/**
+ * The limits of a history, checked, with their defaults.
+ *
+ * @throws {RangeError} where one is not a whole number or too small
+ */
+export function historyLimits(
+  { events = 100_000, bytes = 32 * 1024 * 1024 }: HistoryLimits = {},
+): { readonly maxEvents: number; readonly maxBytes: number } {
+  return { maxEvents: limit("history.events", events, 1), maxBytes: limit("history.bytes", bytes, 1024) };
 }
 
 function limit(name: string, value: number, least: number): number {

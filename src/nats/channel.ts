@@ -1,0 +1,391 @@
+/**
+ * The channel on a stream of NATS JetStream, shared by as many processes as there are.
+ *
+ * @module
+ */
+import { jetstream, jetstreamManager, type JsMsg, type StreamInfo } from "@nats-io/jetstream";
+import type { NatsConnection, QueuedIterator, Status } from "@nats-io/nats-core";
+import { iterate } from "../batches.ts";
+import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../catalogue.ts";
+import { type Batch, type Channel, type Entry, locate, type Start } from "../channel.ts";
+import { type AnyDraft, prepareDrafts } from "../drafts.ts";
+import { EventsError } from "../errors.ts";
+import { formatCursor, parseCursor } from "../event.ts";
+import { createHistory, type History } from "../history.ts";
+import { type HistoryLimits, historyLimits } from "../memory_channel.ts";
+import { follow } from "./follower.ts";
+import { entryOf, messageOf } from "./message.ts";
+import { createPages } from "./pages.ts";
+import { createPublisher, unavailable } from "./publisher.ts";
+import { epochOf, firstOf, isMissing, openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
+import { tokenOf } from "./subject.ts";
+
+/** Options of {@linkcode natsChannel}. */
+export interface NatsChannelOptions {
+  /** The name of the stream; default `EVENTS`. */
+  readonly stream?: string;
+  /** What its subjects begin with; default the stream's name in lower case, so `events.order_placed`. */
+  readonly prefix?: string;
+  /** What a stream is to keep that is not there yet; one that is there is used as it is. */
+  readonly create?: StreamLimits;
+  /** How much of it this process holds for those who resume or read slowly; what is older is read from the stream. */
+  readonly history?: HistoryLimits;
+  /** Called with what went wrong that nobody waits for; default: it is shown on the console. */
+  readonly onProblem?: (problem: Error) => void;
+}
+
+/** A channel whose events are kept by a stream of NATS JetStream, for all who share it. */
+export interface NatsChannel<S extends Schemas = Schemas> extends Channel<S> {
+  /** Publishes one event; resolves once the stream has stored it: see {@linkcode Channel.publish}. */
+  publish<T extends PublishableType<S>>(type: T, ...payload: PayloadArguments<S, T>): Promise<string>;
+  /**
+   * Publishes several events in a row; resolves once the stream has stored them: see {@linkcode Channel.publishBatch}.
+   * The stream takes what has the same key but once, for as long as its `duplicate_window` says.
+   */
+  publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]>;
+}
+
+/** So long a reader whose cursor this process has not reached yet waits for it, in milliseconds. */
+const LAG_PATIENCE = 5000;
+/** So long whoever published waits until this process was told the event as well, in milliseconds. */
+const ECHO_PATIENCE = 1000;
+/** The stream is asked so often how far it has lost its beginning, and whether it still is the same, in milliseconds. */
+const LOOK_EVERY = 5000;
+/** After a page could not be fetched it is tried again so many milliseconds later. */
+const RETRY_AFTER = 500;
+
+/**
+ * Makes a channel on a stream of NATS JetStream. Processes that name the same stream have one channel between them:
+ * what is published on any is told by all, and a cursor of one is good at the others.
+ *
+ * The connection stays the caller's: whatever its transport, and to be closed after the channel. It should reconnect
+ * for ever (`maxReconnectAttempts: -1`): while it is away, streams go on with what this process holds, and publishing
+ * is refused at once.
+ *
+ * @param connection a connection to a server with JetStream, 2.9 or later
+ * @param catalogue the event types it carries
+ * @throws {EventsError} `StreamMismatch` where the stream is there and cannot hold a channel; `ChannelUnavailable` where
+ *   it cannot be had
+ * @throws {RangeError} where a limit is not a whole number or too small
+ *
+ * @example
+ * ```ts
+ * import { connect } from "@nats-io/transport-node";
+ * import * as v from "valibot";
+ * import { defineEvents, eventsEndpoint } from "events-endpoint";
+ * import { natsChannel } from "events-endpoint/nats";
+ *
+ * const connection = await connect({ servers: "nats://127.0.0.1:4222", maxReconnectAttempts: -1 });
+ * const channel = await natsChannel(connection, defineEvents({ tick: v.object({ n: v.number() }) }));
+ * await channel.publish("tick", { n: 1 });
+ * ```
+ */
+export async function natsChannel<S extends Schemas>(
+  connection: NatsConnection,
+  catalogue: Catalogue<S>,
+  options: NatsChannelOptions = {},
+): Promise<NatsChannel<S>> {
+  const { stream = "EVENTS", prefix = stream.toLowerCase(), create = {}, onProblem = console.error } =
+    options;
+  const { maxEvents, maxBytes } = historyLimits(options.history);
+  const { maxAge = 7 * 24 * 3600, maxBytes: streamBytes = 1024 ** 3, replicas = 1 } = create;
+  const place: StreamPlace = { name: stream, prefix, limits: { maxAge, maxBytes: streamBytes, replicas } };
+  const client = jetstream(connection);
+  const publisher = createPublisher(client);
+  const readers = new Set<() => void>();
+  const published = new Map(catalogue.types.map((type) => [type, 0]));
+  /** Those who wait until a position is reached, or nothing more is to be waited for. */
+  const waiting = new Set<() => void>();
+  let closed = false;
+  let waking = false;
+  let isConnected = true;
+  let isSilent = false;
+
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  let info: StreamInfo;
+  try {
+    info = await openStream(manager, place);
+  } catch (error) {
+    if (error instanceof EventsError) throw error;
+    const { message } = error as Error;
+    throw new EventsError("ChannelUnavailable", `the stream ${stream} cannot be had: ${message}`, {
+      cause: error,
+    });
+  }
+  let epoch = epochOf(info);
+  let first = firstOf(info);
+  let window: History = createHistory(maxEvents, maxBytes, info.state.last_seq);
+
+  const pages = createPages({ fetch: fetchPage, refresh: async () => void await look().catch(() => {}) });
+  let looking: Promise<StreamInfo> | undefined;
+  let isForeignTold = false;
+  const timer = setInterval(() => void (isConnected && look().catch(() => {})), LOOK_EVERY);
+  const status = connection.status() as QueuedIterator<Status>;
+  watchConnection();
+  const follower = follow(client, {
+    stream,
+    prepare: async () => {
+      const { last } = window;
+      learn(await openStream(manager, place), last);
+    },
+    next: () => window.last + 1,
+    onMessage: take,
+  });
+
+  /** Asks the stream what has become of it, together with whoever asks at the same time. */
+  function look(): Promise<StreamInfo> {
+    const { last } = window;
+    return looking ??= manager.streams.info(stream).then((info) => {
+      isSilent = false;
+      learn(info, last);
+      return info;
+    }, (error) => {
+      if (isMissing(error)) follower.restart();
+      else isSilent = true;
+      throw error;
+    }).finally(() => looking = undefined);
+  }
+
+  /**
+   * What has become of the stream.
+   *
+   * @param last what it had told when it was asked: one that has less has lost what it had acknowledged, and will give
+   *   the same numbers again
+   */
+  function learn(info: StreamInfo, last: number): void {
+    if (closed) return;
+    const made = epochOf(info);
+    if (!epoch.startsWith(made)) beginAnew(made, info);
+    else if (info.state.last_seq < last) beginAnew(made + Date.now().toString(36), info);
+    first = Math.max(first, firstOf(info));
+    window.forgetBefore(first);
+  }
+
+  function beginAnew(next: string, info: StreamInfo): void {
+    epoch = next;
+    first = firstOf(info);
+    window = createHistory(maxEvents, maxBytes, first - 1);
+    pages.clear();
+    follower.restart();
+    wake();
+  }
+
+  /** The next message of the stream. */
+  function take(message: JsMsg): void {
+    const { seq } = message;
+    if (closed || seq <= window.last) return;
+    const entry = entryOf(message, epoch, prefix);
+    if (entry === undefined) {
+      if (!isForeignTold) {
+        onProblem(new Error(`message ${seq} of the stream ${stream} is no event: ${message.subject}`));
+      }
+      isForeignTold = true; // Where there is one there may be many.
+      window = createHistory(maxEvents, maxBytes, seq);
+    } else {
+      // What is missing between them is told by the pages.
+      if (seq > window.last + 1) window = createHistory(maxEvents, maxBytes, seq - 1);
+      window.push(entry);
+    }
+    wake();
+  }
+
+  /** Whoever waits is woken once a turn, so that what comes in a row is read as one batch. */
+  function wake(): void {
+    if (waking || readers.size + waiting.size === 0) return;
+    waking = true;
+    queueMicrotask(() => {
+      waking = false;
+      for (const reader of readers) reader();
+      for (const check of waiting) check();
+    });
+  }
+
+  /** Whether the position was reached within so many milliseconds. */
+  function reaches(position: number, ms: number): Promise<boolean> {
+    const ofEpoch = epoch;
+    if (window.last >= position) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        waiting.delete(check);
+        resolve(epoch === ofEpoch && window.last >= position);
+      };
+      const check = () => {
+        if (closed || epoch !== ofEpoch || window.last >= position) end();
+      };
+      const timer = setTimeout(end, ms);
+      waiting.add(check);
+    });
+  }
+
+  /** What the stream keeps after a position up to another; tries until it is had, or the channel is closed or another. */
+  async function fetchPage(after: number, last: number): Promise<readonly Entry[] | undefined> {
+    for (const ofEpoch = epoch; !closed && epoch === ofEpoch;) {
+      try {
+        return await fetchOnce(after, last);
+      } catch {
+        await pause(RETRY_AFTER);
+      }
+    }
+    return undefined;
+  }
+
+  async function fetchOnce(after: number, last: number): Promise<readonly Entry[]> {
+    const consumer = await client.consumers.get(stream, { opt_start_seq: after + 1 });
+    const entries: Entry[] = [];
+    try {
+      if ((await consumer.info(true)).num_pending === 0) return entries;
+      const messages = await consumer.fetch({ max_messages: last - after, expires: LAG_PATIENCE });
+      for await (const message of messages) {
+        const entry = message.seq > last ? undefined : entryOf(message, epoch, prefix);
+        if (entry !== undefined) entries.push(entry);
+        if (message.seq >= last || message.info.pending === 0) return entries;
+      }
+    } finally {
+      consumer.delete().catch(() => {}); // It may be gone, or the server be away: then it ends by itself.
+    }
+    throw new Error("the stream stopped in the midst of a page");
+  }
+
+  /** Waits so long, or until the channel is closed. */
+  function pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        waiting.delete(check);
+        resolve();
+      };
+      const check = () => void (closed && end());
+      const timer = setTimeout(end, ms);
+      waiting.add(check);
+    });
+  }
+
+  async function watchConnection(): Promise<void> {
+    for await (const { type } of status) {
+      if (type === "disconnect" || type === "close") {
+        isConnected = false;
+        publisher.disconnected();
+      } else if (type === "reconnect") {
+        isConnected = true;
+        follower.restart();
+      }
+    }
+  }
+
+  function problem(): string | undefined {
+    if (closed) return undefined;
+    if (connection.isClosed()) return "the connection to NATS was closed";
+    if (!isConnected) return "the connection to NATS is down";
+    if (isSilent || publisher.silent) return "the stream does not answer";
+    return follower.problem;
+  }
+
+  function checkOpen(): void {
+    if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
+    if (connection.isClosed()) throw unavailable("the connection to NATS was closed");
+    // The client would keep it back, and send it when nobody knows of it any more.
+    if (!isConnected) throw unavailable("the connection to NATS is down");
+  }
+
+  async function publishBatch(drafts: readonly AnyDraft[], key?: string): Promise<string[]> {
+    if (closed) checkOpen();
+    const most = Math.min(maxBytes, connection.info?.max_payload ?? maxBytes);
+    const prepared = prepareDrafts(catalogue, drafts, most);
+    checkOpen();
+    const ofEpoch = epoch;
+    const sequences = await publisher.publish(prepared.map((draft, index) => ({
+      subject: `${prefix}.${tokenOf(draft.type)}`,
+      data: messageOf(draft),
+      ...(key !== undefined && { id: `${key}:${index}` }),
+    })));
+    for (const { type } of prepared) published.set(type, published.get(type)! + 1);
+    if (epoch === ofEpoch) await reaches(Math.max(...sequences), ECHO_PATIENCE);
+    return sequences.map((sequence) => formatCursor(ofEpoch, sequence));
+  }
+
+  async function locateEarliest(): Promise<Start> {
+    await look().catch(() => {}); // Then what is known has to do: what has gone since is told as lost.
+    return locate(channel, "earliest");
+  }
+
+  /** Where a cursor is that is not in the window: what has become of the stream has to be asked first. */
+  async function locateElsewhere(since: string): Promise<Start> {
+    const cursor = parseCursor(since);
+    let last: number;
+    try {
+      last = (await look()).state.last_seq;
+    } catch (error) {
+      throw new EventsError(
+        "ChannelUnavailable",
+        `the stream ${stream} does not say whether it has "${since}"`,
+        {
+          cause: error,
+        },
+      );
+    }
+    const isAhead = cursor.epoch === epoch && cursor.position > window.last && cursor.position <= last;
+    if (!isAhead || await reaches(cursor.position, LAG_PATIENCE)) return locate(channel, since);
+    throw new EventsError("ChannelUnavailable", `this server has not come as far as "${since}" yet`);
+  }
+
+  const channel: NatsChannel<S> = {
+    catalogue,
+    get epoch() {
+      return epoch;
+    },
+    get first() {
+      return first;
+    },
+    get last() {
+      return window.last;
+    },
+    get closed() {
+      return closed;
+    },
+    get problem() {
+      return problem();
+    },
+    read: (position, size): Batch | Promise<Batch> => {
+      if (position < first - 1) return lostUntil(first - 1, position);
+      if (position >= window.first - 1) return window.read(position, size);
+      if (closed) return { entries: [] };
+      const batch = pages.read(position, window.last, size);
+      if (!(batch instanceof Promise)) return batch;
+      // While it was fetched more may have gone than a page tells.
+      return batch.then((batch) => position < first - 1 ? lostUntil(first - 1, position) : batch);
+    },
+    locate: (since) => {
+      if (since === "latest") return locate(channel, since);
+      if (since === "earliest") return locateEarliest();
+      const cursor = parseCursor(since);
+      const isHeld = cursor.epoch === epoch && cursor.position >= window.first - 1 &&
+        cursor.position <= window.last;
+      return isHeld ? locate(channel, since) : locateElsewhere(since);
+    },
+    batches: (since = "latest") =>
+      iterate(channel, since, (reader) => readers.add(reader), (reader) => readers.delete(reader)),
+    publish: async (type, ...[payload]) => (await publishBatch([{ type, event: payload }]))[0]!,
+    publishBatch,
+    parse: ({ json }) => JSON.parse(json),
+    close: () => {
+      if (closed) return;
+      closed = true;
+      clearInterval(timer);
+      status.stop();
+      follower.stop();
+      wake();
+    },
+    stats: () => ({
+      events: window.last - window.first + 1,
+      bytes: window.bytes,
+      published: Object.fromEntries(published),
+      readers: readers.size,
+    }),
+  };
+  return channel;
+}
+
+function lostUntil(last: number, position: number): Batch {
+  return { lost: { reason: "slow_consumer", count: last - position }, entries: [] };
+}

@@ -1,0 +1,119 @@
+/**
+ * Following the stream: the one consumer of this process, which comes back whatever happens to it.
+ *
+ * @module
+ */
+import type { ConsumerMessages, JetStreamClient, JsMsg } from "@nats-io/jetstream";
+
+/** The consumer of this process. */
+export interface Follower {
+  /** What keeps it from following, in words. */
+  readonly problem: string | undefined;
+  /** Begins anew where {@linkcode FollowerOptions.next} says. */
+  restart(): void;
+  /** Ends it. */
+  stop(): void;
+}
+
+/** What to follow, and what to do with it. */
+export interface FollowerOptions {
+  readonly stream: string;
+  /** Sees that there is a stream; asked before each beginning. */
+  prepare(): Promise<void>;
+  /** The sequence number it begins with. */
+  next(): number;
+  /** Takes the next message, in the order of the stream. */
+  onMessage(message: JsMsg): void;
+}
+
+/** A consumer asks for so many messages ahead. */
+const AHEAD = 1000;
+/** A request for messages lasts so long, in milliseconds; meanwhile the server shows that it is there so often. */
+const EXPIRES = 10_000;
+const HEARTBEAT = 2000;
+/** After a failure it waits for so many milliseconds at first, and twice as long each time up to the most. */
+const MIN_PAUSE = 100;
+const MAX_PAUSE = 5000;
+
+/** Follows the stream until it is stopped. */
+export function follow(client: JetStreamClient, options: FollowerOptions): Follower {
+  let problem: string | undefined = "it has not begun";
+  let stopped = false;
+  let messages: ConsumerMessages | undefined;
+  let wake = () => {};
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** From the beginning of a consumer to its end. */
+  async function consume(): Promise<void> {
+    await options.prepare();
+    if (stopped) return;
+    const consumer = await client.consumers.get(options.stream, { opt_start_seq: options.next() });
+    try {
+      if (stopped) return;
+      messages = await consumer.consume({
+        max_messages: AHEAD,
+        expires: EXPIRES,
+        idle_heartbeat: HEARTBEAT,
+        abort_on_missing_resource: true,
+        callback: (message) => {
+          problem = undefined;
+          options.onMessage(message);
+        },
+      });
+      if (stopped) messages.stop();
+      problem = undefined;
+      const ended = messages.closed();
+      await Promise.race([ended, watch(messages)]);
+      const error = await ended;
+      if (!stopped) problem = error instanceof Error ? error.message : "the consumer ended";
+    } finally {
+      messages = undefined;
+      consumer.delete().catch(() => {}); // It may be gone, or the server be away: then it ends by itself.
+    }
+  }
+
+  /** Looks at how the consumer fares, until it is over. */
+  async function watch(messages: ConsumerMessages): Promise<void> {
+    for await (const { type } of messages.status()) {
+      if (type === "heartbeats_missed" || type === "stream_not_found" || type === "no_responders") {
+        problem = `the stream tells nothing (${type.replaceAll("_", " ")})`;
+      } else if (type === "heartbeat" || type === "ordered_consumer_recreated") {
+        problem = undefined;
+      }
+    }
+  }
+
+  async function run(): Promise<void> {
+    for (let pause = MIN_PAUSE; !stopped; pause = Math.min(2 * pause, MAX_PAUSE)) {
+      try {
+        await consume();
+        pause = MIN_PAUSE;
+      } catch (error) {
+        problem = (error as Error).message;
+      }
+      if (stopped) return;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        timer = setTimeout(resolve, pause);
+      });
+      clearTimeout(timer);
+    }
+  }
+
+  run();
+  return {
+    get problem() {
+      return problem;
+    },
+    restart: () => {
+      messages?.stop();
+      wake();
+    },
+    stop: () => {
+      stopped = true;
+      clearTimeout(timer);
+      messages?.stop();
+      wake();
+    },
+  };
+}

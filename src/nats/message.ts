@@ -1,0 +1,64 @@
+/**
+ * Messages: how an event stands in the stream, and what is read of it again.
+ *
+ * @module
+ */
+import type { JsMsg } from "@nats-io/jetstream";
+import type { Entry } from "../channel.ts";
+import type { PreparedDraft } from "../drafts.ts";
+import { formatCursor, isControlType } from "../event.ts";
+import { toJson, utf8Length } from "../json.ts";
+import { typeOf } from "./subject.ts";
+
+/** What a message holds: the dictionary without `id` and `time`, which the stream gives it. */
+export function messageOf({ type, payload }: PreparedDraft): string {
+  return `{"type":"${type}"${payload === "" ? "" : `,${payload.slice(0, -1)}`}}`;
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+/** Line readers split on some characters, and an escape may stand for half of one: such a text is written anew. */
+const UNSURE = /[\n\r\u0085\u2028\u2029]|\\u/;
+
+/**
+ * The event in a message; `undefined` where there is none. Whoever can reach the stream can put something into it, so
+ * nothing is taken on trust.
+ *
+ * @param prefix what the subject begins with
+ */
+export function entryOf(message: JsMsg, epoch: string, prefix: string): Entry | undefined {
+  const { streamSequence, timestampNanos } = message.info;
+  const type = typeOf(message.subject.slice(prefix.length + 1));
+  if (type === undefined || isControlType(type)) return undefined;
+  const body = bodyOf(message.data, type);
+  if (body === undefined) return undefined;
+  const id = formatCursor(epoch, streamSequence);
+  const json = `${body.slice(0, -1)},"id":"${id}","time":"${isoOf(Math.floor(timestampNanos / 1e6))}"}`;
+  return { position: streamSequence, id, type, json, bytes: utf8Length(json) };
+}
+
+/** The text `{"type":…,"event":…}` as it is to stand in the dictionary. */
+function bodyOf(data: Uint8Array, type: string): string | undefined {
+  try {
+    const text = decoder.decode(data);
+    const value = JSON.parse(text);
+    const isEvent = value?.type === type &&
+      Object.keys(value).every((key) => key === "type" || key === "event");
+    if (!isEvent) return undefined;
+    const head = `{"type":"${type}"`;
+    const isPlain = text.startsWith(head) && (text === `${head}}` || text.startsWith(`${head},"event":`));
+    if (isPlain && text.endsWith("}") && !UNSURE.test(text)) return text;
+    const json = toJson(value.event === undefined ? { type } : { type, event: value.event });
+    return "text" in json ? json.text : undefined;
+  } catch {
+    return undefined; // It is not UTF-8, or not JSON.
+  }
+}
+
+let lastMs = NaN;
+let lastIso = "";
+
+/** The time as RFC 3339; many events have the same. */
+function isoOf(ms: number): string {
+  if (ms !== lastMs) [lastMs, lastIso] = [ms, new Date(ms).toISOString()];
+  return lastIso;
+}

@@ -1,0 +1,104 @@
+/**
+ * Publishing to the stream: many at once, each acknowledged, and none kept back in secret.
+ *
+ * @module
+ */
+import { JetStreamApiError, type JetStreamClient, type PubAck } from "@nats-io/jetstream";
+import { EventsError } from "../errors.ts";
+
+/** One message to be stored. */
+export interface Outgoing {
+  readonly subject: string;
+  readonly data: string;
+  /** The stream takes what has the same name but once. */
+  readonly id?: string;
+}
+
+/** Stores messages in the stream. */
+export interface Publisher {
+  /** Whether the stream has left the last message without an answer. */
+  readonly silent: boolean;
+  /**
+   * Stores messages in their order, and after all for which it was asked before.
+   *
+   * @returns the sequence number of each in the stream
+   * @throws {EventsError} `ChannelUnavailable` where none was stored; `PublishUnconfirmed` where some may be
+   */
+  publish(messages: readonly Outgoing[]): Promise<number[]>;
+  /** The connection is gone: whatever waits for an answer will have none. */
+  disconnected(): void;
+}
+
+/** An acknowledgement that takes longer, in milliseconds, will not come. */
+const PATIENCE = 5000;
+
+/** Makes a publisher. While the stream is silent one message at a time tries it, and the others are refused at once. */
+export function createPublisher(client: JetStreamClient): Publisher {
+  const waiting = new Set<() => void>();
+  let silent = false;
+
+  async function publish(messages: readonly Outgoing[]): Promise<number[]> {
+    if (silent && waiting.size > 0) throw unavailable("the stream does not answer");
+    const answers = messages.map(({ subject, data, id }) =>
+      client.publish(subject, data, { timeout: PATIENCE, ...(id !== undefined && { msgID: id }) })
+    );
+    const results = await new Promise<PromiseSettledResult<PubAck>[] | undefined>((resolve) => {
+      const giveUp = () => resolve(undefined);
+      waiting.add(giveUp);
+      Promise.allSettled(answers).then((results) => {
+        waiting.delete(giveUp);
+        resolve(results);
+      });
+    });
+    if (results === undefined) throw unconfirmed("the connection to NATS broke", messages.length);
+    return sequencesOf(results);
+  }
+
+  function sequencesOf(results: readonly PromiseSettledResult<PubAck>[]): number[] {
+    const stored = results.flatMap((result) => result.status === "fulfilled" ? [result.value.seq] : []);
+    const errors = results.flatMap((result) => result.status === "rejected" ? [result.reason] : []);
+    silent = stored.length === 0 && errors.some((error) => !isRefusal(error));
+    if (errors.length === 0) return stored;
+    const unsure = errors.find((error) => !isRefusal(error));
+    if (stored.length === 0 && unsure === undefined) throw unavailable(reasonOf(errors[0]), errors[0]);
+    throw unconfirmed(reasonOf(unsure ?? errors[0]), results.length, unsure ?? errors[0]);
+  }
+
+  return {
+    get silent() {
+      return silent;
+    },
+    publish,
+    disconnected: () => {
+      silent = false;
+      for (const giveUp of waiting) giveUp();
+      waiting.clear();
+    },
+  };
+}
+
+/** Whether it is sure that a message was not stored: the stream said so, or there is none to take it. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof JetStreamApiError || (error as Error).name === "JetStreamNotEnabled";
+}
+
+function reasonOf(error: unknown): string {
+  const { name, message } = error as Error;
+  if (name === "JetStreamNotEnabled") return "there is no stream, or it has no leader";
+  return name === "TimeoutError" ? "the stream did not answer" : message;
+}
+
+/** Nothing was stored. */
+export function unavailable(reason: string, cause?: unknown): EventsError {
+  return new EventsError("ChannelUnavailable", `nothing was published: ${reason}: try again later`, {
+    cause,
+  });
+}
+
+function unconfirmed(reason: string, count: number, cause?: unknown): EventsError {
+  const what = count === 1
+    ? "whether the event was published is not known"
+    : `some of ${count} events may be published`;
+  const message = `${what}: ${reason}: send the same again with the same Idempotency-Key`;
+  return new EventsError("PublishUnconfirmed", message, { cause });
+}

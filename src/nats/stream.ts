@@ -1,0 +1,129 @@
+/**
+ * The stream: found as it is, or made with limits.
+ *
+ * @module
+ */
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from "@nats-io/jetstream";
+import { EventsError } from "../errors.ts";
+
+/** How much a stream keeps that is not there yet. */
+export interface StreamLimits {
+  /** For so many seconds; default seven days. */
+  readonly maxAge?: number;
+  /** At most so many bytes; default 1 GiB. */
+  readonly maxBytes?: number;
+  /** On so many servers of the cluster; default 1. */
+  readonly replicas?: number;
+}
+
+/** Which stream, and what it is to be. */
+export interface StreamPlace {
+  readonly name: string;
+  /** What its subjects begin with; the type's token follows after a `.`. */
+  readonly prefix: string;
+  readonly limits: Required<StreamLimits>;
+}
+
+/** Error codes of the JetStream API (nats-server, `server/errors.json`). */
+const STREAM_NOT_FOUND = 10059;
+const STREAM_NAME_IN_USE = 10058;
+
+/** Nanoseconds in a second: what the JetStream API counts in. */
+const NANOS = 1e9;
+/** So long the stream knows an `Idempotency-Key` again, in seconds: as long as a server itself does. */
+const DUPLICATE_WINDOW = 120;
+
+/**
+ * The stream of that name, which is made where there is none.
+ *
+ * @throws {EventsError} `StreamMismatch` where there is one that cannot hold a channel; what the server refuses
+ */
+export async function openStream(manager: JetStreamManager, place: StreamPlace): Promise<StreamInfo> {
+  const found = await findStream(manager, place.name) ?? await makeStream(manager, place);
+  const faults = faultsOf(found.config, place);
+  if (faults.length === 0) return found;
+  throw new EventsError(
+    "StreamMismatch",
+    `the stream ${place.name} cannot hold a channel: ${faults.join("; ")}. Change it, or name another`,
+  );
+}
+
+async function findStream(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
+  try {
+    return await manager.streams.info(name);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether the server says that there is no such stream. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.apiError().err_code === STREAM_NOT_FOUND;
+}
+
+async function makeStream(
+  manager: JetStreamManager,
+  { name, prefix, limits }: StreamPlace,
+): Promise<StreamInfo> {
+  try {
+    return await manager.streams.add({
+      name,
+      subjects: [`${prefix}.*`],
+      storage: StorageType.File,
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.Old,
+      max_age: limits.maxAge * NANOS,
+      max_bytes: limits.maxBytes,
+      num_replicas: limits.replicas,
+      duplicate_window: Math.min(DUPLICATE_WINDOW, limits.maxAge) * NANOS,
+      deny_delete: true, // What is missing in the midst of it nobody could account for.
+    });
+  } catch (error) {
+    // Another server was faster, with other limits.
+    const isThere = error instanceof JetStreamApiError && error.apiError().err_code === STREAM_NAME_IN_USE;
+    if (isThere) return await manager.streams.info(name);
+    throw error;
+  }
+}
+
+/** What of a stream there is does not go with a channel. */
+function faultsOf(config: StreamConfig, { prefix }: StreamPlace): string[] {
+  const wanted = `${prefix}.*`;
+  const faults: [isFault: boolean, fault: string][] = [
+    [
+      config.subjects?.join() !== wanted,
+      `its subjects are ${config.subjects?.join(", ")}, and must be ${wanted}`,
+    ],
+    [config.retention !== RetentionPolicy.Limits, `its retention is ${config.retention}, and must be limits`],
+    [config.max_msgs_per_subject > 0, "max_msgs_per_subject takes events out of its midst, and must be -1"],
+    [config.mirror !== undefined, "it is a mirror, which takes no events"],
+    [
+      config.sources !== undefined && config.sources.length > 0,
+      "it has sources, whose events are not of a channel",
+    ],
+    [config.sealed === true, "it is sealed, and takes no events"],
+    [config.no_ack === true, "it acknowledges nothing (no_ack)"],
+  ];
+  return faults.filter(([isFault]) => isFault).map(([, fault]) => fault);
+}
+
+/** The epoch of a channel in the stream: when the stream was made, in nanoseconds, which all servers agree on. */
+export function epochOf({ created }: StreamInfo): string {
+  const [, seconds, fraction = ""] = /^(.*?)(?:\.(\d+))?Z$/.exec(created) ?? [];
+  const nanos = BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, "0").slice(0, 9));
+  return nanos.toString(36);
+}
+
+/** The position of the oldest event that the stream keeps; one after its last where it keeps none. */
+export function firstOf({ state }: StreamInfo): number {
+  return Math.max(state.first_seq, 1);
+}
