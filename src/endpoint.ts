@@ -17,7 +17,7 @@ import { StreamOutlet } from "./outlet.ts";
 import { type Authorize, createGuard, type Permission } from "./permission.ts";
 import { createPlaces } from "./places.ts";
 import { type Accepted, createPublisher } from "./publish.ts";
-import { createRefusalCounts, errorResponse, STAY_AWAY } from "./refusals.ts";
+import { createRefusalCounts, errorResponse, STATUS, STAY_AWAY } from "./refusals.ts";
 import { FORMATS, type WireFormat } from "./serialize.ts";
 import { SocketOutlet } from "./socket_outlet.ts";
 import type { End, FeedStats } from "./tally.ts";
@@ -199,7 +199,22 @@ export function eventsEndpoint<S extends Schemas>(
     const negotiated = negotiate(c.req.header("Accept"), c.req.query("format"));
     const start = locateRequest(c, channel);
     if (!(start instanceof Promise)) return stream(c, negotiated, start, permission);
-    return start.then((start) => stream(c, negotiated, start, permission));
+    return start.then(
+      (start) => stream(c, negotiated, start, permission),
+      (error) => turnAway(c, negotiated, error),
+    );
+  }
+
+  /**
+   * Refuses for now. An EventSource never comes back from a 503 (WHATWG HTML 9.2), so it is told to, and when, by a
+   * stream that ends at once.
+   */
+  function turnAway(c: Context, { format, mediaType }: Negotiated, error: unknown): Response {
+    const farewell = format.farewell(STAY_AWAY * 1000);
+    if (farewell === "" || !(error instanceof EventsError && STATUS[error.code] === 503)) throw error;
+    refusals.count(error);
+    c.error = error; // As Hono leaves what was thrown, for middleware to see.
+    return new Response(c.req.method === "HEAD" ? null : farewell, { headers: headersOf(mediaType) });
   }
 
   function stream(
@@ -211,23 +226,12 @@ export function eventsEndpoint<S extends Schemas>(
     const follow = readBoolean(c, "follow", true);
     const bookmarks = readBoolean(c, "bookmarks", false);
     const types = readTypes(c);
-    const headers = {
-      "Content-Type": mediaType,
-      "Cache-Control": "no-store, no-transform",
-      "X-Accel-Buffering": "no",
-      "X-Content-Type-Options": "nosniff",
-      "Vary": "Accept",
-    };
+    const headers = headersOf(mediaType);
     const address = clientAddress(c);
     try {
       places.check(address);
     } catch (error) {
-      // An EventSource never comes back from a 503 (WHATWG HTML 9.2): it is told to, and when.
-      const farewell = format.farewell(STAY_AWAY * 1000);
-      if (farewell === "") throw error;
-      refusals.count(error);
-      c.error = error as Error; // As Hono leaves what was thrown, for middleware to see.
-      return new Response(c.req.method === "HEAD" ? null : farewell, { headers });
+      return turnAway(c, { format, mediaType }, error);
     }
     // Hono answers HEAD with the GET handler and drops the body without cancelling it: nobody would ever leave.
     if (c.req.method === "HEAD") return new Response(null, { headers });
@@ -359,6 +363,17 @@ function checkCount(name: string, count: number, most: number = Number.MAX_SAFE_
   if (!(Number.isSafeInteger(count) && count >= 1 && count <= most)) {
     throw new RangeError(`${name} must be a whole number from 1 to ${most}, not ${count}`);
   }
+}
+
+/** The headers of a stream. */
+function headersOf(mediaType: string): Record<string, string> {
+  return {
+    "Content-Type": mediaType,
+    "Cache-Control": "no-store, no-transform",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept",
+  };
 }
 
 /** Where a request wants to start, and the `id` that `events_start` says so with. */

@@ -340,6 +340,11 @@ test("where a stream starts may be known later; until then it is not opened, and
   assert.is(refused.status, 503);
   assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/);
   assert.is((await refused.json()).error.code, "ChannelUnavailable");
+  // An EventSource would never come back from a 503.
+  const away = await app.request("/events", { headers: { Accept: "text/event-stream" } });
+  assert.is(away.status, 200);
+  assert.match(await away.text(), /^retry: \d+\n\n$/);
+  assert.is(endpoint.stats().refusals.ChannelUnavailable, 2);
 });
 
 test("a POST is answered once the events are kept, and told where they are not", async () => {
