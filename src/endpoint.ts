@@ -129,6 +129,11 @@ export interface EndpointStats {
 export type EventsEndpoint = Hono & {
   /** What goes on, as plain numbers: for a metrics system, whichever. Nothing is counted twice or reset. */
   stats(): EndpointStats;
+  /**
+   * Cuts off every stream that is still open, as `closed`: for a server that stops, which has closed the channel and
+   * then waited as long as it can for its readers to take what there was.
+   */
+  cut(): void;
 };
 
 /** The longest delay a timer can have, in milliseconds (HTML 8.7: a 32-bit integer). */
@@ -326,6 +331,7 @@ export function eventsEndpoint<S extends Schemas>(
     app.post("/", guard === undefined ? publish : async (c) => (await guard.ask(c), await publish(c)));
   }
   return Object.assign(app, {
+    cut: () => feeds.forEach((feed) => feed.cut()),
     stats: () => {
       const formats = [...feeds].map(([{ name }, feed]) => [name, feed.stats()] as const);
       return {

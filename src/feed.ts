@@ -74,6 +74,8 @@ export interface Feed {
   restrict(subscriber: Subscriber, filter: Filter | undefined): void;
   /** Gives a subscriber no event more, and ends its response as soon as its outlet takes the end. */
   dismiss(subscriber: Subscriber): void;
+  /** Cuts off every subscriber that is left, as one whose channel was closed and who has not taken the rest of it. */
+  cut(): void;
   /** What was counted so far. */
   stats(): FeedStats;
 }
@@ -415,8 +417,12 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       (subscriber as State).filter = filter;
     },
     dismiss: dismiss as (subscriber: Subscriber) => void,
+    cut: () => {
+      for (const subscriber of subscribers) cut(subscriber, "closed", CLOSED);
+    },
     stats: () => readTally(tally, subscribers),
   };
 }
 
 const STALLED = "a reader took nothing for too long and was cut off";
+const CLOSED = "a reader had not taken all when the server stopped and was cut off";

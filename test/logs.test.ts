@@ -8,7 +8,7 @@ import { createApp } from "../src/server/app.ts";
 import { createLog, type LogFormat } from "../src/server/log.ts";
 import { createSession } from "../src/tribler/mod.ts";
 import { type Child, running, shellCommand, startCli, startProgram, whereItListens } from "./children.ts";
-import { linesOf, openLines, until, within } from "./harness.ts";
+import { linesOf, openLines, openWire, until, within } from "./harness.ts";
 
 const test = suite("logs");
 
@@ -74,6 +74,36 @@ test("--log json: one object a line for each stream that ends, with what it carr
     assert.not.match(child.stderr.lines.join("\n"), /s3cret/);
   });
 });
+
+test("whoever has stalled when the server stops is cut off after the grace, and logged once, as closed", async () => {
+  await withServer(["--log", "json"], {}, async (url, child) => {
+    const formats = ["ndjson", "sse"];
+    const stalled = await Promise.all(formats.map(() => openWire(Number(new URL(url).port))));
+    for (const [index, { socket, write }] of stalled.entries()) {
+      socket.pause();
+      write(`GET /events?format=${formats[index]} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+    }
+    const open = async () => /subscribers\{format="ndjson"\} 1\n.*format="sse"\} 1\n/s.test(await metricsOf(url));
+    await until(open, "both are open");
+    const body = JSON.stringify({ type: "tribler_exception", event: { text: "x".repeat(800_000) } });
+    for (let n = 0; n < 12; n++) { // More than the buffers of a connection hold.
+      const headers = { "Content-Type": "application/json" };
+      assert.is((await fetch(`${url}/events`, { method: "POST", headers, body })).status, 202);
+    }
+    child.signal("SIGTERM");
+    assert.equal(await child.exit(5000), { code: 0, signal: null });
+    const logged = child.stderr.lines.map((line) => JSON.parse(line));
+    assert.equal(
+      logged.map(({ message, reason, format }) => [message, reason, format]).sort(),
+      formats.map((format) => ["stream ended", "closed", format]),
+    );
+    for (const { socket } of stalled) socket.destroy();
+  });
+});
+
+async function metricsOf(url: string): Promise<string> {
+  return await (await fetch(`${url}/metrics`)).text();
+}
 
 test("text is the default, off leaves it out", async () => {
   await withServer([], { EVENTS_LOG: "" }, async (url, child) => {

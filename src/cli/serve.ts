@@ -45,7 +45,7 @@ export async function serve(args: string[]): Promise<void> {
     session.start();
     await stopped;
     session.channel.close(); // First of all: whoever asks for its health now is told.
-    const closed = server.stop(GRACE);
+    const closed = server.stop(GRACE, app.cut);
     watch?.close(); // It tells nobody any more; a scan under way goes with the process.
     await closed;
   } catch (error) {

@@ -36,8 +36,14 @@ export interface AppOptions extends AccessOptions, Pick<EndpointOptions<TriblerS
   readonly log?: Log;
 }
 
+/** The application, and what it does when its server is told to stop. */
+export type ServerApp = Hono & {
+  /** Cuts off the streams that are left when the time for their readers is over. */
+  cut(): void;
+};
+
 /** The routes of the server: `/events`, `/healthz`, `/metrics` and `/openapi.json`. */
-export function createApp(session: Session, options: AppOptions): Hono {
+export function createApp(session: Session, options: AppOptions): ServerApp {
   const { clientAddressHeader, log = createLog("off") } = options;
   const { channel } = session;
   const clientAddress = clientAddressHeader
@@ -81,7 +87,7 @@ export function createApp(session: Session, options: AppOptions): Hono {
     log.problem(error.stack ?? error.message);
     return failure(c, 500, false, "InternalError", "something went wrong here: see the server's log");
   });
-  return app;
+  return Object.assign(app, { cut: endpoint.cut });
 }
 
 /** Both counts in one, key by key. */

@@ -25,8 +25,9 @@ export interface Listening {
    * Stops accepting and waits for the open responses to end.
    *
    * @param graceMs after so many milliseconds those still open are cut, or on Deno left to the end of the process
+   * @param onLate called before that, where there are any
    */
-  stop(graceMs: number): Promise<void>;
+  stop(graceMs: number, onLate?: () => void): Promise<void>;
 }
 
 /** As much of `Deno` as is used here. */
@@ -78,13 +79,13 @@ function listenOnDeno(deno: DenoLike, fetch: Fetch, { host, port }: Address): Li
   const server = deno.serve(options, fetch);
   return {
     port: server.addr.port,
-    stop: async (graceMs) => {
+    stop: async (graceMs, onLate) => {
       if (graceMs === 0) {
         cut.abort();
         return await server.finished;
       }
       // Once it shuts down Deno can no longer cut: what is still open then goes with the process.
-      await within(graceMs, server.shutdown(), () => Promise.resolve());
+      if (!await inTime(graceMs, server.shutdown())) onLate?.();
     },
   };
 }
@@ -94,7 +95,11 @@ function listenOnBun(bun: BunLike, fetch: Fetch, { host, port }: Address): Liste
   const server = bun.serve({ hostname: host, port, fetch, maxRequestBodySize: Number.MAX_SAFE_INTEGER });
   return {
     port: server.port,
-    stop: (graceMs) => within(graceMs, server.stop(), () => server.stop(true)),
+    stop: async (graceMs, onLate) => {
+      if (await inTime(graceMs, server.stop())) return;
+      onLate?.();
+      await inTime(FORCE_MS, server.stop(true));
+    },
   };
 }
 
@@ -110,7 +115,7 @@ async function listenOnNode(fetch: Fetch, { host, port }: Address): Promise<List
   const bound = server.address();
   return {
     port: typeof bound === "object" && bound !== null ? bound.port : port,
-    stop: async (graceMs) => {
+    stop: async (graceMs, onLate) => {
       const closeIdle = server.closeIdleConnections.bind(server);
       // Node takes a connection for idle whose response has ended, whether or not its reader has been sent all of it.
       server.closeIdleConnections = () => {
@@ -119,19 +124,28 @@ async function listenOnNode(fetch: Fetch, { host, port }: Address): Promise<List
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       // A connection whose response ends from now on stays open for another request that will not be answered.
       const sweep = setInterval(() => server.closeIdleConnections(), 20);
-      await within(graceMs, closed, () => (server.closeAllConnections(), closed));
+      if (!await inTime(graceMs, closed)) {
+        onLate?.();
+        server.closeAllConnections();
+        await inTime(FORCE_MS, closed);
+      }
       clearInterval(sweep);
     },
   };
 }
 
-/** Waits for the promise, and no longer than so many milliseconds: then for what `force` does. */
-async function within(ms: number, done: Promise<void>, force: () => Promise<void>): Promise<void> {
+/** What was cut is gone at once; nobody waits longer than so many milliseconds for a runtime to say so. */
+const FORCE_MS = 500;
+
+/** Waits for the promise, and no longer than so many milliseconds; whether it came by then. */
+async function inTime(ms: number, done: Promise<void>): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<"late">((resolve) => timer = setTimeout(resolve, ms, "late"));
-  const first = await Promise.race([done, late]);
-  clearTimeout(timer);
-  if (first === "late") await force();
+  const late = new Promise<false>((resolve) => timer = setTimeout(resolve, ms, false));
+  try {
+    return await Promise.race([done.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function reasonOf(error: unknown): string {
