@@ -68,9 +68,9 @@ export interface EndpointOptions<S extends Schemas> {
   readonly select?: (event: PublishedEvent<S>, context: Context) => boolean;
   /**
    * What a request may do, `POST` and `HEAD` too; default everything. It is asked before anything else, and for an
-   * open stream again within each {@linkcode heartbeat} (5 s where there is none). A stream whose permission is gone
-   * ends on a whole line, and an `EventSource` comes back to be refused; so does one for which the answer takes longer
-   * than a heartbeat.
+   * open stream twice again within each {@linkcode heartbeat} (5 s where there is none). A stream whose permission is
+   * gone ends within one heartbeat, on a whole line, and an `EventSource` comes back to be refused. So does one whose
+   * permission cannot be confirmed: for which nothing was answered for 0.4 of a heartbeat.
    *
    * `false`, and whatever else is no permission, is answered by 401 `Unauthorized`; throw an `EventsError` with the code
    * `Forbidden` for 403. What else it throws is the application's to handle, and ends an open stream.

@@ -34,7 +34,8 @@ export interface Guard<S extends Schemas> {
    */
   ask(c: Context): Promise<Permission<S>>;
   /**
-   * Asks again and again, until it is told to stop or the permission is gone.
+   * Asks again and again, until it is told to stop or the permission is gone. It is gone as well where no answer comes
+   * in time: at any moment the last answer is one to a question of the last pace.
    *
    * @param permission the last answer
    * @param tell called with each new answer, and with `undefined` once the permission is gone
@@ -52,7 +53,10 @@ interface Watched<S extends Schemas> {
   readonly c: Context;
   readonly tell: (permission: Permission<S> | undefined) => void;
   permission: Permission<S>;
-  /** When it is asked for again, in `performance.now()`; one that is being asked for must be answered by then. */
+  /**
+   * When it is asked for again, in `performance.now()`; one that is being asked for must be answered by then. Either
+   * takes less than half a pace, and a look a tenth, so the last answer is of a question no older than one pace.
+   */
   due: number;
   asking: boolean;
 }
@@ -63,7 +67,7 @@ interface Watched<S extends Schemas> {
  * It looks ten times in each pace, so that the streams of many are not all asked for in the same moment.
  *
  * @param authorize the application's answer; whatever is neither `true` nor a permission refuses
- * @param paceMs each stream is asked for within so many milliseconds
+ * @param paceMs each stream is asked for, and answered, within so many milliseconds
  */
 export function createGuard<S extends Schemas>(authorize: Authorize<S>, paceMs: number): Guard<S> {
   const open = new Set<Watched<S>>();
@@ -105,7 +109,7 @@ export function createGuard<S extends Schemas>(authorize: Authorize<S>, paceMs: 
   }
 
   function dueAgain(): number {
-    return performance.now() + 0.9 * paceMs;
+    return performance.now() + 0.4 * paceMs;
   }
 
   function stop(watched: Watched<S>): void {

@@ -480,6 +480,20 @@ test("a permission that holds is asked for again and again, of the request as it
   });
 });
 
+test("a stream whose permission nobody confirms any more is over before its first heartbeat", async () => {
+  for (const answers of [1, 2]) {
+    let asked = 0;
+    const set = setUp(() => asked++ < answers || new Promise(() => {}), { heartbeat: 1 });
+    const lines = linesOf((await set.endpoint.request("/")).body!);
+    await lines.event();
+    await until(() => asked === answers, "it is confirmed for the last time");
+    publish(set.channel, ["a"]); // A heartbeat after this the stream would carry one.
+    assert.is((await lines.event()).type, "tick");
+    assert.is(await lines.next(), undefined, "the end");
+    assert.is(asked, answers + 1);
+  }
+});
+
 test("a permission that ends at a time is over then, and nobody asks for it again", async () => {
   let asked = 0;
   const set = setUp(() => {
