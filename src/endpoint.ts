@@ -7,6 +7,7 @@ import { type Context, Hono } from "hono";
 import type { PublishedEvent, Schemas, StartOf } from "./catalogue.ts";
 import type { Channel, EventLog, Start } from "./channel.ts";
 import type { Filter } from "./chunk.ts";
+import { watchEnding } from "./ending.ts";
 import { EventsError, type EventsErrorCode } from "./errors.ts";
 import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "./event.ts";
 import { createFeed, type Feed, type Subscriber, type Subscription } from "./feed.ts";
@@ -327,7 +328,14 @@ export function eventsEndpoint<S extends Schemas>(
   });
   app.get("/", guard === undefined ? (c) => open(c) : async (c) => await open(c, await guard.ask(c)));
   if (options.publish ?? true) {
-    const publish = createPublisher(channel, { maxBodyBytes, maxBatch, maxDepth, patienceMs, answers });
+    const publish = createPublisher(channel, {
+      maxBodyBytes,
+      maxBatch,
+      maxDepth,
+      patienceMs,
+      answers,
+      onEnding: watchEnding(channel),
+    });
     app.post("/", guard === undefined ? publish : async (c) => (await guard.ask(c), await publish(c)));
   }
   return Object.assign(app, {

@@ -30,6 +30,8 @@ export type EventsErrorCode =
   | "PayloadTooLarge"
   /** Nothing has come of a request body for too long (408). */
   | "RequestTimeout"
+  /** A request body broke off before its end: its client has left, or does not keep to the framing of HTTP (400). */
+  | "BodyCutOff"
   /** A request body is of a media type that cannot be read. */
   | "UnsupportedMediaType"
   /** A client got no answer: the server cannot be reached, or the connection broke before it said anything. */

@@ -6,6 +6,7 @@
 import type { Context } from "hono";
 import type { Draft, Schemas } from "./catalogue.ts";
 import type { Channel } from "./channel.ts";
+import type { OnEnding } from "./ending.ts";
 import { EventsError } from "./errors.ts";
 import { keepOpen, keepOpenNoMore } from "./host.ts";
 import { type Answers, readIdempotencyKey } from "./idempotency.ts";
@@ -25,6 +26,8 @@ export interface PublisherOptions extends BodyLimits {
   readonly patienceMs: number;
   /** The answers to requests with a key; none: keys mean nothing. */
   readonly answers: Answers<Accepted> | undefined;
+  /** Tells when the channel is closed. */
+  readonly onEnding: OnEnding;
 }
 
 /** Makes the handler of `POST`, which answers 202 once the channel has the events, or throws an `EventsError`. */
@@ -32,14 +35,14 @@ export function createPublisher<S extends Schemas>(
   channel: Channel<S>,
   options: PublisherOptions,
 ): (c: Context) => Promise<Response> {
-  const { maxBodyBytes, patienceMs, answers } = options;
+  const { maxBodyBytes, patienceMs, answers, onEnding } = options;
 
   async function textOf(c: Context): Promise<string> {
     // A middleware that read the body left it with Hono.
     const body = c.req.raw.bodyUsed ? new Response(await c.req.arrayBuffer()).body : c.req.raw.body;
     keepOpen(c); // Bun would cut off a body that takes its time, whether or not it comes on.
     try {
-      return await readBody(body, c.req.header("Content-Length"), maxBodyBytes, patienceMs);
+      return await readBody(body, c.req.header("Content-Length"), maxBodyBytes, patienceMs, onEnding);
     } catch (cause) {
       // A server that stops may cut off the body itself (Deno does), which is no fault of the client.
       if (!channel.closed) throw cause;

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Catalogue, checkEvent, refusal } from "./catalogue.ts";
+import type { OnEnding } from "./ending.ts";
 import { EventsError, type Fault } from "./errors.ts";
 import { ndjson } from "./serialize.ts";
 
@@ -33,21 +34,26 @@ export interface BodyLimits {
  *
  * @param maxBytes the most it may hold; counted while it arrives, so no more is ever held
  * @param patienceMs so many milliseconds the next piece of it may take
- * @throws {EventsError} `PayloadTooLarge`; `RequestTimeout`; `InvalidEvent` where it is not UTF-8
+ * @param onEnding tells when the channel is closed that the body is for: nobody waits for the rest of it then
+ * @throws {EventsError} `PayloadTooLarge`; `RequestTimeout`; `BodyCutOff`; `ChannelClosed`; `InvalidEvent` where it is
+ *   not UTF-8
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
   contentLength: string | undefined,
   maxBytes: number,
   patienceMs: number,
+  onEnding: OnEnding,
 ): Promise<string> {
   if (body === null) return "";
+  let stopListening = () => {};
+  const closed = new Promise<"closed">((resolve) => stopListening = onEnding(() => resolve("closed")));
   const reader = body.getReader();
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let text = "";
   let bytes = Number(contentLength ?? 0) > maxBytes ? Infinity : 0;
   try {
-    for (let read; bytes <= maxBytes && !(read = await next(reader, patienceMs)).done;) {
+    for (let read; bytes <= maxBytes && !(read = await next(reader, patienceMs, closed)).done;) {
       bytes += read.value.byteLength;
       if (bytes <= maxBytes) text += decode(decoder, read.value);
     }
@@ -57,6 +63,8 @@ export async function readBody(
     const isLate = error instanceof EventsError && error.code === "RequestTimeout";
     discard(reader, isLate ? -1 : 2 * maxBytes).catch(() => {});
     throw error;
+  } finally {
+    stopListening();
   }
 }
 
@@ -74,18 +82,27 @@ async function discard(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes
   }
 }
 
-async function next(reader: ReadableStreamDefaultReader<Uint8Array>, patienceMs: number) {
+async function next(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  patienceMs: number,
+  ...closed: Promise<"closed">[]
+) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<"late">((resolve) => {
     if (patienceMs < Infinity) timer = setTimeout(resolve, patienceMs, "late");
   });
   let first;
   try {
-    first = await Promise.race([reader.read(), late]);
+    first = await Promise.race([reader.read(), late, ...closed]);
   } catch (cause) {
-    throw unreadable("the body was cut off", cause); // The client has left: no error of anybody here.
+    throw new EventsError("BodyCutOff", "the body broke off before its end: nothing was published", {
+      cause,
+    });
   } finally {
     clearTimeout(timer);
+  }
+  if (first === "closed") {
+    throw new EventsError("ChannelClosed", "the channel was closed while the body was on its way");
   }
   if (first !== "late") return first;
   throw new EventsError("RequestTimeout", `nothing came of the body for ${patienceMs / 1000} seconds`);
@@ -95,12 +112,8 @@ function decode(decoder: TextDecoder, bytes?: Uint8Array): string {
   try {
     return decoder.decode(bytes, { stream: bytes !== undefined });
   } catch (cause) {
-    throw unreadable("the body is not UTF-8", cause);
+    throw refusal([{ index: 0, path: "", message: "the body is not UTF-8" }], [], cause);
   }
-}
-
-function unreadable(message: string, cause: unknown): EventsError {
-  return refusal([{ index: 0, path: "", message }], [], cause);
 }
 
 /**

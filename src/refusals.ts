@@ -13,6 +13,7 @@ export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCo
   InvalidCursor: 400,
   UnknownEventType: 400,
   InvalidParameter: 400,
+  BodyCutOff: 400,
   NotAcceptable: 406,
   RequestTimeout: 408,
   PayloadTooLarge: 413,
@@ -32,6 +33,7 @@ export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCo
 
 /** These pass by themselves: whoever was told one may come back. */
 const PASSING: readonly EventsErrorCode[] = [
+  "ChannelClosed",
   "ChannelUnavailable",
   "PublishUnconfirmed",
   "TooManyConnections",
@@ -65,7 +67,7 @@ function headersFor(code: EventsErrorCode): Record<string, string> {
 
 /** How many requests were refused, by the code they were told. */
 export interface RefusalCounts {
-  /** Counts a refusal; what else was thrown is none. */
+  /** Counts a refusal. A client that has left was told none, and what else was thrown is none. */
   count(error: unknown): void;
   /** What was counted so far: a copy. */
   read(): Partial<Record<EventsErrorCode, number>>;
@@ -73,12 +75,14 @@ export interface RefusalCounts {
 
 /** Makes counts that are all 0. */
 export function createRefusalCounts(): RefusalCounts {
+  const { BodyCutOff: _, ...told } = STATUS;
   const counts: Partial<Record<EventsErrorCode, number>> = Object.fromEntries(
-    Object.keys(STATUS).map((code) => [code, 0]),
+    Object.keys(told).map((code) => [code, 0]),
   );
   return {
     count: (error) => {
-      if (error instanceof EventsError) counts[error.code] = (counts[error.code] ?? 0) + 1;
+      if (!(error instanceof EventsError) || error.code === "BodyCutOff") return;
+      counts[error.code] = (counts[error.code] ?? 0) + 1;
     },
     read: () => ({ ...counts }),
   };

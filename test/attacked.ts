@@ -68,6 +68,7 @@ const STATUS: Readonly<Record<string, number>> = {
   CrossSiteRequest: 403,
   ForbiddenHost: 403,
   NotFound: 404,
+  BodyCutOff: 400,
   NotAcceptable: 406,
   RequestTimeout: 408,
   PayloadTooLarge: 413,

@@ -83,7 +83,8 @@ test("whoever has stalled when the server stops is cut off after the grace, and 
       socket.pause();
       write(`GET /events?format=${formats[index]} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
     }
-    const open = async () => /subscribers\{format="ndjson"\} 1\n.*format="sse"\} 1\n/s.test(await metricsOf(url));
+    const open = async () =>
+      /subscribers\{format="ndjson"\} 1\n.*format="sse"\} 1\n/s.test(await metricsOf(url));
     await until(open, "both are open");
     const body = JSON.stringify({ type: "tribler_exception", event: { text: "x".repeat(800_000) } });
     for (let n = 0; n < 12; n++) { // More than the buffers of a connection hold.

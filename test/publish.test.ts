@@ -765,14 +765,16 @@ test("a client that leaves in the middle of a body has published nothing, and th
     assert.is(channel.last, cases.length);
   }));
 
-test("a client that leaves in the middle of a body is no error of the application", () =>
-  publishing(async ({ port, requests, problems }) => {
+test("a client that leaves in the middle of a body is no error of the application, and nobody is refused", () =>
+  publishing(async ({ endpoint, port, requests, problems }) => {
+    const refusals = endpoint.stats().refusals;
     const wire = await openWire(port);
     wire.write(head(NDJSON, "Content-Length: 5000") + "{");
     await until(() => requests.begun === 1, "the request has come");
     wire.socket.destroy();
     await until(() => requests.done === 1, "the server is done with it");
     assert.equal(problems, []);
+    assert.equal(endpoint.stats().refusals, refusals);
   }));
 
 test("an event larger than the history can hold is refused with its place", () =>
@@ -790,6 +792,24 @@ test("a channel that was closed takes nothing, and says so", () =>
     const answer = await post('{"type":"closed"}');
     assert.is(answer.status, 503);
     assert.is(codeOf(answer), "ChannelClosed");
+  }));
+
+test("a body that is still on its way when the channel is closed is not waited for", () =>
+  publishing(async ({ channel, endpoint, port, requests, post }) => {
+    const wires = [await openWire(port), await openWire(port)];
+    for (const wire of wires) wire.write(head(JSON_TYPE, "Content-Length: 5000") + "{");
+    await until(() => requests.begun === wires.length, "the requests have come");
+    const publishes = [1, 2, 3].map(() => post('{"type":"closed"}'));
+    for (const { status } of await Promise.all(publishes)) assert.is(status, 202);
+    channel.close();
+    for (const wire of wires) {
+      assert.is(await statusOn(wire), 503);
+      assert.match(wire.received(), /^retry-after: \d+\r$/im);
+      await until(() => wire.received().includes('"code":"ChannelClosed"'), "it says why");
+      wire.socket.destroy();
+    }
+    assert.is(endpoint.stats().refusals.ChannelClosed, wires.length);
+    assert.is(channel.stats().readers, 0);
   }));
 
 test("an endpoint that publishes nothing has no POST", () =>

@@ -35,6 +35,7 @@ const STREAM_CODES: readonly EventsErrorCode[] = [
 /** What `POST /events` may be refused with. */
 const PUBLISH_CODES: readonly EventsErrorCode[] = [
   "InvalidEvent",
+  "BodyCutOff",
   "RequestTimeout",
   "PayloadTooLarge",
   "UnsupportedMediaType",
