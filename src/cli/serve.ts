@@ -44,7 +44,9 @@ export async function serve(args: string[]): Promise<void> {
     }
     session.start();
     await stopped;
-    session.channel.close(); // First of all: whoever asks for its health now is told.
+    app.drain(); // First of all: whoever asks for its health now is told.
+    if (options.drain > 0) await new Promise((resolve) => setTimeout(resolve, options.drain * 1000));
+    session.channel.close();
     const closed = server.stop(GRACE, app.cut);
     watch?.close(); // It tells nobody any more; a scan under way goes with the process.
     await closed;

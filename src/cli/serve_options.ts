@@ -20,6 +20,8 @@ export interface ServeOptions extends Omit<AppOptions, "log"> {
   readonly history: number;
   /** How many bytes of JSON they may have. */
   readonly historyBytes: number;
+  /** Seconds for which it serves on after it was told to stop, and `/healthz` says that it is about to. */
+  readonly drain: number;
   /** How streams that end are told on stderr. */
   readonly log: LogFormat;
 }
@@ -68,6 +70,11 @@ const FLAGS = {
     value: "SECONDS",
     fallback: "120",
     help: "how long an Idempotency-Key is remembered; off for not at all",
+  },
+  drain: {
+    value: "SECONDS",
+    fallback: "0",
+    help: "when told to stop, serve on for so long while /healthz says 503",
   },
   log: {
     value: "FORMAT",
@@ -186,6 +193,7 @@ export function readServeOptions(
     maxBatch: number("max-batch", 1, 100_000_000, true),
     maxDepth: number("max-depth", 1, 1000, true),
     idempotencyWindow: numberOrOff("idempotency-window", 0.1, 86400, false),
+    drain: number("drain", 0, 86400, false),
     log: log(),
   };
 }

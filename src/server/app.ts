@@ -38,6 +38,8 @@ export interface AppOptions extends AccessOptions, Pick<EndpointOptions<TriblerS
 
 /** The application, and what it does when its server is told to stop. */
 export type ServerApp = Hono & {
+  /** Says from now on that it is about to stop, to whoever asks for its health, and serves all the same. */
+  drain(): void;
   /** Cuts off the streams that are left when the time for their readers is over. */
   cut(): void;
 };
@@ -58,10 +60,11 @@ export function createApp(session: Session, options: AppOptions): ServerApp {
   /** Those that never came to the endpoint. */
   const refusals = createRefusalCounts();
   let api: Json | undefined;
+  let draining = false;
   const app = new Hono();
   // Before the rest, so that it answers whoever asks, and while the server is stopping.
   app.get("/healthz", (c) => {
-    const serving = !channel.closed;
+    const serving = !draining && !channel.closed;
     return c.json({ status: serving ? "serving" : "shutting down" }, serving ? 200 : 503);
   });
   app.use("/events", async (c, next) => {
@@ -87,7 +90,7 @@ export function createApp(session: Session, options: AppOptions): ServerApp {
     log.problem(error.stack ?? error.message);
     return failure(c, 500, false, "InternalError", "something went wrong here: see the server's log");
   });
-  return Object.assign(app, { cut: endpoint.cut });
+  return Object.assign(app, { cut: endpoint.cut, drain: () => void (draining = true) });
 }
 
 /** Both counts in one, key by key. */
