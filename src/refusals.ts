@@ -32,14 +32,14 @@ export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCo
 };
 
 /** These pass by themselves: whoever was told one may come back. */
-const PASSING: readonly EventsErrorCode[] = [
+const PASSING: readonly string[] = [
   "ChannelClosed",
   "ChannelUnavailable",
   "PublishUnconfirmed",
   "TooManyConnections",
   "TooManyIdempotencyKeys",
   "ShuttingDown",
-];
+] satisfies EventsErrorCode[];
 /** Who was refused stays away for so many seconds at the least, and 2.5 times as many at the most. */
 export const STAY_AWAY = 5;
 
@@ -57,7 +57,8 @@ export function errorResponse(c: Context, error: Error): Response {
   return c.json({ error: body }, STATUS[code] ?? 500, headersFor(code));
 }
 
-function headersFor(code: EventsErrorCode): Record<string, string> {
+/** The headers that a refusal has beside those of every answer. */
+export function headersFor(code: string): Record<string, string> {
   if (code === "NotAcceptable") return { Vary: "Accept" };
   if (code === "Unauthorized") return { "WWW-Authenticate": "Bearer" }; // RFC 9110, section 11.6.1.
   if (!PASSING.includes(code)) return {};

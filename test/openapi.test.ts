@@ -3,8 +3,10 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { STATUS } from "../src/refusals.ts";
-import { createApp } from "../src/server/app.ts";
+import { type AppOptions, createApp } from "../src/server/app.ts";
+import { createLog } from "../src/server/log.ts";
 import { createSession, triblerEvents } from "../src/tribler/mod.ts";
+import { until } from "./harness.ts";
 import { triblerPayloads } from "./tribler_payloads.ts";
 
 const test = suite("openapi");
@@ -127,49 +129,163 @@ test("a real stream fits, control events included, in both formats", async () =>
   for (const block of blocks) assert.is(faultsOf(pointer, block), undefined, JSON.stringify(block));
 });
 
-test("it describes every refusal, and real ones are as described", async () => {
-  const text = JSON.stringify(api.paths);
-  for (const code of Object.keys(STATUS)) {
-    if (code === "Forbidden") continue; // It is for applications.
-    assert.ok(text.includes(`"${code}"`), code);
-  }
-  const closing = createSession({ version: "7.1.5" });
-  closing.channel.close();
-  const json = { "Content-Type": "application/json" };
-  const requests: [method: "get" | "post", init: RequestInit, query: string, app: typeof app][] = [
-    ["get", {}, "since=nonsense", app],
-    ["get", {}, "types=nothing", app],
-    ["get", {}, "follow=perhaps", app],
-    ["get", { headers: { Accept: "image/png" } }, "", app],
-    ["post", { body: "[]", headers: json }, "", app],
-    ["post", { body: `[${JSON.stringify(drafts[2])},{"type":"shutdown"}]`, headers: json }, "", app],
-    ["post", { body: " ".repeat(1024 * 1024 + 1), headers: json }, "", app],
-    ["post", { body: "[]", headers: { "Content-Type": "text/plain" } }, "", app],
-    ["post", { body: "[]", headers: { ...json, "Content-Encoding": "gzip" } }, "", app],
-    ["post", { body: "[]", headers: { ...json, "Idempotency-Key": "two words" } }, "", app],
-    ["post", { body: "[]", headers: { ...json, "Origin": "https://other.example" } }, "", app],
-    ["post", { body: "[]", headers: json }, "", createApp(closing, { heartbeat: 5, apiKey: "k" })],
-    ["post", { body: JSON.stringify(drafts[2]), headers: json }, "", createApp(closing, { heartbeat: 5 })],
-  ];
-  const seen = new Set<number>();
-  for (const [method, init, query, app] of requests) {
-    const answer = await app.request(`/events?${query}`, { ...init, method: method.toUpperCase() });
-    const body = await answer.json();
-    seen.add(answer.status);
-    const pointer = `/paths/~1events/${method}/responses/${answer.status}/content/application~1json/schema`;
-    assert.is(faultsOf(pointer, body), undefined, JSON.stringify(body));
-    const other = { error: { ...body.error, code: "SomethingElse" } };
-    assert.ok(faultsOf(pointer, other) !== undefined, "the codes are named");
-  }
-  assert.equal([...seen].sort(), [400, 401, 403, 406, 413, 415, 503]);
+/** An endless body: it has begun, and nothing more comes of it. */
+const endless = () =>
+  new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array([0x5b])) });
+const broken = () => new ReadableStream({ start: (controller) => controller.error(new Error("broken off")) });
 
-  const accepted = await app.request("/events", {
+test("every refusal that it names is really given, as described, and no other", async () => {
+  const ofServer = (options: Partial<AppOptions> & { maxIdempotencyKeys?: number } = {}) => {
+    const session = createSession({ version: "7.1.5" });
+    return { session, app: createApp(session, { heartbeat: 5, ...options }) };
+  };
+  const closing = ofServer();
+  const closed = ofServer();
+  closed.session.channel.close();
+  const full = ofServer({ maxConnections: 1, maxIdempotencyKeys: 1 }).app;
+  const stream = await full.request("/events");
+  const failing = createApp({
+    ...session,
+    startPayload: () => {
+      throw new Error("no payload");
+    },
+  }, { heartbeat: 5, log: createLog("off", () => {}) });
+  const locked = ofServer({ apiKey: "k" }).app;
+  const impatient = ofServer({ stallTimeout: 0.05 }).app;
+
+  const json = { "Content-Type": "application/json" };
+  const keyed = { ...json, "Idempotency-Key": "k" };
+  const draft = JSON.stringify(drafts[2]);
+  await full.request("/events", { method: "POST", headers: keyed, body: draft });
+  const post = (init: RequestInit, of: { request: typeof app.request } = app) =>
+    of.request(
+      "/events",
+      { method: "POST", headers: json, body: draft, duplex: "half", ...init } as RequestInit,
+    );
+  const get = (
+    path: string,
+    headers: Record<string, string> = {},
+    of: { request: typeof app.request } = app,
+  ) => of.request(path, { headers });
+  const late = post({ body: endless() }, closing.app);
+  await until(() => closing.session.channel.stats().readers > 0, "it waits for the body");
+  closing.session.channel.close();
+
+  const answers: [operation: string, code: string, answer: Response | Promise<Response>][] = [
+    ["/events get", "InvalidCursor", get("/events?since=nonsense")],
+    ["/events get", "UnknownEventType", get("/events?types=nothing")],
+    ["/events get", "InvalidParameter", get("/events?follow=perhaps")],
+    ["/events get", "NotAcceptable", get("/events", { Accept: "image/png" })],
+    ["/events get", "TooManyConnections", get("/events", {}, full)],
+    ["/events get", "InternalError", get("/events", {}, failing)],
+    ["/events get", "Unauthorized", get("/events", {}, locked)],
+    ["/events get", "ForbiddenHost", get("/events", { Host: "other.example" })],
+    ["/events get", "ShuttingDown", get("/events", {}, closed.app)],
+    ["/events post", "InvalidEvent", post({ body: "[]" })],
+    ["/events post", "InvalidEvent", post({ body: `[${draft},{"type":"shutdown"}]` })],
+    ["/events post", "BodyCutOff", post({ body: broken() })],
+    ["/events post", "RequestTimeout", post({ body: endless() }, impatient)],
+    ["/events post", "PayloadTooLarge", post({ body: " ".repeat(1024 * 1024 + 1) })],
+    ["/events post", "UnsupportedMediaType", post({ headers: { "Content-Type": "text/plain" } })],
+    ["/events post", "UnsupportedMediaType", post({ headers: { ...json, "Content-Encoding": "gzip" } })],
+    ["/events post", "IdempotencyKeyReused", post({ headers: keyed, body: JSON.stringify(drafts[3]) }, full)],
+    [
+      "/events post",
+      "TooManyIdempotencyKeys",
+      post({ headers: { ...keyed, "Idempotency-Key": "other" } }, full),
+    ],
+    ["/events post", "InvalidParameter", post({ headers: { ...json, "Idempotency-Key": "two words" } })],
+    ["/events post", "CrossSiteRequest", post({ headers: { ...json, Origin: "https://other.example" } })],
+    ["/events post", "ChannelClosed", late],
+    ["/events post", "ShuttingDown", post({}, closed.app)],
+    ["/events post", "Unauthorized", post({}, locked)],
+    ["/events post", "ForbiddenHost", post({ headers: { ...json, Host: "other.example" } })],
+  ];
+  for (const path of ["/metrics", "/openapi.json"]) {
+    answers.push([`${path} get`, "Unauthorized", get(path, {}, locked)]);
+    answers.push([`${path} get`, "ForbiddenHost", get(path, { Host: "other.example" })]);
+    answers.push([`${path} get`, "ShuttingDown", get(path, {}, closed.app)]);
+  }
+  const seen = new Set<string>();
+  for (const [operation, expected, answering] of answers) {
+    const answer = await answering;
+    const body = await answer.json();
+    const { code } = body.error;
+    assert.is(code, expected, `${operation}: ${JSON.stringify(body)}`);
+    seen.add(`${operation} ${code}`);
+    const [path = "", method] = operation.split(" ");
+    const pointer = `/paths/${path.replaceAll("/", "~1")}/${method}/responses/${answer.status}`;
+    const schema = `${pointer}/content/application~1json/schema`;
+    assert.is(faultsOf(schema, body), undefined, JSON.stringify(body));
+    const other = { error: { ...body.error, code: "SomethingElse" } };
+    assert.ok(faultsOf(schema, other) !== undefined, "the codes are named");
+    const { headers = {} } = api.paths[path][method!].responses[answer.status];
+    for (const name of ["Retry-After", "WWW-Authenticate"]) {
+      const value = answer.headers.get(name);
+      assert.is(headers[name]?.required ?? false, value !== null, `${operation} ${code}: ${name}`);
+      if (value === null) continue;
+      const fitting = headers[name].schema.type === "integer" ? Number(value) : value;
+      const header = `${pointer}/headers/${name}/schema`;
+      assert.is(faultsOf(header, fitting), undefined, value);
+    }
+  }
+  await stream.body?.cancel();
+
+  const named = Object.entries(api.paths).flatMap(([path, operations]) =>
+    Object.entries(operations as object).filter(([method]) => method !== "head").flatMap((
+      [method, operation],
+    ) =>
+      [...JSON.stringify(operation.responses).matchAll(/"enum":\[("\w+"(?:,"\w+")*)\]/g)].flatMap((
+        [, codes],
+      ) => JSON.parse(`[${codes}]`).map((code: string) => `${path} ${method} ${code}`))
+    )
+  );
+  // Of every path one is told by the runtime's own entrance, and one where something of the server's own is broken.
+  const everywhere = / (?:InvalidParameter|InternalError)$/;
+  const missing = named.filter((one) => !seen.has(one) && !everywhere.test(one));
+  assert.equal(missing, []);
+  for (const code of Object.keys(STATUS)) {
+    // It is for applications.
+    if (code !== "Forbidden") assert.ok([...seen].some((one) => one.endsWith(` ${code}`)), code);
+  }
+});
+
+test("what is not there is answered as described", async () => {
+  for (const [method, path] of [["GET", "/nothing"], ["PUT", "/events"], ["POST", "/healthz"]] as const) {
+    const answer = await app.request(path, { method });
+    assert.is(answer.status, 404);
+    const pointer = "/components/responses/NotFound/content/application~1json/schema";
+    assert.is(faultsOf(pointer, await answer.json()), undefined);
+  }
+});
+
+test("what is accepted is answered as described", async () => {
+  const answer = await app.request("/events", {
     method: "POST",
     body: JSON.stringify(drafts),
-    headers: json,
+    headers: { "Content-Type": "application/json" },
   });
   const pointer = "/paths/~1events/post/responses/202/content/application~1json/schema";
-  assert.is(faultsOf(pointer, await accepted.json()), undefined);
+  assert.is(faultsOf(pointer, await answer.json()), undefined);
+});
+
+test("an EventSource that is refused for now gets a stream that fits, with nothing but its retry", async () => {
+  const full = createApp(createSession({ version: "7.1.5" }), { heartbeat: 5, maxConnections: 1 });
+  const stream = await full.request("/events");
+  const closed = createSession({ version: "7.1.5" });
+  closed.channel.close();
+  for (const app of [full, createApp(closed, { heartbeat: 5 })]) {
+    const refused = await app.request("/events?format=sse");
+    assert.is(refused.status, 200);
+    const retry = Number(/^retry: (\d+)\n\n$/.exec(await refused.text())?.[1]);
+    const pointer = "/paths/~1events/get/responses/200/content/text~1event-stream/itemSchema";
+    assert.is(faultsOf(pointer, { retry }), undefined);
+  }
+  assert.match(
+    api.paths["/events"].get.responses[200].description,
+    /TooManyConnections.*ShuttingDown.*retry/,
+  );
+  await stream.body?.cancel();
 });
 
 test("it names every parameter that a stream looks at, and every media type it has", async () => {
@@ -197,7 +313,10 @@ test("it describes every route of the server, and no other", () => {
   const described = Object.entries(api.paths as Record<string, object>).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)
   );
-  assert.equal(described.sort(), [...new Set(routes)].sort());
+  const heads = routes.filter((route) => route.startsWith("GET ")).map((route) =>
+    route.replace("GET", "HEAD")
+  );
+  assert.equal(described.sort(), [...new Set([...routes, ...heads])].sort());
 });
 
 test.run();

@@ -6,7 +6,7 @@
 import { toJsonSchema } from "@valibot/to-json-schema";
 import type { Catalogue } from "../catalogue.ts";
 import type { EventsErrorCode } from "../errors.ts";
-import { STATUS } from "../refusals.ts";
+import { headersFor, STATUS } from "../refusals.ts";
 import { ndjson, sse } from "../serialize.ts";
 import { VERSION } from "../version.ts";
 import { METRICS_TYPE } from "./metrics.ts";
@@ -14,17 +14,20 @@ import { METRICS_TYPE } from "./metrics.ts";
 /** A JSON object. */
 export type Json = { readonly [key: string]: unknown };
 
+/** What the server says itself, beside what it is made of. */
+type ErrorCode = EventsErrorCode | "NotFound" | "InternalError";
+
 /** What every request may be refused with: its target and its `Host` have to make a URL. */
-const COMMON_CODES: readonly EventsErrorCode[] = ["InvalidParameter"];
+const COMMON_CODES: readonly ErrorCode[] = ["InvalidParameter", "InternalError"];
 /** What every request but those to `/healthz` may be refused with. */
-const ACCESS_CODES: readonly EventsErrorCode[] = [
+const ACCESS_CODES: readonly ErrorCode[] = [
   ...COMMON_CODES,
   "Unauthorized",
   "ForbiddenHost",
   "ShuttingDown",
 ];
 /** What `GET /events` may be refused with. */
-const STREAM_CODES: readonly EventsErrorCode[] = [
+const STREAM_CODES: readonly ErrorCode[] = [
   "InvalidCursor",
   "UnknownEventType",
   "NotAcceptable",
@@ -33,7 +36,7 @@ const STREAM_CODES: readonly EventsErrorCode[] = [
   ...ACCESS_CODES,
 ];
 /** What `POST /events` may be refused with. */
-const PUBLISH_CODES: readonly EventsErrorCode[] = [
+const PUBLISH_CODES: readonly ErrorCode[] = [
   "InvalidEvent",
   "BodyCutOff",
   "RequestTimeout",
@@ -62,17 +65,26 @@ export function describeApi(catalogue: Catalogue): Json {
       title: "Events endpoint",
       version: VERSION,
       description:
-        "Streams events over HTTP, as NDJSON or as server-sent events, and takes events to publish.",
+        "Streams events over HTTP, as NDJSON or as server-sent events, and takes events to publish. " +
+        "Whatever is not described here is answered by `NotFound`.",
     },
     paths: {
-      "/events": { get: streamOperation(), post: publishOperation() },
-      "/healthz": { get: { ...healthOperation(), security: [] } },
-      "/metrics": { get: textOperation("metrics", "Metrics", "In Prometheus' text format.", METRICS_TYPE) },
-      "/openapi.json": { get: textOperation("openapi", "This document", "OpenAPI 3.2.", "application/json") },
+      "/events": { ...readOperations(streamOperation()), post: publishOperation() },
+      "/healthz": readOperations({ ...healthOperation(), security: [] }),
+      "/metrics": readOperations(
+        textOperation("metrics", "Metrics", "In Prometheus' text format.", METRICS_TYPE),
+      ),
+      "/openapi.json": readOperations(
+        textOperation("openapi", "This document", "OpenAPI 3.2.", "application/json"),
+      ),
     },
     // In any of these ways where the server wants a key, and in none where it does not.
     security: [{}, ...Object.keys(SECURITY).map((name) => ({ [name]: [] }))],
-    components: { schemas: schemasOf(catalogue), securitySchemes: SECURITY },
+    components: {
+      schemas: schemasOf(catalogue),
+      responses: { NotFound: refusals(["NotFound"])["404"] },
+      securitySchemes: SECURITY,
+    },
   };
 }
 
@@ -88,7 +100,27 @@ const SECURITY = {
   },
 };
 
-function streamOperation(): Json {
+/** `GET`, and `HEAD`, which is answered in the same way, without the body. */
+function readOperations(get: Operation): Json {
+  const responses = Object.entries(get.responses).map(([status, { content: _, ...rest }]) => [status, rest]);
+  const head = {
+    ...get,
+    operationId: `${get.operationId}Head`,
+    summary: `${get.summary}: the status and the headers of it`,
+    responses: Object.fromEntries(responses),
+  };
+  return { get, head };
+}
+
+/** What can be done with a path. */
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly responses: { readonly [status: string]: Json };
+  readonly [key: string]: unknown;
+}
+
+function streamOperation(): Operation {
   const line = { itemSchema: ref("StreamEvent") };
   const block = {
     itemSchema: {
@@ -142,7 +174,10 @@ function streamOperation(): Json {
     ],
     responses: {
       200: {
-        description: "The stream. Its first event is `events_start`.",
+        description:
+          "The stream. Its first event is `events_start`. An EventSource never comes back from a 503, so " +
+          "whoever wants SSE is told of a refusal that passes, `TooManyConnections` or `ShuttingDown`, by a stream that " +
+          "holds `retry` and nothing else, and ends.",
         content: {
           ...Object.fromEntries(ndjson.mediaTypes.map((type) => [type, line])),
           ...Object.fromEntries(sse.mediaTypes.map((type) => [type, block])),
@@ -153,7 +188,7 @@ function streamOperation(): Json {
   };
 }
 
-function publishOperation(): Json {
+function publishOperation(): Operation {
   const lines = { itemSchema: ref("Draft") };
   return {
     operationId: "publish",
@@ -190,7 +225,7 @@ function publishOperation(): Json {
   };
 }
 
-function healthOperation(): Json {
+function healthOperation(): Operation {
   const answer = (description: string, status: string) => ({
     description,
     content: { "application/json": { schema: object({ status: { const: status } }) } },
@@ -206,7 +241,12 @@ function healthOperation(): Json {
   };
 }
 
-function textOperation(operationId: string, summary: string, description: string, type: string): Json {
+function textOperation(
+  operationId: string,
+  summary: string,
+  description: string,
+  type: string,
+): Operation {
   return {
     operationId,
     summary,
@@ -215,20 +255,40 @@ function textOperation(operationId: string, summary: string, description: string
 }
 
 /** A response for each status that the codes have. */
-function refusals(codes: readonly EventsErrorCode[]): Json {
+function refusals(codes: readonly ErrorCode[]): Readonly<Record<string, Json>> {
   const responses: Record<string, Json> = {};
-  for (const status of new Set(codes.map((code) => STATUS[code]!))) {
-    const those = codes.filter((code) => STATUS[code] === status);
+  const statusOf = (code: ErrorCode) =>
+    code === "NotFound" ? 404 : code === "InternalError" ? 500 : STATUS[code]!;
+  for (const status of new Set(codes.map(statusOf))) {
+    const those = codes.filter((code) => statusOf(code) === status);
+    const headers = those.flatMap((code) => Object.keys(headersFor(code))).filter((name) => name in HEADERS);
     const schema = {
       allOf: [ref("Error"), { properties: { error: { properties: { code: { enum: those } } } } }],
     };
     responses[status] = {
       description: those.join(" or "),
+      ...(headers.length > 0 && {
+        headers: Object.fromEntries(headers.map((name) => [name, HEADERS[name as keyof typeof HEADERS]])),
+      }),
       content: { "application/json": { schema } },
     };
   }
   return responses;
 }
+
+/** The headers of refusals that a client does something with. */
+const HEADERS = {
+  "Retry-After": {
+    description: "Seconds to stay away, not the same for all.",
+    required: true,
+    schema: { type: "integer", minimum: 0 },
+  },
+  "WWW-Authenticate": {
+    description: "How a key may be sent, among other ways.",
+    required: true,
+    schema: { const: "Bearer" },
+  },
+};
 
 /** The schemas of events, drafts and errors: an event's is called as its type. */
 function schemasOf({ types, schemas }: Catalogue): Json {
