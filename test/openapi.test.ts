@@ -2,10 +2,11 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { type Channel, EventsError } from "../src/mod.ts";
 import { STATUS } from "../src/refusals.ts";
 import { type AppOptions, createApp } from "../src/server/app.ts";
 import { createLog } from "../src/server/log.ts";
-import { createSession, triblerEvents } from "../src/tribler/mod.ts";
+import { createSession, triblerEvents, type TriblerSchemas } from "../src/tribler/mod.ts";
 import { until } from "./harness.ts";
 import { triblerPayloads } from "./tribler_payloads.ts";
 
@@ -150,6 +151,13 @@ test("every refusal that it names is really given, as described, and no other", 
       throw new Error("no payload");
     },
   }, { heartbeat: 5, log: createLog("off", () => {}) });
+  /** One whose channel keeps its events elsewhere, where it cannot be reached. */
+  const away = (code: "ChannelUnavailable" | "PublishUnconfirmed") => {
+    const session = createSession({ version: "7.1.5" });
+    const refuse = () => Promise.reject(new EventsError(code, "away"));
+    const channel: Channel<TriblerSchemas> = { ...session.channel, locate: refuse, publishBatch: refuse };
+    return createApp({ ...session, channel }, { heartbeat: 5 });
+  };
   const locked = ofServer({ apiKey: "k" }).app;
   const impatient = ofServer({ stallTimeout: 0.05 }).app;
 
@@ -181,6 +189,9 @@ test("every refusal that it names is really given, as described, and no other", 
     ["/events get", "Unauthorized", get("/events", {}, locked)],
     ["/events get", "ForbiddenHost", get("/events", { Host: "other.example" })],
     ["/events get", "ShuttingDown", get("/events", {}, closed.app)],
+    ["/events get", "ChannelUnavailable", get("/events", {}, away("ChannelUnavailable"))],
+    ["/events post", "ChannelUnavailable", post({}, away("ChannelUnavailable"))],
+    ["/events post", "PublishUnconfirmed", post({}, away("PublishUnconfirmed"))],
     ["/events post", "InvalidEvent", post({ body: "[]" })],
     ["/events post", "InvalidEvent", post({ body: `[${draft},{"type":"shutdown"}]` })],
     ["/events post", "BodyCutOff", post({ body: broken() })],

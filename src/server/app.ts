@@ -4,6 +4,7 @@
  * @module
  */
 import { type Context, Hono } from "hono";
+import type { Channel } from "../channel.ts";
 import { type EndpointOptions, eventsEndpoint } from "../endpoint.ts";
 import { EventsError } from "../errors.ts";
 import { addressOf } from "../host.ts";
@@ -45,7 +46,7 @@ export type ServerApp = Hono & {
 };
 
 /** The routes of the server: `/events`, `/healthz`, `/metrics` and `/openapi.json`. */
-export function createApp(session: Session, options: AppOptions): ServerApp {
+export function createApp(session: Session<Channel<TriblerSchemas>>, options: AppOptions): ServerApp {
   const { clientAddressHeader, log = createLog("off") } = options;
   const { channel } = session;
   const clientAddress = clientAddressHeader

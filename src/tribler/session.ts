@@ -28,7 +28,9 @@ export interface SessionOptions extends ChannelOptions {
 /** What {@linkcode Session.emit} gives: the event's `id`, as the channel has it: at once, or once it is kept elsewhere. */
 export type Emitted<C extends Channel<TriblerSchemas>> = ReturnType<C["publish"]>;
 /** Nothing, or for a channel that is kept elsewhere a promise of it. */
-export type Told<C extends Channel<TriblerSchemas>> = Emitted<C> extends string ? void : Promise<void>;
+export type Told<C extends Channel<TriblerSchemas>> = Emitted<C> extends infer Id
+  ? Id extends string ? void : Promise<void>
+  : never;
 
 /** A Tribler core, as far as its events endpoint is concerned. */
 export interface Session<C extends Channel<TriblerSchemas> = MemoryChannel<TriblerSchemas>>
