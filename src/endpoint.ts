@@ -10,7 +10,7 @@ import type { Filter } from "./chunk.ts";
 import { watchEnding } from "./ending.ts";
 import { EventsError, type EventsErrorCode } from "./errors.ts";
 import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "./event.ts";
-import { createFeed, type Feed, type Subscriber, type Subscription } from "./feed.ts";
+import { createFeed, type Feed, PACE, type Subscriber, type Subscription } from "./feed.ts";
 import { addressOf, keepOpen, onGone, outgoingOf, parksPull } from "./host.ts";
 import { createAnswers } from "./idempotency.ts";
 import { negotiate, type Negotiated, selectTypes } from "./negotiate.ts";
@@ -39,7 +39,10 @@ export interface EventsSource<S extends Schemas> {
 
 /** Options of {@linkcode eventsEndpoint}. */
 export interface EndpointOptions<S extends Schemas> {
-  /** Seconds of silence after which a stream carries a heartbeat, or a bookmark; default 5, `null` for never. */
+  /**
+   * Seconds of silence after which a stream carries a heartbeat, or a bookmark; default 5. `null` for no heartbeats: what
+   * else keeps its pace, bookmarks and {@linkcode authorize}, has that of the default.
+   */
   readonly heartbeat?: number | null;
   /** The payload of `events_start` beside `heartbeat`, asked for at every connection; a session brings its own. */
   readonly start?: () => StartOf<S>;
@@ -69,7 +72,7 @@ export interface EndpointOptions<S extends Schemas> {
   readonly select?: (event: PublishedEvent<S>, context: Context) => boolean;
   /**
    * What a request may do, `POST` and `HEAD` too; default everything. It is asked before anything else, and for an
-   * open stream twice again within each {@linkcode heartbeat} (5 s where there is none). A stream whose permission is
+   * open stream twice again within each {@linkcode heartbeat}. A stream whose permission is
    * gone ends within one heartbeat, on a whole line, and an `EventSource` comes back to be refused. So does one whose
    * permission cannot be confirmed: for which nothing was answered for 0.4 of a heartbeat.
    *
@@ -169,7 +172,7 @@ export function eventsEndpoint<S extends Schemas>(
   options: EndpointOptions<S> = {},
 ): EventsEndpoint {
   const { channel, startPayload, join } = "channel" in source ? source : sourceOf(source, options.start);
-  const { heartbeat = 5, stallTimeout = 60, maxDelay = 5, maxBodyBytes = 1024 * 1024 } = options;
+  const { heartbeat = PACE, stallTimeout = 60, maxDelay = 5, maxBodyBytes = 1024 * 1024 } = options;
   const { maxBatch = 10_000, maxDepth = 64, idempotencyWindow = 120, maxIdempotencyKeys = 100_000 } = options;
   const { maxConnections = 10_000, maxConnectionsPerAddress = 1000, clientAddress = addressOf } = options;
   checkSeconds("heartbeat", heartbeat);
@@ -187,7 +190,7 @@ export function eventsEndpoint<S extends Schemas>(
   const feeds = new Map(FORMATS.map((format): [WireFormat, Feed] => {
     return [format, createFeed(channel, format, { heartbeat, stallTimeout, maxDelay })];
   }));
-  const guard = options.authorize && createGuard(options.authorize, (heartbeat ?? 5) * 1000);
+  const guard = options.authorize && createGuard(options.authorize, (heartbeat ?? PACE) * 1000);
   const places = createPlaces({
     maxConnections,
     maxConnectionsPerAddress,

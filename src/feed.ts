@@ -82,13 +82,19 @@ export interface Feed {
 
 /** Options of {@linkcode createFeed}. */
 export interface FeedOptions {
-  /** Seconds of silence after which a subscriber is sent a heartbeat; `null` for never. */
+  /**
+   * Seconds of silence after which a subscriber is sent a heartbeat; `null` for never. It is told how far it has come all
+   * the same, at the pace of {@linkcode PACE}.
+   */
   readonly heartbeat: number | null;
   /** Seconds after which a subscriber is cut off that takes nothing of what it was sent; `null` for never. */
   readonly stallTimeout: number | null;
   /** At most so many milliseconds an event waits for others to go out with. */
   readonly maxDelay: number;
 }
+
+/** Seconds between two signs of life, where nobody says otherwise. */
+export const PACE = 5;
 
 /** So many bytes of recent chunks are kept ready for those who read a little slower than the rest. */
 const RECENT_BYTES = 8 * 1024 * 1024;
@@ -112,7 +118,7 @@ interface State extends Omit<Subscription, "unknownEpoch"> {
   lossReason: LossReason;
   /** When it came, in `performance.now()`. */
   readonly since: number;
-  /** When it was last sent something. */
+  /** When it was last sent something, or there was nothing to break its silence with. */
   lastWrite: number;
   /** How many events it has been handed. */
   events: number;
@@ -126,11 +132,11 @@ interface State extends Omit<Subscription, "unknownEpoch"> {
 
 /** Makes a feed of the log in one wire format. Nothing runs before the first subscriber. */
 export function createFeed(log: EventLog, format: WireFormat, options: FeedOptions): Feed {
-  const heartbeatMs = options.heartbeat === null ? Infinity : options.heartbeat * 1000;
+  const paceMs = (options.heartbeat ?? PACE) * 1000;
   const stallMs = options.stallTimeout === null ? Infinity : options.stallTimeout * 1000;
   const subscribers = new Set<State>();
   const encoder = new TextEncoder();
-  const heartbeat = encoder.encode(format.heartbeat);
+  const heartbeat = options.heartbeat === null ? undefined : encoder.encode(format.heartbeat);
   const recent = createRecent(RECENT_BYTES);
   const tally = createTally();
   let stopPipeline: (() => void) | undefined;
@@ -168,7 +174,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   function start(): void {
     recent.restart(log.last);
-    scheduleTick(Math.min(heartbeatMs, stallMs));
+    scheduleTick(Math.min(paceMs, stallMs));
     stopPipeline = startPipeline(log, format, {
       onChunk(chunk) {
         recent.add(chunk, log.first);
@@ -380,16 +386,16 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   /** One timer for all: it fires when the first of them may have been silent, or have taken nothing, for long. */
   function scheduleTick(ms: number): void {
-    if (ms < Infinity) timer = setTimeout(tick, ms);
+    timer = setTimeout(tick, ms);
   }
 
   function tick(): void {
     const now = performance.now() + 1; // Timers may fire a little early.
-    let next = now + Math.min(heartbeatMs, stallMs);
+    let next = now + Math.min(paceMs, stallMs);
     for (const subscriber of subscribers) {
       if (subscriber.outlet.ready) {
-        if (subscriber.lastWrite + heartbeatMs <= now) keepAlive(subscriber);
-        next = Math.min(next, subscriber.lastWrite + heartbeatMs);
+        if (subscriber.lastWrite + paceMs <= now) keepAlive(subscriber, now);
+        next = Math.min(next, subscriber.lastWrite + paceMs);
       } else {
         // What it was sent last has not been taken, or it would be ready.
         if (subscriber.lastWrite + stallMs <= now) cut(subscriber, "stalled", STALLED);
@@ -399,14 +405,16 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     if (subscribers.size > 0) scheduleTick(next - now + 1);
   }
 
-  /** Breaks a silence: with the position, where events have passed unseen, else with a heartbeat. */
-  function keepAlive(subscriber: State): void {
+  /** Breaks a silence: with the position, where events have passed unseen, else with a heartbeat, where there are any. */
+  function keepAlive(subscriber: State, now: number): void {
     const { position, bookmarks } = subscriber;
     const unseen = position > subscriber.told;
     subscriber.told = position;
+    subscriber.lastWrite = now;
     if (unseen && bookmarks) return sendLine(subscriber, "events_bookmark");
     const move = unseen ? format.moveTo(formatCursor(log.epoch, position)) : "";
-    send(subscriber, move === "" ? heartbeat : encoder.encode(move), 0);
+    const sign = move === "" ? heartbeat : encoder.encode(move);
+    if (sign !== undefined) send(subscriber, sign, 0);
   }
 
   return {

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../src/mod.ts";
-import { linesOf, openLines, serving, until } from "./harness.ts";
+import { linesOf, openLines, serving, until, within } from "./harness.ts";
 
 const catalogue = defineEvents({
   torrent_finished: v.object({ n: v.number() }),
@@ -156,6 +156,25 @@ test("SSE moves the cursor of a filtered stream by a block with nothing but an i
   while (!text.includes(`\n\nid: ${id}\n\n`)) text += new TextDecoder().decode((await reader.read()).value);
   assert.not.match(text, /torrent_error/);
   await reader.cancel();
+});
+
+test("without heartbeats a reader is told all the same how far it has come, and nothing else", async () => {
+  const { endpoint, publish } = setUp({ heartbeat: null });
+  const open = async (query: string) => {
+    const { body } = await endpoint.request(`/?types=market_ask&follow=true&${query}`);
+    const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
+    assert.match((await reader.read()).value!, /events_start/);
+    return { next: async () => (await within(reader.read(), query)).value, close: () => reader.cancel() };
+  };
+  const [marked, sse, plain] = await Promise.all(["bookmarks=true", "format=sse", ""].map(open));
+  const [id] = publish("torrent_error");
+  assert.match((await marked!.next())!, new RegExp(`^\\{"type":"events_bookmark","id":"${id}",[^\n]*\n$`));
+  assert.is(await sse!.next(), `id: ${id}\n\n`);
+  publish("market_ask");
+  for (const reader of [marked!, sse!, plain!]) {
+    assert.match((await reader.next())!, /"type":"market_ask"/, "nothing came before it");
+    await reader.close();
+  }
 });
 
 test("heartbeats go out also while the filter hides what flows by", async () => {
