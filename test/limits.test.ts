@@ -165,6 +165,15 @@ test("the server believes the header that it was told to believe, the last addre
   const second = await from({ "X-Forwarded-For": "192.0.2.1, 192.0.2.2" });
   assert.is(second.status, 200);
   for (const { body } of [first, second]) await body!.cancel();
+  const withPort = [
+    ["192.0.2.3:5678", "192.0.2.3:5679", "192.0.2.3"],
+    ["[2001:db8::1]:99", "[2001:db8::1]", "2001:db8::1", "[2001:db8::2]:98"],
+  ];
+  for (const [held, ...others] of withPort) {
+    const { body } = await from({ "X-Forwarded-For": held! });
+    for (const other of others) assert.is((await from({ "X-Forwarded-For": other })).status, 503, other);
+    await body!.cancel();
+  }
   await serving(createApp(session, limits), async (url) => {
     const lines = await openLines(`${url}/events`, { headers: { "X-Forwarded-For": "192.0.2.7" } });
     const other = await fetch(`${url}/events`, { headers: { "X-Forwarded-For": "192.0.2.8" } });

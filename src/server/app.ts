@@ -101,9 +101,14 @@ function sum(some: Counts, others: Counts): Counts {
 
 type Counts = Readonly<Record<string, number>>;
 
-/** The address that the nearest proxy put into a header: in a list the last one, after what its client had sent. */
+/**
+ * The address that the nearest proxy put into a header: in a list the last one, after what its client had sent. A port
+ * beside it, which is another one for each connection, is left out (`192.0.2.1:5678`, `[2001:db8::1]:99`).
+ */
 function addressIn(header: string | undefined): string | undefined {
-  return header?.split(",").at(-1)?.trim() || undefined;
+  const text = header?.split(",").at(-1)?.trim() ?? "";
+  const [, ipv6, ipv4] = /^(?:\[([^\]]*)\](?::\d+)?|([^:]*):\d+)$/.exec(text) ?? [];
+  return (ipv6 ?? ipv4 ?? text) || undefined;
 }
 
 /** An answer in the shape of Tribler's errors. */
