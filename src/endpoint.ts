@@ -77,13 +77,18 @@ export interface EndpointOptions<S extends Schemas> {
    * permission cannot be confirmed: for which nothing was answered for 0.4 of a heartbeat.
    *
    * `false`, and whatever else is no permission, is answered by 401 `Unauthorized`; throw an `EventsError` with the code
-   * `Forbidden` for 403. What else it throws is the application's to handle, and ends an open stream.
+   * `Forbidden` for 403. What else it throws is the application's to handle, and ends an open stream ({@linkcode onError}).
    */
   readonly authorize?: Authorize<S>;
   /** Whether events can be published by `POST`; default `true`. */
   readonly publish?: boolean;
   /** Called when a stream is over, once for each that was opened: for a line in a log. */
   readonly onEnd?: (end: StreamEnd) => void;
+  /**
+   * Told of errors that no answer can tell, because they come up while streams are open: what `select`, `authorize` or
+   * {@linkcode onEnd} throws, and a channel that cannot be read. Default `console.error`.
+   */
+  readonly onError?: (error: unknown) => void;
   /** The most bytes the body of a `POST` may have; default 1 MiB. */
   readonly maxBodyBytes?: number;
   /** The most events the body of a `POST` may hold; default 10 000. */
@@ -174,6 +179,7 @@ export function eventsEndpoint<S extends Schemas>(
   const { channel, startPayload, join } = "channel" in source ? source : sourceOf(source, options.start);
   const { heartbeat = PACE, stallTimeout = 60, maxDelay = 5, maxBodyBytes = 1024 * 1024 } = options;
   const { maxBatch = 10_000, maxDepth = 64, idempotencyWindow = 120, maxIdempotencyKeys = 100_000 } = options;
+  const { onError = (error) => console.error(error) } = options;
   const { maxConnections = 10_000, maxConnectionsPerAddress = 1000, clientAddress = addressOf } = options;
   checkSeconds("heartbeat", heartbeat);
   checkSeconds("stallTimeout", stallTimeout);
@@ -188,9 +194,9 @@ export function eventsEndpoint<S extends Schemas>(
   }
   if (!(maxBodyBytes > 0)) throw new RangeError(`maxBodyBytes must be above 0, not ${maxBodyBytes}`);
   const feeds = new Map(FORMATS.map((format): [WireFormat, Feed] => {
-    return [format, createFeed(channel, format, { heartbeat, stallTimeout, maxDelay })];
+    return [format, createFeed(channel, format, { heartbeat, stallTimeout, maxDelay, onError })];
   }));
-  const guard = options.authorize && createGuard(options.authorize, (heartbeat ?? PACE) * 1000);
+  const guard = options.authorize && createGuard(options.authorize, (heartbeat ?? PACE) * 1000, onError);
   const places = createPlaces({
     maxConnections,
     maxConnectionsPerAddress,

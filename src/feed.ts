@@ -30,8 +30,8 @@ export interface Outlet {
   write(bytes: Uint8Array): void;
   /** Ends the response after what was written. */
   end(): void;
-  /** Cuts the response off, whatever of it is still unread. An error is shown where errors are; a text may be. */
-  cut(reason: Error | string): void;
+  /** Cuts the response off, whatever of it is still unread. A server may show the text where it shows errors. */
+  cut(reason: string): void;
   /** Called once, when nothing more will be written. */
   release(): void;
 }
@@ -91,6 +91,8 @@ export interface FeedOptions {
   readonly stallTimeout: number | null;
   /** At most so many milliseconds an event waits for others to go out with. */
   readonly maxDelay: number;
+  /** Told of what the application's own code has thrown, or the log. */
+  onError(error: unknown): void;
 }
 
 /** Seconds between two signs of life, where nobody says otherwise. */
@@ -189,7 +191,8 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         for (const subscriber of subscribers) pump(subscriber);
       },
       onError(error) {
-        for (const subscriber of subscribers) cut(subscriber, "failed", error as Error);
+        options.onError(error);
+        for (const subscriber of subscribers) cut(subscriber, "failed", FAILED);
       },
       maxDelay: options.maxDelay,
     });
@@ -210,7 +213,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       subscriber.outlet.release();
       subscriber.onLeave(end);
     } catch (error) {
-      console.error(error); // Somebody else's error, in the middle of what others are being sent.
+      options.onError(error); // Somebody else's error, in the middle of what others are being sent.
     }
   }
 
@@ -278,7 +281,8 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     try {
       return run();
     } catch (error) {
-      cut(subscriber, "failed", error as Error);
+      options.onError(error);
+      cut(subscriber, "failed", FAILED);
       return undefined;
     }
   }
@@ -321,7 +325,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     subscriber.outlet.end();
   }
 
-  function cut(subscriber: State, reason: EndReason, shown: Error | string): void {
+  function cut(subscriber: State, reason: EndReason, shown: string): void {
     leave(subscriber, reason);
     subscriber.outlet.cut(shown);
   }
@@ -432,5 +436,6 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   };
 }
 
+const FAILED = "the stream of a reader failed and was cut off";
 const STALLED = "a reader took nothing for too long and was cut off";
 const CLOSED = "a reader had not taken all when the server stopped and was cut off";

@@ -86,7 +86,7 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
     this.#controller!.close();
   }
 
-  cut(reason: Error | string): void {
+  cut(reason: string): void {
     this.#controller!.error(reason);
   }
 

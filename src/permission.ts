@@ -68,8 +68,13 @@ interface Watched<S extends Schemas> {
  *
  * @param authorize the application's answer; whatever is neither `true` nor a permission refuses
  * @param paceMs each stream is asked for, and answered, within so many milliseconds
+ * @param onError told of what it throws for an open stream, unless that is a refusal
  */
-export function createGuard<S extends Schemas>(authorize: Authorize<S>, paceMs: number): Guard<S> {
+export function createGuard<S extends Schemas>(
+  authorize: Authorize<S>,
+  paceMs: number,
+  onError: (error: unknown) => void,
+): Guard<S> {
   const open = new Set<Watched<S>>();
   let timer: ReturnType<typeof setInterval> | undefined;
 
@@ -88,7 +93,7 @@ export function createGuard<S extends Schemas>(authorize: Authorize<S>, paceMs: 
       watched.asking = false;
       if (open.has(watched)) watched.tell(watched.permission);
     } catch (error) {
-      if (!(error instanceof EventsError || error instanceof HTTPException)) console.error(error);
+      if (!(error instanceof EventsError || error instanceof HTTPException)) onError(error);
       refuse(watched);
     }
   }

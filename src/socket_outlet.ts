@@ -48,6 +48,8 @@ export class SocketOutlet implements Outlet {
   #full = false;
   /** What was put into the stream and has not arrived at the response. */
   #underWay: Uint8Array[] | undefined = [];
+  /** Whether what goes out is known to be what was put into the stream. */
+  #hasArrived = false;
   /** Ends the response, for as long as its own `end` is not to be listened to. */
   #end: Outgoing["end"] | undefined;
 
@@ -62,6 +64,7 @@ export class SocketOutlet implements Outlet {
     outgoing.write = (chunk, ...rest) => {
       const arrived = this.#underWay?.shift() === chunk;
       const hasArrived = arrived && this.#underWay?.length === 0;
+      this.#hasArrived = hasArrived;
       if (!arrived || hasArrived) {
         outgoing.write = write;
         this.#underWay = undefined;
@@ -108,11 +111,9 @@ export class SocketOutlet implements Outlet {
     (this.#end ?? this.#outgoing.end).call(this.#outgoing);
   }
 
-  cut(reason: Error | string): void {
+  cut(reason: string): void {
     // What goes out may be somebody else's response by now, who has dropped ours.
-    if (this.#stream !== undefined && typeof reason === "string") return this.#stream.cut(reason);
-    // An error in the stream would be written into the response by the server, for the client to read.
-    if (reason instanceof Error) console.error(reason);
+    if (this.#stream !== undefined && !this.#hasArrived) return this.#stream.cut(reason);
     this.#outgoing.destroy();
   }
 

@@ -102,6 +102,27 @@ test("whoever has stalled when the server stops is cut off after the grace, and 
   });
 });
 
+test("--log json: a reader that is cut off because it has stalled is one object, and nothing else is written", async () => {
+  await withServer(["--log", "json", "--stall-timeout", "0.3"], {}, async (url, child) => {
+    const stalled = [];
+    for (const version of ["1.1", "1.0"]) {
+      const { socket, write } = await openWire(Number(new URL(url).port));
+      socket.pause();
+      write(`GET /events HTTP/${version}\r\nHost: 127.0.0.1\r\n\r\n`);
+      stalled.push(socket);
+    }
+    await until(async () => /subscribers\{format="ndjson"\} 2\n/.test(await metricsOf(url)), "both are open");
+    const body = JSON.stringify({ type: "tribler_exception", event: { text: "x".repeat(800_000) } });
+    const headers = { "Content-Type": "application/json" };
+    for (let n = 0; n < 12; n++) await fetch(`${url}/events`, { method: "POST", headers, body });
+    await child.stderr.take(2);
+    child.signal("SIGTERM");
+    await child.exit(5000);
+    assert.equal(child.stderr.lines.map((line) => JSON.parse(line).reason), ["stalled", "stalled"]);
+    for (const socket of stalled) socket.destroy();
+  });
+});
+
 async function metricsOf(url: string): Promise<string> {
   return await (await fetch(`${url}/metrics`)).text();
 }
@@ -135,6 +156,21 @@ test("--log takes text, json or off", () => {
     assert.throws(() => read([`--log=${value}`]), /^--log takes/, value);
   }
   assert.throws(() => read([], { EVENTS_LOG: "loud" }), /^EVENTS_LOG takes text, json or off, not "loud"/);
+});
+
+test("what goes wrong while streams are open is told there too", async () => {
+  const lines: string[] = [];
+  const session = createSession({ version: "7.1.5" });
+  const log = createLog("json", (line) => void lines.push(line));
+  const streamEnded = () => {
+    throw new Error("no good");
+  };
+  const app = createApp(session, { heartbeat: null, log: { ...log, streamEnded } });
+  await (await app.request("/events?follow=false")).text();
+  const { level, message } = JSON.parse(lines[0]!);
+  assert.is(level, "error");
+  assert.match(message, /^Error: no good\n/);
+  assert.is(lines.length, 1);
 });
 
 test("what goes wrong is told whatever the log, as one line of JSON where it is JSON", async () => {

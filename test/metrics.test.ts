@@ -112,44 +112,41 @@ test("events and bytes are those that arrive: live and replayed, filtered or not
 });
 
 test("every way out has its reason, and each is told once", async () => {
+  const errors: unknown[] = [];
   const { channel, endpoint, ends, publish } = setUp({
     stallTimeout: 0.3,
     direct: true,
+    onError: (error) => void errors.push(error),
     select: (event) => {
       if (event.type === "bell") throw new Error("a bell");
       return true;
     },
   });
-  const { error } = console;
-  console.error = () => {}; // On Node the error of the application's own is shown.
-  try {
-    await serving(endpoint, async (_, port) => {
-      const wires = [await openWire(port), await openWire(port)];
-      const [stalled, left] = wires as [typeof wires[0], typeof wires[0]];
-      stalled.socket.pause();
-      for (const wire of wires) wire.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-      await until(() => endpoint.stats().subscribers === 2, "both are open");
-      await until(() => left.received().includes("events_start"), "it has begun");
-      left.socket.destroy();
-      await until(() => ends.length === 1, "it has left");
-      // More than the buffers of a connection hold.
-      for (let n = 0; n < 120; n++) publish(100, "x".repeat(1000));
-      await until(() => ends.length === 2, "it was cut off");
-      stalled.socket.destroy();
+  await serving(endpoint, async (_, port) => {
+    const wires = [await openWire(port), await openWire(port)];
+    const [stalled, left] = wires as [typeof wires[0], typeof wires[0]];
+    stalled.socket.pause();
+    for (const wire of wires) wire.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await until(() => endpoint.stats().subscribers === 2, "both are open");
+    await until(() => left.received().includes("events_start"), "it has begun");
+    left.socket.destroy();
+    await until(() => ends.length === 1, "it has left");
+    // More than the buffers of a connection hold.
+    for (let n = 0; n < 120; n++) publish(100, "x".repeat(1000));
+    await until(() => ends.length === 2, "it was cut off");
+    stalled.socket.destroy();
 
-      await read(endpoint, "since=latest");
-      const failing = linesOf((await endpoint.request("/")).body!);
-      await failing.event();
-      channel.publish("bell");
-      await within(failing.rest().then(() => false, () => true), "the end of the stream");
-      const closed = linesOf((await endpoint.request("/")).body!);
-      await closed.event();
-      channel.close();
-      await closed.rest();
-    });
-  } finally {
-    console.error = error;
-  }
+    await read(endpoint, "since=latest");
+    const failing = linesOf((await endpoint.request("/")).body!);
+    await failing.event();
+    channel.publish("bell");
+    await within(failing.rest().then(() => false, () => true), "the end of the stream");
+    const closed = linesOf((await endpoint.request("/")).body!);
+    await closed.event();
+    channel.close();
+    await closed.rest();
+  });
+  assert.equal(errors.map((error) => (error as Error).message), ["a bell"]);
   assert.equal(ends.map(({ reason }) => reason), ["left", "stalled", "ended", "failed", "closed"]);
   const { ended, subscribers } = endpoint.stats().formats["ndjson"]!;
   assert.equal([ended, subscribers], [
@@ -179,6 +176,34 @@ test("an onEnd that throws disturbs nobody", async () => {
   } finally {
     console.error = error;
   }
+});
+
+test("onError is told of what the application throws while streams are open, once for each", async () => {
+  const errors: unknown[] = [];
+  let asked = 0;
+  const { channel, endpoint } = setUp({
+    heartbeat: 0.1,
+    authorize: (c) => {
+      if (c.req.query("who") !== "a") return true;
+      if (asked++ === 0) return true;
+      throw new Error("no database");
+    },
+    select: (event) => {
+      if (event.type === "bell") throw new Error("a bell");
+      return true;
+    },
+    onEnd: () => {
+      throw new Error("no log");
+    },
+    onError: (error) => void errors.push((error as Error).message),
+  });
+  const unconfirmed = linesOf((await endpoint.request("/?who=a")).body!);
+  await unconfirmed.rest();
+  assert.equal(errors.splice(0), ["no database", "no log"]);
+  for (let n = 0; n < 2; n++) await linesOf((await endpoint.request("/")).body!).event();
+  channel.publish("bell");
+  await until(() => endpoint.stats().subscribers === 0, "both are cut off");
+  assert.equal(errors.sort(), ["a bell", "a bell", "no log", "no log"]);
 });
 
 test("losses are counted by reason, and the events in them where that can be known", async () => {

@@ -57,6 +57,7 @@ export function createApp(session: Session<Channel<TriblerSchemas>>, options: Ap
     direct: true,
     clientAddress,
     onEnd: log.streamEnded,
+    onError: log.problem,
   });
   /** Those that never came to the endpoint. */
   const refusals = createRefusalCounts();
@@ -88,7 +89,7 @@ export function createApp(session: Session<Channel<TriblerSchemas>>, options: Ap
   app.onError((error, c) => {
     refusals.count(error);
     if (error instanceof EventsError) return errorResponse(c, error);
-    log.problem(error.stack ?? error.message);
+    log.problem(error);
     return failure(c, 500, false, "InternalError", "something went wrong here: see the server's log");
   });
   return Object.assign(app, { cut: endpoint.cut, drain: () => void (draining = true) });

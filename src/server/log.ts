@@ -14,8 +14,8 @@ export interface Log {
   streamEnded(end: StreamEnd): void;
   /** A request for a stream was refused. */
   refused(refusal: Refusal): void;
-  /** Something went wrong that does not stop the server. */
-  problem(message: string): void;
+  /** Something went wrong that does not stop the server: an error, or what there is to say of it. */
+  problem(what: unknown): void;
   /** Nothing went wrong, but something could. */
   warning(message: string): void;
 }
@@ -50,7 +50,7 @@ export function createLog(
       info("stream ended", { reason, format, address, seconds: Number(seconds.toFixed(3)), events, bytes }),
     refused: ({ code, status, address }) =>
       info("stream refused", { reason: "refused", code, status, address }),
-    problem: (message) => put("error", message, {}),
+    problem: (what) => put("error", what instanceof Error ? what.stack ?? what.message : `${what}`, {}),
     warning: (message) => put("warn", message, {}),
   };
 }

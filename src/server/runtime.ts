@@ -75,7 +75,7 @@ function withUrl(fetch: Fetch): Fetch {
 
 function listenOnDeno(deno: DenoLike, fetch: Fetch, { host, port }: Address): Listening {
   const cut = new AbortController();
-  const options = { hostname: host, port, signal: cut.signal, onListen: () => {} };
+  const options = { hostname: host, port, signal: cut.signal, onListen: () => {}, onError };
   const server = deno.serve(options, fetch);
   return {
     port: server.addr.port,
@@ -90,9 +90,17 @@ function listenOnDeno(deno: DenoLike, fetch: Fetch, { host, port }: Address): Li
   };
 }
 
+/** What went wrong with a response. A stream that was cut off with a text is meant to be. */
+function onError(error: unknown): Response {
+  if (typeof error !== "string") console.error(error);
+  return new Response(null, { status: 500 });
+}
+
 function listenOnBun(bun: BunLike, fetch: Fetch, { host, port }: Address): Listening {
   // How large a body may be is the application's to say: it counts.
-  const server = bun.serve({ hostname: host, port, fetch, maxRequestBodySize: Number.MAX_SAFE_INTEGER });
+  const maxRequestBodySize = Number.MAX_SAFE_INTEGER;
+  // Without `development` nobody is shown the source of an error, and no stream that was cut off is one.
+  const server = bun.serve({ hostname: host, port, fetch, maxRequestBodySize, development: false });
   return {
     port: server.port,
     stop: async (graceMs, onLate) => {
