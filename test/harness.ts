@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type Fetch, listen } from "../src/server/runtime.ts";
 
 /** What a test waits with is no timer of what it tests: these are not counted by {@linkcode timersLeftBy}. */
@@ -46,6 +46,15 @@ export async function serving(app: App, use: (url: string, port: number) => Prom
   } finally {
     await server.stop(0);
   }
+}
+
+/** A port that was free a moment ago. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 /** The lines of a streamed response, heartbeats (empty lines) included. */

@@ -1,5 +1,4 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -10,7 +9,7 @@ import { createApp } from "../src/server/app.ts";
 import { createLog } from "../src/server/log.ts";
 import { createSession, type Session } from "../src/tribler/mod.ts";
 import { type Child, running, startProgram } from "./children.ts";
-import { linesOf, openLines, serving, until, within } from "./harness.ts";
+import { findFreePort, linesOf, openLines, serving, until, within } from "./harness.ts";
 
 const test = suite("nginx");
 
@@ -23,15 +22,6 @@ async function fromReadme(language: string): Promise<string> {
     throw new Error(`the README's section "In production" has no block of ${language}`);
   }
   return block;
-}
-
-/** A port that was free a moment ago. */
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** The server wants it, as the README says that it should. */

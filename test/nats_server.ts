@@ -1,0 +1,215 @@
+/**
+ * NATS servers of the tests, JetStream on, each in a temporary folder: alone or as a cluster, with what may happen to
+ * them.
+ *
+ * @module
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect as connectSocket, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import { type Child, startProgram } from "./children.ts";
+import { findFreePort, until, within } from "./harness.ts";
+
+/** A server that was started. */
+export interface NatsServer {
+  /** Where it listens; the same after each start. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends it as a power cut would: SIGKILL. Its folder stays. */
+  kill(): Promise<void>;
+  /** Starts it again, after {@linkcode kill}, on the same port and with what its folder holds. */
+  restart(): Promise<void>;
+  /** Lets it stand still, its connections open: SIGSTOP. */
+  freeze(): void;
+  /** Lets it go on. */
+  thaw(): void;
+}
+
+/** Options of {@linkcode withNats}. */
+export interface NatsOptions {
+  /** The most bytes that it stores, in all its streams. */
+  readonly maxStore?: number;
+}
+
+/** Runs `use` with a server, which is gone after it with all that it stored. */
+export async function withNats(
+  use: (server: NatsServer) => Promise<void>,
+  { maxStore = 2 ** 30 }: NatsOptions = {},
+): Promise<void> {
+  await withFolder(async (folder) => {
+    const server = await startNats(folder, "alone", maxStore, "");
+    try {
+      await use(server);
+    } finally {
+      await server.kill();
+    }
+  });
+}
+
+/** Runs `use` with a cluster of three servers that has come together. */
+export async function withCluster(use: (servers: readonly NatsServer[]) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
+    const ports = await Promise.all([findFreePort(), findFreePort(), findFreePort()]);
+    const routes = ports.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
+    const starting = await Promise.allSettled(ports.map((port, index) => {
+      const cluster = `cluster { name: three, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
+      return startNats(folder, `node-${index}`, 2 ** 30, cluster);
+    }));
+    const servers = starting.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
+    try {
+      for (const one of starting) if (one.status === "rejected") throw one.reason;
+      await withConnection(servers[0]!, async (connection) => {
+        // JetStream answers once the three have chosen who leads.
+        const isThere = () =>
+          managerOf(connection).then((m) => m.getAccountInfo()).then(() => true, () => false);
+        await until(isThere, "the cluster has a leader", 30_000);
+      });
+      await use(servers);
+    } finally {
+      await Promise.all(servers.map((server) => server.kill()));
+    }
+  });
+}
+
+/** Runs `use` with a connection to a server, which is closed after it. */
+export async function withConnection<T>(
+  { url }: { readonly url: string },
+  use: (connection: NatsConnection) => Promise<T>,
+  options: NodeConnectionOptions = {},
+): Promise<T> {
+  const connection = await connectTo({ url }, options);
+  try {
+    return await use(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Connects as a service would that never gives up, though faster: what is lost is tried again at once. */
+export function connectTo(
+  { url }: { readonly url: string },
+  options: NodeConnectionOptions = {},
+): Promise<NatsConnection> {
+  const patient = {
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 50,
+    reconnectJitter: 20,
+    pingInterval: 1000,
+  };
+  return within(connect({ servers: url, ...patient, ...options }), `a connection to ${url}`);
+}
+
+/** What changes streams, and looks at them. */
+export function managerOf(connection: NatsConnection): Promise<JetStreamManager> {
+  return jetstreamManager(connection, { checkAPI: false, timeout: 5000 });
+}
+
+/** A way to a server on which connections can be cut. */
+export interface Link {
+  /** Its end: what it leads to is reached here as well. */
+  readonly url: string;
+  /** Cuts all connections; what was under way is lost. New ones are let through. */
+  cut(): void;
+  /** Carries nothing more, in open connections and in new ones, and tells nobody. */
+  block(): void;
+  /** Cuts what was blocked, and carries again. */
+  unblock(): void;
+  /** Ends it. */
+  close(): Promise<void>;
+}
+
+/** Makes a way to a port of this machine. */
+export async function startLink(target: number): Promise<Link> {
+  const open = new Set<Socket>();
+  let isBlocked = false;
+  const cut = () => open.forEach((socket) => socket.destroy());
+  const server = createServer((near) => {
+    const far = connectSocket(target, "127.0.0.1");
+    for (const [from, to] of [[near, far], [far, near]] as const) {
+      open.add(from);
+      from.on("error", () => {}); // Its end follows.
+      from.on("data", (bytes: Uint8Array) => {
+        if (isBlocked) return;
+        if (to.write(bytes)) return;
+        from.pause();
+        to.once("drain", () => from.resume());
+      });
+      from.once("close", () => {
+        open.delete(from);
+        to.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    cut,
+    block: () => void (isBlocked = true),
+    unblock: () => {
+      isBlocked = false;
+      cut();
+    },
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      cut();
+      await within(closed, "the end of the link");
+    },
+  };
+}
+
+async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
+  try {
+    await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, maxRetries: 3 });
+  }
+}
+
+async function startNats(
+  folder: string,
+  name: string,
+  maxStore: number,
+  cluster: string,
+): Promise<NatsServer> {
+  const config = join(folder, `${name}.conf`);
+  let port = -1; // Any that is free, and that one from then on.
+  let child = await start();
+
+  async function start(): Promise<Child> {
+    const store = JSON.stringify(join(folder, name));
+    const lines = [
+      `server_name: ${name}`,
+      `listen: "127.0.0.1:${port}"`,
+      `jetstream { store_dir: ${store}, max_file_store: ${maxStore}, max_memory_store: 0 }`,
+      cluster,
+    ];
+    await writeFile(config, lines.join("\n"));
+    // Debian puts it where only root looks.
+    const path = `${process.env["PATH"]}:/usr/sbin`;
+    const child = startProgram("nats-server", ["-c", config], { env: { PATH: path } });
+    try {
+      const [, found] = await child.stderr.match(/Listening for client connections on \S+:(\d+)/);
+      port = Number(found);
+      await child.stderr.match(/Server is ready/);
+      return child;
+    } catch (error) {
+      await child.kill();
+      throw error;
+    }
+  }
+
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    port,
+    kill: () => child.kill(),
+    restart: async () => void (child = await start()),
+    freeze: () => child.signal("SIGSTOP"),
+    thaw: () => child.signal("SIGCONT"),
+  };
+}
