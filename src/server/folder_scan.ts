@@ -24,7 +24,7 @@ export interface Listing {
 }
 
 /** Tells what could not be done with a file or folder. */
-export type TellProblem = (action: "read" | "rename", path: string, error: unknown) => void;
+export type TellProblem = (action: "read" | "rename" | "tell of", path: string, error: unknown) => void;
 
 /** Looks through a folder and its sub-folders; those behind symbolic links are left out. */
 export async function listTorrents(root: string, tell: TellProblem): Promise<Listing> {
@@ -71,6 +71,8 @@ export interface Seen {
   undecodable: boolean;
   /** The infohash that was told last for this path. */
   told: string | undefined;
+  /** Names the telling of it, once that was tried. */
+  key: string | undefined;
 }
 
 /**
@@ -96,7 +98,7 @@ export function follow(before: ReadonlyMap<string, Seen>, { files, unread }: Lis
   for (const [path, { stamp, at }] of files) {
     if (after.has(path)) continue;
     const told = moved.has(path) ? undefined : before.get(path)?.told;
-    after.set(path, { stamp, since: at, settled: false, undecodable: false, told });
+    after.set(path, { stamp, since: at, settled: false, undecodable: false, told, key: undefined });
   }
   return after;
 }

@@ -5,11 +5,13 @@
  */
 import { open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
 import { basename, resolve } from "node:path";
+import { EventsError } from "../errors.ts";
 import {
   codeOf,
   follow,
   type Found,
   isMissing,
+  type Listing,
   listTorrents,
   type Seen,
   stampOf,
@@ -21,17 +23,25 @@ import { readTorrent, type Torrent } from "./torrent.ts";
 export interface WatchFolderOptions {
   /** The folder; its sub-folders are watched as well, folders behind symbolic links are not. */
   folder: string;
-  /** Told of each new torrent: the payload of `torrent_discovered`. `timestamp` is in unix seconds. */
-  onTorrent(torrent: {
-    infohash: string;
-    timestamp: number;
-    name: string;
-    files: [string, number][];
-    trackers: string[];
-    dispersy_cid: string;
-  }): void;
-  /** Told of each corrupt file: the payload of `watch_folder_corrupt_torrent`, its base name as it was. */
-  onCorrupt(corrupt: { name: string }): void;
+  /**
+   * Told of each new torrent: the payload of `torrent_discovered`. `timestamp` is in unix seconds.
+   *
+   * Where it rejects with an `EventsError` that says "not now" (`ChannelUnavailable`, `PublishUnconfirmed`), the file is
+   * not told, and a later scan tells of it again, by the same key.
+   */
+  onTorrent(
+    torrent: {
+      infohash: string;
+      timestamp: number;
+      name: string;
+      files: [string, number][];
+      trackers: string[];
+      dispersy_cid: string;
+    },
+    key: string,
+  ): unknown;
+  /** Told of each corrupt file, likewise: the payload of `watch_folder_corrupt_torrent`, its base name as it was. */
+  onCorrupt(corrupt: { name: string }, key: string): unknown;
   /**
    * Told what went wrong without stopping the watch: a file or folder that cannot be read, a file that cannot
    * be renamed (once each, and again only for another reason), a callback that threw.
@@ -81,59 +91,90 @@ export async function watchFolder(options: WatchFolderOptions): Promise<WatchFol
   let closed = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let seen: ReadonlyMap<string, Seen> = new Map();
+  /** Corrupt files that were renamed, by path, and are yet to be told. */
+  const untold = new Map<string, string>();
   const problems = problemTeller(report);
 
   async function scan(): Promise<void> {
     const listing = await listTorrents(folder, problems.tell);
     seen = follow(seen, listing);
-    for (const [path, found] of listing.files) {
-      if (closed) return;
-      await look(path, found, seen.get(path)!);
-    }
+    await lookThrough(listing);
     problems.endScan(seen);
   }
 
-  async function look(path: string, found: Found, file: Seen): Promise<void> {
+  /** Looks at each file, until one cannot be told now: neither could the others. */
+  async function lookThrough({ files }: Listing): Promise<void> {
+    for (const path of untold.keys()) if (closed || !await tellCorrupt(path)) return;
+    for (const [path, found] of files) if (closed || !await look(path, found, seen.get(path)!)) return;
+  }
+
+  /** Whether what there was to tell was told. */
+  async function look(path: string, found: Found, file: Seen): Promise<boolean> {
     const age = found.at - file.since;
     const due = age >= CORRUPT_AFTER;
-    if (file.settled || age === 0 || (file.undecodable && !due)) return;
+    if (file.settled || age === 0 || (file.undecodable && !due)) return true;
     try {
       const torrent = found.size > MAX_SIZE ? undefined : await read(path);
       if (torrent === undefined && !due) file.undecodable = true;
-      else if (torrent === undefined) await corrupt(path, file);
-      else if (await isUnchanged(path, file.stamp) && !closed) discovered(torrent, file);
+      else if (torrent === undefined) return await corrupt(path, file);
+      else if (await isUnchanged(path, file.stamp) && !closed) return await discovered(path, torrent, file);
     } catch (error) {
       // That it vanished is no problem: there is nothing left to tell.
       if (!isMissing(error)) problems.tell("read", path, error);
     }
+    return true;
   }
 
-  function discovered({ infohash, created, name, files, trackers }: Torrent, file: Seen): void {
+  async function discovered(path: string, found: Torrent, file: Seen): Promise<boolean> {
+    const { infohash, created, name, files, trackers } = found;
+    if (infohash !== file.told) {
+      const timestamp = created ?? Math.floor(Date.now() / 1000);
+      const torrent = { infohash, timestamp, name, files, trackers, dispersy_cid: dispersyCid };
+      file.key ??= crypto.randomUUID();
+      const { key } = file;
+      if (!await tell(path, "onTorrent", () => options.onTorrent(torrent, key))) return false;
+      file.told = infohash;
+    }
     file.settled = true;
-    if (infohash === file.told) return;
-    file.told = infohash;
-    const timestamp = created ?? Math.floor(Date.now() / 1000);
-    const torrent = { infohash, timestamp, name, files, trackers, dispersy_cid: dispersyCid };
-    call(() => options.onTorrent(torrent), (error) => report(problemOf("onTorrent failed", error)));
+    return true;
   }
 
-  async function corrupt(path: string, file: Seen): Promise<void> {
+  async function corrupt(path: string, file: Seen): Promise<boolean> {
     try {
-      if (!await setAside(path, file.stamp)) return;
+      if (!await setAside(path, file.stamp)) return true;
     } catch (error) {
       if (isMissing(error)) throw error;
       problems.tell("rename", path, error);
     }
     file.settled = true;
-    call(
-      () => options.onCorrupt({ name: basename(path) }),
-      (error) => report(problemOf("onCorrupt failed", error)),
-    );
+    untold.set(path, crypto.randomUUID());
+    return await tellCorrupt(path);
+  }
+
+  async function tellCorrupt(path: string): Promise<boolean> {
+    const key = untold.get(path)!;
+    const isTold = await tell(path, "onCorrupt", () => options.onCorrupt({ name: basename(path) }, key));
+    if (isTold) untold.delete(path);
+    return isTold;
+  }
+
+  /** Calls back. False where it is to be tried again; what failed for good is told as a problem. */
+  async function tell(path: string, name: string, callback: () => unknown): Promise<boolean> {
+    try {
+      await callback();
+    } catch (error) {
+      if (isForNow(error)) {
+        problems.tell("tell of", path, error);
+        return false;
+      }
+      report(problemOf(`${name} failed`, error));
+    }
+    return true;
   }
 
   function report(problem: Error): void {
     // Where telling of a problem fails, nobody is left to tell.
-    if (!closed) call(() => options.onProblem(problem), () => {});
+    if (!closed) new Promise((resolve) => resolve(options.onProblem(problem))).catch(() => {});
   }
 
   async function run(): Promise<void> {
@@ -149,6 +190,12 @@ export async function watchFolder(options: WatchFolderOptions): Promise<WatchFol
       return running;
     },
   };
+}
+
+/** Whether who refuses it may take it later. */
+function isForNow(error: unknown): boolean {
+  return error instanceof EventsError &&
+    (error.code === "ChannelUnavailable" || error.code === "PublishUnconfirmed");
 }
 
 async function checkFolder(folder: string): Promise<void> {
@@ -226,10 +273,6 @@ function problemTeller(report: (problem: Error) => void): ProblemTeller {
 function problemOf(what: string, error: unknown): Error {
   const reason = error instanceof Error ? error.message : String(error);
   // System errors end in `, open '/the/path'`: it is named already, and may hold line breaks.
-  return new Error(`${what}: ${codeOf(error) ? reason.split(", ")[0] : reason}`, { cause: error });
-}
-
-/** Calls back now, and catches what is thrown, or rejected by an async function given as a callback. */
-function call(callback: () => unknown, failed: (error: unknown) => void): void {
-  new Promise((resolve) => resolve(callback())).catch(failed);
+  const isOfSystem = codeOf(error)?.startsWith("E") === true;
+  return new Error(`${what}: ${isOfSystem ? reason.split(", ")[0] : reason}`, { cause: error });
 }
