@@ -5,12 +5,13 @@
  * @module
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect as connectSocket, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect as connectSocket, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
-import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import type { NatsConnection, NodeConnectionOptions } from "@nats-io/transport-node";
+import { connectTo as connectPatiently } from "../src/server/nats.ts";
 import { type Child, startProgram } from "./children.ts";
 import { findFreePort, until, within } from "./harness.ts";
 
@@ -38,7 +39,7 @@ export interface NatsOptions {
 /** Runs `use` with a server, which is gone after it with all that it stored. */
 export async function withNats(
   use: (server: NatsServer) => Promise<void>,
-  { maxStore = 2 ** 30 }: NatsOptions = {},
+  { maxStore = 2 ** 34 }: NatsOptions = {},
 ): Promise<void> {
   await withFolder(async (folder) => {
     const server = await startNats(folder, "alone", maxStore, "");
@@ -57,7 +58,7 @@ export async function withCluster(use: (servers: readonly NatsServer[]) => Promi
     const routes = ports.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
     const starting = await Promise.allSettled(ports.map((port, index) => {
       const cluster = `cluster { name: three, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
-      return startNats(folder, `node-${index}`, 2 ** 30, cluster);
+      return startNats(folder, `node-${index}`, 2 ** 34, cluster);
     }));
     const servers = starting.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
     try {
@@ -89,18 +90,14 @@ export async function withConnection<T>(
   }
 }
 
-/** Connects as a service would that never gives up, though faster: what is lost is tried again at once. */
+/** Connects as a server does, though it is less patient. */
 export function connectTo(
   { url }: { readonly url: string },
   options: NodeConnectionOptions = {},
 ): Promise<NatsConnection> {
-  const patient = {
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: 50,
-    reconnectJitter: 20,
-    pingInterval: 1000,
-  };
-  return within(connect({ servers: url, ...patient, ...options }), `a connection to ${url}`);
+  const servers = { addresses: [new URL(url).host], tls: false, user: undefined, password: undefined };
+  const hasty = { reconnectTimeWait: 50, reconnectJitter: 20, pingInterval: 1000, ...options };
+  return within(connectPatiently(servers, hasty), `a connection to ${url}`);
 }
 
 /** What changes streams, and looks at them. */
@@ -108,16 +105,16 @@ export function managerOf(connection: NatsConnection): Promise<JetStreamManager>
   return jetstreamManager(connection, { checkAPI: false, timeout: 5000 });
 }
 
-/** A way to a server on which connections can be cut. */
+/** A way to a server on which connections can be cut and held up. */
 export interface Link {
-  /** Its end: what it leads to is reached here as well. */
+  /** Its near end: what it leads to is reached here as well. */
   readonly url: string;
   /** Cuts all connections; what was under way is lost. New ones are let through. */
   cut(): void;
   /** Carries nothing more, in open connections and in new ones, and tells nobody. */
-  block(): void;
-  /** Cuts what was blocked, and carries again. */
-  unblock(): void;
+  hold(): void;
+  /** Carries again: what was held up arrives late. */
+  release(): void;
   /** Ends it. */
   close(): Promise<void>;
 }
@@ -125,7 +122,7 @@ export interface Link {
 /** Makes a way to a port of this machine. */
 export async function startLink(target: number): Promise<Link> {
   const open = new Set<Socket>();
-  let isBlocked = false;
+  let isHeld = false;
   const cut = () => open.forEach((socket) => socket.destroy());
   const server = createServer((near) => {
     const far = connectSocket(target, "127.0.0.1");
@@ -133,26 +130,30 @@ export async function startLink(target: number): Promise<Link> {
       open.add(from);
       from.on("error", () => {}); // Its end follows.
       from.on("data", (bytes: Uint8Array) => {
-        if (isBlocked) return;
-        if (to.write(bytes)) return;
-        from.pause();
-        to.once("drain", () => from.resume());
+        if (!to.write(bytes)) from.pause();
+      });
+      to.on("drain", () => {
+        if (!isHeld) from.resume();
       });
       from.once("close", () => {
         open.delete(from);
         to.destroy();
       });
+      if (isHeld) from.pause();
     }
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
+  const { port } = server.address() as AddressInfo;
   return {
     url: `nats://127.0.0.1:${port}`,
     cut,
-    block: () => void (isBlocked = true),
-    unblock: () => {
-      isBlocked = false;
-      cut();
+    hold: () => {
+      isHeld = true;
+      for (const socket of open) socket.pause();
+    },
+    release: () => {
+      isHeld = false;
+      for (const socket of open) socket.resume();
     },
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

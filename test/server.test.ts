@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { readServeOptions } from "../src/cli/serve_options.ts";
+import { readServeOptions, type ServeOptions } from "../src/cli/serve_options.ts";
 import { UsageError } from "../src/cli/usage.ts";
 import { eventsEndpoint } from "../src/mod.ts";
 import { createApp } from "../src/server/app.ts";
@@ -273,8 +273,10 @@ test("every value that means nothing is refused, from the command line and from 
     heartbeat: 5,
     history: 100_000,
     historyBytes: 32 * 1024 * 1024,
+    nats: undefined,
+    stream: "EVENTS",
     apiKey: undefined,
-    corsOrigins: [],
+    corsOrigins: [] as readonly string[],
     maxConnections: 10_000,
     clientAddressHeader: undefined,
     stallTimeout: 60,
@@ -321,6 +323,34 @@ test("every value that means nothing is refused, from the command line and from 
     (readServeOptions(repeated, { EVENTS_CORS_ORIGIN: "https://d.example" }) as typeof defaults).corsOrigins,
     ["https://a.example", "https://b.example", "https://c.example"],
   );
+});
+
+test("the servers of NATS are named as URLs, in which user and password may stand", () => {
+  const read = (...args: string[]) => readServeOptions(["--nats", ...args], {}) as ServeOptions;
+  const nobody = { tls: false, user: undefined, password: undefined };
+  assert.equal(read("nats://one").nats, { ...nobody, addresses: ["one:4222"] });
+  const several = read("nats://10.0.0.1:4223, nats://[::1]:4224/", "--stream", "SHOP_2");
+  assert.equal(several.nats, { ...nobody, addresses: ["10.0.0.1:4223", "[::1]:4224"] });
+  assert.is(several.stream, "SHOP_2");
+  const known = { addresses: ["h:4222", "i:4222"], tls: true, user: "u", password: "p@ss" };
+  assert.equal(read("tls://u:p%40ss@h,tls://i").nats, known);
+  assert.equal(read("nats://t0ken@h").nats, { ...nobody, addresses: ["h:4222"], user: "t0ken" });
+  const { nats, stream } = readServeOptions([], {
+    EVENTS_NATS: "nats://h",
+    EVENTS_STREAM: "S",
+  }) as ServeOptions;
+  assert.equal([nats?.addresses, stream], [["h:4222"], "S"]);
+  for (const url of ["h:4222", "http://h", "nats://", "nats://h/S", "nats://h,", "nats://secret@h,x"]) {
+    try {
+      read(url);
+      assert.unreachable(url);
+    } catch (error) {
+      assert.match((error as Error).message, /^--nats takes nats:\/\/HOST:PORT/, url);
+      assert.not.match((error as Error).message, /secret/);
+    }
+  }
+  assert.throws(() => read("nats://100%@h"), /--nats.*%25/);
+  assert.throws(() => read("nats://h", "--stream", "a.b"), /--stream.*"a\.b"/);
 });
 
 test("an API key is wanted on the wire, and is nowhere to be seen", async () => {
@@ -524,6 +554,24 @@ test("/healthz is well while it serves, and says so when it no longer does", asy
   const closing = await app.request("/healthz");
   assert.is(closing.status, 503);
   assert.equal(await closing.json(), { status: "shutting down" });
+});
+
+test("what keeps a channel from its events is told in /healthz, which stays well, and in /metrics", async () => {
+  const session = createSession({ version: "7.1.5" });
+  let problem: string | undefined;
+  const channel = Object.defineProperty(session.channel, "problem", { get: () => problem });
+  const app = createApp({ ...session, channel }, { heartbeat: 5 });
+  const gauge = async () =>
+    /^events_endpoint_degraded (\d)$/m.exec(await (await app.request("/metrics")).text())?.[1];
+  assert.is(await gauge(), "0");
+  problem = "the store is away";
+  const degraded = await app.request("/healthz");
+  assert.is(degraded.status, 200);
+  assert.equal(await degraded.json(), { status: "degraded", problem });
+  assert.is(await gauge(), "1");
+  problem = undefined;
+  assert.equal(await (await app.request("/healthz")).json(), { status: "serving" });
+  assert.is(await gauge(), "0");
 });
 
 test("what is not there is told in the shape of Tribler's errors", async () => {

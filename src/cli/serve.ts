@@ -4,14 +4,17 @@
  * @module
  */
 import process from "node:process";
+import type { Channel } from "../channel.ts";
+import { createChannel } from "../memory_channel.ts";
 import { isLoopback, urlHost } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
-import { createLog } from "../server/log.ts";
+import { createLog, type Log } from "../server/log.ts";
 import { type Fetch, listen } from "../server/runtime.ts";
 import { watchFolder } from "../server/watch_folder.ts";
+import { triblerEvents, type TriblerSchemas } from "../tribler/events.ts";
 import { createSession } from "../tribler/session.ts";
 import { VERSION } from "../version.ts";
-import { readServeOptions, SERVE_HELP } from "./serve_options.ts";
+import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
 
 /** So long the open streams have to end when the server stops, in milliseconds. */
 const GRACE = 3000;
@@ -20,16 +23,18 @@ const GRACE = 3000;
 export async function serve(args: string[]): Promise<void> {
   const options = readServeOptions(args, process.env);
   if (options === "help") return console.log(SERVE_HELP);
-  const history = { events: options.history, bytes: options.historyBytes };
-  const session = createSession({ version: VERSION, history });
   const log = createLog(options.log);
   process.stderr.on("error", () => {}); // Whoever read the log is gone, which is no reason to stop.
+  const stop = new AbortController();
+  const stopped = untilStopped().then(() => stop.abort());
+  const channel = await openChannel(options, log, stop.signal);
+  if (channel === undefined) return;
+  const session = createSession({ version: VERSION, channel });
   const app = createApp(session, { ...options, log });
-  const stopped = untilStopped();
   const watch = options.watchFolder === undefined ? undefined : await watchFolder({
     folder: options.watchFolder,
-    onTorrent: (torrent) => session.emit("torrent_discovered", torrent),
-    onCorrupt: (file) => session.emit("watch_folder_corrupt_torrent", file),
+    onTorrent: (event, key) => channel.publishBatch([{ type: "torrent_discovered", event }], key),
+    onCorrupt: (event, key) => channel.publishBatch([{ type: "watch_folder_corrupt_torrent", event }], key),
     onProblem: (problem) => log.problem(problem.message),
   });
   try {
@@ -42,16 +47,33 @@ export async function serve(args: string[]): Promise<void> {
         "other machines can reach this server, and it has no key: set EVENTS_API_KEY to say who may",
       );
     }
-    session.start();
+    Promise.resolve(session.start()).catch((error: Error) => log.problem(error.message));
     await stopped;
     app.drain(); // First of all: whoever asks for its health now is told.
     if (options.drain > 0) await new Promise((resolve) => setTimeout(resolve, options.drain * 1000));
-    session.channel.close();
+    channel.close();
     const closed = server.stop(GRACE, app.cut);
     watch?.close(); // It tells nobody any more; a scan under way goes with the process.
     await closed;
   } catch (error) {
     watch?.close();
+    throw error;
+  }
+}
+
+/** The channel: in memory, or in NATS once that is there; `undefined` where the server is told to stop before. */
+async function openChannel(
+  { history: events, historyBytes: bytes, nats, stream }: ServeOptions,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Channel<TriblerSchemas> | undefined> {
+  const history = { events, bytes };
+  if (nats === undefined) return createChannel(triblerEvents, { history });
+  const { openNats } = await import("../server/nats.ts");
+  try {
+    return await openNats(triblerEvents, { servers: nats, stream, history, log, signal });
+  } catch (error) {
+    if (signal.aborted) return undefined;
     throw error;
   }
 }

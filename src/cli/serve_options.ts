@@ -5,6 +5,7 @@
  */
 import type { AppOptions } from "../server/app.ts";
 import type { LogFormat } from "../server/log.ts";
+import type { NatsServers } from "../server/nats.ts";
 import { keyOf } from "./remote.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 
@@ -22,6 +23,10 @@ export interface ServeOptions extends Omit<AppOptions, "log"> {
   readonly historyBytes: number;
   /** Seconds for which it serves on after it was told to stop, and `/healthz` says that it is about to. */
   readonly drain: number;
+  /** The NATS servers that keep the events; none: they are kept in memory. */
+  readonly nats: NatsServers | undefined;
+  /** The name of the stream there. */
+  readonly stream: string;
   /** How streams that end are told on stderr. */
   readonly log: LogFormat;
 }
@@ -37,6 +42,13 @@ const FLAGS = {
   heartbeat: { value: "SECONDS", fallback: "5", help: "an empty line after so much silence; off for none" },
   history: { value: "EVENTS", fallback: "100000", help: "how many events are kept for those who resume" },
   "history-bytes": { value: "BYTES", fallback: "33554432", help: "how many bytes of them are kept" },
+  nats: {
+    value: "URL",
+    fallback: "",
+    help:
+      "keep the events in NATS JetStream, shared by all servers there: nats://HOST:PORT, or a list with commas",
+  },
+  stream: { value: "NAME", fallback: "EVENTS", help: "the stream there, which is made where there is none" },
   "api-key": {
     value: "KEY",
     fallback: "",
@@ -164,6 +176,39 @@ export function readServeOptions(
     throw new UsageError(`${by} takes the name of a header, not "${text}"`);
   }
 
+  function nats(): NatsServers | undefined {
+    const { text, by } = asked("nats");
+    if (text === "") return undefined;
+    const urls = text.split(",").map((one) => URL.canParse(one.trim()) ? new URL(one.trim()) : undefined);
+    const isNats = urls.every((url): url is URL => {
+      return url !== undefined && /^(?:nats|tls):$/.test(url.protocol) && /^\/?$/.test(url.pathname) &&
+        url.hostname !== "";
+    });
+    // A URL may hold a password, so it is not shown.
+    if (!isNats) throw new UsageError(`${by} takes nats://HOST:PORT, or several with commas between them`);
+    const { username, password } = urls.find(({ username }) => username !== "") ?? urls[0]!;
+    return {
+      addresses: urls.map(({ host, port }) => port === "" ? `${host}:4222` : host),
+      tls: urls.some(({ protocol }) => protocol === "tls:"),
+      user: decoded(by, username),
+      password: decoded(by, password),
+    };
+  }
+
+  function decoded(by: string, text: string): string | undefined {
+    try {
+      return decodeURIComponent(text) || undefined;
+    } catch {
+      throw new UsageError(`the user and the password in ${by} are written as in a URL: % as %25`);
+    }
+  }
+
+  function stream(): string {
+    const { text, by } = asked("stream");
+    if (/^[\w-]{1,255}$/.test(text)) return text;
+    throw new UsageError(`${by} takes the name of a stream, of letters, digits, _ and -, not "${text}"`);
+  }
+
   function log(): LogFormat {
     const { text, by } = asked("log");
     if (text === "text" || text === "json" || text === "off") return text;
@@ -181,6 +226,8 @@ export function readServeOptions(
     heartbeat: numberOrOff("heartbeat", 0.1, 86400, false),
     history: number("history", 1, 100_000_000, true),
     historyBytes: number("history-bytes", 1024, 2 ** 40, true),
+    nats: nats(),
+    stream: stream(),
     apiKey: apiKey(),
     corsOrigins: origins(),
     maxConnections: numberOrOff("max-connections", 1, 100_000_000, true),

@@ -66,8 +66,10 @@ export function createApp(session: Session<Channel<TriblerSchemas>>, options: Ap
   const app = new Hono();
   // Before the rest, so that it answers whoever asks, and while the server is stopping.
   app.get("/healthz", (c) => {
-    const serving = !draining && !channel.closed;
-    return c.json({ status: serving ? "serving" : "shutting down" }, serving ? 200 : 503);
+    if (draining || channel.closed) return c.json({ status: "shutting down" }, 503);
+    const { problem } = channel;
+    // It serves what it has: to restart it would not help.
+    return c.json(problem === undefined ? { status: "serving" } : { status: "degraded", problem });
   });
   app.use("/events", async (c, next) => {
     await next();

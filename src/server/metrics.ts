@@ -72,6 +72,10 @@ export function renderMetrics(version: string, channel: EventLog, endpoint: Endp
     { version, epoch: channel.epoch },
     1,
   ]]);
+  gauge("degraded", "Whether something keeps the server from taking or telling events.", [[
+    {},
+    channel.problem === undefined ? 0 : 1,
+  ]]);
   counter("published_events", "Events published.", by("type", published));
   gauge("history_events", "Events kept for those who resume.", [[{}, events]]);
   gauge("history_bytes", "Size of the JSON of the events kept.", [[{}, bytes]]);

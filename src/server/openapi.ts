@@ -226,16 +226,21 @@ function publishOperation(): Operation {
 }
 
 function healthOperation(): Operation {
-  const answer = (description: string, status: string) => ({
+  const answer = (description: string, ...schemas: Json[]) => ({
     description,
-    content: { "application/json": { schema: object({ status: { const: status } }) } },
+    content: { "application/json": { schema: { oneOf: schemas } } },
   });
+  const status = (is: string, more: Json = {}) => object({ status: { const: is }, ...more });
   return {
     operationId: "health",
     summary: "Whether the server serves",
     responses: {
-      200: answer("It does.", "serving"),
-      503: answer("It is shutting down.", "shutting down"),
+      200: answer(
+        "It does; degraded where something keeps it from taking or telling events.",
+        status("serving"),
+        status("degraded", { problem: { type: "string" } }),
+      ),
+      503: answer("It is shutting down.", status("shutting down")),
       ...refusals(COMMON_CODES),
     },
   };

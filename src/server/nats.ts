@@ -1,0 +1,141 @@
+/**
+ * The connection of a server to NATS: made sooner or later, and made again whenever it is lost.
+ *
+ * @module
+ */
+import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import type { Catalogue, Schemas } from "../catalogue.ts";
+import { EventsError } from "../errors.ts";
+import type { HistoryLimits } from "../memory_channel.ts";
+import { type NatsChannel, natsChannel } from "../nats/mod.ts";
+import type { Log } from "./log.ts";
+
+/** Where NATS is, and who asks. */
+export interface NatsServers {
+  /** `HOST:PORT` of each server; any of them will do. */
+  readonly addresses: readonly string[];
+  /** Whether they are to be reached by TLS. */
+  readonly tls: boolean;
+  /** The user they know, with a password; alone it is a token. */
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+}
+
+/** Options of {@linkcode openNats}. */
+export interface OpenNatsOptions {
+  readonly servers: NatsServers;
+  /** The name of the stream. */
+  readonly stream: string;
+  /** How much of it this process holds. */
+  readonly history: HistoryLimits;
+  /** Told what keeps the server from its events. */
+  readonly log: Pick<Log, "problem" | "warning">;
+  /** Ends the wait for a first connection. */
+  readonly signal: AbortSignal;
+}
+
+/** What is not there yet is tried again after so many milliseconds. */
+const TRY_EVERY = 2000;
+/** A connection that has died is found out by the second of these without an answer, in milliseconds. */
+const PING_EVERY = 15_000;
+
+/**
+ * Opens the channel in a stream of NATS, which is waited for until it is there.
+ *
+ * @throws {EventsError} `StreamMismatch` where the stream cannot hold a channel
+ * @throws the reason of the signal
+ */
+export async function openNats<S extends Schemas>(
+  catalogue: Catalogue<S>,
+  { servers, stream, history, log, signal }: OpenNatsOptions,
+): Promise<NatsChannel<S>> {
+  const place = servers.addresses.join(", ");
+  const onProblem = (problem: Error) => log.problem(problem.message);
+  const connection = await patiently(() => connectTo(servers), `NATS at ${place} cannot be reached`);
+  followStatus(connection, place, log);
+  return await patiently(() => natsChannel(connection, catalogue, { stream, history, onProblem }), "NATS");
+
+  /** Tries until it is done, and tells each reason why not once. */
+  async function patiently<T>(run: () => Promise<T>, what: string): Promise<T> {
+    for (let told = "";;) {
+      signal.throwIfAborted();
+      try {
+        return await run();
+      } catch (error) {
+        if (error instanceof EventsError && error.code !== "ChannelUnavailable") throw error;
+        const { message } = error as Error;
+        if (message !== told) {
+          log.problem(`${what}: ${message}: it is tried again every ${TRY_EVERY / 1000} s`);
+        }
+        told = message;
+      }
+      await pause(TRY_EVERY, signal);
+    }
+  }
+}
+
+/**
+ * Connects for good: a connection that is lost is made again for as long as it takes.
+ *
+ * @param options what else the client is told
+ */
+export async function connectTo(
+  { addresses, tls, user, password }: NatsServers,
+  options: NodeConnectionOptions = {},
+): Promise<NatsConnection> {
+  outliveSockets();
+  return await connect({
+    servers: [...addresses],
+    name: "events-endpoint",
+    maxReconnectAttempts: -1,
+    // What a server refuses today it may take tomorrow: it is only asked again.
+    ignoreAuthErrorAbort: true,
+    pingInterval: PING_EVERY,
+    ...(tls && { tls: {} }),
+    ...(user !== undefined && (password === undefined ? { token: user } : { user, pass: password })),
+    ...options,
+  });
+}
+
+let isOutliving = false;
+
+/**
+ * Where on Deno 2.9 a socket is closed from both sides at once, what was still to be written throws where nobody can
+ * catch it (transport-node 3.4). The client learns of the end all the same.
+ */
+function outliveSockets(): void {
+  if (isOutliving || !("Deno" in globalThis)) return;
+  isOutliving = true;
+  globalThis.addEventListener("error", (event) => {
+    if ((event as ErrorEvent).error?.message === "write after end") event.preventDefault();
+  });
+}
+
+/** Tells when the connection is lost, and when it is there again. */
+async function followStatus(
+  connection: NatsConnection,
+  place: string,
+  log: Pick<Log, "problem" | "warning">,
+): Promise<void> {
+  for await (const { type } of connection.status()) {
+    if (type === "disconnect") log.problem(`the connection to NATS at ${place} is lost`);
+    if (type === "reconnect") {
+      log.warning(`the connection to NATS is there again, at ${connection.getServer()}`);
+    }
+  }
+}
+
+/** Waits so many milliseconds; rejects with the reason of the signal. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", abort);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", abort, { once: true });
+  });
+}
