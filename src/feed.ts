@@ -384,7 +384,9 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       subscriber.replay = batch;
       pump(subscriber);
     }, (error: unknown) => {
-      if (isWaiting()) cut(subscriber, "failed", error as Error);
+      if (!isWaiting()) return;
+      options.onError(error);
+      cut(subscriber, "failed", FAILED);
     });
   }
 
