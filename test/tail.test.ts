@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import stringWidth from "string-width";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { jsonLine } from "../src/cli/printable.ts";
+import { jsonLine } from "../src/printable.ts";
 import { eventRow } from "../src/cli/row.ts";
 import { createScreen } from "../src/cli/screen.ts";
 import { type Fetch, listen } from "../src/server/runtime.ts";

@@ -5,14 +5,8 @@
  */
 import { styleText } from "node:util";
 import stringWidth from "string-width";
-import { jsonLine, oneLine, printable } from "./printable.ts";
-
-/** An event as it was received. */
-export interface Told {
-  readonly type: string;
-  readonly event?: unknown;
-  readonly time?: unknown;
-}
+import { printable } from "../printable.ts";
+import { clock, kindOf, pairsOf, timeOf, type Told } from "../shown.ts";
 
 /** How a terminal is written to. */
 export interface Paper {
@@ -32,8 +26,8 @@ const TYPE_COLUMNS = 28;
 /** A value takes so many columns in a summary, so that a long one leaves room for the others. */
 const VALUE_COLUMNS = 48;
 /**
- * Of a text no more characters than this are looked at, and of a payload no more keys: there is no terminal that has
- * room for them. To measure a text takes long, and whoever publishes could hold up everybody who looks.
+ * Of a text no more characters than this are looked at: there is no terminal that has room for them. To measure a text
+ * takes long, and whoever publishes could hold up everybody who looks.
  */
 const MAX_LOOKED_AT = 2000;
 const KIND_STYLES: readonly Style[] = ["cyan", "green", "blue", "magenta", "cyanBright", "greenBright"];
@@ -50,24 +44,11 @@ export function eventRow(event: Told, paper: Paper): string {
   return fit(spans, paper);
 }
 
-/** When it was published; where it does not say, now. */
-export function timeOf({ time }: Told): Date {
-  const date = new Date(typeof time === "string" ? time : NaN);
-  return Number.isNaN(date.getTime()) ? new Date() : date;
-}
-
-/** The time of day here, `HH:MM:SS`. */
-export function clock(date: Date): string {
-  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => `${n}`.padStart(2, "0")).join(
-    ":",
-  );
-}
-
-/** Trouble is red, what the stream says of itself yellow, and the others by what they begin with. */
+/** Trouble is red, what the stream says of itself yellow, and the others by their kind. */
 function styleOf(type: string): Style {
-  if (/error|exception|corrupt|low_space/.test(type)) return ["red", "bold"];
-  if (type.startsWith("events_")) return ["yellow", "bold"];
-  const [kind = ""] = type.split(/[_.:/-]/);
+  const kind = kindOf(type);
+  if (kind === "trouble") return ["red", "bold"];
+  if (kind === "events") return ["yellow", "bold"];
   let hash = 0;
   for (const char of kind) hash = (hash * 31 + char.codePointAt(0)!) % 65521;
   return KIND_STYLES[hash % KIND_STYLES.length]!;
@@ -75,19 +56,9 @@ function styleOf(type: string): Style {
 
 /** What a payload says, on one line: `key=value` for each key. */
 function summaryOf(payload: unknown): Span[] {
-  if (payload === undefined) return [];
-  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) {
-    return [[valueText(payload)]];
-  }
-  return Object.entries(payload).slice(0, MAX_LOOKED_AT).flatMap(([key, value]): Span[] => {
-    return [[`${printable(key)}=`, "dim"], [cut(valueText(value), VALUE_COLUMNS)], [" "]];
+  return pairsOf(payload).flatMap(([key, text]): Span[] => {
+    return key === undefined ? [[text]] : [[`${key}=`, "dim"], [cut(text, VALUE_COLUMNS)], [" "]];
   });
-}
-
-function valueText(value: unknown): string {
-  if (typeof value !== "string") return jsonLine(value);
-  const text = oneLine(value);
-  return /[\s="]|^$/.test(text) ? jsonLine(text) : printable(text);
 }
 
 /** The spans as a text no wider than the terminal; an ellipsis stands for what is cut off. */

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Status } from "../client/mod.ts";
-import { clock, eventRow, fit, type Span, timeOf, type Told } from "./row.ts";
+import { clock, timeOf, type Told } from "../shown.ts";
+import { eventRow, fit, type Span } from "./row.ts";
 import { createScreen, type Terminal } from "./screen.ts";
 
 /** A view of a stream of events. */

@@ -1,6 +1,6 @@
 /**
- * Text from elsewhere, made fit for a terminal: a payload must not move the cursor, clear the screen, or turn the
- * direction of what is beside it.
+ * Text from elsewhere, made fit to be shown: a payload must not move the cursor of a terminal, clear its screen, or
+ * turn the direction of what is beside it.
  *
  * @module
  */
