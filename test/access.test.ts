@@ -300,7 +300,8 @@ test("with a key every route but /healthz wants it, in one of three places, unde
         ["/events", { Authorization: `Bearer ${KEY} ${KEY}` }],
         ["/events", { Cookie: `key=${KEY}` }],
         ["/nothing", {}],
-        ["/", {}],
+        ["/openapi.json", {}],
+        ["/page", {}],
         ["/healthz/", {}],
         ["/events?since=nonsense", {}],
       ];

@@ -20,8 +20,10 @@ const OF_CORE = /^(?:(?:hono|valibot)(?:\/|$)|\.\.?\/(?!.*(?:cli|server)\/))/;
 const OF_CLIENT = /^(?:eventsource-parser$|\.\/|\.\.\/(?:event|catalogue|errors)\.ts$)/;
 /** What may be imported by the channel on NATS: no transport, which is the caller's. */
 const OF_NATS = /^(?:@nats-io\/(?:jetstream|nats-core)$|\.\.?\/(?!.*(?:cli|server)\/))/;
+/** The page is a client, and shows what the command shows. */
+const OF_PAGE = /^(?:uplot$|\.\/|\.\.\/(?:client\/mod|shown|tribler\/summary)\.ts$)/;
 /** All TypeScript here but what is installed. */
-const SOURCES = ["src", "test", "examples", "bench"];
+const SOURCES = ["src", "test", "examples", "bench", "scripts"];
 /** Where the package is packed for those who look at it. */
 const shelf = mkdtempSync(join(tmpdir(), "events-endpoint-"));
 const tarball = join(shelf, `events-endpoint-${VERSION}.tgz`);
@@ -33,7 +35,7 @@ const CHECKS: readonly { name: string; command: string; args: string[] }[] = [
     command: "node_modules/.bin/tsc",
     args: ["--project", "tsconfig.core.json"],
   },
-  { name: "deno check", command: deno, args: ["check", "src", "test", "examples"] },
+  { name: "deno check", command: deno, args: ["check", "src", "test", "examples", "scripts"] },
   { name: "deno lint", command: deno, args: ["lint", ...SOURCES] },
   { name: "deno fmt", command: deno, args: ["fmt", "--check"] },
   // Without npm packages: the types of hono and valibot are documented where they come from.
@@ -51,7 +53,7 @@ const CHECKS: readonly { name: string; command: string; args: string[] }[] = [
 
 /**
  * The core imports itself, hono and valibot, and nothing else: no `node:` module, no runtime, no command. The client imports of it
- * what describes events, and a parser for SSE.
+ * what describes events, and a parser for SSE; the page the client, what is shown of events, and a chart.
  */
 function strayImports(): string[] {
   const files = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" })
@@ -69,6 +71,7 @@ function strayImports(): string[] {
 
 function allowedIn(file: string): RegExp {
   if (file.startsWith("client")) return OF_CLIENT;
+  if (file.startsWith("page")) return OF_PAGE;
   return file.startsWith("nats") ? OF_NATS : OF_CORE;
 }
 

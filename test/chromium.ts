@@ -1,6 +1,6 @@
 /**
- * A real browser as a reader: headless Chromium, whose pages report to the test by `fetch()` what they have seen. It
- * is started like any other program, so the tests in it run wherever the others do.
+ * A real browser as a reader: headless Chromium, whose pages report to the test by `fetch()` what they have seen, or
+ * are driven as a person would.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Hono } from "hono";
+import { type Browser, chromium, type Page } from "playwright-core";
 import { until } from "./harness.ts";
 
 const program = [process.env["CHROMIUM"], "chromium", "chromium-browser", "google-chrome"].find((name) =>
@@ -47,6 +48,61 @@ export async function browsing<T>(url: string, use: () => Promise<T>): Promise<T
       () => rm(profile, { recursive: true, force: true }).then(() => true, () => false),
       "it is gone",
     );
+  }
+}
+
+/** Where and how a page is looked at. */
+export interface Look {
+  readonly url: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly colorScheme?: "light" | "dark";
+}
+
+/** Starts Chromium, to be driven. Whoever starts it closes it. */
+export async function launchChromium(): Promise<Browser> {
+  if (program === undefined) throw new Error("there is no Chromium: install it, or name one in CHROMIUM");
+  const path = spawnSync("sh", ["-c", 'command -v "$0"', program], { encoding: "utf8" }).stdout.trim();
+  return await chromium.launch({ executablePath: path, args: ["--no-sandbox", "--disable-gpu"] });
+}
+
+/** The one that all visits are made in: to start it takes longer than most of them. */
+let shared: Promise<Browser> | undefined;
+
+/** Ends what the visits were made in: to be called after the last one. */
+export async function endVisits(): Promise<void> {
+  await (await shared)?.close();
+  shared = undefined;
+}
+
+/** What a page collects that its policy kept from it. */
+const WATCH_POLICY = `
+  globalThis.violations = [];
+  addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective + " " + event.blockedURI));`;
+
+/**
+ * Looks at a page in Chromium while `use` drives it. An error in the page that nobody caught, or something that its
+ * policy forbids, is an error here.
+ */
+export async function visiting(
+  { url, width = 1280, height = 800, colorScheme = "light" }: Look,
+  use: (page: Page) => Promise<void>,
+): Promise<void> {
+  const browser = await (shared ??= launchChromium());
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme });
+  try {
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    const problems: string[] = [];
+    page.on("pageerror", (error) => problems.push(String(error)));
+    await page.addInitScript(WATCH_POLICY);
+    await page.goto(url);
+    await use(page);
+    problems.push(...await page.evaluate("violations") as string[]);
+    if (problems.length > 0) throw new Error(`the page has problems:\n${problems.join("\n")}`);
+  } finally {
+    await context.close();
   }
 }
 

@@ -18,13 +18,21 @@ export interface AccessOptions {
   readonly corsOrigins?: readonly string[];
 }
 
-/** The middleware that lets in who may come in, and throws an `EventsError` for the others. */
+/** The middleware that lets in who may come in, in two steps, and throws an `EventsError` for the others. */
+export interface AccessGuard {
+  /** Looks at where a request comes from, and by which name. */
+  readonly origin: readonly [MiddlewareHandler, MiddlewareHandler];
+  /** Looks at the key; it comes after the other. */
+  readonly key: MiddlewareHandler;
+}
+
+/** Makes the guard of a server. */
 export function guardAccess(
   { host = "127.0.0.1", apiKey, corsOrigins = [] }: AccessOptions,
-): [MiddlewareHandler, MiddlewareHandler] {
+): AccessGuard {
   const isOurs = nameCheck(host);
   const hasKey = apiKey === undefined ? undefined : keyCheck(apiKey);
-  return [shareWith(corsOrigins), async (c, next) => {
+  const origin: MiddlewareHandler = async (c, next) => {
     // A page can reach this machine under a name of its own (DNS rebinding), but no such page knows the key; and who
     // has one may come by whatever name a proxy gives the server.
     if (hasKey === undefined && !isOurs(hostOf(c))) {
@@ -35,13 +43,17 @@ export function guardAccess(
       );
     }
     refuseOtherSites(c, corsOrigins);
+    await next();
+  };
+  const key: MiddlewareHandler = async (c, next) => {
     if (hasKey !== undefined && !await hasKey(c)) {
       const message =
         "the API key is missing or wrong: send it as X-Api-Key, Authorization: Bearer, or ?key=";
       throw new EventsError("Unauthorized", message);
     }
     await next();
-  }];
+  };
+  return { origin: [shareWith(corsOrigins), origin], key };
 }
 
 /** The name and port under which the server was asked; where there is no such header, in HTTP/2, as in the URL. */

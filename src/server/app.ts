@@ -16,6 +16,7 @@ import { refuseWhenClosed } from "./closing.ts";
 import { createLog, type Log } from "./log.ts";
 import { METRICS_TYPE, renderMetrics } from "./metrics.ts";
 import { describeApi, type Json } from "./openapi.ts";
+import { pageRoutes } from "./page.ts";
 
 /** What of the endpoint is configured for the server. */
 type Configured =
@@ -45,7 +46,7 @@ export type ServerApp = Hono & {
   cut(): void;
 };
 
-/** The routes of the server: `/events`, `/healthz`, `/metrics` and `/openapi.json`. */
+/** The routes of the server: `/events`, `/healthz`, `/metrics`, `/openapi.json` and the page at `/`. */
 export function createApp(session: Session<Channel<TriblerSchemas>>, options: AppOptions): ServerApp {
   const { clientAddressHeader, log = createLog("off") } = options;
   const { channel } = session;
@@ -78,7 +79,12 @@ export function createApp(session: Session<Channel<TriblerSchemas>>, options: Ap
     if (req.method !== "GET" || !(isRefusal || status >= 400)) return;
     log.refused({ code: isRefusal ? error.code : undefined, status, address: clientAddress(c) });
   });
-  app.use(...guardAccess(options), refuseWhenClosed(channel));
+  const guard = guardAccess(options);
+  const whileOpen = refuseWhenClosed(channel);
+  app.use(...guard.origin);
+  // A browser asks for the page before anybody could give it a key. It holds no data, and asks for the key itself.
+  app.route("/", pageRoutes(whileOpen));
+  app.use(guard.key, whileOpen);
   app.route("/events", endpoint);
   app.get("/metrics", (c) => {
     const stats = endpoint.stats();

@@ -10,6 +10,7 @@ import { headersFor, STATUS } from "../refusals.ts";
 import { ndjson, sse } from "../serialize.ts";
 import { VERSION } from "../version.ts";
 import { METRICS_TYPE } from "./metrics.ts";
+import { PAGE_ASSETS } from "./page_assets.ts";
 
 /** A JSON object. */
 export type Json = { readonly [key: string]: unknown };
@@ -19,13 +20,10 @@ type ErrorCode = EventsErrorCode | "NotFound" | "InternalError";
 
 /** What every request may be refused with: its target and its `Host` have to make a URL. */
 const COMMON_CODES: readonly ErrorCode[] = ["InvalidParameter", "InternalError"];
-/** What every request but those to `/healthz` may be refused with. */
-const ACCESS_CODES: readonly ErrorCode[] = [
-  ...COMMON_CODES,
-  "Unauthorized",
-  "ForbiddenHost",
-  "ShuttingDown",
-];
+/** What requests for the page may be refused with. */
+const PAGE_CODES: readonly ErrorCode[] = [...COMMON_CODES, "ForbiddenHost", "ShuttingDown"];
+/** What all other requests but those to `/healthz` may be refused with. */
+const ACCESS_CODES: readonly ErrorCode[] = [...PAGE_CODES, "Unauthorized"];
 /** What `GET /events` may be refused with. */
 const STREAM_CODES: readonly ErrorCode[] = [
   "InvalidCursor",
@@ -69,6 +67,9 @@ export function describeApi(catalogue: Catalogue): Json {
         "Whatever is not described here is answered by `NotFound`.",
     },
     paths: {
+      ...Object.fromEntries(
+        PAGE_ASSETS.map(({ path, type }) => [path, readOperations(pageOperation(path, type))]),
+      ),
       "/events": { ...readOperations(streamOperation()), post: publishOperation() },
       "/healthz": readOperations({ ...healthOperation(), security: [] }),
       "/metrics": readOperations(
@@ -242,6 +243,19 @@ function healthOperation(): Operation {
       ),
       503: answer("It is shutting down.", status("shutting down")),
       ...refusals(COMMON_CODES),
+    },
+  };
+}
+
+function pageOperation(path: string, type: string): Operation {
+  return {
+    operationId: path === "/" ? "page" : path.slice(1),
+    summary: "The live page",
+    security: [],
+    responses: {
+      200: { description: "For a browser.", content: { [type]: {} } },
+      304: { description: "It is as it was." },
+      ...refusals(PAGE_CODES),
     },
   };
 }

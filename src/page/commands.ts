@@ -1,0 +1,23 @@
+/**
+ * Events as shell commands.
+ *
+ * @module
+ */
+
+/**
+ * The command that publishes an event again.
+ *
+ * @param json the dictionary as it was received
+ * @param url where events are published
+ * @param withKey whether the server wants a key; the command takes it from the environment, and never holds it
+ */
+export function curlCommand(json: string, url: string, withKey: boolean): string {
+  const { type, event } = JSON.parse(json);
+  const key = withKey ? ' -H "X-Api-Key: $EVENTS_API_KEY"' : "";
+  return `curl${key} --json ${quoted(JSON.stringify({ type, event }))} ${quoted(url)}`;
+}
+
+/** The text as one word of a POSIX shell. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

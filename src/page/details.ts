@@ -1,0 +1,101 @@
+/**
+ * One event whole: beside the list where there is room for it, and above it where there is not.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+import { clock } from "../shown.ts";
+import { copy } from "./clipboard.ts";
+import { curlCommand } from "./commands.ts";
+import { byId, make, setText } from "./dom.ts";
+import type { EventRecord } from "./records.ts";
+
+/** The details. */
+export interface Details {
+  readonly isOpen: boolean;
+  /** Shows a record; where `takesFocus`, whoever reads with the keyboard goes on there. */
+  show(record: EventRecord, takesFocus: boolean): void;
+}
+
+/** JSON of more characters is shown without colours. */
+const MAX_COLOURED = 50_000;
+const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g;
+
+/**
+ * Makes the details in their place on the page.
+ *
+ * @param hasKey whether the server wants a key
+ * @param onClose called when they were closed
+ */
+export function createDetails(hasKey: () => boolean, onClose: () => void): Details {
+  const dialog = byId<HTMLDialogElement>("details");
+  const heading = byId("details-type");
+  const copyJson = byId<HTMLButtonElement>("copy-json");
+  const copyCurl = byId<HTMLButtonElement>("copy-curl");
+  const isWide = matchMedia("(min-width: 64rem)");
+  let shown: EventRecord | undefined;
+
+  /** Copies, and says so for a moment on the button. */
+  async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
+    const label = button.dataset["label"] ??= button.textContent!;
+    button.textContent = await copy(text, button) ? "Copied" : "Cannot copy";
+    setTimeout(() => button.textContent = label, 1500);
+  }
+
+  copyJson.onclick = () => void copyFor(copyJson, shown!.json);
+  copyCurl.onclick = () =>
+    void copyFor(copyCurl, curlCommand(shown!.json, new URL("events", location.href).href, hasKey()));
+  byId("details-close").onclick = () => dialog.close();
+  dialog.onclose = onClose;
+  // A dialog that is not modal stays open at Escape.
+  dialog.onkeydown = (event) => {
+    if (event.key === "Escape") dialog.close();
+  };
+  isWide.onchange = () => {
+    if (dialog.open) dialog.close();
+  };
+
+  return {
+    get isOpen() {
+      return dialog.open;
+    },
+    show: (record, takesFocus) => {
+      shown = record;
+      dialog.dataset["kind"] = record.kind;
+      setText(heading, record.type);
+      setText(byId("details-time"), timeText(new Date(record.time)));
+      setText(byId("details-summary"), record.summary);
+      copyCurl.hidden = record.type === "events_lost"; // Nobody can publish it.
+      byId("details-json").replaceChildren(...coloured(JSON.stringify(JSON.parse(record.json), null, 2)));
+      const before = document.activeElement as HTMLElement | null;
+      if (!dialog.open && isWide.matches) dialog.show();
+      else if (!dialog.open) dialog.showModal();
+      if (takesFocus || !isWide.matches) heading.focus();
+      else before?.focus();
+    },
+  };
+}
+
+/** When it was, to the millisecond. */
+function timeText(time: Date): string {
+  const day = time.toLocaleDateString("en", { dateStyle: "long" });
+  return `${day}, ${clock(time)}.${`${time.getMilliseconds()}`.padStart(3, "0")}`;
+}
+
+/** JSON with its keys, texts and other values told apart. */
+function coloured(json: string): (Node | string)[] {
+  if (json.length > MAX_COLOURED) return [json];
+  const parts: (Node | string)[] = [];
+  let end = 0;
+  for (const match of json.matchAll(TOKEN)) {
+    const [token, text, colon] = match;
+    parts.push(json.slice(end, match.index));
+    const className = text === undefined ? "value" : colon === undefined ? "text" : "name";
+    const textContent = text ?? token;
+    parts.push(make("span", { className, textContent }));
+    end = match.index + textContent.length;
+  }
+  parts.push(json.slice(end));
+  return parts;
+}

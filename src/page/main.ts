@@ -1,0 +1,167 @@
+/**
+ * The live page: what happens, as it happens.
+ *
+ * Whatever comes is only counted and kept at first. The page is drawn once a frame, and figures that nobody could read
+ * at that pace a few times a second.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+import type { Dictionary, Status } from "../client/mod.ts";
+import { createAnnouncer } from "./announcer.ts";
+import { createChart } from "./chart.ts";
+import { createDetails } from "./details.ts";
+import { byId, setText } from "./dom.ts";
+import { createKey } from "./key.ts";
+import { createList } from "./list.ts";
+import { createPublishing } from "./publish.ts";
+import { createRates } from "./rates.ts";
+import { createRecords, MAX_CHARACTERS, MAX_RECORDS } from "./records.ts";
+import { follow, type Stream } from "./stream.ts";
+import { createTypes } from "./types.ts";
+import { type Lost, lostWords, wordsOf } from "./words.ts";
+
+/** The chart looks back so many seconds. */
+const CHART_SECONDS = 300;
+/** Figures are drawn anew every so many milliseconds at most. */
+const FIGURES_PACE = 250;
+
+const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
+const rates = createRates(CHART_SECONDS);
+const chart = createChart(rates);
+const announcer = createAnnouncer(byId("announcer"));
+const key = createKey(goOn);
+const details = createDetails(() => key.value !== undefined, () => list.focus());
+const list = createList(records, {
+  onOpen: (record, byKeyboard) => details.show(record, byKeyboard),
+  onMove: (record) => {
+    if (details.isOpen) details.show(record, false);
+  },
+});
+const types = createTypes(filter);
+const filterInput = byId<HTMLInputElement>("filter");
+const pause = byId<HTMLButtonElement>("pause");
+
+let stream: Stream | undefined;
+let status: Status = { type: "connecting", attempt: 1 };
+/** When the next attempt is due, in milliseconds since 1970. */
+let until = 0;
+let lost: Lost = { count: 0, isMore: false };
+let isDue = false;
+let figuresDrawn = 0;
+let figuresTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** Begins a new stream, in place of the one there is. */
+function start(since: string): void {
+  stream?.end();
+  stream = follow(since, key.value, { onEvent, onStatus });
+}
+
+/** Begins a new stream where the one there is has ended. */
+function goOn(): void {
+  start(stream?.lastId ?? "latest");
+}
+
+function onEvent(event: Dictionary): void {
+  const record = records.add(event);
+  types.count(record);
+  rates.count(record.kind, record.time);
+  if (event.type === "events_lost") {
+    const { count } = event.event as { count: number | null };
+    lost = { count: lost.count + (count ?? 0), isMore: lost.isMore || count === null };
+    announcer.say(record.summary);
+  } else announcer.happened(record);
+  drawSoon();
+}
+
+function onStatus(now: Status): void {
+  status = now;
+  if (now.type === "waiting") until = Date.now() + now.delay * 1000;
+  if (now.type === "closed" && now.cause?.code === "Unauthorized") key.ask();
+  drawConnection();
+}
+
+function filter(): void {
+  records.filter({ types: types.chosen, text: filterInput.value });
+  list.follow();
+  drawSoon();
+}
+
+function drawSoon(): void {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(draw);
+}
+
+function draw(): void {
+  isDue = false;
+  list.draw();
+  figuresTimer ??= setTimeout(drawFigures, Math.max(0, figuresDrawn + FIGURES_PACE - performance.now()));
+}
+
+function drawFigures(): void {
+  clearTimeout(figuresTimer);
+  figuresTimer = undefined;
+  figuresDrawn = performance.now();
+  types.draw();
+  setText(byId("amounts"), amountsText());
+  const words = lostWords(lost);
+  setText(byId("lost"), words);
+  byId("lost").hidden = words === "";
+  const { held } = records;
+  setText(
+    pause,
+    held === undefined ? "Pause" : `Resume${held === 0 ? "" : ` (${held.toLocaleString("en")} new)`}`,
+  );
+  pause.ariaPressed = `${held !== undefined}`;
+}
+
+/** How many events there are, and how many of them can be seen. */
+function amountsText(): string {
+  const { received, kept, shown, held = 0 } = records;
+  const amount = `${received.toLocaleString("en")} ${received === 1 ? "event" : "events"}`;
+  const parts = [amount];
+  if (kept + held < received) parts.push(`the newest ${kept.toLocaleString("en")} kept`);
+  if (shown.length !== kept) parts.push(`${shown.length.toLocaleString("en")} shown`);
+  return parts.join(", ");
+}
+
+function drawConnection(): void {
+  const { state, text, spoken } = wordsOf(status, until, Date.now());
+  const connection = byId("connection");
+  if (connection.dataset["spoken"] !== spoken) {
+    connection.dataset["spoken"] = spoken;
+    announcer.say(spoken);
+  }
+  connection.dataset["state"] = state;
+  setText(byId("connection-words"), text);
+  byId("connect").hidden = status.type !== "closed";
+}
+
+byId("connect").onclick = goOn;
+byId("earliest").onclick = () => {
+  records.clear();
+  rates.clear();
+  types.clear();
+  lost = { count: 0, isMore: false };
+  filter();
+  drawFigures();
+  start("earliest");
+};
+pause.onclick = () => {
+  if (records.held === undefined) records.pause();
+  else records.resume();
+  drawFigures();
+  drawSoon();
+};
+filterInput.oninput = filter;
+
+createPublishing(key);
+setInterval(() => {
+  drawConnection();
+  if (!document.hidden) chart.draw(Date.now());
+}, 1000);
+chart.draw(Date.now());
+list.draw();
+drawFigures();
+start("latest");

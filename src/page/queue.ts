@@ -1,0 +1,41 @@
+/**
+ * A queue with constant costs at both ends. An array's `shift` moves all that is behind it.
+ *
+ * @module
+ */
+
+/** A queue, oldest first. */
+export interface Queue<T> {
+  readonly length: number;
+  /** The one at this place, from 0; `undefined` beyond the end. */
+  at(index: number): T | undefined;
+  push(item: T): void;
+  /** Takes the oldest. */
+  shift(): T | undefined;
+}
+
+/** So many places may be empty at the front before they are given back. */
+const SLACK = 1024;
+
+/** Makes an empty queue. */
+export function createQueue<T>(): Queue<T> {
+  let items: (T | undefined)[] = [];
+  let first = 0;
+  return {
+    get length() {
+      return items.length - first;
+    },
+    at: (index) => items[first + index],
+    push: (item) => void items.push(item),
+    shift: () => {
+      if (first === items.length) return undefined;
+      const item = items[first];
+      items[first++] = undefined;
+      if (first > SLACK && first * 2 > items.length) {
+        items = items.slice(first);
+        first = 0;
+      }
+      return item;
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * How the connection is, in plain words.
+ *
+ * @module
+ */
+import type { EventsError, Status } from "../client/mod.ts";
+
+/** What is said of a connection. */
+export interface Words {
+  /** How it is, as far as a colour can tell. */
+  readonly state: "live" | "waiting" | "broken";
+  readonly text: string;
+  /** The same, without what changes by the second: to be read aloud. */
+  readonly spoken: string;
+}
+
+/**
+ * The words for a status.
+ *
+ * @param until when the next attempt is due, in milliseconds since 1970
+ */
+export function wordsOf(status: Status, until: number, now: number): Words {
+  switch (status.type) {
+    case "open": {
+      const { version } = (status.start?.event ?? {}) as { version?: unknown };
+      const text = `Live${typeof version === "string" ? `, version ${version}` : ""}`;
+      return { state: "live", text, spoken: text };
+    }
+    case "connecting":
+      return plain("waiting", status.attempt === 1 ? "Connecting" : "Connecting again");
+    case "lost":
+      return plain("waiting", `Reconnecting: ${reason(status.cause)}`);
+    case "waiting": {
+      const seconds = Math.max(0, Math.ceil((until - now) / 1000));
+      const spoken = `Reconnecting: ${reason(status.cause)}`;
+      const when = seconds === 0 ? "now" : `in ${seconds} s`;
+      return { state: "waiting", text: `Reconnecting ${when}: ${reason(status.cause)}`, spoken };
+    }
+    case "closed":
+      return plain("broken", status.cause === undefined ? "Not connected" : reason(status.cause));
+  }
+}
+
+function plain(state: Words["state"], text: string): Words {
+  return { state, text, spoken: text };
+}
+
+function reason(cause: EventsError): string {
+  switch (cause.code) {
+    case "ConnectionFailed":
+      return "the server cannot be reached";
+    case "ConnectionLost":
+      return "the connection was lost";
+    case "Silence":
+      return "the server has fallen silent";
+    case "Unauthorized":
+      return "The server wants an API key";
+    case "Unavailable":
+      return cause.serverCode === "ShuttingDown" ? "the server is shutting down" : "the server is busy";
+    default:
+      return cause.message;
+  }
+}
+
+/** How many events are lost. */
+export interface Lost {
+  /** How many for sure. */
+  readonly count: number;
+  /** Whether there may be more. */
+  readonly isMore: boolean;
+}
+
+/** The words for what is lost; empty where nothing is. */
+export function lostWords({ count, isMore }: Lost): string {
+  if (count === 0) return isMore ? "Events lost, nobody knows how many" : "";
+  return `${isMore ? "At least " : ""}${count.toLocaleString("en")} ${count === 1 ? "event" : "events"} lost`;
+}
