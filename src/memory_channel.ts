@@ -146,10 +146,18 @@ export function createChannel<S extends Schemas>(
 export function historyLimits(
   { events = 100_000, bytes = 32 * 1024 * 1024 }: HistoryLimits = {},
 ): { readonly maxEvents: number; readonly maxBytes: number } {
-  return { maxEvents: limit("history.events", events, 1), maxBytes: limit("history.bytes", bytes, 1024) };
+  return {
+    maxEvents: checkLimit("history.events", events, 1),
+    maxBytes: checkLimit("history.bytes", bytes, 1024),
+  };
 }
 
-function limit(name: string, value: number, least: number): number {
+/**
+ * A limit, where it is one.
+ *
+ * @throws {RangeError} where it is not a whole number or too small
+ */
+export function checkLimit(name: string, value: number, least: number): number {
   if (!Number.isSafeInteger(value) || value < least) {
     throw new RangeError(`${name} must be a whole number of at least ${least}, not ${value}`);
   }

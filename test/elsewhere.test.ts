@@ -125,8 +125,8 @@ async function open(app: Hono, query: string, headers: Record<string, string> = 
   return linesOf(response.body!);
 }
 
-function serve(there: Elsewhere) {
-  const endpoint = eventsEndpoint(there.channel);
+function serve(there: Elsewhere, onError?: (error: unknown) => void) {
+  const endpoint = eventsEndpoint(there.channel, onError && { onError });
   const app = new Hono();
   app.route("/events", endpoint);
   return { app, endpoint };
@@ -210,15 +210,18 @@ test("where it cannot be read the response is cut, and no other one", async () =
   const there = elsewhere();
   there.held = 10;
   tick(there, 1, 10);
-  const { app, endpoint } = serve(there);
+  const errors: unknown[] = [];
+  const { app, endpoint } = serve(there, (error) => void errors.push(error));
   const lines = await open(app, "since=earliest");
   const other = await open(app, "");
   await lines.event();
   await other.event();
   await until(() => there.questions.length === 1, "it is asked for");
-  there.questions.shift()!.refuse(new Error("the disk is gone"));
+  const error = new Error("the disk is gone");
+  there.questions.shift()!.refuse(error);
   const cut = await lines.event().then(() => false, () => true);
   assert.ok(cut);
+  assert.equal(errors, [error]);
   assert.is(endpoint.stats().formats["ndjson"]!.ended.failed, 1);
   await answering(there, () => Promise.resolve(there.channel.publish("tick", { n: 11 })));
   assert.equal(numbers(await other.events(1)), [11]);

@@ -75,7 +75,9 @@ test("two servers on one NATS are one: what is posted to one is told by the othe
         assert.equal([event.event.text, event.id], ["first", answer.body.last_id]);
         await lines.close();
         await post(two.url, "second");
-        const resumed = await openLines(`${one.url}/events?since=${event.id}&types=upgrader_tick&follow=false`);
+        const resumed = await openLines(
+          `${one.url}/events?since=${event.id}&types=upgrader_tick&follow=false`,
+        );
         assert.equal((await resumed.rest()).slice(1).map((event) => event.event.text), ["second"]);
         const both = await Promise.all([post(one.url, "third", "k"), post(two.url, "third", "k")]);
         assert.equal(both[0].body, both[1].body);

@@ -12,7 +12,7 @@ import { type AnyDraft, prepareDrafts } from "../drafts.ts";
 import { EventsError } from "../errors.ts";
 import { formatCursor, parseCursor } from "../event.ts";
 import { createHistory, type History } from "../history.ts";
-import { type HistoryLimits, historyLimits } from "../memory_channel.ts";
+import { checkLimit, type HistoryLimits, historyLimits } from "../memory_channel.ts";
 import { follow } from "./follower.ts";
 import { entryOf, messageOf } from "./message.ts";
 import { createPages } from "./pages.ts";
@@ -66,7 +66,7 @@ const RETRY_AFTER = 500;
  * @param catalogue the event types it carries
  * @throws {EventsError} `StreamMismatch` where the stream is there and cannot hold a channel; `ChannelUnavailable` where
  *   it cannot be had
- * @throws {RangeError} where a limit is not a whole number or too small
+ * @throws {RangeError} where a limit is not a whole number or too small, or a name cannot be one in NATS
  *
  * @example
  * ```ts
@@ -88,8 +88,7 @@ export async function natsChannel<S extends Schemas>(
   const { stream = "EVENTS", prefix = stream.toLowerCase(), create = {}, onProblem = console.error } =
     options;
   const { maxEvents, maxBytes } = historyLimits(options.history);
-  const { maxAge = 7 * 24 * 3600, maxBytes: streamBytes = 1024 ** 3, replicas = 1 } = create;
-  const place: StreamPlace = { name: stream, prefix, limits: { maxAge, maxBytes: streamBytes, replicas } };
+  const place = placeOf(stream, prefix, create);
   const client = jetstream(connection);
   const publisher = createPublisher(client);
   const readers = new Set<() => void>();
@@ -384,6 +383,24 @@ export async function natsChannel<S extends Schemas>(
     }),
   };
   return channel;
+}
+
+function placeOf(name: string, prefix: string, create: StreamLimits): StreamPlace {
+  const { maxAge = 7 * 24 * 3600, maxBytes = 1024 ** 3, replicas = 1 } = create;
+  if (!/^[\w-]+$/.test(name)) {
+    throw new RangeError(`stream must be letters, digits, _ and -, not ${JSON.stringify(name)}`);
+  }
+  if (!/^[\w-]+(?:\.[\w-]+)*$/.test(prefix)) {
+    throw new RangeError(
+      `prefix must be letters, digits, _ and -, with dots between, not ${JSON.stringify(prefix)}`,
+    );
+  }
+  const limits = {
+    maxAge: checkLimit("create.maxAge", maxAge, 1),
+    maxBytes: checkLimit("create.maxBytes", maxBytes, 1024),
+    replicas: checkLimit("create.replicas", replicas, 1),
+  };
+  return { name, prefix, limits };
 }
 
 function lostUntil(last: number, position: number): Batch {
