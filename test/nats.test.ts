@@ -6,7 +6,7 @@
 import { jetstream, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import type { StreamConfig } from "@nats-io/jetstream";
 import * as fc from "fast-check";
-import { Hono } from "hono";
+import type { Hono } from "hono";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { defineEvents, EventsError, type EventsErrorCode } from "../src/mod.ts";
