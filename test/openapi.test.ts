@@ -6,6 +6,7 @@ import { type Channel, EventsError } from "../src/mod.ts";
 import { STATUS } from "../src/refusals.ts";
 import { type AppOptions, createApp } from "../src/server/app.ts";
 import { createLog } from "../src/server/log.ts";
+import { PAGE_ASSETS } from "../src/server/page_assets.ts";
 import { createSession, triblerEvents, type TriblerSchemas } from "../src/tribler/mod.ts";
 import { until } from "./harness.ts";
 import { triblerPayloads } from "./tribler_payloads.ts";
@@ -212,8 +213,9 @@ test("every refusal that it names is really given, as described, and no other", 
     ["/events post", "Unauthorized", post({}, locked)],
     ["/events post", "ForbiddenHost", post({ headers: { ...json, Host: "other.example" } })],
   ];
-  for (const path of ["/metrics", "/openapi.json"]) {
-    answers.push([`${path} get`, "Unauthorized", get(path, {}, locked)]);
+  const keyless = PAGE_ASSETS.map(({ path }) => path);
+  for (const path of ["/metrics", "/openapi.json", ...keyless]) {
+    if (!keyless.includes(path)) answers.push([`${path} get`, "Unauthorized", get(path, {}, locked)]);
     answers.push([`${path} get`, "ForbiddenHost", get(path, { Host: "other.example" })]);
     answers.push([`${path} get`, "ShuttingDown", get(path, {}, closed.app)]);
   }
