@@ -17,6 +17,9 @@ export interface Chart {
   draw(now: number): void;
 }
 
+/** How far lines may be apart on the axis of events. */
+const STEPS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((power) => [power, 2 * power, 5 * power]);
+
 /** Makes the chart in its place on the page. */
 export function createChart(rates: Rates): Chart {
   const place = byId("chart");
@@ -75,15 +78,15 @@ export function createChart(rates: Rates): Chart {
             ...axis,
             size: 22,
             gap: 4,
-            space: 90,
-            values: (_, ticks) => ticks.map((tick) => clock(new Date(tick * 1000))),
+            space: 70,
+            values: (_, ticks) => ticks.map((tick) => timeText(tick, ticks.some((one) => one % 60 !== 0))),
           },
           {
             ...axis,
             size: 40,
             gap: 4,
             space: 24,
-            incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000],
+            incrs: STEPS,
           },
         ],
         series: [
@@ -136,4 +139,9 @@ export function createChart(rates: Rates): Chart {
     draw(Date.now());
   });
   return { draw };
+}
+
+/** The time of day of a second since 1970. */
+function timeText(second: number, withSeconds: boolean): string {
+  return clock(new Date(second * 1000)).slice(0, withSeconds ? undefined : "HH:MM".length);
 }
