@@ -26,7 +26,7 @@ export async function buildPage(): Promise<string> {
     minify: true,
     format: "esm",
     platform: "browser",
-    target: ["chrome123", "firefox120", "safari17.5"],
+    target: ["chrome123", "firefox121", "safari17.5"],
     legalComments: "none",
     charset: "utf8",
     metafile: true,

@@ -564,8 +564,47 @@ run("it can be used without a mouse", async () => {
     await rows(page).nth(1).click();
     await page.keyboard.press("ArrowDown");
     await reads(details.locator("#details-summary"), "198");
+    await page.keyboard.press("Escape");
+    assert.not(await details.isVisible());
+    await page.keyboard.press("Escape");
+    await until(async () => await active.count() === 0, "it is back at the newest");
   });
 });
+
+run(
+  "the chart shows the last minutes by kind, in the colours of the theme, whatever the clocks say",
+  async () => {
+    await onStage({}, async ({ page, session }) => {
+      await page.clock.setSystemTime(Date.now() + 3_600_000);
+      await page.reload();
+      await isLive(page);
+      const title = page.locator("#rates-title");
+      /** Whether there is something in the colour of this kind. */
+      const shows = async (kind: string) => {
+        const [colour, pixels] = await page.evaluate(`(() => {
+        const dot = document.querySelector("#legend [data-kind=${kind}] .dot");
+        const canvas = document.querySelector("canvas");
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        const pixels = new Set();
+        for (let i = 0; i < data.length; i += 4) {
+          if (data[i + 3] === 255) pixels.add("rgb(" + data.slice(i, i + 3).join(", ") + ")");
+        }
+        return [getComputedStyle(dot).backgroundColor, [...pixels]];
+      })()`) as [string, string[]];
+        return pixels.includes(colour);
+      };
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme });
+        const happens = async () => {
+          session.emit("torrent_finished", { infohash: HASH, name: "Sintel" });
+          return /^[1-9]\d* events\/s$/.test(await title.textContent() ?? "") && await shows("torrent");
+        };
+        await until(happens, `it is shown in the ${colorScheme}`);
+        assert.not(await shows("market"), colorScheme);
+      }
+    });
+  },
+);
 
 /** axe-core, as it is run in a page. */
 const axe: string = await readFile(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");

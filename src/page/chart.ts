@@ -78,7 +78,7 @@ export function createChart(rates: Rates): Chart {
             ...axis,
             size: 22,
             gap: 4,
-            space: 70,
+            space: (_, _axis, _min, _max, length) => length < 500 ? 40 : 70,
             values: (_, ticks) => ticks.map((tick) => timeText(tick, ticks.some((one) => one % 60 !== 0))),
           },
           {

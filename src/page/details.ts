@@ -16,6 +16,7 @@ export interface Details {
   readonly isOpen: boolean;
   /** Shows a record; where `takesFocus`, whoever reads with the keyboard goes on there. */
   show(record: EventRecord, takesFocus: boolean): void;
+  close(): void;
 }
 
 /** JSON of more characters is shown without colours. */
@@ -60,6 +61,7 @@ export function createDetails(hasKey: () => boolean, onClose: () => void): Detai
     get isOpen() {
       return dialog.open;
     },
+    close: () => dialog.close(),
     show: (record, takesFocus) => {
       shown = record;
       dialog.dataset["kind"] = record.kind;

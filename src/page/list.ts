@@ -23,6 +23,8 @@ export interface ListListener {
   onOpen(record: EventRecord, byKeyboard: boolean): void;
   /** The keyboard has moved to another record. */
   onMove(record: EventRecord): void;
+  /** Escape was pressed; says whether there was something else to leave. */
+  onEscape(): boolean;
 }
 
 /** A row and what it shows. */
@@ -35,7 +37,7 @@ interface Row {
 }
 
 /** Makes the list in its place on the page. */
-export function createList(records: Records, { onOpen, onMove }: ListListener): List {
+export function createList(records: Records, { onOpen, onMove, onEscape }: ListListener): List {
   const scroller = byId("list");
   const body = byId("rows");
   const newer = byId<HTMLButtonElement>("newer");
@@ -161,8 +163,8 @@ export function createList(records: Records, { onOpen, onMove }: ListListener): 
     const place = places[event.key];
     if (place !== undefined) moveTo(place);
     else if ((event.key === "Enter" || event.key === " ") && active !== undefined) onOpen(active, true);
-    else if (event.key === "Escape") follow();
-    else return;
+    else if (event.key !== "Escape") return;
+    else if (!onEscape()) follow();
     event.preventDefault();
   };
   newer.onclick = () => {

@@ -8,6 +8,7 @@
  */
 /// <reference lib="dom" />
 import type { Dictionary, Status } from "../client/mod.ts";
+import { timeOf } from "../shown.ts";
 import { createAnnouncer } from "./announcer.ts";
 import { createChart } from "./chart.ts";
 import { createDetails } from "./details.ts";
@@ -37,6 +38,11 @@ const list = createList(records, {
   onMove: (record) => {
     if (details.isOpen) details.show(record, false);
   },
+  onEscape: () => {
+    const isOpen = details.isOpen;
+    details.close();
+    return isOpen;
+  },
 });
 const types = createTypes(filter);
 const filterInput = byId<HTMLInputElement>("filter");
@@ -47,6 +53,8 @@ let status: Status = { type: "connecting", attempt: 1 };
 /** When the next attempt is due, in milliseconds since 1970. */
 let until = 0;
 let lost: Lost = { count: 0, isMore: false };
+/** How many milliseconds the clock here is ahead of the server's. */
+let skew = 0;
 let isDue = false;
 let figuresDrawn = 0;
 let figuresTimer: ReturnType<typeof setTimeout> | undefined;
@@ -65,7 +73,7 @@ function goOn(): void {
 function onEvent(event: Dictionary): void {
   const record = records.add(event);
   types.count(record);
-  rates.count(record.kind, record.time);
+  rates.count(record.kind, record.time + skew);
   if (event.type === "events_lost") {
     const { count } = event.event as { count: number | null };
     lost = { count: lost.count + (count ?? 0), isMore: lost.isMore || count === null };
@@ -76,6 +84,7 @@ function onEvent(event: Dictionary): void {
 
 function onStatus(now: Status): void {
   status = now;
+  if (now.type === "open" && now.start !== undefined) skew = Date.now() - timeOf(now.start).getTime();
   if (now.type === "waiting") until = Date.now() + now.delay * 1000;
   if (now.type === "closed" && now.cause?.code === "Unauthorized") key.ask();
   drawConnection();

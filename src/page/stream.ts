@@ -4,7 +4,7 @@
  * @module
  */
 /// <reference lib="dom" />
-import { connect, type Dictionary, type Status } from "../client/mod.ts";
+import { connect, type Dictionary, EventsError, type Status } from "../client/mod.ts";
 
 /** What the page does with a stream. */
 export interface Listener {
@@ -45,8 +45,8 @@ export function follow(since: string, apiKey: string | undefined, listener: List
         await nextTask();
         began = performance.now();
       }
-    } catch {
-      // The last status has told why.
+    } catch (error) {
+      if (!(error instanceof EventsError)) throw error; // Of the others the last status has told.
     }
   }
 
