@@ -115,6 +115,7 @@ test("it is installed from its tarball and works", async () => {
       const lines = await openLines(`${url}/events`);
       assert.is((await lines.event()).event.version, VERSION);
       await lines.close();
+      assert.match(await (await within(fetch(url), "the page")).text(), "<title>Events</title>");
       assert.is(await run(command, ["emit", `${url}/events`, "upgrader_started"], folder), "1 accepted\n");
       await run(command, ["tail", "--help"], folder);
       child.signal("SIGTERM");
