@@ -28,21 +28,25 @@ export interface NatsServer {
   freeze(): void;
   /** Lets it go on. */
   thaw(): void;
+  /** Waits for a line in its log since it was started last. */
+  says(pattern: RegExp): Promise<unknown>;
 }
 
 /** Options of {@linkcode withNats}. */
 export interface NatsOptions {
   /** The most bytes that it stores, in all its streams. */
   readonly maxStore?: number;
+  /** More lines of its configuration. */
+  readonly settings?: string;
 }
 
 /** Runs `use` with a server, which is gone after it with all that it stored. */
 export async function withNats(
   use: (server: NatsServer) => Promise<void>,
-  { maxStore = 2 ** 34 }: NatsOptions = {},
+  { maxStore = 2 ** 34, settings = "" }: NatsOptions = {},
 ): Promise<void> {
   await withFolder(async (folder) => {
-    const server = await startNats(folder, "alone", maxStore, "");
+    const server = await startNats(folder, "alone", maxStore, settings);
     try {
       await use(server);
     } finally {
@@ -176,7 +180,7 @@ async function startNats(
   folder: string,
   name: string,
   maxStore: number,
-  cluster: string,
+  settings: string,
 ): Promise<NatsServer> {
   const config = join(folder, `${name}.conf`);
   let port = -1; // Any that is free, and that one from then on.
@@ -188,7 +192,7 @@ async function startNats(
       `server_name: ${name}`,
       `listen: "127.0.0.1:${port}"`,
       `jetstream { store_dir: ${store}, max_file_store: ${maxStore}, max_memory_store: 0 }`,
-      cluster,
+      settings,
     ];
     await writeFile(config, lines.join("\n"));
     // Debian puts it where only root looks.
@@ -212,5 +216,6 @@ async function startNats(
     restart: async () => void (child = await start()),
     freeze: () => child.signal("SIGSTOP"),
     thaw: () => child.signal("SIGCONT"),
+    says: (pattern) => child.stderr.match(pattern),
   };
 }

@@ -1,0 +1,329 @@
+/**
+ * The channel on NATS JetStream while things go wrong: what was acknowledged reaches everybody once, or is counted.
+ *
+ * @module
+ */
+import type { NatsConnection } from "@nats-io/nats-core";
+import process from "node:process";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type Dictionary, timersLeftBy, until, within } from "./harness.ts";
+import { sleep } from "./hostile_proxy.ts";
+import { type Account, openAccount } from "./nats_account.ts";
+import { joining, numbersOf, onNats, type Party, tick, tickAll, upTo } from "./nats_channels.ts";
+import { managerOf, startLink, withCluster, withConnection } from "./nats_server.ts";
+import { rejectionsDuring } from "./rejections.ts";
+
+const test = suite("nats faults");
+
+/** As long as a server is to be borne that stands still, in milliseconds. */
+const STANDSTILL = process.env["SOAK"] ? 30_000 : 0;
+
+/** Lets some happen: so many events are acknowledged from now on. */
+async function progress(account: Account, count: number, ms = 30_000): Promise<void> {
+  const from = account.acknowledged();
+  await until(() => account.acknowledged() >= from + count, `${count} events are acknowledged`, ms);
+}
+
+/** Waits until all have a problem, or none has. */
+async function allSay(parties: readonly Party[], isWell: boolean, ms = 30_000): Promise<void> {
+  const problems = () => parties.map(({ channel }) => channel.problem);
+  try {
+    await until(() => problems().every((problem) => (problem === undefined) === isWell), "all say so", ms);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}: ${problems().join("; ")}`, { cause: error });
+  }
+}
+
+/** Publishes and reads on these while `harm` does something to them, settles the account, and fails on a stray rejection. */
+async function through(
+  parties: readonly Party[],
+  harm: (account: Account) => Promise<void>,
+): Promise<{ readonly lost: number; readonly epochs: number; readonly account: Account }> {
+  const account = openAccount(parties);
+  let settled = { lost: 0, epochs: 0 };
+  const rejections = await rejectionsDuring(async () => {
+    try {
+      await progress(account, 50);
+      await harm(account);
+      await allSay(parties, true);
+      await progress(account, 50);
+      settled = await account.settle();
+    } finally {
+      account.abandon();
+    }
+  });
+  assert.equal(rejections, []);
+  return { ...settled, account };
+}
+
+/** Runs `use` with what changes the stream. */
+function withManager<T>(
+  server: { readonly url: string },
+  use: (manager: Awaited<ReturnType<typeof managerOf>>, connection: NatsConnection) => Promise<T>,
+): Promise<T> {
+  return withConnection(server, async (connection) => await use(await managerOf(connection), connection));
+}
+
+test("a server that is killed and started again under load loses nothing that it had acknowledged", () =>
+  onNats(async (server, join) => {
+    const parties = [await join(), await join({ history: { events: 20 } })];
+    const { lost, epochs, account } = await through(parties, async (account) => {
+      for (let times = 0; times < 3; times++) {
+        await server.kill();
+        await allSay(parties, false);
+        await server.restart();
+        await allSay(parties, true);
+        await progress(account, 30);
+      }
+    });
+    assert.equal([lost, epochs], [0, 0]);
+    assert.ok(account.refusals.size > 0, "somebody was refused");
+  }));
+
+test("while the server is away publishing is refused at once, and nothing of it is sent later", () =>
+  onNats(async (server, join) => {
+    const party = await join();
+    await tickAll(party, 1, 3);
+    await server.kill();
+    await allSay([party], false);
+    for (let n = 0; n < 20; n++) {
+      const answer = await party.post(tick(-n));
+      assert.equal([answer.status, answer.body.error.code], [503, "ChannelUnavailable"]);
+    }
+    const lines = await party.open("since=earliest");
+    assert.equal(numbersOf((await lines.events(4)).slice(1)), [1, 2, 3], "what it holds it tells");
+    await server.restart();
+    await allSay([party], true);
+    await tickAll(party, 4, 5);
+    assert.equal(numbersOf(await lines.events(2)), [4, 5]);
+    await lines.close();
+    assert.equal(numbersOf(await party.read("earliest")), upTo(5));
+  }));
+
+test("a server that stands still is noticed, and goes on where it was", () =>
+  onNats(async (server, join) => {
+    const parties = [await join(), await join({ history: { events: 20 } })];
+    const { lost, epochs, account } = await through(parties, async () => {
+      server.freeze();
+      try {
+        await allSay(parties, false);
+        await sleep(STANDSTILL);
+      } finally {
+        server.thaw();
+      }
+    });
+    assert.equal([lost, epochs], [0, 0]);
+    assert.ok(account.refusals.size > 0, "somebody was refused");
+  }));
+
+test("a connection that is cut anywhere, or falls silent, is made again, and nothing is missing or repeated", () =>
+  onNats(async (server, join) => {
+    const link = await startLink(server.port);
+    try {
+      const parties = [await join(), await join({ history: { events: 20 } }, link)];
+      const { lost, epochs } = await through(parties, async (account) => {
+        for (let times = 0; times < 15; times++) {
+          link.cut();
+          await progress(account, 10);
+          await sleep(times);
+        }
+        link.hold();
+        await allSay(parties.slice(1), false);
+        link.release();
+        await allSay(parties, true);
+        link.hold();
+        await allSay(parties.slice(1), false);
+        link.cut();
+        link.release();
+      });
+      assert.equal([lost, epochs], [0, 0]);
+    } finally {
+      await link.close();
+    }
+  }));
+
+test("a consumer that somebody deletes is made again", () =>
+  onNats(async (server, join) => {
+    const parties = [await join(), await join()];
+    const { lost, epochs } = await through(parties, async (account) => {
+      await withManager(server, async (manager) => {
+        for (let times = 0; times < 3; times++) {
+          for await (const { name } of manager.consumers.list("EVENTS")) {
+            await manager.consumers.delete("EVENTS", name).catch(() => {}); // It was a page's, and is over.
+          }
+          await progress(account, 30);
+        }
+      });
+    });
+    assert.equal([lost, epochs], [0, 0]);
+  }));
+
+test("a stream that is emptied under load: whoever had not read it is told how much it was", () =>
+  onNats(async (server, join) => {
+    const parties = [await join(), await join({ history: { events: 20 } })];
+    const { epochs } = await through(parties, async (account) => {
+      await withManager(server, async (manager) => {
+        for (let times = 0; times < 5; times++) {
+          await manager.streams.purge("EVENTS");
+          await progress(account, 30);
+        }
+      });
+      const [loss] = await parties[1]!.read(`${parties[1]!.channel.epoch}-0`);
+      assert.is(loss?.type, "events_lost");
+    });
+    assert.is(epochs, 0, "its numbers go on");
+  }));
+
+test("a stream that is deleted under load is made anew, and everybody is told that it is another", () =>
+  onNats(async (server, join) => {
+    const parties = [await join(), await join({ history: { events: 20 } })];
+    const { lost, epochs } = await through(parties, async (account) => {
+      const before = parties[0]!.channel.epoch;
+      await withManager(server, (manager) => manager.streams.delete("EVENTS"));
+      await until(
+        () => parties.every(({ channel }) => channel.epoch !== before),
+        "all have another epoch",
+        30_000,
+      );
+      await allSay(parties, true);
+      await progress(account, 30);
+    });
+    assert.is(lost, 0);
+    assert.is(epochs, 6, "each reader is told once");
+  }));
+
+test("where nothing more can be stored publishing is refused with the reason, and goes on when there is room", () =>
+  onNats(async (server, join) => {
+    await withManager(server, async (manager) => {
+      await manager.streams.add({ name: "EVENTS", subjects: ["events.*"] });
+      const party = await join();
+      const live = await party.open();
+      await live.event();
+      const note = { type: "note" as const, event: { text: "x".repeat(50_000) } };
+      let stored = 0;
+      let refusal: Dictionary["event"];
+      while (refusal === undefined && stored < 200) {
+        const { status, body } = await party.post(note);
+        if (status === 202) stored++;
+        else refusal = body.error;
+      }
+      assert.is(refusal?.code, "ChannelUnavailable");
+      assert.match(refusal.message, /storage|resources|maximum|full/i);
+      assert.is((await live.events(stored)).length, stored, "what was stored is told");
+      assert.equal((await party.read("earliest")).length, stored);
+      await manager.streams.purge("EVENTS");
+      await until(async () => (await party.post(tick(1))).status === 202, "there is room again");
+      assert.equal(numbersOf([await live.event()]), [1]);
+      await live.close();
+    });
+  }, { maxStore: 2_000_000 }));
+
+test("a reader that stalls goes on where it was, and beyond what the stream keeps it is told how much it missed", () =>
+  onNats(async (server, join) => {
+    await withManager(server, (manager) => {
+      return manager.streams.add({ name: "EVENTS", subjects: ["events.*"], max_msgs: 2000 });
+    });
+    const party = await join({ history: { events: 20 } });
+    const [patient, late] = [await party.open(), await party.open()];
+    await Promise.all([patient.event(), late.event()]);
+    const text = "x".repeat(2000);
+    const publish = async (count: number) => {
+      for (let n = 0; n < count; n += 100) {
+        await party.channel.publishBatch(
+          Array.from({ length: 100 }, () => ({ type: "note", event: { text } })),
+        );
+      }
+    };
+    await publish(1500);
+    const first = await patient.events(1500);
+    assert.equal(
+      first.map(({ id }) => Number(id.split("-")[1])),
+      upTo(1500),
+      "nothing is lost that the stream has",
+    );
+    await publish(4000);
+    let position = 0;
+    let lost = 0;
+    while (position < 5500) {
+      const { id, type, event } = await late.event();
+      const here = Number(id.split("-")[1]);
+      if (type === "events_lost") {
+        assert.equal([event.reason, here - event.count], ["slow_consumer", position]);
+        lost += event.count;
+      } else {
+        assert.is(here, position + 1);
+      }
+      position = here;
+    }
+    assert.ok(lost >= 2000, `${lost} were lost`);
+    await patient.close();
+    await late.close();
+  }));
+
+test("a server of ours that NATS finds too slow is cut off by it, and catches up", () =>
+  onNats(async (server, join) => {
+    const link = await startLink(server.port);
+    try {
+      const parties = [await join(), await join({ history: { events: 20 } }, link)];
+      const { lost, epochs } = await through(parties, async () => {
+        link.hold();
+        await flood(parties[0]!);
+        await server.says(/Slow Consumer Detected/);
+        await allSay(parties.slice(1), false);
+        link.release();
+      });
+      assert.equal([lost, epochs], [0, 0]);
+    } finally {
+      await link.close();
+    }
+  }, { settings: 'write_deadline: "200ms"\nmax_payload: 40000\nmax_pending: 100000' }));
+
+test("three servers of a cluster, one of them killed at a time: nothing is missing or repeated", () =>
+  withCluster((servers) =>
+    joining(servers[0]!, async (join) => {
+      const options = { create: { replicas: 3 } };
+      const parties = [await join(options), await join(options, servers[1]), await join(options, servers[2])];
+      const { lost, epochs } = await through(parties, async (account) => {
+        for (const server of servers) {
+          await server.kill();
+          await progress(account, 100, 60_000);
+          await server.restart();
+          await allSay(parties, true, 60_000);
+          await progress(account, 100, 60_000);
+        }
+      });
+      assert.equal([lost, epochs], [0, 0]);
+    })
+  ));
+
+test("a channel that is closed while NATS is away, or stands still, leaves no timer", () =>
+  onNats(async (server, join) => {
+    const left = await timersLeftBy(async () => {
+      const parties = [await join({ history: { events: 1 } }), await join()];
+      await tickAll(parties[0]!, 1, 1000);
+      server.freeze();
+      try {
+        const reading = parties[0]!.channel.read(1, 1000);
+        const publishing = parties[0]!.channel.publish("tick", { n: 1 }).catch(({ code }) => code);
+        await allSay(parties, false);
+        for (const { channel } of parties) channel.close();
+        assert.equal((await within(Promise.resolve(reading), "what is read no more")).entries, []);
+        await Promise.all(
+          parties.map(({ connection }) => within(connection.close(), "the end of a connection")),
+        );
+        assert.is(await within(publishing, "the end of a publication"), "PublishUnconfirmed");
+      } finally {
+        server.thaw();
+      }
+    });
+    assert.is(left, 0);
+  }));
+
+/** Publishes more than there is room for on the way to one that takes nothing. */
+async function flood({ channel }: Party): Promise<void> {
+  const note = { type: "note" as const, event: { text: "x".repeat(30_000) } };
+  for (let n = 0; n < 60; n++) await channel.publishBatch(Array.from({ length: 10 }, () => note));
+}
+
+test.run();
