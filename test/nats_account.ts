@@ -135,7 +135,10 @@ export function openAccount(parties: readonly Party[], pace: number = 2): Accoun
       }
       try {
         for (let taken = 0; taken < most; taken++) {
-          const { id, type, event } = await lines.event();
+          const line = await lines.next();
+          if (line === undefined) throw new Error("the stream is over");
+          if (line === "") continue; // It may be silent for as long as nobody can publish.
+          const { id, type, event } = JSON.parse(line);
           since = id;
           if (type === "events_start") continue;
           const isLoss = type === "events_lost";
