@@ -68,6 +68,17 @@ export function startCli(args: readonly string[], options: ChildOptions = {}): C
   return startScript(CLI, args, { ...options, permissions });
 }
 
+/** The runtimes there are. */
+export const RUNTIMES = ["node", "deno", "bun"] as const;
+
+/** Starts the command on a runtime, whichever this one is. */
+export function startCliOn(runtime: (typeof RUNTIMES)[number], args: readonly string[]): Child {
+  const program = runtime === "node" ? "node" : `${root}test/runtimes/node_modules/.bin/${runtime}`;
+  const own =
+    { node: ["--import", "tsx"], deno: ["run", "--no-prompt", ...CLI_PERMISSIONS], bun: [] }[runtime];
+  return start(program, [...own, root + CLI, ...args], {});
+}
+
 /** The command with these arguments as a shell starts it. */
 export function shellCommand(args: readonly string[]): string {
   return [process.execPath, ...runtimeArguments({ permissions: CLI_PERMISSIONS }), root + CLI, ...args]
