@@ -6,7 +6,7 @@
 import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Child, running, RUNTIMES, startCliOn, whereItListens } from "./children.ts";
+import { type Child, running, type RUNTIMES, startCliOn, whereItListens } from "./children.ts";
 import { type Dictionary, openLines, until, within } from "./harness.ts";
 import { type Random, randomOf, sleep } from "./hostile_proxy.ts";
 import { withNats } from "./nats_server.ts";
