@@ -207,6 +207,8 @@ export function eventsEndpoint<S extends Schemas>(
     : createAnswers<Accepted>(idempotencyWindow * 1000, maxIdempotencyKeys);
   const refusals = createRefusalCounts();
   const encoder = new TextEncoder();
+  /** So many seconds a stream may carry nothing. */
+  const silence = Math.max(heartbeat ?? Infinity, stallTimeout ?? Infinity);
   const patienceMs = stallTimeout === null ? Infinity : stallTimeout * 1000;
 
   /** Opens a stream as soon as it is known where it starts. */
@@ -253,7 +255,7 @@ export function eventsEndpoint<S extends Schemas>(
 
     const payload = { ...(startPayload() as object), heartbeat };
     const opening = format.opening + format.write(controlLine("events_start", start.id, payload));
-    keepOpen(c);
+    keepOpen(c, silence);
     const onLeave = inTurn(places.take(address), endOf(format, address, join()));
     const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
     const feed = feeds.get(format)!;

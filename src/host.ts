@@ -72,10 +72,18 @@ function whenClosed(socket: Closing | undefined, outgoing: Outgoing, gone: () =>
   outgoing.on("close", () => queue.delete(gone));
 }
 
-/** Lets a request or its response take its time: streams have a heartbeat, and all have a stall timer of their own. */
-export function keepOpen(c: Context): void {
-  bunServerOf(c)?.timeout(c.req.raw, 0);
+/**
+ * Lets a request or its response take its time: streams have a heartbeat, and all have a stall timer of their own.
+ *
+ * @param silence so many seconds nothing may move at the most; the connection is closed some time later, so that it does
+ *   not stay open for good when it is idle after the response. Default any number: it does
+ */
+export function keepOpen(c: Context, silence: number = Infinity): void {
+  bunServerOf(c)?.timeout(c.req.raw, silence < BUN_LONGEST_SECONDS ? BUN_LONGEST_SECONDS : 0);
 }
+
+/** What is longer Bun cannot count: it keeps the seconds in a byte, and looks every four. */
+const BUN_LONGEST_SECONDS = 240;
 
 /** Takes that back once the request has come whole, or its connection would stay open for good when it is idle. */
 export function keepOpenNoMore(c: Context): void {

@@ -25,12 +25,11 @@ const catalogue = defineEvents({ tick: v.object({ n: v.number() }), note: v.obje
 
 const test = suite("endpoint");
 
-function setUp(options: { history?: HistoryLimits; heartbeat?: number | null } = {}) {
-  const channel = createChannel(catalogue, options.history ? { history: options.history } : {});
-  const endpoint = eventsEndpoint(channel, {
-    direct: true,
-    ...("heartbeat" in options ? { heartbeat: options.heartbeat } : {}),
-  });
+type Options = { history?: HistoryLimits; heartbeat?: number | null; stallTimeout?: number | null };
+
+function setUp({ history, ...options }: Options = {}) {
+  const channel = createChannel(catalogue, history ? { history } : {});
+  const endpoint = eventsEndpoint(channel, { direct: true, ...options });
   const app = new Hono();
   app.route("/events", endpoint);
   return { channel, endpoint, app };
@@ -258,6 +257,29 @@ test("sends heartbeats as empty lines while nothing happens, and none where they
   publish(quiet.channel, 1);
   assert.match((await silent)!, /tick/);
   await lines.close();
+});
+
+test("where the server times idle connections out, a stream is let be while it is open, and no longer", async () => {
+  const timeouts: number[] = [];
+  // What Bun hands to the handler.
+  const server = {
+    timeout: (_: Request, seconds: number) => void timeouts.push(seconds),
+    requestIP: () => null,
+  };
+  const set = setUp({ heartbeat: 5, stallTimeout: 60 });
+  // Longer than any silence, which is when it is over; and for ever where silence may be that long.
+  for (const options of [{}, { heartbeat: null }, { stallTimeout: null }, { stallTimeout: 300 }]) {
+    const { app } = setUp({ heartbeat: 5, stallTimeout: 60, ...options });
+    await (await app.request("/events?follow=false", {}, { server })).text();
+  }
+  assert.equal(timeouts.splice(0), [240, 0, 0, 0]);
+  const init = {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: '{"type":"tick","event":{"n":1}}',
+  };
+  assert.is((await set.app.request("/events", init, server)).status, 202);
+  assert.equal(timeouts, [0, 10], "a body may take its time; then the connection is as any other");
 });
 
 test("no heartbeat is queued behind a reader that takes nothing", async () => {
