@@ -71,7 +71,11 @@ export async function readBody(
 /** Nobody waits for what is left of a refused body; more than so many milliseconds of silence are its end. */
 const REST_MS = 500;
 
-/** Lets the rest of a refused body arrive, if it is not too much, so that the connection is good for more. */
+/**
+ * Lets the rest of a refused body arrive, if it is not too much, so that the connection is good for more. Where it does
+ * not arrive, Node and Bun close the connection. Deno tells the client that it is to be closed and waits for the client
+ * to do so, whatever is done with the body or said in the headers; a handler cannot close it there.
+ */
 async function discard(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes: number): Promise<void> {
   try {
     for (let bytes = 0, read; bytes <= maxBytes && !(read = await next(reader, REST_MS)).done;) {
