@@ -51,6 +51,21 @@ const length: number = first.entries.length;
 console.log(length);
 `;
 
+/** The same for NATS, whose own types want the declarations of `Symbol.asyncDispose`. */
+const NATS_PROGRAM = `
+import { natsChannel } from "events-endpoint/nats";
+console.log(typeof natsChannel);
+`;
+const NATS_TYPES = `
+import { defineEvents } from "events-endpoint";
+export async function refused(connection: Parameters<typeof natsChannel>[0]): Promise<string> {
+  const channel = await natsChannel(connection, defineEvents({ shop_closed: null }), { stream: "SHOP" });
+  // @ts-expect-error there is no such event
+  channel.publish("order_lost");
+  return await channel.publish("shop_closed");
+}
+`;
+
 const JS_OUTPUT = "42.00 string\ntrue\n";
 const TS_OUTPUT = `${JS_OUTPUT}1\n`;
 
@@ -77,16 +92,18 @@ async function withProject(use: (folder: string) => Promise<void>): Promise<void
     await run("npm", ["install", "--prefer-offline", `./events-endpoint-${VERSION}.tgz`], folder);
     await writeFile(join(folder, "program.js"), PROGRAM);
     await writeFile(join(folder, "program.ts"), PROGRAM + TYPES);
+    await writeFile(join(folder, "nats.js"), NATS_PROGRAM);
+    await writeFile(join(folder, "nats.ts"), NATS_PROGRAM + NATS_TYPES);
     await use(folder);
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-/** Type-checks the program under these options. */
-async function typeCheck(folder: string, options: object): Promise<void> {
+/** Type-checks a program under these options. */
+async function typeCheck(folder: string, program: string, options: object): Promise<void> {
   const compilerOptions = { target: "es2022", strict: true, noEmit: true, types: [], ...options };
-  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["program.ts"] }));
+  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: [program] }));
   await run(join(root, "node_modules/.bin/tsc"), ["--project", "tsconfig.json"], folder);
 }
 
@@ -96,18 +113,26 @@ test("it is installed from its tarball and works", async () => {
       assert.is(await run(process.execPath, ["run", "--allow-env", "program.js"], folder), JS_OUTPUT);
       await run(process.execPath, ["check", "program.ts"], folder);
       assert.is(await run(process.execPath, ["run", "--allow-env", "program.ts"], folder), TS_OUTPUT);
+      await run(process.execPath, ["check", "nats.ts"], folder);
+      assert.is(await run(process.execPath, ["run", "--allow-env", "nats.js"], folder), "function\n");
       return;
     }
     assert.is(await run(process.execPath, ["program.js"], folder), JS_OUTPUT);
+    assert.is(await run(process.execPath, ["nats.js"], folder), "function\n");
     if ("Bun" in globalThis) {
       assert.is(await run(process.execPath, ["program.ts"], folder), TS_OUTPUT);
       return;
     }
     // The declarations that came with the package are checked too, and want nothing that is newer than ES2022.
     const lib = ["es2022", "dom", "dom.iterable", "dom.asynciterable"];
-    await typeCheck(folder, { module: "nodenext", lib });
+    await typeCheck(folder, "program.ts", { module: "nodenext", lib });
+    await typeCheck(folder, "nats.ts", { module: "nodenext", lib: [...lib, "esnext.disposable"] });
     // As in a project that Vite sets up.
-    await typeCheck(folder, { module: "esnext", moduleResolution: "bundler", skipLibCheck: true });
+    await typeCheck(folder, "program.ts", {
+      module: "esnext",
+      moduleResolution: "bundler",
+      skipLibCheck: true,
+    });
     assert.is(await run("npx", ["events-endpoint", "--version"], folder), `${VERSION}\n`);
     const command = join(folder, "node_modules/.bin/events-endpoint");
     await running(startProgram(command, ["serve", "--port", "0"]), async (child) => {
