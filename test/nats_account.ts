@@ -5,7 +5,7 @@
  */
 import * as assert from "uvu/assert";
 import { EventsError } from "../src/mod.ts";
-import { within } from "./harness.ts";
+import { until, within } from "./harness.ts";
 import { sleep } from "./hostile_proxy.ts";
 import { type Party, tick } from "./nats_channels.ts";
 
@@ -29,8 +29,8 @@ interface Reader {
 
 /** Events published and read on some channels, until it is settled. */
 export interface Account {
-  /** How many events were acknowledged so far. */
-  acknowledged(): number;
+  /** Waits until so many more events are acknowledged; fails at once where a publisher has failed. */
+  progress(count: number, ms?: number): Promise<void>;
   /** How often a publication was refused, by the code. */
   readonly refusals: Map<string, number>;
   /** Publishes the last event, waits until every reader has it, and checks what each was told. */
@@ -169,7 +169,11 @@ export function openAccount(parties: readonly Party[], pace: number = 2): Accoun
   ]);
 
   return {
-    acknowledged: () => truth.size,
+    progress: (count, ms = 30_000) => {
+      const from = truth.size;
+      const enough = () => isAbandoned || truth.size >= from + count;
+      return Promise.race([until(enough, `${count} events are acknowledged`, ms), publishing.then(() => {})]);
+    },
     refusals,
     abandon: () => {
       isOver = isAbandoned = true;
