@@ -16,7 +16,7 @@ import { checkLimit, type HistoryLimits, historyLimits } from "../memory_channel
 import { follow } from "./follower.ts";
 import { entryOf, messageOf } from "./message.ts";
 import { createPages } from "./pages.ts";
-import { createPublisher, unavailable } from "./publisher.ts";
+import { createPublisher, unavailable, unconfirmed } from "./publisher.ts";
 import { epochOf, firstOf, isMissing, openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
 import { tokenOf } from "./subject.ts";
 
@@ -293,13 +293,21 @@ export async function natsChannel<S extends Schemas>(
     const prepared = prepareDrafts(catalogue, drafts, most);
     checkOpen();
     const ofEpoch = epoch;
+    const { last } = window;
     const sequences = await publisher.publish(prepared.map((draft, index) => ({
       subject: `${prefix}.${tokenOf(draft.type)}`,
       data: messageOf(draft),
       ...(key !== undefined && { id: `${key}:${index}` }),
     })));
+    // A stream that was made anew counts from the beginning: what is not after all that was told may be another's.
+    if (epoch === ofEpoch && Math.min(...sequences) <= last) {
+      await look().catch(({ message }) => {
+        throw unconfirmed(message, sequences.length);
+      });
+    }
+    if (epoch !== ofEpoch) throw unconfirmed("the stream was made anew", sequences.length);
     for (const { type } of prepared) published.set(type, published.get(type)! + 1);
-    if (epoch === ofEpoch) await reaches(Math.max(...sequences), ECHO_PATIENCE);
+    await reaches(Math.max(...sequences), ECHO_PATIENCE);
     return sequences.map((sequence) => formatCursor(ofEpoch, sequence));
   }
 

@@ -95,7 +95,8 @@ export function unavailable(reason: string, cause?: unknown): EventsError {
   });
 }
 
-function unconfirmed(reason: string, count: number, cause?: unknown): EventsError {
+/** Nobody knows whether something was stored. */
+export function unconfirmed(reason: string, count: number, cause?: unknown): EventsError {
   const what = count === 1
     ? "whether the event was published is not known"
     : `some of ${count} events may be published`;
