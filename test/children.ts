@@ -50,7 +50,7 @@ export interface Child {
   /** What it reads; an error where it reads no more is none of the test's. */
   readonly stdin: Writable;
   /** Sends it a signal. */
-  signal(name: "SIGINT" | "SIGTERM" | "SIGKILL" | "SIGUSR2" | "SIGSTOP" | "SIGCONT"): void;
+  signal(name: "SIGINT" | "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void;
   /** Ends it where it still runs. */
   kill(): Promise<void>;
 }
