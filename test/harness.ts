@@ -5,6 +5,7 @@
  */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type Fetch, listen } from "../src/server/runtime.ts";
+import { countTimers } from "./timers.ts";
 
 /** What a test waits with is no timer of what it tests: these are not counted by {@linkcode timersLeftBy}. */
 const { setTimeout, clearTimeout } = globalThis;
@@ -175,40 +176,15 @@ export async function openWire(port: number): Promise<Wire> {
  * @returns how many timers made while it ran were neither cleared nor fired
  */
 export async function timersLeftBy(use: () => Promise<void>, atLeast: number = 0): Promise<number> {
-  const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis;
-  const running = new Set<unknown>();
-  const patched = {
-    setTimeout: (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) => {
-      const timer = setTimeout(() => {
-        running.delete(timer);
-        callback(...args);
-      }, ms);
-      if ((ms ?? 0) >= atLeast) running.add(timer);
-      return timer;
-    },
-    clearTimeout: (timer: ReturnType<typeof setTimeout>) => {
-      running.delete(timer);
-      clearTimeout(timer);
-    },
-    setInterval: (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) => {
-      const timer = setInterval(() => callback(...args), ms);
-      running.add(timer);
-      return timer;
-    },
-    clearInterval: (timer: ReturnType<typeof setInterval>) => {
-      running.delete(timer);
-      clearInterval(timer);
-    },
-  };
-  Object.assign(globalThis, patched);
+  const timers = countTimers(atLeast);
   try {
     await use();
     // One that fires by itself in a moment, and is not set again, was not left behind (Node's adapter has one of 500 ms).
-    for (const end = Date.now() + 1000; running.size > 0 && Date.now() < end;) {
+    for (const end = Date.now() + 1000; timers.running() > 0 && Date.now() < end;) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    return running.size;
+    return timers.running();
   } finally {
-    Object.assign(globalThis, { setTimeout, clearTimeout, setInterval, clearInterval });
+    timers.end();
   }
 }

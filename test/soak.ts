@@ -5,15 +5,15 @@
  * A thousand events a second are published to the command `serve` in a process of its own, while readers come, read
  * some, leave in any way and resume, half of them over a proxy that cuts their connections, and others stop reading.
  * Each reader keeps an account: every event of its range was delivered once, or told to be lost. In the end nothing
- * of it may be left open in the server.
+ * of it may be left in the server: no subscriber, no socket, no timer, and whatever else the runtime tells.
  *
  * @module
  */
 import { readFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import process from "node:process";
-import { countSockets, exchange, post } from "./attacked.ts";
-import { running, startCli, whereItListens } from "./children.ts";
+import { countSockets, exchange, get, post } from "./attacked.ts";
+import { type Child, running, startScript, whereItListens } from "./children.ts";
 import { openWire, until, within } from "./harness.ts";
 import { type Random, randomOf, sleep, startProxy } from "./hostile_proxy.ts";
 import { responseReader } from "./http_wire.ts";
@@ -51,10 +51,13 @@ export async function soak(
   seconds: number,
   seed: number = Math.floor(Math.random() * 2 ** 32),
 ): Promise<Soak> {
-  const child = startCli(["serve", "--port", "0", "--history", String(HISTORY)]);
+  const permissions = ["--allow-net", "--allow-env", "--allow-read"];
+  const args = ["--port", "0", "--history", String(HISTORY)];
+  const child = startScript("test/soak_server.ts", args, { input: true, permissions });
   return await running(child, async () => {
     const { port } = await whereItListens(child);
     const sockets = await countSockets(child.pid);
+    const alive = await whatIsAlive(child);
     const proxy = await startProxy(port, randomOf(seed));
     const end = Date.now() + seconds * 1000;
     const isOver = () => Date.now() >= end;
@@ -78,7 +81,12 @@ export async function soak(
     const all = Promise.all([publisher.done, measured, Promise.all(stalled), Promise.all(readers)]);
     const [published, , gone, accounts] = await within(all, "everybody to finish", seconds * 1000 + 60_000);
     await proxy.close();
+    await until(async () => await countSubscribers(port) === 0, "no subscriber is left in the server");
     await until(async () => await countSockets(child.pid) <= sockets, "no socket is left in the server");
+    await until(
+      async () => await whatIsAlive(child) === alive,
+      `nothing is alive in the server but ${alive}`,
+    );
     child.signal("SIGTERM");
     const exit = await child.exit();
     if (exit.code !== 0) throw new Error(`the server ended with ${exit.code}`);
@@ -92,6 +100,24 @@ export async function soak(
       memory,
     };
   });
+}
+
+/** How many streams the server says are open. */
+async function countSubscribers(port: number): Promise<number> {
+  const [answer] = await exchange(port, { name: "metrics", bytes: get("/metrics", "Connection: close") });
+  const metrics = new TextDecoder().decode(answer?.body);
+  const counts = [...metrics.matchAll(/^events_endpoint_subscribers\{.*\} (\d+)$/gm)].map(([, count]) =>
+    Number(count)
+  );
+  if (counts.length === 0) throw new Error("the server does not say how many streams are open");
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** What keeps the server alive, as it says itself: its timers, and its handles where the runtime tells of them. */
+async function whatIsAlive({ stdin, stdout }: Child): Promise<string> {
+  const printed = stdout.lines.length;
+  stdin.write("?\n");
+  return (await stdout.take(printed + 1)).at(-1)!;
 }
 
 /** Publishes at the rate until it is over, one batch after the other. */
@@ -275,6 +301,7 @@ if (/soak\.ts$/.test(process.argv[1] ?? "")) {
   console.log(
     `memory: ${Math.round(memory.at(-1)! / 1024)} MiB at the end, ${Math.round(most / 1024)} MiB at the most`,
   );
+  console.log("left open: no subscriber, no socket, no timer");
   console.log(`slope over the second half: ${slopeOf(memory).toFixed(0)} KiB/min`);
   process.exit(0);
 }
