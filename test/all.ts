@@ -1,19 +1,26 @@
 /**
  * Runs every test file under uvu in this process, on whichever runtime this is: `tsx test/all.ts [name …]`.
  *
- * A file that runs no test is a failure, and so is a test that leaves the process without an answer, and one that leaves
- * a timer behind: it would fire in the midst of another.
+ * A file that runs no test is a failure, and so is a test that leaves the process without an answer, one that leaves a
+ * timer behind (it would fire in the midst of another), and an error that nobody catches, wherever it comes from.
  *
  * @module
  */
 import { readdir } from "node:fs/promises";
 import process from "node:process";
+import { onUncaught } from "./rejections.ts";
 
 const queues: [name: string | null, ...suites: unknown[]][] = [];
 Object.assign(globalThis, { UVU_DEFER: 1, UVU_QUEUE: queues });
 const { exec } = await import("uvu");
 
 let broken = false;
+let current = "all.ts";
+onUncaught((kind, error) => {
+  broken = true;
+  process.exitCode = 1; // Also where it is what ends this module.
+  console.error(`\n${kind} while ${current} ran:`, error);
+});
 const wanted = process.argv.slice(2);
 const files = (await readdir(new URL(".", import.meta.url)))
   .filter((file) => file.endsWith(".test.ts"))
@@ -22,6 +29,7 @@ const files = (await readdir(new URL(".", import.meta.url)))
 for (const file of files) {
   Object.assign(globalThis, { UVU_INDEX: queues.length });
   const queue: (typeof queues)[number] = [file];
+  current = file;
   queues.push(queue);
   await import(new URL(file, import.meta.url).href);
   for (let i = 1; i < queue.length; i++) queue[i] = whole(file, queue[i] as Run);
@@ -29,6 +37,7 @@ for (const file of files) {
 }
 if (queues.length === 0) throw new Error(`no test file is called ${wanted.join(" or ")}`);
 await exec();
+await new Promise((resolve) => setTimeout(resolve, 50)); // What comes last is told a moment later.
 process.exit(broken ? 1 : process.exitCode);
 
 /** What uvu makes of a suite: runs it, and answers with its errors and how many tests ran, were skipped, and are. */
@@ -37,6 +46,7 @@ type Run = () => Promise<[errors: string | true, ran: number, skipped: number, t
 /** The suite, and a failure where uvu lost tests on the way (an error it cannot print ends its suite in silence), or a timer is left. */
 function whole(file: string, run: Run): Run {
   return async () => {
+    current = file;
     const result = await run();
     const [errors, ran, , total] = result;
     broken ||= errors === true && ran !== total;

@@ -10,6 +10,7 @@ import * as assert from "uvu/assert";
 import { createApp } from "../src/server/app.ts";
 import { createSession } from "../src/tribler/mod.ts";
 import { openWire, serving, timersLeftBy, until, type Wire, within } from "./harness.ts";
+import { onUncaught } from "./rejections.ts";
 import { type Answer, readAnswers, responseReader, valuesOf } from "./http_wire.ts";
 
 /** One bad input, as bytes on a connection of its own. */
@@ -87,9 +88,8 @@ const SSE_LINE = /^(?:|:|retry: \d+|id: [0-9a-z]+-\d+|event: \w+|data: \{.*\})$/
 export async function underAttack(use: (target: Target) => Promise<void>): Promise<void> {
   const problems: unknown[] = [];
   const { error, warn } = console;
-  const onRejection = (reason: unknown) => void problems.push("a rejection that nobody handled", reason);
   console.error = console.warn = (...args: unknown[]) => void problems.push(...args);
-  process.on("unhandledRejection", onRejection);
+  const stop = onUncaught((...what) => void problems.push(...what));
   try {
     const sockets = await countSockets(process.pid);
     // Node's adapter waits half a second for what is left of a refused body; ours are longer.
@@ -97,7 +97,7 @@ export async function underAttack(use: (target: Target) => Promise<void>): Promi
     await until(async () => await countSockets(process.pid) <= sockets, "no socket is left");
     assert.equal(problems, []);
   } finally {
-    process.off("unhandledRejection", onRejection);
+    stop();
     Object.assign(console, { error, warn });
   }
 }

@@ -1,27 +1,42 @@
 /**
- * Promises that are rejected with nobody there to hear it, counted for the whole process.
+ * Errors that nobody catches, counted for the whole process.
  *
  * @module
  */
 import process from "node:process";
 
-/** Runs `use`, and gives what was rejected meanwhile and for one turn of the event loop after it. */
+/**
+ * Tells of every rejected promise that nobody handles, and of every error that nobody catches, and lets the process go on.
+ *
+ * @returns tells of none any more
+ */
+export function onUncaught(tell: (kind: string, error: unknown) => void): () => void {
+  const onRejection = (reason: unknown) => tell("a rejection that nobody handled", reason);
+  const onException = (error: unknown) => tell("an error that nobody caught", error);
+  if (!("Deno" in globalThis)) {
+    process.on("unhandledRejection", onRejection).on("uncaughtException", onException);
+    return () => void process.off("unhandledRejection", onRejection).off("uncaughtException", onException);
+  }
+  const onEvent = (event: Event & { readonly reason?: unknown; readonly error?: unknown }) => {
+    event.preventDefault();
+    if (event.type === "error") onException(event.error);
+    else onRejection(event.reason);
+  };
+  for (const type of ["unhandledrejection", "error"]) globalThis.addEventListener(type, onEvent);
+  return () => {
+    for (const type of ["unhandledrejection", "error"]) globalThis.removeEventListener(type, onEvent);
+  };
+}
+
+/** Runs `use`, and gives what nobody caught meanwhile and for one turn of the event loop after it. */
 export async function rejectionsDuring(use: () => Promise<void>): Promise<unknown[]> {
   const rejections: unknown[] = [];
-  const onNode = (reason: unknown) => void rejections.push(reason);
-  const onDeno = (event: Event & { readonly reason?: unknown }) => {
-    event.preventDefault();
-    rejections.push(event.reason);
-  };
-  const isDeno = "Deno" in globalThis;
-  if (isDeno) globalThis.addEventListener("unhandledrejection", onDeno);
-  else process.on("unhandledRejection", onNode);
+  const stop = onUncaught((_, error) => void rejections.push(error));
   try {
     await use();
     await new Promise((resolve) => setTimeout(resolve, 1));
     return rejections;
   } finally {
-    globalThis.removeEventListener?.("unhandledrejection", onDeno);
-    process.off("unhandledRejection", onNode);
+    stop();
   }
 }
