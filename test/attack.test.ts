@@ -2,20 +2,29 @@ import { suite } from "uvu";
 import type * as assert from "uvu/assert";
 import {
   accepts,
+  API_KEY,
   bodies,
   framings,
   headerFields,
   idempotencyKeys,
+  keys,
+  ORIGIN,
+  origins,
+  otherRoutes,
   queries,
   requestLines,
   strangers,
 } from "./attack_inputs.ts";
+import type { AppOptions } from "../src/server/app.ts";
 import { type Attack, underAttack } from "./attacked.ts";
 
 const test = suite("attack");
 
 /** Sends all of them to one server; what it got wrong, by the name of each. */
-async function attack(attacks: (epoch: string) => readonly Attack[]): Promise<void> {
+async function attack(
+  attacks: (epoch: string) => readonly Attack[],
+  options: Partial<AppOptions> = {},
+): Promise<void> {
   await underAttack(async ({ epoch, strike }) => {
     const failures: string[] = [];
     for (const one of attacks(epoch)) {
@@ -28,7 +37,7 @@ async function attack(attacks: (epoch: string) => readonly Attack[]): Promise<vo
       }
     }
     if (failures.length > 0) throw new Error(`${failures.length} got through:\n${failures.join("\n")}`);
-  });
+  }, options);
 }
 
 test("request lines that are none, and methods that nobody has", () => attack(() => requestLines));
@@ -39,5 +48,8 @@ test("lengths and chunks, and requests that hide in them", () => attack(() => fr
 test("queries and cursors", () => attack(queries));
 test("what is accepted", () => attack(() => accepts));
 test("bodies", () => attack(() => bodies));
+test("API keys", () => attack(() => keys, { apiKey: API_KEY }));
+test("pages of other origins", () => attack(() => origins, { corsOrigins: [ORIGIN] }));
+test("the routes beside the stream", () => attack(() => otherRoutes));
 
 test.run();

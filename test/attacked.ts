@@ -7,7 +7,7 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
-import { createApp } from "../src/server/app.ts";
+import { type AppOptions, createApp } from "../src/server/app.ts";
 import { createSession } from "../src/tribler/mod.ts";
 import { openWire, serving, timersLeftBy, until, type Wire, within } from "./harness.ts";
 import { onUncaught } from "./rejections.ts";
@@ -34,6 +34,8 @@ export interface Attack {
   readonly endless?: boolean;
   /** Whether it is a `HEAD`, whose answers have no body. */
   readonly isHead?: boolean;
+  /** The origin whose pages may read the answer; none: no page may. */
+  readonly shared?: string;
   /** What the client does after it has sent all: waits for the answer, ends its side as well, or resets. Default `"wait"`. */
   readonly then?: "wait" | "end" | "reset";
 }
@@ -75,6 +77,7 @@ const STATUS: Readonly<Record<string, number>> = {
   PayloadTooLarge: 413,
   UnsupportedMediaType: 415,
   IdempotencyKeyReused: 422,
+  TooManyConnections: 503,
 };
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -85,7 +88,10 @@ const SSE_LINE = /^(?:|:|retry: \d+|id: [0-9a-z]+-\d+|event: \w+|data: \{.*\})$/
  * Serves what `events-endpoint serve` serves while `use` attacks it. After it nothing of it may be left: no
  * subscriber, timer or socket, and no error that nobody caught or that the server had to show.
  */
-export async function underAttack(use: (target: Target) => Promise<void>): Promise<void> {
+export async function underAttack(
+  use: (target: Target) => Promise<void>,
+  options: Partial<AppOptions> = {},
+): Promise<void> {
   const problems: unknown[] = [];
   const { error, warn } = console;
   console.error = console.warn = (...args: unknown[]) => void problems.push(...args);
@@ -93,7 +99,7 @@ export async function underAttack(use: (target: Target) => Promise<void>): Promi
   try {
     const sockets = await countSockets(process.pid);
     // Node's adapter waits half a second for what is left of a refused body; ours are longer.
-    assert.is(await timersLeftBy(() => attacked(use, problems), 1000), 0, "no timer is left");
+    assert.is(await timersLeftBy(() => attacked(use, problems, options), 1000), 0, "no timer is left");
     await until(async () => await countSockets(process.pid) <= sockets, "no socket is left");
     assert.equal(problems, []);
   } finally {
@@ -102,7 +108,14 @@ export async function underAttack(use: (target: Target) => Promise<void>): Promi
   }
 }
 
-async function attacked(use: (target: Target) => Promise<void>, problems: unknown[]): Promise<void> {
+async function attacked(
+  use: (target: Target) => Promise<void>,
+  problems: unknown[],
+  options: Partial<AppOptions>,
+): Promise<void> {
+  const { apiKey } = options;
+  /** What a good request has to say besides. */
+  const admission = apiKey === undefined ? [] : [`X-Api-Key: ${apiKey}`];
   const session = createSession({ version: "0" });
   const { channel } = session;
   let open = 0;
@@ -116,7 +129,7 @@ async function attacked(use: (target: Target) => Promise<void>, problems: unknow
         leave();
       };
     },
-  }, { heartbeat: 5 });
+  }, { heartbeat: 5, ...options });
   /** What the application itself answers is a success, or a refusal in the shape of the contract. */
   const watched = {
     fetch: async (request: Request, ...rest: never[]) => {
@@ -127,7 +140,7 @@ async function attacked(use: (target: Target) => Promise<void>, problems: unknow
     },
   };
   await serving(watched, async (_, port) => {
-    const listeners = [await listen(port, "ndjson"), await listen(port, "sse")];
+    const listeners = [await listen(port, "ndjson", admission), await listen(port, "sse", admission)];
     let settled = channel.last;
     let goods = 0;
 
@@ -136,7 +149,7 @@ async function attacked(use: (target: Target) => Promise<void>, problems: unknow
       const body = JSON.stringify({ type: "upgrader_tick", event: { text } });
       const [answer] = await exchange(port, {
         name: "a good POST",
-        bytes: post(body, "application/json", "Connection: close"),
+        bytes: post(body, "application/json", "Connection: close", ...admission),
       });
       assert.is(answer?.status, 202, "a good POST is accepted");
       const since = `${channel.epoch}-${channel.last - 1}`;
@@ -146,7 +159,7 @@ async function attacked(use: (target: Target) => Promise<void>, problems: unknow
       assert.ok(published >= accepted && published <= most, account);
       const [stream] = await exchange(port, {
         name: "a good stream",
-        bytes: get(`/events?follow=false&since=${since}`, "Connection: close"),
+        bytes: get(`/events?follow=false&since=${since}`, "Connection: close", ...admission),
       });
       assert.is(stream?.status, 200, "a good stream is opened");
       const lines = textOf(stream).trimEnd().split("\n").map((line) => JSON.parse(line));
@@ -160,6 +173,10 @@ async function attacked(use: (target: Target) => Promise<void>, problems: unknow
     async function strike(attack: Attack): Promise<void> {
       const answers = await exchange(port, attack);
       const accepted = answers.map((answer) => judge(answer, attack));
+      for (const { headers, body } of answers) {
+        const told = JSON.stringify(headers) + new TextDecoder().decode(body);
+        assert.not.ok(apiKey !== undefined && told.includes(apiKey), "nobody is told the key");
+      }
       if (attack.by !== "anybody") {
         assert.ok(answers.every((answer) => isOurs(answer, attack)), "an answer of ours is of our form");
         if (attack.then === undefined) assert.is(answers.length, attack.answers ?? 1, "it is answered");
@@ -177,7 +194,7 @@ async function attacked(use: (target: Target) => Promise<void>, problems: unknow
         const body = line.repeat(Math.min(left, atOnce));
         const [answer] = await exchange(port, {
           name: "a flood",
-          bytes: post(body, "application/x-ndjson", "Connection: close"),
+          bytes: post(body, "application/x-ndjson", "Connection: close", ...admission),
         });
         assert.is(answer?.status, 202);
       }
@@ -194,7 +211,7 @@ async function attacked(use: (target: Target) => Promise<void>, problems: unknow
 }
 
 /** Somebody who listens all the time, and is to be sent every event once. */
-async function listen(port: number, format: string) {
+async function listen(port: number, format: string, admission: readonly string[]) {
   const wire = await openWire(port);
   let position = -1;
   let failure: unknown;
@@ -221,7 +238,7 @@ async function listen(port: number, format: string) {
     failure ??= new Error("a good stream was cut off");
     wake();
   });
-  wire.write(get(`/events?format=${format}`));
+  wire.write(get(`/events?format=${format}`, ...admission));
 
   async function reaches(last: number): Promise<void> {
     while (position < last && failure === undefined) {
@@ -314,6 +331,8 @@ function judge(answer: Answer, attack: Attack): number {
   assert.ok([501, 503, 505].includes(status) || status < 500, `${status}: ${textOf(answer)}`);
   assert.not.ok(status >= 300 && status < 400, `${status}`);
   assert.equal(valuesOf(headers, "x-injected"), [], "nothing that was sent becomes a header");
+  const { shared } = attack;
+  assert.equal(valuesOf(headers, "access-control-allow-origin"), shared === undefined ? [] : [shared]);
   const text = textOf(answer);
   assert.not.match(text, /^(?:x-injected:|data: ?injected|event: ?injected)/im);
   assert.not.match(text, /^\s+at |node_modules|\.[cm]?[jt]s:\d/m);
