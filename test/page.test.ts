@@ -139,7 +139,7 @@ test("over a socket it comes whole", async () => {
 // What it keeps.
 
 test("the events it keeps are bounded by their number and by their size, also while it is paused", () => {
-  const records = createRecords(3, 400);
+  const records = createRecords(3, 450);
   let n = 0;
   const add = (text: string) => records.add({ type: "tick", event: text, id: `a-${++n}` });
   const shown = () => Array.from({ length: records.shown.length }, (_, i) => records.shown.at(i)!.summary);
@@ -425,7 +425,7 @@ run("a loss is shown in the list and above it, with its count, whatever is filte
       "1204",
       "1203",
       "1202",
-      "1,201 events are missing here: they were too long ago for the server to have them",
+      "1,201 events are missing here: the server has forgotten them",
       "seen",
     ]);
     await rows(page).nth(3).click();

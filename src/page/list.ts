@@ -123,6 +123,7 @@ export function createList(records: Records, { onOpen, onMove, onEscape }: ListL
   }
 
   function moveTo(place: number): void {
+    draw(); // What came since the last frame has its place before anything is reckoned from it.
     const record = fromNewest(Math.max(0, Math.min(place, records.shown.length - 1)));
     if (record === undefined) return;
     active = record;

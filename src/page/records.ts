@@ -82,7 +82,7 @@ function placeInTime(date: Date): string {
 }
 
 const REASONS: ReadonlyMap<unknown, string> = new Map([
-  ["history_expired", "they were too long ago for the server to have them"],
+  ["history_expired", "the server has forgotten them"],
   ["unknown_epoch", "the server was started anew"],
   ["slow_consumer", "this page read too slowly"],
 ]);
