@@ -333,6 +333,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   /** Tells it that it misses events, and lets it go on after the position. */
   function lose(subscriber: State, { reason, count }: Loss, position: number): void {
     subscriber.position = subscriber.told = position;
+    subscriber.replay = undefined; // It follows the position that it was at.
     tally.lost[reason].times++;
     tally.lost[reason].events += count ?? 0;
     sendLine(subscriber, "events_lost", { reason, count });

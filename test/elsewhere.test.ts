@@ -41,6 +41,8 @@ interface Elsewhere {
   store: MemoryChannel<Schemas>;
   /** What was asked for and not answered yet. */
   readonly questions: Question[];
+  /** The oldest event that is kept, as far as this process knows: what has gone since it learns when it asks. */
+  first: number;
   /** The position from which on this process has the events itself. */
   held: number;
   /** Finds where a reader starts. */
@@ -66,7 +68,9 @@ function elsewhere(history = 1000): Elsewhere {
     get epoch() {
       return self.store.epoch;
     },
-    first: 1, // What has gone it does not know before it asks.
+    get first() {
+      return self.first;
+    },
     get last() {
       return self.store.last;
     },
@@ -103,6 +107,7 @@ function elsewhere(history = 1000): Elsewhere {
     channel,
     store: make(),
     questions: [],
+    first: 1,
     held: 0,
     locate: (since) => self.store.locate(since),
     wake: () => readers.forEach((reader) => reader()),
@@ -189,6 +194,24 @@ test("what is no longer kept is told when it was asked for, with the exact count
     assert.is(lost?.id, `${there.store.epoch}-80`);
     assert.equal(numbers(events), upTo(100, 81));
   });
+});
+
+test("what has gone while it was asked for is told once", async () => {
+  const there = elsewhere(20);
+  tick(there, 1, 30);
+  there.held = 20;
+  const { app } = serve(there);
+  const lines = await open(app, `since=${there.channel.epoch}-2`);
+  await lines.event();
+  await until(() => there.questions.length === 1, "it asks");
+  there.first = 12;
+  tick(there, 31, 31);
+  await answering(there, async () => {
+    const told = await lines.events(21);
+    const shown = told.map(({ type, event }) => type === "tick" ? event.n : -event.count);
+    assert.equal(shown, [-9, ...Array.from({ length: 20 }, (_, index) => 12 + index)]);
+  });
+  await lines.close();
 });
 
 test("one who leaves while it is asked for is forgotten, and the answer goes to nobody", async () => {
