@@ -226,6 +226,16 @@ test("an event larger than the server takes is refused, and the connection stays
     assert.is(party.connection.isClosed(), false);
   }));
 
+test("an event that is too large with its key is refused for good, and nothing of the batch is stored", () =>
+  onNats(async (_, join) => {
+    const { channel } = await join();
+    const key = "k".repeat(255);
+    const note = (bytes: number) => [tick(1), { type: "note" as const, event: { text: "x".repeat(bytes) } }];
+    await rejects(channel.publishBatch(note(1024 ** 2 - 300), key), "InvalidEvent");
+    assert.is(channel.last, 0);
+    assert.is((await channel.publishBatch(note(1024 ** 2 - 700), key)).length, 2);
+  }));
+
 test("whatever a type is called, it comes back by that name", () =>
   onNats(async (server, join) => {
     const party = await join();

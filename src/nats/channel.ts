@@ -12,6 +12,7 @@ import { type AnyDraft, prepareDrafts } from "../drafts.ts";
 import { EventsError } from "../errors.ts";
 import { formatCursor, parseCursor } from "../event.ts";
 import { createHistory, type History } from "../history.ts";
+import { utf8Length } from "../json.ts";
 import { checkLimit, type HistoryLimits, historyLimits } from "../memory_channel.ts";
 import { follow } from "./follower.ts";
 import { entryOf, messageOf } from "./message.ts";
@@ -51,6 +52,8 @@ const LAG_PATIENCE = 5000;
 const ECHO_PATIENCE = 1000;
 /** The stream is asked so often how far it has lost its beginning, and whether it still is the same, in milliseconds. */
 const LOOK_EVERY = 5000;
+/** What stands around a key in the header of a message is never longer: `Nats-Msg-Id` and the index of the event. */
+const HEADER_BYTES = 64;
 /** After a page could not be fetched it is tried again so many milliseconds later. */
 const RETRY_AFTER = 500;
 
@@ -289,7 +292,9 @@ export async function natsChannel<S extends Schemas>(
 
   async function publishBatch(drafts: readonly AnyDraft[], key?: string): Promise<string[]> {
     if (closed) checkOpen();
-    const most = Math.min(maxBytes, connection.info?.max_payload ?? maxBytes);
+    // The server counts the header with the key.
+    const room = key === undefined ? 0 : HEADER_BYTES + utf8Length(key);
+    const most = Math.min(maxBytes, (connection.info?.max_payload ?? Infinity) - room);
     const prepared = prepareDrafts(catalogue, drafts, most);
     checkOpen();
     const ofEpoch = epoch;
