@@ -169,6 +169,39 @@ test("a stream that is emptied under load: whoever had not read it is told how m
     assert.is(epochs, 0, "its numbers go on");
   }));
 
+test("what a server never heard of and is gone is no reason to wait for it", () =>
+  onNats(async (server, join) => {
+    const link = await startLink(server.port);
+    try {
+      const [ahead, behind] = [await join(), await join({}, link)];
+      const live = await behind.open();
+      await live.event();
+      await tickAll(ahead, 1, 1);
+      await live.event();
+      link.hold();
+      link.cut();
+      await allSay([behind], false);
+      await tickAll(ahead, 2, 10);
+      await withManager(server, (manager) => manager.streams.purge("EVENTS"));
+      link.release();
+      link.cut();
+      await allSay([behind], true);
+      assert.equal([behind.channel.first, behind.channel.last], [11, 10]);
+      assert.equal(await behind.read(`${ahead.channel.epoch}-10`), []);
+      await tickAll(ahead, 11, 11);
+      const [loss, next] = await live.events(2);
+      assert.equal([loss!.type, loss!.event.count, loss!.id], [
+        "events_lost",
+        9,
+        `${ahead.channel.epoch}-10`,
+      ]);
+      assert.equal(numbersOf([next!]), [11]);
+      await live.close();
+    } finally {
+      await link.close();
+    }
+  }));
+
 test("a stream that is deleted under load is made anew, and everybody is told that it is another", () =>
   onNats(async (server, join) => {
     const parties = [await join(), await join({ history: { events: 20 } })];

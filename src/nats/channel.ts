@@ -161,6 +161,11 @@ export async function natsChannel<S extends Schemas>(
     else if (info.state.last_seq < last) beginAnew(made + Date.now().toString(36), info);
     first = Math.max(first, firstOf(info));
     window.forgetBefore(first);
+    if (first > window.last + 1) {
+      // What went before this process was told of it is told nobody: it has come as far as that all the same.
+      window = createHistory(maxEvents, maxBytes, first - 1);
+      wake();
+    }
   }
 
   function beginAnew(next: string, info: StreamInfo): void {
