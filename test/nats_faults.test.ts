@@ -7,10 +7,11 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { natsChannel } from "../src/nats/mod.ts";
 import { type Dictionary, timersLeftBy, until, within } from "./harness.ts";
 import { sleep } from "./hostile_proxy.ts";
 import { type Account, openAccount } from "./nats_account.ts";
-import { joining, numbersOf, onNats, type Party, tick, tickAll, upTo } from "./nats_channels.ts";
+import { catalogue, joining, numbersOf, onNats, type Party, tick, tickAll, upTo } from "./nats_channels.ts";
 import { managerOf, startLink, withCluster, withConnection } from "./nats_server.ts";
 import { rejectionsDuring } from "./rejections.ts";
 
@@ -110,6 +111,24 @@ test("a server that stands still is noticed, and goes on where it was", () =>
     assert.equal([lost, epochs], [0, 0]);
     assert.ok(account.refusals.size > 0, "somebody was refused");
   }));
+
+test("a stream that left a publication without an answer is well once it answers again, though nobody publishes", () =>
+  onNats((server) =>
+    withConnection(server, async (connection) => {
+      const channel = await natsChannel(connection, catalogue);
+      try {
+        server.freeze();
+        const code = channel.publish("tick", { n: 1 }).then(() => "stored", ({ code }) => code);
+        assert.is(await within(code, "the end of a publication"), "PublishUnconfirmed");
+        assert.is.not(channel.problem, undefined);
+        server.thaw();
+        await until(() => channel.problem === undefined, "nothing is wrong any more", 20_000);
+      } finally {
+        server.thaw();
+        channel.close();
+      }
+    }, { pingInterval: 60_000 }) // The connection stays.
+  ));
 
 test("a connection that is cut anywhere, or falls silent, is made again, and nothing is missing or repeated", () =>
   onNats(async (server, join) => {

@@ -139,6 +139,7 @@ export async function natsChannel<S extends Schemas>(
     const { last } = window;
     return looking ??= manager.streams.info(stream).then((info) => {
       isSilent = false;
+      publisher.answered();
       learn(info, last);
       return info;
     }, (error) => {

@@ -25,6 +25,8 @@ export interface Publisher {
    * @throws {EventsError} `ChannelUnavailable` where none was stored; `PublishUnconfirmed` where some may be
    */
   publish(messages: readonly Outgoing[]): Promise<number[]>;
+  /** The stream has answered something else: it is there again. */
+  answered(): void;
   /** The connection is gone: whatever waits for an answer will have none. */
   disconnected(): void;
 }
@@ -69,6 +71,9 @@ export function createPublisher(client: JetStreamClient): Publisher {
       return silent;
     },
     publish,
+    answered: () => {
+      silent = false;
+    },
     disconnected: () => {
       silent = false;
       for (const giveUp of waiting) giveUp();
