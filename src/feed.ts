@@ -187,15 +187,18 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         recent.restart(log.first - 1);
         for (const subscriber of subscribers) beginAnew(subscriber);
       },
-      onEnd() {
-        for (const subscriber of subscribers) pump(subscriber);
-      },
+      onLoss: pumpAll,
+      onEnd: pumpAll,
       onError(error) {
         options.onError(error);
         for (const subscriber of subscribers) cut(subscriber, "failed", FAILED);
       },
       maxDelay: options.maxDelay,
     });
+  }
+
+  function pumpAll(): void {
+    for (const subscriber of subscribers) pump(subscriber);
   }
 
   function leave(subscriber: State, reason: EndReason): void {

@@ -16,6 +16,8 @@ export interface PipelineOptions {
   onChunk(chunk: Chunk): void;
   /** The events are counted anew: the chunks that follow are of another epoch. */
   onNewEpoch(): void;
+  /** Events are missing, and none follow yet. */
+  onLoss(): void;
   /** The channel was closed and everything in it has been told. Not called after the pipeline was stopped. */
   onEnd(): void;
   /** Something in it threw: there will be no further chunk. */
@@ -34,7 +36,7 @@ export interface PipelineOptions {
  * @returns stops the pipeline at once and for good; nothing of it is left waiting then
  */
 export function startPipeline(log: EventLog, format: WireFormat, options: PipelineOptions): () => void {
-  const { onChunk, onNewEpoch, onEnd, onError, maxDelay } = options;
+  const { onChunk, onNewEpoch, onLoss, onEnd, onError, maxDelay } = options;
   const batches = log.batches("latest");
   let stopped = false;
   let underWay: Batch | undefined;
@@ -50,6 +52,7 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
         if (next.done) return controller.close();
         const { entries, lost } = next.value;
         if (lost?.reason === "unknown_epoch" && !stopped) onNewEpoch();
+        else if (entries.length === 0 && !stopped) onLoss();
         if (entries.length === 0) continue;
         underWay = next.value;
         return controller.enqueue(underWay);

@@ -78,6 +78,8 @@ function elsewhere(history = 1000): Elsewhere {
       return self.store.closed;
     },
     read: (position, maxBytes): Batch | Promise<Batch> => {
+      const gone = self.first - 1 - position;
+      if (gone > 0) return { lost: { reason: "slow_consumer", count: gone }, entries: [] };
       const { store } = self;
       return position >= self.held
         ? store.read(position, maxBytes)
@@ -211,6 +213,19 @@ test("what has gone while it was asked for is told once", async () => {
     const shown = told.map(({ type, event }) => type === "tick" ? event.n : -event.count);
     assert.equal(shown, [-9, ...Array.from({ length: 20 }, (_, index) => 12 + index)]);
   });
+  await lines.close();
+});
+
+test("what is gone is told also where nothing follows it", async () => {
+  const there = elsewhere();
+  tick(there, 1, 10);
+  const { app } = serve(there);
+  const lines = await open(app, "");
+  assert.is((await lines.event()).id, `${there.store.epoch}-10`);
+  there.first = 16; // Five more were published and purged, and nobody here was told of them.
+  there.wake();
+  const lost = await lines.event();
+  assert.equal([lost.event, lost.id], [{ reason: "slow_consumer", count: 5 }, `${there.store.epoch}-15`]);
   await lines.close();
 });
 
