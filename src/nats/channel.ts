@@ -242,13 +242,20 @@ export async function natsChannel<S extends Schemas>(
     const consumer = await client.consumers.get(stream, { opt_start_seq: after + 1 });
     const entries: Entry[] = [];
     try {
-      if ((await consumer.info(true)).num_pending === 0) return entries;
-      const messages = await consumer.fetch({ max_messages: last - after, expires: LAG_PATIENCE });
+      let { num_pending: pending } = await consumer.info(true);
+      const messages = pending === 0
+        ? []
+        : await consumer.fetch({ max_messages: last - after, expires: LAG_PATIENCE });
       for await (const message of messages) {
         const entry = message.seq > last ? undefined : entryOf(message, epoch, prefix);
         if (entry !== undefined) entries.push(entry);
-        if (message.seq >= last || message.info.pending === 0) return entries;
+        if (message.seq >= last) return entries;
+        ({ pending } = message.info);
+        if (pending === 0) break;
       }
+      // A node of the cluster that lags behind knows of no more; whether there is more its leader knows.
+      const isWhole = pending === 0 && await manager.streams.getMessage(stream, { seq: last }) === null;
+      if (isWhole) return entries;
     } finally {
       consumer.delete().catch(() => {}); // It may be gone, or the server be away: then it ends by itself.
     }
