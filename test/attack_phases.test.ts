@@ -1,5 +1,6 @@
 import { suite } from "uvu";
-import { bytes, get, post, reset, underAttack } from "./attacked.ts";
+import * as assert from "uvu/assert";
+import { bytes, exchange, get, post, reset, underAttack } from "./attacked.ts";
 import { openWire, until, type Wire, within } from "./harness.ts";
 
 const test = suite("attack in every phase");
@@ -149,6 +150,66 @@ test("whoever resets is forgotten in whatever phase", async () => {
       await until(() => streams() === 0, `those who left ${name} are forgotten`);
       await settle(0);
     }
+  });
+});
+
+/** So many places there are for all of a crowd. */
+const PLACES = 10;
+
+test("of a crowd as many have a stream as there are places, in whatever way they come and go", async () => {
+  await underAttack(async ({ port, streams, settle }) => {
+    for (const target of ["/events", "/events?format=sse", "/events?since=earliest"]) {
+      const wires = await crowd(port);
+      for (const { write } of wires) write(get(target));
+      const isAnswered = (wire: Wire) =>
+        /events_start|TooManyConnections|\nretry: \d{4,5}\n/.test(wire.received());
+      await until(() => wires.every(isAnswered), "everybody is answered");
+      assert.is(streams(), PLACES);
+      const [open, refused] = [true, false].map((isOpen) =>
+        wires.filter((wire) => wire.received().includes("events_start") === isOpen)
+      ) as [Wire[], Wire[]];
+      assert.is(open.length, PLACES);
+      for (const wire of refused) {
+        if (target.includes("sse")) assert.match(wire.received(), /^HTTP\/1\.1 200 /);
+        else assert.match(wire.received(), /^HTTP\/1\.1 503 [^]*^retry-after: \d+\r$/im);
+        wire.write(get(target)); // Once more on the same connection, before anybody has left.
+      }
+      await leave(open.slice(PLACES / 2), reset);
+      await until(() => streams() >= PLACES / 2, "the others keep theirs");
+      await leave([...refused, ...open.slice(0, PLACES / 2)], reset);
+      await until(() => streams() === 0, "all have left");
+    }
+    // Of all the places there are two are taken by those who listen all the time, and a stream of the account is a third.
+    await settle(0);
+  }, { maxConnections: PLACES + 2 });
+});
+
+test("what is sent to the server never becomes a metric, and there are no more of them for it", async () => {
+  await underAttack(async ({ port, strike }) => {
+    const metrics = async () => {
+      const [answer] = await exchange(port, { name: "metrics", bytes: get("/metrics", "Connection: close") });
+      return new TextDecoder().decode(answer?.body).trimEnd().split("\n");
+    };
+    const before = await metrics();
+    const evil = [
+      'injected"} 1',
+      "injected\ninjected 1",
+      "injected\\",
+      "injected{",
+      "\u2028injected",
+      "__proto__",
+    ];
+    for (const value of evil.map(encodeURIComponent)) {
+      for (const name of ["format", "types", "since", "follow", "bookmarks", value]) {
+        await strike({ name: `${name}=${value}`, bytes: get(`/events?follow=false&${name}=${value}`) });
+      }
+      const draft = JSON.stringify({ type: decodeURIComponent(value), event: {} });
+      await strike({ name: draft, bytes: post(draft, "application/json"), due: "InvalidEvent" });
+    }
+    const after = await metrics();
+    const names = (lines: readonly string[]) => lines.map((line) => line.replace(/ [0-9.e+-]+$/, ""));
+    assert.equal(names(after), names(before));
+    for (const line of after) assert.match(line, /^(?:#.*|[a-z_]+(?:\{(?:\w+="[^"\\]*",?)*\})? [0-9.e+-]+)$/);
   });
 });
 

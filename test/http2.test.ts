@@ -13,6 +13,7 @@ import {
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
@@ -74,6 +75,8 @@ interface SetUp {
   publish(count: number, size?: number): void;
   /** A new connection. */
   connect(): ClientHttp2Session;
+  /** A new connection on which nothing was said yet. */
+  connectRaw(): Promise<TLSSocket>;
 }
 
 async function withServer(
@@ -102,6 +105,13 @@ async function withServer(
         session.on("error", () => {});
         sessions.push(session);
         return session;
+      },
+      connectRaw: async () => {
+        const options = { host: "127.0.0.1", port: server.port, ca: tls.cert, ALPNProtocols: ["h2"] };
+        const socket = connectTls(options);
+        socket.on("error", () => {}); // A reset is what some are about.
+        await within(new Promise<void>((resolve) => socket.once("secureConnect", resolve)), "a connection");
+        return socket.resume();
       },
     });
   } finally {
@@ -228,6 +238,119 @@ test("who leaves is forgotten, by a reset of a stream or with the connection; th
       ends.map(({ reason, address }) => [reason, address]),
       new Array(6).fill(["left", "127.0.0.1"]),
     );
+  });
+});
+
+test("streams that are reset as soon as they are opened leave nothing behind, and nobody else notices", async () => {
+  await withServer({}, async ({ publish, subscribers, connect, channel }) => {
+    const good = request(connect());
+    await until(() => subscribers() === 1, "a good one is open");
+    for (
+      const code of [constants.NGHTTP2_CANCEL, constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_INTERNAL_ERROR]
+    ) {
+      const session = connect();
+      await within(new Promise<void>((resolve) => session.once("connect", () => resolve())), "a connection");
+      for (let n = 0; n < 300 && !session.destroyed; n++) {
+        const isPost = n % 3 === 0;
+        const headers = isPost ? { ":method": "POST", "content-type": "application/json" } : {};
+        const { stream } = request(session, {
+          ...headers,
+          ":path": n % 2 ? "/events?since=earliest" : "/events",
+        });
+        stream.close(code);
+        if (n % 50 === 0) await new Promise((resolve) => setImmediate(resolve)); // Some get as far as to be served.
+      }
+      publish(1);
+      await until(() => good.text().includes(`"n":${channel.last},`), "the good one goes on");
+      session.destroy(); // The server may have left before: whoever resets that much is no good company.
+      await until(() => subscribers() === 1, "all of them are forgotten");
+    }
+    good.stream.close();
+    await until(() => subscribers() === 0 && channel.stats().readers === 0, "nobody is left");
+  });
+});
+
+test("a connection with more streams than it may have gets as many as it may, and others get theirs", async () => {
+  await withServer({ maxConnections: 150 }, async ({ publish, subscribers, connect }) => {
+    const session = connect();
+    const streams = Array.from({ length: 200 }, () => request(session));
+    await until(() => subscribers() >= 100, "many are open");
+    assert.ok(subscribers() <= 150, `${subscribers()} are open`);
+    for (const { stream } of streams.slice(0, 190)) stream.close();
+    await until(() => subscribers() <= 10, "they are gone");
+    const other = request(connect());
+    await until(() => other.text().includes("events_start"), "somebody else has a place");
+    publish(1);
+    await until(() => other.text().includes('"n":1,'), "and is told");
+    session.destroy();
+    other.stream.close();
+    await until(() => subscribers() === 0, "nobody is left");
+  });
+});
+
+/** Frames that are none, after a good beginning (RFC 9113). */
+const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const frame = (type: number, flags: number, stream: number, payload: Uint8Array, length = payload.length) =>
+  Buffer.concat([Uint8Array.of(length >> 16, length >> 8, length, type, flags, 0, 0, 0, stream), payload]);
+const SETTINGS = frame(4, 0, 0, new Uint8Array());
+const repeated = (count: number, bytes: Uint8Array) =>
+  Buffer.concat(Array.from({ length: count }, () => bytes));
+const RAW: readonly (readonly [name: string, bytes: Uint8Array])[] = [
+  ["no preface", Buffer.from("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")],
+  ["half a preface", Buffer.from(PREFACE.slice(0, 10))],
+  ["no settings", Buffer.from(PREFACE)],
+  ["a frame that is too large", frame(0, 0, 1, new Uint8Array(100), 0xffffff)],
+  ["a frame of a type that nobody has", frame(0xee, 0xff, 0, new Uint8Array(16))],
+  ["headers that are no HPACK", frame(1, 5, 1, new Uint8Array(64).fill(0xff))],
+  ["headers on stream 0", frame(1, 5, 0, new Uint8Array(4))],
+  ["headers on an even stream", frame(1, 5, 2, Uint8Array.of(0x82, 0x84, 0x87))],
+  ["headers without a path", frame(1, 5, 1, Uint8Array.of(0x82, 0x87))],
+  ["data on a stream that is not open", frame(0, 1, 5, new Uint8Array(10))],
+  ["a window that overflows", frame(8, 0, 0, Uint8Array.of(0x7f, 0xff, 0xff, 0xff))],
+  ["a window of 0", frame(8, 0, 0, new Uint8Array(4))],
+  ["a reset of a stream that is not open", frame(3, 0, 9, new Uint8Array(4))],
+  ["settings of a wrong length", frame(4, 0, 0, new Uint8Array(5))],
+  ["a ping of a wrong length", frame(6, 0, 0, new Uint8Array(7))],
+  ["a thousand pings", repeated(1000, frame(6, 0, 0, new Uint8Array(8)))],
+  ["a thousand settings", repeated(1000, SETTINGS)],
+  [
+    "headers without end",
+    Buffer.concat([
+      frame(1, 1, 1, Uint8Array.of(0x82, 0x84, 0x87)),
+      repeated(1000, frame(9, 0, 1, Uint8Array.of(0x00, 0x01, 0x78, 0x01, 0x79))),
+    ]),
+  ],
+  [
+    "a thousand empty pieces of a body",
+    Buffer.concat([
+      frame(1, 4, 1, Uint8Array.of(0x83, 0x84, 0x87)),
+      repeated(1000, frame(0, 0, 1, new Uint8Array())),
+    ]),
+  ],
+  ["a farewell", frame(7, 0, 0, new Uint8Array(8))],
+  ["a thousand priorities", repeated(1000, frame(2, 0, 1, new Uint8Array(5)))],
+  ["a promise", frame(5, 4, 1, new Uint8Array(8))],
+];
+
+test("whatever frames come, the server is as it was", async () => {
+  await withServer({}, async ({ publish, subscribers, connect, connectRaw, channel }) => {
+    const good = request(connect());
+    await until(() => subscribers() === 1, "a good one is open");
+    for (const [name, bytes] of RAW) {
+      const socket = await connectRaw();
+      const isWhole = /preface|no settings/.test(name);
+      socket.write(isWhole ? bytes : Buffer.concat([Buffer.from(PREFACE), SETTINGS, bytes]));
+      socket.end();
+      publish(1);
+      await until(() => good.text().includes(`"n":${channel.last},`), `${name}: the good one goes on`);
+      socket.destroy();
+    }
+    await until(() => subscribers() === 1, "nobody else is left");
+    const stream = request(connect(), { ":path": "/events?since=earliest&follow=false" });
+    await within(stream.closed, "a good one is answered");
+    assert.is(eventsOf(stream.text()).length, RAW.length + 1);
+    good.stream.close();
+    await until(() => subscribers() === 0, "nobody is left");
   });
 });
 
