@@ -58,12 +58,13 @@ export const SERVERS: ServerSpec[] = [
   spec("ours-bun", "**events-endpoint**", "ours.ts", "bun", { yardstick: "bare-bun" }),
 ];
 
-/** Only when asked for by name: the same over SSE. */
+/** Only when asked for by name: the same over SSE, and on NATS, which `npm run bench:nats` starts for it. */
 export const MORE_SERVERS: ServerSpec[] = [
   spec("ours-node-sse", "**events-endpoint**, SSE", "ours.ts", "node", {
     format: "sse",
     yardstick: "bare-node",
   }),
+  spec("ours-nats", "**events-endpoint** on NATS", "ours_nats.ts", "node", { yardstick: "bare-node" }),
 ];
 
 /** Not compared: the source that shows how much the load client can take. */

@@ -1,0 +1,294 @@
+/**
+ * `npm run bench:nats`: a channel on NATS beside the bare client of JetStream, and a server on it beside the same server
+ * in memory, in one run. Wants `nats-server`.
+ */
+import { DeliverPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import * as v from "valibot";
+import { type Channel, defineEvents } from "../src/mod.ts";
+import { natsChannel } from "../src/nats/mod.ts";
+import { withNats } from "../test/nats_server.ts";
+import { endAll } from "./child.ts";
+import { type Bench, buildClient } from "./client.ts";
+import { LOADS, type ThroughputLoad } from "./loads.ts";
+import { describeMachine, firstLine, leaveServerCore } from "./machine.ts";
+import { type Delivered, measure, type RunningServer, start } from "./measure.ts";
+import { MORE_SERVERS, SERVERS } from "./servers.ts";
+
+const EVENTS = 20_000;
+/** So many are published at a time, and acknowledged before the next ones. */
+const AT_ONCE = 500;
+const ROUNDS = 3;
+/** Each round has streams of its own. */
+const STREAM_BYTES = 2 ** 26;
+
+const catalogue = defineEvents({
+  tick: v.looseObject({ n: v.number(), pad: v.string() }),
+});
+/** With it an event is 210 bytes on the wire. */
+const pad = "x".repeat(115);
+const draft = (n: number) => ({ type: "tick" as const, event: { n, pad } });
+
+/** A way to publish or to read: resolves when all events have gone through it. */
+interface Way {
+  readonly name: string;
+  run(connection: NatsConnection, round: number): Promise<void>;
+}
+
+async function inPortions(
+  publish: (from: number) => Promise<unknown>,
+): Promise<void> {
+  for (let from = 0; from < EVENTS; from += AT_ONCE) await publish(from);
+}
+
+async function makeStream(
+  connection: NatsConnection,
+  name: string,
+): Promise<void> {
+  const manager = await jetstreamManager(connection);
+  await manager.streams.add({
+    name,
+    subjects: [`${name.toLowerCase()}.*`],
+    max_bytes: STREAM_BYTES,
+    max_age: 3600e9,
+  });
+}
+
+function publishBare(
+  connection: NatsConnection,
+  subject: string,
+): Promise<void> {
+  const client = jetstream(connection);
+  return inPortions((from) =>
+    Promise.all(
+      Array.from({ length: AT_ONCE }, (_, i) => client.publish(subject, JSON.stringify(draft(from + i)))),
+    )
+  );
+}
+
+/** Reads so many events by a bare ordered consumer. */
+async function readBare(
+  connection: NatsConnection,
+  stream: string,
+  take: (data: Uint8Array) => void,
+): Promise<void> {
+  const consumer = await jetstream(connection).consumers.get(stream, {
+    deliver_policy: DeliverPolicy.All,
+  });
+  let left = EVENTS;
+  await new Promise<void>((resolve, reject) => {
+    consumer.consume({
+      max_messages: 1000,
+      callback: (message) => {
+        take(message.data);
+        if (--left === 0) resolve();
+      },
+    }).then((messages) => void messages.closed().catch(() => {}), reject);
+  });
+  await consumer.delete();
+}
+
+async function withChannel(
+  connection: NatsConnection,
+  stream: string,
+  use: (channel: Channel<typeof catalogue.schemas>) => Promise<void>,
+): Promise<void> {
+  const channel = await natsChannel(connection, catalogue, { stream, create: { maxBytes: STREAM_BYTES } });
+  try {
+    await use(channel);
+  } finally {
+    channel.close();
+  }
+}
+
+const PUBLISHING: readonly Way[] = [
+  {
+    name: "the bare client",
+    run: async (connection, round) => {
+      await makeStream(connection, `BARE_${round}`);
+      await publishBare(connection, `bare_${round}.tick`);
+    },
+  },
+  {
+    name: "the bare client, and an ordered consumer that reads it",
+    run: async (connection, round) => {
+      await makeStream(connection, `BOTH_${round}`);
+      await Promise.all([
+        readBare(connection, `BOTH_${round}`, () => {}),
+        publishBare(connection, `both_${round}.tick`),
+      ]);
+    },
+  },
+  {
+    name: "**a channel**, `publish`",
+    run: (connection, round) =>
+      withChannel(
+        connection,
+        `ONE_${round}`,
+        (channel) =>
+          inPortions((from) =>
+            Promise.all(
+              Array.from({ length: AT_ONCE }, (_, i) => channel.publish("tick", draft(from + i).event)),
+            )
+          ),
+      ),
+  },
+  {
+    name: "**a channel**, `publishBatch`",
+    run: (connection, round) =>
+      withChannel(
+        connection,
+        `BATCH_${round}`,
+        (channel) =>
+          inPortions(async (from) =>
+            await channel.publishBatch(
+              Array.from({ length: AT_ONCE }, (_, i) => draft(from + i)),
+            )
+          ),
+      ),
+  },
+];
+
+const decoder = new TextDecoder();
+
+const READING: readonly Way[] = [
+  {
+    name: "a bare ordered consumer",
+    run: (connection) => readBare(connection, "READ", () => {}),
+  },
+  {
+    name: "the same, and `JSON.parse`",
+    run: (connection) =>
+      readBare(
+        connection,
+        "READ",
+        (data) => void JSON.parse(decoder.decode(data)),
+      ),
+  },
+  {
+    name: "**a channel** that has to read it from the stream",
+    run: (connection) =>
+      withChannel(connection, "READ", async (channel) => {
+        let left = EVENTS;
+        for await (const { entries } of channel.batches("earliest")) {
+          left -= entries.length;
+          if (left === 0) return;
+        }
+      }),
+  },
+];
+
+/** Each way once, then each again; the median rate of each, in events per second. */
+async function compare(
+  ways: readonly Way[],
+  connection: NatsConnection,
+): Promise<Map<Way, number>> {
+  const rates = new Map(ways.map((way) => [way, [] as number[]]));
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const way of ways) {
+      const from = performance.now();
+      await way.run(connection, round);
+      const rate = EVENTS / (performance.now() - from) * 1000;
+      if (round > 0) rates.get(way)!.push(rate); // The first one warms up.
+    }
+  }
+  return new Map([...rates].map(([way, all]) => [way, medianOf(all)]));
+}
+
+function medianOf(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
+}
+
+function table(title: string, rates: ReadonlyMap<Way, number>): string {
+  const [best] = rates.values();
+  const rows = [...rates].map(([{ name }, rate]) =>
+    `| ${name} | ${Math.round(rate / 100) * 100} | ${Math.round(100 * rate / best!)} % |`
+  );
+  return [`| ${title} | events/s | |`, "| --- | ---: | ---: |", ...rows, ""]
+    .join("\n");
+}
+
+/** The same server in memory and on NATS, where another has published, taking turns: deliveries per second. */
+async function compareFanOut(
+  bench: Bench,
+  load: ThroughputLoad,
+): Promise<string> {
+  const specs = [...SERVERS, ...MORE_SERVERS].filter(({ name }) =>
+    name === "ours-node" || name === "ours-nats"
+  );
+  const running: RunningServer[] = [];
+  const rates = specs.map((): number[] => []);
+  try {
+    for (const spec of specs) running.push(await start(spec));
+    for (let turn = 0; turn < load.repeats; turn++) {
+      for (const [index, server] of running.entries()) {
+        const { deliveries, seconds } = await measure(
+          bench,
+          server,
+          load,
+        ) as Delivered;
+        rates[index]!.push(deliveries / seconds);
+      }
+    }
+  } finally {
+    await Promise.all(running.map(({ child }) => child.end()));
+  }
+  const [memory, nats] = rates.map(medianOf) as [number, number];
+  const figure = (rate: number) => `${(rate / 1e6).toFixed(2)} million`;
+  return `| ${load.name}: ${load.title}, ${load.subscribers} readers | ${figure(memory)} | ${
+    figure(nats)
+  } | ` +
+    `${Math.round(100 * nats / memory)} % |`;
+}
+
+async function main(): Promise<void> {
+  console.log(`## NATS, ${new Date().toISOString().slice(0, 10)}\n`);
+  console.log(
+    `${describeMachine()}. ${
+      firstLine("nats-server", "--version") ?? "nats-server"
+    }, Node ${process.version}.\n`,
+  );
+  await withNats(async ({ url }) => {
+    const connection = await connect({ servers: url });
+    console.log(
+      table(
+        "publishing, each event acknowledged",
+        await compare(PUBLISHING, connection),
+      ),
+    );
+    await makeStream(connection, "READ");
+    await publishBare(connection, "read.tick");
+    console.log(
+      table(
+        "reading what the stream holds",
+        await compare(READING, connection),
+      ),
+    );
+    await connection.close();
+  });
+  const folder = mkdtempSync(join(tmpdir(), "bench-"));
+  try {
+    leaveServerCore();
+    const { command } = buildClient(folder);
+    await withNats(async ({ url }) => {
+      process.env["BENCH_NATS"] = url;
+      console.log(
+        "| deliveries/s | in memory | on NATS | |\n| --- | ---: | ---: | ---: |",
+      );
+      for (const load of LOADS) {
+        if (load.kind === "throughput") {
+          console.log(await compareFanOut({ client: command, folder }, load));
+        }
+      }
+    });
+  } finally {
+    await endAll();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+await main();
