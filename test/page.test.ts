@@ -160,7 +160,7 @@ test("the events it keeps are bounded by their number and by their size, also wh
   assert.equal([shown(), records.held, records.received], [["before"], 5000, 5001]);
   records.pause();
   assert.is(records.held, 5000, "it is paused already");
-  records.filter({ types: new Set(), text: "499" });
+  records.filter({ types: new Set(), text: "4999" });
   assert.equal(shown(), [], "what is held back is not shown by a filter either");
   records.resume();
   assert.equal([shown(), records.held], [["4999"], undefined]);

@@ -185,7 +185,8 @@ function createBounded(maxRecords: number, maxCharacters: number) {
       characters += record.json.length;
       // The newest is kept however long it is.
       while (records.length > maxRecords || (characters > maxCharacters && records.length > 1)) {
-        onGone?.(shift()!);
+        const gone = shift()!;
+        onGone?.(gone);
       }
     },
     clear(): void {
