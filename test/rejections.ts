@@ -22,9 +22,11 @@ export function onUncaught(tell: (kind: string, error: unknown) => void): () => 
     if (event.type === "error") onException(event.error);
     else onRejection(event.reason);
   };
-  for (const type of ["unhandledrejection", "error"]) globalThis.addEventListener(type, onEvent);
+  globalThis.addEventListener("unhandledrejection", onEvent);
+  globalThis.addEventListener("error", onEvent);
   return () => {
-    for (const type of ["unhandledrejection", "error"]) globalThis.removeEventListener(type, onEvent);
+    globalThis.removeEventListener("unhandledrejection", onEvent);
+    globalThis.removeEventListener("error", onEvent);
   };
 }
 
