@@ -14,8 +14,8 @@ import { natsChannel, type NatsChannelOptions } from "../src/nats/mod.ts";
 import { createApp } from "../src/server/app.ts";
 import { createSession, triblerEvents } from "../src/tribler/mod.ts";
 import { type Dictionary, linesOf, timersLeftBy, until, within } from "./harness.ts";
-import { catalogue, numbersOf, onNats, tick, tickAll, upTo } from "./nats_channels.ts";
-import { managerOf, startLink, withConnection, withNats } from "./nats_server.ts";
+import { catalogue, joining, numbersOf, onNats, tick, tickAll, upTo } from "./nats_channels.ts";
+import { managerOf, withConnection, withLink, withNats } from "./nats_server.ts";
 import { rejectionsDuring } from "./rejections.ts";
 
 const test = suite("nats");
@@ -288,34 +288,32 @@ test("an Idempotency-Key is one key for all servers on the stream", () =>
   }));
 
 test("a cursor that this server has not reached yet waits for it, and one that nobody has given is refused", () =>
-  onNats(async (server, join) => {
-    const link = await startLink(server.port);
-    try {
-      const [ahead, behind] = [await join(), await join({}, link)];
-      await tickAll(ahead, 1, 1);
-      await until(() => behind.channel.last === 1, "both have it");
-      link.hold();
-      await tickAll(ahead, 2, 20);
-      const opening = behind.open(`since=${behind.channel.epoch}-15`);
-      await new Promise((resolve) => setTimeout(resolve, 200)); // As long as it likes to be wrong.
-      assert.is(behind.channel.last, 1, "it is behind");
-      link.release();
-      const lines = await opening;
-      const [start, ...events] = await lines.events(6);
-      assert.is(start!.id, `${behind.channel.epoch}-15`);
-      assert.equal(numbersOf(events), upTo(20, 16));
-      await lines.close();
-      for (const { channel, open } of [ahead, behind]) {
-        const refused = await open(`since=${channel.epoch}-21`).then(
-          () => "opened",
-          ({ message }) => message,
-        );
-        assert.match(refused, /^400.*InvalidCursor/);
-      }
-    } finally {
-      await link.close();
-    }
-  }));
+  withNats((server) =>
+    withLink(server, (link) =>
+      joining(server, async (join) => {
+        const [ahead, behind] = [await join(), await join({}, link)];
+        await tickAll(ahead, 1, 1);
+        await until(() => behind.channel.last === 1, "both have it");
+        link.hold();
+        await tickAll(ahead, 2, 20);
+        const opening = behind.open(`since=${behind.channel.epoch}-15`);
+        await new Promise((resolve) => setTimeout(resolve, 200)); // As long as it likes to be wrong.
+        assert.is(behind.channel.last, 1, "it is behind");
+        link.release();
+        const lines = await opening;
+        const [start, ...events] = await lines.events(6);
+        assert.is(start!.id, `${behind.channel.epoch}-15`);
+        assert.equal(numbersOf(events), upTo(20, 16));
+        await lines.close();
+        for (const { channel, open } of [ahead, behind]) {
+          const refused = await open(`since=${channel.epoch}-21`).then(
+            () => "opened",
+            ({ message }) => message,
+          );
+          assert.match(refused, /^400.*InvalidCursor/);
+        }
+      }))
+  ));
 
 test("what the stream no longer keeps is counted exactly, for whoever resumes and whoever is overtaken", () =>
   onNats(async (server, join) => {

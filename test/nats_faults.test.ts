@@ -12,7 +12,7 @@ import { type Dictionary, timersLeftBy, until, within } from "./harness.ts";
 import { sleep } from "./hostile_proxy.ts";
 import { type Account, openAccount } from "./nats_account.ts";
 import { catalogue, joining, numbersOf, onNats, type Party, tick, tickAll, upTo } from "./nats_channels.ts";
-import { managerOf, startLink, withCluster, withConnection } from "./nats_server.ts";
+import { managerOf, withCluster, withConnection, withLink, withNats } from "./nats_server.ts";
 import { rejectionsDuring } from "./rejections.ts";
 
 const test = suite("nats faults");
@@ -131,30 +131,28 @@ test("a stream that left a publication without an answer is well once it answers
   ));
 
 test("a connection that is cut anywhere, or falls silent, is made again, and nothing is missing or repeated", () =>
-  onNats(async (server, join) => {
-    const link = await startLink(server.port);
-    try {
-      const parties = [await join(), await join({ history: { events: 20 } }, link)];
-      const { lost, epochs } = await through(parties, async (account) => {
-        for (let times = 0; times < 15; times++) {
+  withNats((server) =>
+    withLink(server, (link) =>
+      joining(server, async (join) => {
+        const parties = [await join(), await join({ history: { events: 20 } }, link)];
+        const { lost, epochs } = await through(parties, async (account) => {
+          for (let times = 0; times < 15; times++) {
+            link.cut();
+            await account.progress(10);
+            await sleep(times);
+          }
+          link.hold();
+          await allSay(parties.slice(1), false);
+          link.release();
+          await allSay(parties, true);
+          link.hold();
+          await allSay(parties.slice(1), false);
           link.cut();
-          await account.progress(10);
-          await sleep(times);
-        }
-        link.hold();
-        await allSay(parties.slice(1), false);
-        link.release();
-        await allSay(parties, true);
-        link.hold();
-        await allSay(parties.slice(1), false);
-        link.cut();
-        link.release();
-      });
-      assert.equal([lost, epochs], [0, 0]);
-    } finally {
-      await link.close();
-    }
-  }));
+          link.release();
+        });
+        assert.equal([lost, epochs], [0, 0]);
+      }))
+  ));
 
 test("a consumer that somebody deletes is made again", () =>
   onNats(async (server, join) => {
@@ -189,37 +187,35 @@ test("a stream that is emptied under load: whoever had not read it is told how m
   }));
 
 test("what a server never heard of and is gone is no reason to wait for it", () =>
-  onNats(async (server, join) => {
-    const link = await startLink(server.port);
-    try {
-      const [ahead, behind] = [await join(), await join({}, link)];
-      const live = await behind.open();
-      await live.event();
-      await tickAll(ahead, 1, 1);
-      await live.event();
-      link.hold();
-      link.cut();
-      await allSay([behind], false);
-      await tickAll(ahead, 2, 10);
-      await withManager(server, (manager) => manager.streams.purge("EVENTS"));
-      link.release();
-      link.cut();
-      await allSay([behind], true);
-      assert.equal([behind.channel.first, behind.channel.last], [11, 10]);
-      assert.equal(await behind.read(`${ahead.channel.epoch}-10`), []);
-      await tickAll(ahead, 11, 11);
-      const [loss, next] = await live.events(2);
-      assert.equal([loss!.type, loss!.event.count, loss!.id], [
-        "events_lost",
-        9,
-        `${ahead.channel.epoch}-10`,
-      ]);
-      assert.equal(numbersOf([next!]), [11]);
-      await live.close();
-    } finally {
-      await link.close();
-    }
-  }));
+  withNats((server) =>
+    withLink(server, (link) =>
+      joining(server, async (join) => {
+        const [ahead, behind] = [await join(), await join({}, link)];
+        const live = await behind.open();
+        await live.event();
+        await tickAll(ahead, 1, 1);
+        await live.event();
+        link.hold();
+        link.cut();
+        await allSay([behind], false);
+        await tickAll(ahead, 2, 10);
+        await withManager(server, (manager) => manager.streams.purge("EVENTS"));
+        link.release();
+        link.cut();
+        await allSay([behind], true);
+        assert.equal([behind.channel.first, behind.channel.last], [11, 10]);
+        assert.equal(await behind.read(`${ahead.channel.epoch}-10`), []);
+        await tickAll(ahead, 11, 11);
+        const [loss, next] = await live.events(2);
+        assert.equal([loss!.type, loss!.event.count, loss!.id], [
+          "events_lost",
+          9,
+          `${ahead.channel.epoch}-10`,
+        ]);
+        assert.equal(numbersOf([next!]), [11]);
+        await live.close();
+      }))
+  ));
 
 test("a stream that is deleted under load is made anew, and everybody is told that it is another", () =>
   onNats(async (server, join) => {
@@ -308,22 +304,19 @@ test("a reader that stalls goes on where it was, and beyond what the stream keep
   }));
 
 test("a server of ours that NATS finds too slow is cut off by it, and catches up", () =>
-  onNats(async (server, join) => {
-    const link = await startLink(server.port);
-    try {
-      const parties = [await join(), await join({ history: { events: 20 } }, link)];
-      const { lost, epochs } = await through(parties, async () => {
-        link.hold();
-        await flood(parties[0]!);
-        await server.says(/Slow Consumer Detected/);
-        await allSay(parties.slice(1), false);
-        link.release();
-      });
-      assert.equal([lost, epochs], [0, 0]);
-    } finally {
-      await link.close();
-    }
-  }, { settings: 'write_deadline: "500ms"\nmax_pending: 6000000' }));
+  withNats((server) =>
+    withLink(server, (link) =>
+      joining(server, async (join) => {
+        const parties = [await join(), await join({ history: { events: 20 } }, link)];
+        const { lost, epochs } = await through(parties, async () => {
+          link.hold();
+          await flood(parties[0]!);
+          await server.says(/Slow Consumer Detected/);
+          await allSay(parties.slice(1), false);
+          link.release();
+        });
+        assert.equal([lost, epochs], [0, 0]);
+      })), { settings: 'write_deadline: "500ms"\nmax_pending: 6000000' }));
 
 test("three servers of a cluster, one of them killed at a time: nothing is missing or repeated", () =>
   withCluster((servers) =>

@@ -123,8 +123,20 @@ export interface Link {
   close(): Promise<void>;
 }
 
-/** Makes a way to a port of this machine. */
-export async function startLink(target: number): Promise<Link> {
+/** Runs `use` with a way to a server. What goes by it is to be closed before it ends. */
+export async function withLink(
+  { port }: { readonly port: number },
+  use: (link: Link) => Promise<void>,
+): Promise<void> {
+  const link = await startLink(port);
+  try {
+    await use(link);
+  } finally {
+    await link.close();
+  }
+}
+
+async function startLink(target: number): Promise<Link> {
   const open = new Set<Socket>();
   let isHeld = false;
   const cut = () => open.forEach((socket) => socket.destroy());
