@@ -158,6 +158,7 @@ export async function natsChannel<S extends Schemas>(
   function learn(info: StreamInfo, last: number): void {
     if (closed) return;
     const made = epochOf(info);
+    if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next look will tell.
     if (!epoch.startsWith(made)) beginAnew(made, info);
     else if (info.state.last_seq < last) beginAnew(made + Date.now().toString(36), info);
     first = Math.max(first, firstOf(info));

@@ -32,9 +32,8 @@ export interface StreamPlace {
   readonly limits: Required<StreamLimits>;
 }
 
-/** Error codes of the JetStream API (nats-server, `server/errors.json`). */
+/** The code of an error of the JetStream API (nats-server, `server/errors.json`). */
 const STREAM_NOT_FOUND = 10059;
-const STREAM_NAME_IN_USE = 10058;
 
 /** Nanoseconds in a second: what the JetStream API counts in. */
 const NANOS = 1e9;
@@ -58,7 +57,12 @@ export async function openStream(manager: JetStreamManager, place: StreamPlace):
 
 async function findStream(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
   try {
-    return await manager.streams.info(name);
+    let info = await manager.streams.info(name);
+    // In the moment in which it is made nats-server gives it the year 1.
+    for (let tries = 0; info.created.startsWith("0001-") && tries < 100; tries++) {
+      info = await manager.streams.info(name);
+    }
+    return info;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -75,7 +79,7 @@ async function makeStream(
   { name, prefix, limits }: StreamPlace,
 ): Promise<StreamInfo> {
   try {
-    return await manager.streams.add({
+    await manager.streams.add({
       name,
       subjects: [`${prefix}.*`],
       storage: StorageType.File,
@@ -88,11 +92,13 @@ async function makeStream(
       deny_delete: true, // What is missing in the midst of it nobody could account for.
     });
   } catch (error) {
-    // Another server was faster, with other limits.
-    const isThere = error instanceof JetStreamApiError && error.apiError().err_code === STREAM_NAME_IN_USE;
-    if (isThere) return await manager.streams.info(name);
-    throw error;
+    // Another server was faster, with other limits perhaps.
+    if (await findStream(manager, name) === undefined) throw error;
   }
+  // Of two that make it at once one is answered before it has a time; what holds is what the stream says.
+  const made = await findStream(manager, name);
+  if (made === undefined) throw new Error("it was made, and is gone");
+  return made;
 }
 
 /** What of a stream there is does not go with a channel. */
