@@ -605,8 +605,26 @@ test("a channel that is closed leaves nothing: no timer, no consumer, and the co
       );
       assert.is(connection.isClosed(), false);
       await connection.flush();
-    });
+    }, { pingInterval: 600_000 }); // Its own timer is set before any is counted.
   }));
+
+test("large events that this server no longer holds are read in pieces that fit through a narrow way", () =>
+  onNats(async (_, join) => {
+    const party = await join({ history: { events: 5 } });
+    const text = "x".repeat(60_000);
+    for (let n = 0; n < 100; n += 10) {
+      const drafts = Array.from({ length: 10 }, () => ({ type: "note" as const, event: { text } }));
+      await party.channel.publishBatch(drafts);
+    }
+    const lines = [await party.open("since=earliest"), await party.open("since=earliest")];
+    for (const line of lines) {
+      const [start, ...events] = await line.events(101);
+      assert.is(start?.type, "events_start");
+      assert.equal(events.map(({ id }) => Number(id.split("-")[1])), upTo(100));
+      assert.ok(events.every(({ event }) => event.text === text));
+      await line.close();
+    }
+  }, { settings: 'write_deadline: "2s"\nmax_pending: 1048576' }));
 
 test("a connection that is closed under a channel is a problem that it tells, and no crash", () =>
   onNats(async (_, join) => {

@@ -16,7 +16,7 @@ import { utf8Length } from "../json.ts";
 import { checkLimit, type HistoryLimits, historyLimits } from "../memory_channel.ts";
 import { follow } from "./follower.ts";
 import { entryOf, messageOf } from "./message.ts";
-import { createPages } from "./pages.ts";
+import { createPages, type Fetched } from "./pages.ts";
 import { createPublisher, unavailable, unconfirmed } from "./publisher.ts";
 import { epochOf, firstOf, isMissing, openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
 import { tokenOf } from "./subject.ts";
@@ -54,6 +54,9 @@ const ECHO_PATIENCE = 1000;
 const LOOK_EVERY = 5000;
 /** What stands around a key in the header of a message is never longer: `Nats-Msg-Id` and the index of the event. */
 const HEADER_BYTES = 64;
+/** A page is large enough with so many bytes of messages, of which so many are asked for at a time. */
+const PAGE_BYTES = 1024 * 1024;
+const ROUND_BYTES = 256 * 1024;
 /** After a page could not be fetched it is tried again so many milliseconds later. */
 const RETRY_AFTER = 500;
 
@@ -121,6 +124,8 @@ export async function natsChannel<S extends Schemas>(
   const pages = createPages({ fetch: fetchPage, refresh: async () => void await look().catch(() => {}) });
   let looking: Promise<StreamInfo> | undefined;
   let isForeignTold = false;
+  /** How many bytes a message has had of late: it says how many are asked for at a time. */
+  let bytesOfLate = Math.max(1024, info.state.bytes / Math.max(1, info.state.messages));
   const timer = setInterval(() => void (isConnected && look().catch(() => {})), LOOK_EVERY);
   const status = connection.status() as QueuedIterator<Status>;
   watchConnection();
@@ -183,6 +188,7 @@ export async function natsChannel<S extends Schemas>(
   function take(message: JsMsg): void {
     const { seq } = message;
     if (closed || seq <= window.last) return;
+    bytesOfLate += (message.data.length - bytesOfLate) / 64;
     const entry = entryOf(message, epoch, prefix);
     if (entry === undefined) {
       if (!isForeignTold) {
@@ -227,40 +233,52 @@ export async function natsChannel<S extends Schemas>(
     });
   }
 
-  /** What the stream keeps after a position up to another; tries until it is had, or the channel is closed or another. */
-  async function fetchPage(after: number, last: number): Promise<readonly Entry[] | undefined> {
+  /** What the stream keeps after a position, up to another or to what is enough; tries until it is had, or the channel is closed or another. */
+  async function fetchPage(after: number, last: number): Promise<Fetched | undefined> {
     for (const ofEpoch = epoch; !closed && epoch === ofEpoch;) {
       try {
         return await fetchOnce(after, last);
       } catch {
+        bytesOfLate = Math.min(4 * bytesOfLate, ROUND_BYTES); // Maybe they were too many for the way.
         await pause(RETRY_AFTER);
       }
     }
     return undefined;
   }
 
-  async function fetchOnce(after: number, last: number): Promise<readonly Entry[]> {
+  async function fetchOnce(after: number, last: number): Promise<Fetched> {
     const consumer = await client.consumers.get(stream, { opt_start_seq: after + 1 });
     const entries: Entry[] = [];
+    let reached = after;
+    let [count, bytes] = [0, 0];
     try {
       let { num_pending: pending } = await consumer.info(true);
-      const messages = pending === 0
-        ? []
-        : await consumer.fetch({ max_messages: last - after, expires: LAG_PATIENCE });
-      for await (const message of messages) {
-        const entry = message.seq > last ? undefined : entryOf(message, epoch, prefix);
-        if (entry !== undefined) entries.push(entry);
-        if (message.seq >= last) return entries;
-        ({ pending } = message.info);
-        if (pending === 0) break;
+      while (pending > 0 && reached < last && bytes < PAGE_BYTES) {
+        const most = Math.min(last - reached, Math.max(1, Math.floor(ROUND_BYTES / bytesOfLate)));
+        const messages = await consumer.fetch({ max_messages: most, expires: LAG_PATIENCE });
+        const before = count;
+        for await (const message of messages) {
+          ({ pending } = message.info);
+          reached = message.seq;
+          count++;
+          bytes += message.data.length;
+          const entry = reached > last ? undefined : entryOf(message, epoch, prefix);
+          if (entry !== undefined) entries.push(entry);
+          if (pending === 0 || reached >= last || count - before === most) break;
+        }
+        if (count === before) throw new Error("the stream stopped in the midst of a page");
+        bytesOfLate = bytes / count;
       }
+      if (reached >= last) return { entries, last, isCut: false };
+      if (bytes >= PAGE_BYTES) return { entries, last: reached, isCut: true };
       // A node of the cluster that lags behind knows of no more; whether there is more its leader knows.
-      const isWhole = pending === 0 && await manager.streams.getMessage(stream, { seq: last }) === null;
-      if (isWhole) return entries;
+      if (await manager.streams.getMessage(stream, { seq: last }) === null) {
+        return { entries, last, isCut: false };
+      }
     } finally {
       consumer.delete().catch(() => {}); // It may be gone, or the server be away: then it ends by itself.
     }
-    throw new Error("the stream stopped in the midst of a page");
+    throw new Error(`a node that has come as far as ${reached} was asked for ${last}`);
   }
 
   /** Waits so long, or until the channel is closed. */

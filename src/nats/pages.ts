@@ -20,25 +20,34 @@ export interface Pages {
 /** Options of {@linkcode createPages}. */
 export interface PagesOptions {
   /**
-   * Fetches the events after a position up to another, in order; those that the stream no longer keeps are not among
-   * them. Tries until it has them; `undefined` where nobody wants them any more.
+   * Fetches the events after a position up to another, or to one before it where they are large. Tries until it has
+   * them; `undefined` where nobody wants them any more.
    */
-  fetch(after: number, last: number): Promise<readonly Entry[] | undefined>;
+  fetch(after: number, last: number): Promise<Fetched | undefined>;
   /** Asked when the beginning of a page is missing: how far the whole stream has lost its beginning. */
   refresh(): Promise<void>;
 }
 
 /** Some events in a row. */
-interface Page {
+export interface Fetched {
+  /** The last position they tell of. */
+  readonly last: number;
+  /** The events, in order; those that the stream no longer keeps are not among them. */
+  readonly entries: readonly Entry[];
+  /** Whether it ends there for its size: more was to be had. */
+  readonly isCut: boolean;
+}
+
+interface Page extends Fetched {
   /** The position before its first event. */
   readonly after: number;
-  /** The last position it tells of. */
-  readonly last: number;
-  readonly entries: readonly Entry[];
   readonly bytes: number;
 }
 
-/** So many positions are read at once, and all pages begin at a multiple of it, so that readers share them. */
+/**
+ * So many positions are read at once at the most, and no page goes beyond a multiple of it, so that readers share them.
+ * Where a page ends before that, for its size, the next one begins there.
+ */
 const PAGE_EVENTS = 256;
 /** So many bytes of pages are kept for others who ask. */
 const KEPT_BYTES = 32 * 1024 * 1024;
@@ -47,69 +56,71 @@ const CONCURRENCY = 4;
 
 /** Makes a store of pages, empty. */
 export function createPages({ fetch, refresh }: PagesOptions): Pages {
-  /** In the order in which they were last asked for. */
+  /** By the position they begin after, in the order in which they were last asked for. */
   let kept = new Map<number, Page>();
   let underWay = new Map<number, Promise<Page | undefined>>();
   let bytes = 0;
   let fetching = 0;
   const queue: (() => void)[] = [];
 
-  async function load(number: number, last: number): Promise<Page | undefined> {
+  async function load(after: number, end: number): Promise<Page | undefined> {
     if (fetching >= CONCURRENCY) await new Promise<void>((resolve) => queue.push(resolve));
     fetching++;
     try {
-      const after = number * PAGE_EVENTS;
-      const end = Math.min(after + PAGE_EVENTS, last);
-      const entries = await fetch(after, end);
-      if (entries === undefined) return undefined;
+      const fetched = await fetch(after, end);
+      if (fetched === undefined) return undefined;
+      const { entries } = fetched;
       if (entries[0]?.position !== after + 1) await refresh();
-      return { after, last: end, entries, bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0) };
+      return { ...fetched, after, bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0) };
     } finally {
       fetching--;
       queue.shift()?.();
     }
   }
 
-  function keep(number: number, page: Page): void {
-    forget(number);
-    kept.set(number, page);
+  function keep(page: Page): void {
+    forget(page.after);
+    kept.set(page.after, page);
     bytes += page.bytes;
     for (const oldest of kept.keys()) {
-      if (bytes <= KEPT_BYTES || oldest === number) break;
+      if (bytes <= KEPT_BYTES || oldest === page.after) break;
       forget(oldest);
     }
   }
 
-  function forget(number: number): void {
-    bytes -= kept.get(number)?.bytes ?? 0;
-    kept.delete(number);
+  function forget(after: number): void {
+    bytes -= kept.get(after)?.bytes ?? 0;
+    kept.delete(after);
   }
 
-  /** Fetches a page, with others who want the same. */
-  function ask(number: number, last: number): Promise<Page | undefined> {
-    const asked = underWay.get(number);
+  /** Fetches the page that begins after a position, with others who want the same. */
+  function ask(after: number, last: number): Promise<Page | undefined> {
+    const asked = underWay.get(after);
     if (asked !== undefined) return asked;
     const mine = underWay;
-    const loading = load(number, last).finally(() => mine.delete(number));
-    underWay.set(number, loading);
-    loading.then((page) => void (page !== undefined && mine === underWay && keep(number, page)), () => {});
+    const end = Math.min(startOf(after) + PAGE_EVENTS, last);
+    const loading = load(after, end).finally(() => mine.delete(after));
+    underWay.set(after, loading);
+    loading.then((page) => void (page !== undefined && mine === underWay && keep(page)), () => {});
     return loading;
   }
 
   function read(position: number, last: number, maxBytes: number): Batch | Promise<Batch> {
-    const number = Math.floor(position / PAGE_EVENTS);
-    const page = kept.get(number);
-    if (page === undefined || position >= page.last) {
-      return ask(number, last).then((page) => {
+    let after = startOf(position);
+    let page = kept.get(after);
+    for (; page?.isCut && page.last <= position; page = kept.get(after)) after = page.last;
+    // One that was fetched when there was less is fetched again.
+    if (page === undefined || page.last <= position) {
+      return ask(after, last).then((page) => {
         if (page === undefined) return { entries: [] };
-        // It may have been asked for when there was less.
+        // The position may lie behind a page that has ended for its size, or was asked for when there was less.
         return position < page.last ? batchOf(page, position, maxBytes) : read(position, last, maxBytes);
       });
     }
-    keep(number, page);
+    keep(page);
     const batch = batchOf(page, position, maxBytes);
     const isEnd = batch.entries.at(-1)?.position === page.last && page.last < last;
-    if (isEnd && !kept.has(number + 1)) ask(number + 1, last).catch(() => {}); // The reader will want it next.
+    if (isEnd && !kept.has(page.last)) ask(page.last, last).catch(() => {}); // The reader will want it next.
     return batch;
   }
 
@@ -121,6 +132,11 @@ export function createPages({ fetch, refresh }: PagesOptions): Pages {
       bytes = 0;
     },
   };
+}
+
+/** Where the pages begin that share the position. */
+function startOf(position: number): number {
+  return position - position % PAGE_EVENTS;
 }
 
 /** What follows the position in the page, up to where something is missing. */
