@@ -100,8 +100,9 @@ async function chaos(consumers: Consumers): Promise<void> {
           consuming.catch(() => void (failed = true)); // Why is looked at in the end.
         }
         const random = randomOf(seed + 1000 + life);
-        // In its last life until the proxy has done all that it does.
-        const isEnough = () => life < LIVES - 1 || proxy!.hasDoneAll();
+        // In its first life until the consumers are there (a browser takes its time), in its last one until the proxy has
+        // done all that it does.
+        const isEnough = () => life < LIVES - 1 ? proxy!.connections() > 20 : proxy!.hasDoneAll();
         for (const end = Date.now() + LIFE_MS; !failed && (Date.now() < end || !isEnough());) {
           const type = TYPES[Math.floor(random() * TYPES.length)]!;
           const pad = "é漢😀".repeat(random() < (SOAK ? 0.002 : 0.02) ? 2000 : random() * 20);

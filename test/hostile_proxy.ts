@@ -36,7 +36,9 @@ export interface Hostility {
 /** A proxy that is running. */
 export interface Proxy {
   readonly port: number;
-  /** How many connections it has cut. */
+  /** How many connections came to it. */
+  connections(): number;
+  /** How many of them it has cut. */
   cuts(): number;
   /** How many it has refused. */
   refused(): number;
@@ -56,6 +58,7 @@ export async function startProxy(
 ): Promise<Proxy> {
   const open = new Set<Socket>();
   const busy = new Set<Promise<void>>();
+  let connections = 0;
   let cuts = 0;
   let refused = 0;
   let stalled = 0;
@@ -85,6 +88,7 @@ export async function startProxy(
   }
 
   const server = createServer((client) => {
+    connections++;
     if (random() < refusals) return refuse(client);
     const upstream = connect(target, "127.0.0.1");
     // Until it has done all that it does nobody is spared: those it carries in peace may be all there are.
@@ -147,6 +151,7 @@ export async function startProxy(
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as { port: number }).port,
+    connections: () => connections,
     cuts: () => cuts,
     refused: () => refused,
     stalled: () => stalled,
