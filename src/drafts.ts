@@ -38,7 +38,8 @@ export function prepareDrafts(
   const faults: Fault[] = [];
   for (const [index, draft] of drafts.entries()) {
     const checked = prepare(catalogue, draft, index, maxBytes);
-    if ("faults" in checked) faults.push(...checked.faults);
+    // One by one: there may be more of them than a call takes arguments.
+    if ("faults" in checked) { for (const fault of checked.faults) faults.push(fault); }
     else prepared.push(checked);
   }
   if (faults.length > 0) throw refusal(faults, drafts);

@@ -17,7 +17,7 @@ import { negotiate, type Negotiated, selectTypes } from "./negotiate.ts";
 import { StreamOutlet } from "./outlet.ts";
 import { type Authorize, createGuard, type Permission } from "./permission.ts";
 import { createPlaces } from "./places.ts";
-import { type Accepted, createPublisher } from "./publish.ts";
+import { type Accepted, publishHandler } from "./publish.ts";
 import { createRefusalCounts, errorResponse, STATUS, STAY_AWAY } from "./refusals.ts";
 import { FORMATS, type WireFormat } from "./serialize.ts";
 import { SocketOutlet } from "./socket_outlet.ts";
@@ -339,7 +339,7 @@ export function eventsEndpoint<S extends Schemas>(
   });
   app.get("/", guard === undefined ? (c) => open(c) : async (c) => await open(c, await guard.ask(c)));
   if (options.publish ?? true) {
-    const publish = createPublisher(channel, {
+    const publish = publishHandler(channel, {
       maxBodyBytes,
       maxBatch,
       maxDepth,

@@ -18,8 +18,8 @@ export interface Accepted {
   readonly last_id: string;
 }
 
-/** Options of {@linkcode createPublisher}. */
-export interface PublisherOptions extends BodyLimits {
+/** Options of {@linkcode publishHandler}. */
+export interface PublishHandlerOptions extends BodyLimits {
   /** The most bytes of a body. */
   readonly maxBodyBytes: number;
   /** So many milliseconds the next piece of a body may take. */
@@ -31,9 +31,9 @@ export interface PublisherOptions extends BodyLimits {
 }
 
 /** Makes the handler of `POST`, which answers 202 once the channel has the events, or throws an `EventsError`. */
-export function createPublisher<S extends Schemas>(
+export function publishHandler<S extends Schemas>(
   channel: Channel<S>,
-  options: PublisherOptions,
+  options: PublishHandlerOptions,
 ): (c: Context) => Promise<Response> {
   const { maxBodyBytes, patienceMs, answers, onEnding } = options;
 

@@ -420,4 +420,16 @@ test("any interleaving of publishing and reading: in order, each once, what is m
   );
 });
 
+test("an event with more faults than a call takes arguments is refused as any other", () => {
+  const channel = createChannel(defineEvents({ names: v.object({ a: v.array(v.string()) }) }));
+  const a = Array.from({ length: 200_000 }, () => 1) as unknown as string[];
+  try {
+    channel.publish("names", { a });
+    assert.unreachable("it is published");
+  } catch (error) {
+    assert.is((error as EventsError).code, "InvalidEvent");
+    assert.ok((error as EventsError).faults.length > 65_536);
+  }
+});
+
 test.run();

@@ -337,14 +337,14 @@ export async function natsChannel<S extends Schemas>(
       ...(key !== undefined && { id: `${key}:${index}` }),
     })));
     // A stream that was made anew counts from the beginning: what is not after all that was told may be another's.
-    if (epoch === ofEpoch && Math.min(...sequences) <= last) {
+    if (epoch === ofEpoch && sequences.some((sequence) => sequence <= last)) {
       await look().catch(({ message }) => {
         throw unconfirmed(message, sequences.length);
       });
     }
     if (epoch !== ofEpoch) throw unconfirmed("the stream was made anew", sequences.length);
     for (const { type } of prepared) published.set(type, published.get(type)! + 1);
-    await reaches(Math.max(...sequences), ECHO_PATIENCE);
+    await reaches(sequences.reduce((most, sequence) => Math.max(most, sequence), 0), ECHO_PATIENCE);
     return sequences.map((sequence) => formatCursor(ofEpoch, sequence));
   }
 
