@@ -65,20 +65,24 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
       const ended = messages.closed();
       await Promise.race([ended, watch(messages)]);
       const error = await ended;
-      if (!stopped) problem = error instanceof Error ? error.message : "the consumer ended";
+      if (!stopped) problem = error instanceof Error ? error.message : problem ?? "the consumer ended";
     } finally {
       messages = undefined;
       consumer.delete().catch(() => {}); // It may be gone, or the server be away: then it ends by itself.
     }
   }
 
-  /** Looks at how the consumer fares, until it is over. */
+  /**
+   * Looks at how the consumer fares, until it is over. One that falls silent or leaves something out is given up: the
+   * client would mend it, but where the node of a cluster is gone that had it, it can take minutes over that.
+   */
   async function watch(messages: ConsumerMessages): Promise<void> {
     for await (const { type } of messages.status()) {
-      if (type === "heartbeats_missed" || type === "stream_not_found" || type === "no_responders") {
-        problem = `the stream tells nothing (${type.replaceAll("_", " ")})`;
-      } else if (type === "heartbeat" || type === "ordered_consumer_recreated") {
-        problem = undefined;
+      if (type === "heartbeat") problem = undefined;
+      else if (type === "no_responders") problem = "the stream tells nothing (no responders)";
+      else if (type === "heartbeats_missed" || type === "reset") {
+        problem = `the stream tells nothing (${type.replace("_", " ")})`;
+        messages.stop();
       }
     }
   }
