@@ -10,7 +10,7 @@ import * as assert from "uvu/assert";
 import { natsChannel } from "../src/nats/mod.ts";
 import { type Dictionary, timersLeftBy, until, within } from "./harness.ts";
 import { sleep } from "./hostile_proxy.ts";
-import { type Account, openAccount } from "./nats_account.ts";
+import { type Account, openAccount, type Settled } from "./nats_account.ts";
 import { catalogue, joining, numbersOf, onNats, type Party, tick, tickAll, upTo } from "./nats_channels.ts";
 import { managerOf, withCluster, withConnection, withLink, withNats } from "./nats_server.ts";
 import { rejectionsDuring } from "./rejections.ts";
@@ -30,13 +30,19 @@ async function allSay(parties: readonly Party[], isWell: boolean, ms = 30_000): 
   }
 }
 
-/** Publishes and reads on these while `harm` does something to them, settles the account, and fails on a stray rejection. */
+/**
+ * Publishes and reads on these while `harm` does something to them, settles the account, and fails on a stray rejection.
+ *
+ * @param mayRepeat whether an event may be stored twice that was sent twice by the same key, because it was not known
+ *   whether it was stored the first time
+ */
 async function through(
   parties: readonly Party[],
   harm: (account: Account) => Promise<void>,
+  mayRepeat = false,
 ): Promise<{ readonly lost: number; readonly epochs: number; readonly account: Account }> {
   const account = openAccount(parties);
-  let settled = { lost: 0, epochs: 0 };
+  let settled: Settled = { lost: 0, epochs: 0, repeated: 0 };
   const rejections = await rejectionsDuring(async () => {
     try {
       await account.progress(50);
@@ -49,6 +55,7 @@ async function through(
     }
   });
   assert.equal(rejections, []);
+  assert.ok(mayRepeat || settled.repeated === 0, `${settled.repeated} were told twice`);
   return { ...settled, account };
 }
 
@@ -318,7 +325,8 @@ test("a server of ours that NATS finds too slow is cut off by it, and catches up
         assert.equal([lost, epochs], [0, 0]);
       })), { settings: 'write_deadline: "500ms"\nmax_pending: 6000000' }));
 
-test("three servers of a cluster, one of them killed at a time: nothing is missing or repeated", () =>
+// A new leader of nats-server before 2.11 may not know yet what the one before it has stored (nats-server #6485).
+test("three servers of a cluster, one of them killed at a time: nothing is missing, or repeated but what was sent again", () =>
   withCluster((servers) =>
     joining(servers[0]!, async (join) => {
       const options = { create: { replicas: 3 } };
@@ -331,7 +339,7 @@ test("three servers of a cluster, one of them killed at a time: nothing is missi
           await allSay(parties, true, 60_000);
           await account.progress(100, 60_000);
         }
-      });
+      }, true);
       assert.equal([lost, epochs], [0, 0]);
     })
   ));
