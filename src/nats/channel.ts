@@ -7,19 +7,21 @@ import { jetstream, jetstreamManager, type JsMsg, type StreamInfo } from "@nats-
 import type { NatsConnection, QueuedIterator, Status } from "@nats-io/nats-core";
 import { iterate } from "../batches.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../catalogue.ts";
-import { type Batch, type Channel, type Entry, locate, type Start } from "../channel.ts";
+import { type Batch, type Channel, locate, type Start } from "../channel.ts";
 import { type AnyDraft, prepareDrafts } from "../drafts.ts";
 import { EventsError } from "../errors.ts";
 import { formatCursor, parseCursor } from "../event.ts";
 import { createHistory, type History } from "../history.ts";
 import { utf8Length } from "../json.ts";
 import { checkLimit, type HistoryLimits, historyLimits } from "../memory_channel.ts";
+import { createArrivals } from "./arrivals.ts";
+import { createFetcher } from "./fetcher.ts";
 import { follow } from "./follower.ts";
 import { entryOf, messageOf } from "./message.ts";
-import { createPages, type Fetched } from "./pages.ts";
+import { createPages } from "./pages.ts";
 import { createPublisher, unavailable, unconfirmed } from "./publisher.ts";
 import { epochOf, firstOf, isMissing, openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
-import { tokenOf } from "./subject.ts";
+import { createSubjects } from "./subject.ts";
 
 /** Options of {@linkcode natsChannel}. */
 export interface NatsChannelOptions {
@@ -54,11 +56,6 @@ const ECHO_PATIENCE = 1000;
 const LOOK_EVERY = 5000;
 /** What stands around a key in the header of a message is never longer: `Nats-Msg-Id` and the index of the event. */
 const HEADER_BYTES = 64;
-/** A page is large enough with so many bytes of messages, of which so many are asked for at a time. */
-const PAGE_BYTES = 1024 * 1024;
-const ROUND_BYTES = 256 * 1024;
-/** After a page could not be fetched it is tried again so many milliseconds later. */
-const RETRY_AFTER = 500;
 
 /**
  * Makes a channel on a stream of NATS JetStream. Processes that name the same stream have one channel between them:
@@ -95,12 +92,14 @@ export async function natsChannel<S extends Schemas>(
     options;
   const { maxEvents, maxBytes } = historyLimits(options.history);
   const place = placeOf(stream, prefix, create);
+  const subjects = createSubjects(prefix, catalogue.types);
   const client = jetstream(connection);
   const publisher = createPublisher(client);
   const readers = new Set<() => void>();
   const published = new Map(catalogue.types.map((type) => [type, 0]));
-  /** Those who wait until a position is reached, or nothing more is to be waited for. */
-  const waiting = new Set<() => void>();
+  const arrivals = createArrivals();
+  /** Aborted when what was asked of the stream is wanted no more. */
+  let era = new AbortController();
   let closed = false;
   let waking = false;
   let isConnected = true;
@@ -121,19 +120,25 @@ export async function natsChannel<S extends Schemas>(
   let first = firstOf(info);
   let window: History = createHistory(maxEvents, maxBytes, info.state.last_seq);
 
-  const pages = createPages({ fetch: fetchPage, refresh: async () => void await look().catch(() => {}) });
+  const fetcher = createFetcher(client, manager, {
+    stream,
+    bytesEach: info.state.bytes / Math.max(1, info.state.messages),
+    entryOf: (message) => entryOf(message, epoch, subjects),
+  });
+  const pages = createPages({
+    fetch: (after, last) => fetcher.fetch(after, last, era.signal),
+    refresh: async () => void await look().catch(() => {}),
+  });
   let looking: Promise<StreamInfo> | undefined;
   let isForeignTold = false;
-  /** How many bytes a message has had of late: it says how many are asked for at a time. */
-  let bytesOfLate = Math.max(1024, info.state.bytes / Math.max(1, info.state.messages));
   const timer = setInterval(() => void (isConnected && look().catch(() => {})), LOOK_EVERY);
   const status = connection.status() as QueuedIterator<Status>;
   watchConnection();
   const follower = follow(client, {
     stream,
     prepare: async () => {
-      const { last } = window;
-      learn(await openStream(manager, place), last);
+      const asked = { epoch, last: window.last };
+      learn(await openStream(manager, place), asked);
     },
     next: () => window.last + 1,
     onMessage: take,
@@ -141,11 +146,11 @@ export async function natsChannel<S extends Schemas>(
 
   /** Asks the stream what has become of it, together with whoever asks at the same time. */
   function look(): Promise<StreamInfo> {
-    const { last } = window;
+    const asked = { epoch, last: window.last };
     return looking ??= manager.streams.info(stream).then((info) => {
       isSilent = false;
       publisher.answered();
-      learn(info, last);
+      learn(info, asked);
       return info;
     }, (error) => {
       if (isMissing(error)) follower.restart();
@@ -157,15 +162,15 @@ export async function natsChannel<S extends Schemas>(
   /**
    * What has become of the stream.
    *
-   * @param last what it had told when it was asked: one that has less has lost what it had acknowledged, and will give
-   *   the same numbers again
+   * @param asked how far it had told when it was asked: one that has less has lost what it had acknowledged, and will
+   *   give the same numbers again; an answer that was overtaken by another epoch says nothing
    */
-  function learn(info: StreamInfo, last: number): void {
-    if (closed) return;
+  function learn(info: StreamInfo, asked: { readonly epoch: string; readonly last: number }): void {
+    if (closed || epoch !== asked.epoch) return;
     const made = epochOf(info);
     if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next look will tell.
     if (!epoch.startsWith(made)) beginAnew(made, info);
-    else if (info.state.last_seq < last) beginAnew(made + Date.now().toString(36), info);
+    else if (info.state.last_seq < asked.last) beginAnew(made + Date.now().toString(36), info);
     first = Math.max(first, firstOf(info));
     window.forgetBefore(first);
     if (first > window.last + 1) {
@@ -180,6 +185,9 @@ export async function natsChannel<S extends Schemas>(
     first = firstOf(info);
     window = createHistory(maxEvents, maxBytes, first - 1);
     pages.clear();
+    era.abort();
+    era = new AbortController();
+    arrivals.end();
     follower.restart();
     wake();
   }
@@ -188,8 +196,8 @@ export async function natsChannel<S extends Schemas>(
   function take(message: JsMsg): void {
     const { seq } = message;
     if (closed || seq <= window.last) return;
-    bytesOfLate += (message.data.length - bytesOfLate) / 64;
-    const entry = entryOf(message, epoch, prefix);
+    fetcher.saw(message.data.length);
+    const entry = entryOf(message, epoch, subjects);
     if (entry === undefined) {
       if (!isForeignTold) {
         onProblem(new Error(`message ${seq} of the stream ${stream} is no event: ${message.subject}`));
@@ -206,93 +214,18 @@ export async function natsChannel<S extends Schemas>(
 
   /** Whoever waits is woken once a turn, so that what comes in a row is read as one batch. */
   function wake(): void {
-    if (waking || readers.size + waiting.size === 0) return;
+    if (waking || readers.size + arrivals.size === 0) return;
     waking = true;
     queueMicrotask(() => {
       waking = false;
       for (const reader of readers) reader();
-      for (const check of waiting) check();
+      arrivals.arrived(window.last);
     });
   }
 
-  /** Whether the position was reached within so many milliseconds. */
-  function reaches(position: number, ms: number): Promise<boolean> {
-    const ofEpoch = epoch;
-    if (window.last >= position) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        waiting.delete(check);
-        resolve(epoch === ofEpoch && window.last >= position);
-      };
-      const check = () => {
-        if (closed || epoch !== ofEpoch || window.last >= position) end();
-      };
-      const timer = setTimeout(end, ms);
-      waiting.add(check);
-    });
-  }
-
-  /** What the stream keeps after a position, up to another or to what is enough; tries until it is had, or the channel is closed or another. */
-  async function fetchPage(after: number, last: number): Promise<Fetched | undefined> {
-    for (const ofEpoch = epoch; !closed && epoch === ofEpoch;) {
-      try {
-        return await fetchOnce(after, last);
-      } catch {
-        bytesOfLate = Math.min(4 * bytesOfLate, ROUND_BYTES); // Maybe they were too many for the way.
-        await pause(RETRY_AFTER);
-      }
-    }
-    return undefined;
-  }
-
-  async function fetchOnce(after: number, last: number): Promise<Fetched> {
-    const consumer = await client.consumers.get(stream, { opt_start_seq: after + 1 });
-    const entries: Entry[] = [];
-    let reached = after;
-    let [count, bytes] = [0, 0];
-    try {
-      let { num_pending: pending } = await consumer.info(true);
-      while (pending > 0 && reached < last && bytes < PAGE_BYTES) {
-        const most = Math.min(last - reached, Math.max(1, Math.floor(ROUND_BYTES / bytesOfLate)));
-        const messages = await consumer.fetch({ max_messages: most, expires: LAG_PATIENCE });
-        const before = count;
-        for await (const message of messages) {
-          ({ pending } = message.info);
-          reached = message.seq;
-          count++;
-          bytes += message.data.length;
-          const entry = reached > last ? undefined : entryOf(message, epoch, prefix);
-          if (entry !== undefined) entries.push(entry);
-          if (pending === 0 || reached >= last || count - before === most) break;
-        }
-        if (count === before) throw new Error("the stream stopped in the midst of a page");
-        bytesOfLate = bytes / count;
-      }
-      if (reached >= last) return { entries, last, isCut: false };
-      if (bytes >= PAGE_BYTES) return { entries, last: reached, isCut: true };
-      // A node of the cluster that lags behind knows of no more; whether there is more its leader knows.
-      if (await manager.streams.getMessage(stream, { seq: last }) === null) {
-        return { entries, last, isCut: false };
-      }
-    } finally {
-      consumer.delete().catch(() => {}); // It may be gone, or the server be away: then it ends by itself.
-    }
-    throw new Error(`a node that has come as far as ${reached} was asked for ${last}`);
-  }
-
-  /** Waits so long, or until the channel is closed. */
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        waiting.delete(check);
-        resolve();
-      };
-      const check = () => void (closed && end());
-      const timer = setTimeout(end, ms);
-      waiting.add(check);
-    });
+  /** Whether the position is reached within so many milliseconds. */
+  async function reaches(position: number, ms: number): Promise<boolean> {
+    return window.last >= position || (!closed && await arrivals.wait(position, ms));
   }
 
   async function watchConnection(): Promise<void> {
@@ -332,7 +265,7 @@ export async function natsChannel<S extends Schemas>(
     const ofEpoch = epoch;
     const { last } = window;
     const sequences = await publisher.publish(prepared.map((draft, index) => ({
-      subject: `${prefix}.${tokenOf(draft.type)}`,
+      subject: subjects.subjectOf(draft.type),
       data: messageOf(draft),
       ...(key !== undefined && { id: `${key}:${index}` }),
     })));
@@ -418,6 +351,8 @@ export async function natsChannel<S extends Schemas>(
       clearInterval(timer);
       status.stop();
       follower.stop();
+      era.abort();
+      arrivals.end();
       wake();
     },
     stats: () => ({

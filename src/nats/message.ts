@@ -8,7 +8,7 @@ import type { Entry } from "../channel.ts";
 import type { PreparedDraft } from "../drafts.ts";
 import { formatCursor, isControlType } from "../event.ts";
 import { toJson, utf8Length } from "../json.ts";
-import { typeOf } from "./subject.ts";
+import type { Subjects } from "./subject.ts";
 
 /** What a message holds: the dictionary without `id` and `time`, which the stream gives it. */
 export function messageOf({ type, payload }: PreparedDraft): string {
@@ -22,18 +22,17 @@ const UNSURE = /[\n\r\u0085\u2028\u2029]|\\u/;
 /**
  * The event in a message; `undefined` where there is none. Whoever can reach the stream can put something into it, so
  * nothing is taken on trust.
- *
- * @param prefix what the subject begins with
  */
-export function entryOf(message: JsMsg, epoch: string, prefix: string): Entry | undefined {
+export function entryOf(message: JsMsg, epoch: string, subjects: Subjects): Entry | undefined {
   const { streamSequence, timestampNanos } = message.info;
-  const type = typeOf(message.subject.slice(prefix.length + 1));
+  const type = subjects.typeOf(message.subject);
   if (type === undefined || isControlType(type)) return undefined;
   const body = bodyOf(message.data, type);
   if (body === undefined) return undefined;
   const id = formatCursor(epoch, streamSequence);
-  const json = `${body.slice(0, -1)},"id":"${id}","time":"${isoOf(Math.floor(timestampNanos / 1e6))}"}`;
-  return { position: streamSequence, id, type, json, bytes: utf8Length(json) };
+  const rest = `,"id":"${id}","time":"${isoOf(Math.floor(timestampNanos / 1e6))}"}`;
+  const bytes = utf8Length(body) - 1 + rest.length;
+  return { position: streamSequence, id, type, json: body.slice(0, -1) + rest, bytes };
 }
 
 /** The text `{"type":…,"event":…}` as it is to stand in the dictionary. */
@@ -41,17 +40,21 @@ function bodyOf(data: Uint8Array, type: string): string | undefined {
   try {
     const text = decoder.decode(data);
     const value = JSON.parse(text);
-    const isEvent = value?.type === type &&
-      Object.keys(value).every((key) => key === "type" || key === "event");
-    if (!isEvent) return undefined;
+    if (value?.type !== type || !hasNothingElse(value)) return undefined;
     const head = `{"type":"${type}"`;
-    const isPlain = text.startsWith(head) && (text === `${head}}` || text.startsWith(`${head},"event":`));
-    if (isPlain && text.endsWith("}") && !UNSURE.test(text)) return text;
+    const isPlain = text.startsWith(head) && text.endsWith("}") &&
+      (text.startsWith(',"event":', head.length) || text.length === head.length + 1);
+    if (isPlain && !UNSURE.test(text)) return text;
     const json = toJson(value.event === undefined ? { type } : { type, event: value.event });
     return "text" in json ? json.text : undefined;
   } catch {
     return undefined; // It is not UTF-8, or not JSON.
   }
+}
+
+function hasNothingElse(value: object): boolean {
+  for (const key in value) if (key !== "type" && key !== "event") return false;
+  return true;
 }
 
 let lastMs = NaN;

@@ -48,7 +48,7 @@ interface Page extends Fetched {
  * So many positions are read at once at the most, and no page goes beyond a multiple of it, so that readers share them.
  * Where a page ends before that, for its size, the next one begins there.
  */
-const PAGE_EVENTS = 256;
+const PAGE_EVENTS = 1024;
 /** So many bytes of pages are kept for others who ask. */
 const KEPT_BYTES = 32 * 1024 * 1024;
 /** So many are fetched at the same time; who asks for more waits. */
@@ -114,10 +114,14 @@ export function createPages({ fetch, refresh }: PagesOptions): Pages {
       return ask(after, last).then((page) => {
         if (page === undefined) return { entries: [] };
         // The position may lie behind a page that has ended for its size, or was asked for when there was less.
-        return position < page.last ? batchOf(page, position, maxBytes) : read(position, last, maxBytes);
+        return position < page.last ? take(page, position, last, maxBytes) : read(position, last, maxBytes);
       });
     }
     keep(page);
+    return take(page, position, last, maxBytes);
+  }
+
+  function take(page: Page, position: number, last: number, maxBytes: number): Batch {
     const batch = batchOf(page, position, maxBytes);
     const isEnd = batch.entries.at(-1)?.position === page.last && page.last < last;
     if (isEnd && !kept.has(page.last)) ask(page.last, last).catch(() => {}); // The reader will want it next.

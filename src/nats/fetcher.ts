@@ -1,0 +1,113 @@
+/**
+ * Fetching: what the stream keeps, piece by piece, each by a consumer that lives as long as that takes.
+ *
+ * @module
+ */
+import type { JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
+import type { Entry } from "../channel.ts";
+import type { Fetched } from "./pages.ts";
+
+/** Fetches pieces of the stream. */
+export interface Fetcher {
+  /**
+   * Fetches the events after a position up to another, or to one before it where they are large. Tries until it has
+   * them; `undefined` where the signal says that nobody wants them any more.
+   */
+  fetch(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined>;
+  /** The stream has a message of so many bytes: that says how many are asked for at a time. */
+  saw(bytes: number): void;
+}
+
+/** Options of {@linkcode createFetcher}. */
+export interface FetcherOptions {
+  readonly stream: string;
+  /** How many bytes its messages have, about. */
+  readonly bytesEach: number;
+  /** The event in a message; `undefined` where there is none. */
+  entryOf(message: JsMsg): Entry | undefined;
+}
+
+/** A piece is large enough with so many bytes of messages. */
+const PIECE_BYTES = 1024 * 1024;
+/** So many are asked for at a time: that fits through the way to NATS, also where they are larger than those before. */
+const ROUND_BYTES = 256 * 1024;
+const ROUND_EVENTS = 512;
+/** So long a message is waited for, in milliseconds. */
+const PATIENCE = 5000;
+/** After a piece could not be fetched it is tried again so many milliseconds later. */
+const RETRY_AFTER = 500;
+
+/** Makes a fetcher of a stream. */
+export function createFetcher(
+  client: JetStreamClient,
+  manager: JetStreamManager,
+  { stream, entryOf, ...options }: FetcherOptions,
+): Fetcher {
+  let bytesEach = Math.max(1024, options.bytesEach);
+
+  async function fetchOnce(after: number, last: number): Promise<Fetched> {
+    const consumer = await client.consumers.get(stream, { opt_start_seq: after + 1 });
+    const entries: Entry[] = [];
+    let reached = after;
+    let [count, bytes] = [0, 0];
+    try {
+      let { num_pending: pending } = await consumer.info(true);
+      while (pending > 0 && reached < last && bytes < PIECE_BYTES) {
+        const most = Math.min(ROUND_EVENTS, last - reached, Math.max(1, Math.floor(ROUND_BYTES / bytesEach)));
+        const messages = await consumer.fetch({ max_messages: most, expires: PATIENCE });
+        const before = count;
+        for await (const message of messages) {
+          ({ pending } = message.info);
+          reached = message.seq;
+          count++;
+          bytes += message.data.length;
+          const entry = reached > last ? undefined : entryOf(message);
+          if (entry !== undefined) entries.push(entry);
+          if (pending === 0 || reached >= last || count - before === most) break;
+        }
+        if (count === before) throw new Error("the stream stopped in the midst of a piece");
+        bytesEach = bytes / count;
+      }
+      if (reached >= last) return { entries, last, isCut: false };
+      if (bytes >= PIECE_BYTES) return { entries, last: reached, isCut: true };
+      // A node of the cluster that lags behind knows of no more; whether there is more its leader knows.
+      if (await manager.streams.getMessage(stream, { seq: last }) === null) {
+        return { entries, last, isCut: false };
+      }
+    } finally {
+      consumer.delete().catch(() => {}); // It may be gone, or the server be away: then it ends by itself.
+    }
+    throw new Error(`a node that has come as far as ${reached} was asked for ${last}`);
+  }
+
+  return {
+    fetch: async (after, last, signal) => {
+      while (!signal.aborted) {
+        try {
+          return await fetchOnce(after, last);
+        } catch {
+          bytesEach = Math.min(4 * bytesEach, ROUND_BYTES); // Maybe they were too many for the way.
+          await pause(RETRY_AFTER, signal);
+        }
+      }
+      return undefined;
+    },
+    saw: (bytes) => {
+      bytesEach += (bytes - bytesEach) / 64;
+    },
+  };
+}
+
+/** Waits so many milliseconds, or until the signal. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
+}
