@@ -19,7 +19,7 @@ export interface ServerSpec {
   startsAtOnce: boolean;
   /** The bare stream on the same runtime, for a ratio of its own. */
   yardstick?: string;
-  /** The core of the process started here; nchan's publisher is one, and its nginx the server. */
+  /** The core of the process started here; where that only publishes, it starts the server on the other one. */
   core: "server" | "client";
 }
 
@@ -64,7 +64,10 @@ export const MORE_SERVERS: ServerSpec[] = [
     format: "sse",
     yardstick: "bare-node",
   }),
-  spec("ours-nats", "**events-endpoint** on NATS", "ours_nats.ts", "node", { yardstick: "bare-node" }),
+  spec("ours-nats", "**events-endpoint** on NATS", "ours_nats.ts", "node", {
+    yardstick: "bare-node",
+    core: "client",
+  }),
 ];
 
 /** Not compared: the source that shows how much the load client can take. */
