@@ -142,6 +142,8 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   const recent = createRecent(RECENT_BYTES);
   const tally = createTally();
   let stopPipeline: (() => void) | undefined;
+  /** Whether the pipeline has told all that it will. */
+  let hasEnded = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function subscribe(subscription: Subscription): State {
@@ -176,6 +178,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   function start(): void {
     recent.restart(log.last);
+    hasEnded = false;
     scheduleTick(Math.min(paceMs, stallMs));
     stopPipeline = startPipeline(log, format, {
       onChunk(chunk) {
@@ -187,8 +190,14 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         recent.restart(log.first - 1);
         for (const subscriber of subscribers) beginAnew(subscriber);
       },
-      onLoss: pumpAll,
-      onEnd: pumpAll,
+      onLoss() {
+        recent.restart(log.last); // No chunk tells of it: it is found in the history.
+        pumpAll();
+      },
+      onEnd() {
+        hasEnded = true;
+        pumpAll();
+      },
       onError(error) {
         options.onError(error);
         for (const subscriber of subscribers) cut(subscriber, "failed", FAILED);
@@ -259,7 +268,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       }
       if (found === undefined) {
         // Of a closed history that is kept elsewhere nothing more may be had.
-        if (log.closed && (position >= log.last || !isRecent)) bidFarewell(subscriber, "closed");
+        if (log.closed && (position >= log.last || !isRecent || hasEnded)) bidFarewell(subscriber, "closed");
         return;
       }
       const chunk = found;
