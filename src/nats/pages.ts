@@ -124,7 +124,8 @@ export function createPages({ fetch, refresh }: PagesOptions): Pages {
   function take(page: Page, position: number, last: number, maxBytes: number): Batch {
     const batch = batchOf(page, position, maxBytes);
     const isEnd = batch.entries.at(-1)?.position === page.last && page.last < last;
-    if (isEnd && !kept.has(page.last)) ask(page.last, last).catch(() => {}); // The reader will want it next.
+    const isWhole = page.isCut || page.last === startOf(page.last); // Else it is fetched again, with more.
+    if (isEnd && isWhole && !kept.has(page.last)) ask(page.last, last).catch(() => {}); // It is wanted next.
     return batch;
   }
 
