@@ -16,7 +16,12 @@ import { endAll } from "./child.ts";
 import { type Bench, buildClient } from "./client.ts";
 import { LOADS, type ThroughputLoad } from "./loads.ts";
 import { describeMachine, firstLine, leaveServerCore } from "./machine.ts";
-import { type Delivered, measure, type RunningServer, start } from "./measure.ts";
+import {
+  type Delivered,
+  measure,
+  type RunningServer,
+  start,
+} from "./measure.ts";
 import { MORE_SERVERS, SERVERS } from "./servers.ts";
 
 const EVENTS = 20_000;
@@ -65,7 +70,8 @@ function publishBare(
   const client = jetstream(connection);
   return inPortions((from) =>
     Promise.all(
-      Array.from({ length: AT_ONCE }, (_, i) => client.publish(subject, JSON.stringify(draft(from + i)))),
+      Array.from({ length: AT_ONCE }, (_, i) =>
+        client.publish(subject, JSON.stringify(draft(from + i)))),
     )
   );
 }
@@ -97,7 +103,10 @@ async function withChannel(
   stream: string,
   use: (channel: Channel<typeof catalogue.schemas>) => Promise<void>,
 ): Promise<void> {
-  const channel = await natsChannel(connection, catalogue, { stream, create: { maxBytes: STREAM_BYTES } });
+  const channel = await natsChannel(connection, catalogue, {
+    stream,
+    create: { maxBytes: STREAM_BYTES },
+  });
   try {
     await use(channel);
   } finally {
@@ -132,7 +141,8 @@ const PUBLISHING: readonly Way[] = [
         (channel) =>
           inPortions((from) =>
             Promise.all(
-              Array.from({ length: AT_ONCE }, (_, i) => channel.publish("tick", draft(from + i).event)),
+              Array.from({ length: AT_ONCE }, (_, i) =>
+                channel.publish("tick", draft(from + i).event)),
             )
           ),
       ),
@@ -206,13 +216,25 @@ function medianOf(numbers: readonly number[]): number {
 function table(title: string, rates: ReadonlyMap<Way, number>): string {
   const [best] = rates.values();
   const rows = [...rates].map(([{ name }, rate]) =>
-    `| ${name} | ${Math.round(rate / 100) * 100} | ${Math.round(100 * rate / best!)} % |`
+    `| ${name} | ${Math.round(rate / 100) * 100} | ${
+      Math.round(100 * rate / best!)
+    } % |`
   );
   return [`| ${title} | events/s | |`, "| --- | ---: | ---: |", ...rows, ""]
     .join("\n");
 }
 
-/** The same server in memory and on NATS, where another has published, taking turns: deliveries per second. */
+/** What a server made of a load, and what it took for it. */
+interface FanOut {
+  readonly deliveriesPerSecond: number;
+  /** Of the server's own CPU, in microseconds. */
+  readonly cpuPerEvent: number;
+}
+
+/**
+ * The same server in memory and on NATS, where another process has published, taking turns. In memory the server
+ * publishes itself. On two cores NATS, who publishes and who reads have one, so that the rate is also theirs.
+ */
 async function compareFanOut(
   bench: Bench,
   load: ThroughputLoad,
@@ -221,28 +243,43 @@ async function compareFanOut(
     name === "ours-node" || name === "ours-nats"
   );
   const running: RunningServer[] = [];
-  const rates = specs.map((): number[] => []);
+  const all = specs.map((): FanOut[] => []);
   try {
     for (const spec of specs) running.push(await start(spec));
-    for (let turn = 0; turn < load.repeats; turn++) {
+    for (let turn = 0; turn < 2 * load.repeats; turn++) {
       for (const [index, server] of running.entries()) {
-        const { deliveries, seconds } = await measure(
+        const { deliveries, seconds, events, cpu } = await measure(
           bench,
           server,
           load,
         ) as Delivered;
-        rates[index]!.push(deliveries / seconds);
+        all[index]!.push({
+          deliveriesPerSecond: deliveries / seconds,
+          cpuPerEvent: cpu.server / events * 1e6,
+        });
       }
     }
   } finally {
     await Promise.all(running.map(({ child }) => child.end()));
   }
-  const [memory, nats] = rates.map(medianOf) as [number, number];
-  const figure = (rate: number) => `${(rate / 1e6).toFixed(2)} million`;
-  return `| ${load.name}: ${load.title}, ${load.subscribers} readers | ${figure(memory)} | ${
-    figure(nats)
-  } | ` +
-    `${Math.round(100 * nats / memory)} % |`;
+  const [memory, nats] = all.map((figures): FanOut => ({
+    deliveriesPerSecond: medianOf(
+      figures.map((figure) => figure.deliveriesPerSecond),
+    ),
+    cpuPerEvent: medianOf(figures.map((figure) => figure.cpuPerEvent)),
+  })) as [FanOut, FanOut];
+  const million = (rate: number) => `${(rate / 1e6).toFixed(2)} million`;
+  const percent = (part: number, whole: number) =>
+    `${Math.round(100 * part / whole)} %`;
+  return [
+    `| ${load.name}: ${load.title}, ${load.subscribers} readers`,
+    million(memory.deliveriesPerSecond),
+    million(nats.deliveriesPerSecond),
+    percent(nats.deliveriesPerSecond, memory.deliveriesPerSecond),
+    `${memory.cpuPerEvent.toFixed(1)} µs`,
+    `${nats.cpuPerEvent.toFixed(1)} µs`,
+    `${percent(memory.cpuPerEvent, nats.cpuPerEvent)} |`,
+  ].join(" | ");
 }
 
 async function main(): Promise<void> {
@@ -276,8 +313,18 @@ async function main(): Promise<void> {
     const { command } = buildClient(folder);
     await withNats(async ({ url }) => {
       process.env["BENCH_NATS"] = url;
+      const columns = [
+        "in memory",
+        "on NATS",
+        "",
+        "CPU for an event, in memory",
+        "on NATS",
+        "",
+      ];
       console.log(
-        "| deliveries/s | in memory | on NATS | |\n| --- | ---: | ---: | ---: |",
+        `| deliveries/s | ${columns.join(" | ")} |\n| --- |${
+          " ---: |".repeat(columns.length)
+        }`,
       );
       for (const load of LOADS) {
         if (load.kind === "throughput") {
