@@ -25,6 +25,9 @@ const connection = connect(url, {
     if (status.type === "open") console.error(status.resumed ? "going on" : "connected");
     if (status.type === "waiting") console.error(`${status.cause.message}; trying again`);
   },
+  // The catalogue is that of 7.1. Later releases have other payloads under a few of its names, which are no reason to
+  // stop: since 7.12 a tribler_exception has its text elsewhere.
+  onInvalid: ({ type, event }) => console.log(`${type}, otherwise than in 7.1: ${JSON.stringify(event)}`),
 });
 
 for await (const event of connection) {

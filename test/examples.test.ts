@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { app } from "../examples/hono_app.ts";
 import { type Child, running, startCli, startScript, whereItListens } from "./children.ts";
 import { linesOf, openLines, within } from "./harness.ts";
-import { type Reply, scripted } from "./scripted.ts";
+import { type Reply, scripted, SSE, streams } from "./scripted.ts";
 
 const test = suite("examples");
 
@@ -219,6 +219,24 @@ test("client.ts goes on where the server comes back, and says where it stopped",
         assert.ok(client.stderr.lines.slice(1, -1).every((line) => line.endsWith("trying again")));
         assert.is(client.stderr.lines.at(-1), "going on");
       });
+    });
+  });
+});
+
+test("client.ts goes on over what another release of Tribler says otherwise", async () => {
+  const named = (type: string, payload: unknown) => `event: ${type}\ndata: ${JSON.stringify(payload)}\n\n`;
+  const failure = { error: "no space left", traceback: "OSError: no space left\n" };
+  const texts = [
+    named("events_start", { public_key: "", version: "8.0.7" }),
+    named("tribler_exception", failure),
+    named("torrent_finished", { infohash: "08ada5a7a6183aae1e09d831df6748d566095a10", name: "Sintel" }),
+  ];
+  await scripted([streams(SSE, ...texts)], async ({ url, port }) => {
+    await running(await startExample("client.ts", [url], port), async (client) => {
+      await client.stdout.match(/^finished: Sintel$/);
+      assert.match(client.stdout.lines[0]!, /^tribler_exception, .*"error":"no space left"/);
+      client.signal("SIGINT");
+      assert.equal(await client.exit(), { code: 0, signal: null });
     });
   });
 });
