@@ -115,6 +115,18 @@ test("a reader that has enough ends it, and that is no error", async () => {
   });
 });
 
+test("nor is it where the same reader has what tail says of the connection", async () => {
+  const app = new Hono();
+  app.get("/", (c) => c.body('{"type":"tick"}\n', 200, { "Content-Type": "application/x-ndjson" }));
+  await serving(app, async (url) => {
+    const command = `set -o pipefail; ${shellCommand(["tail", url])} 2>&1 | head -n 1`;
+    await running(startProgram("bash", ["-c", command]), async (child) => {
+      assert.equal(await child.exit(), { code: 0, signal: null });
+      assert.equal(child.stdout.lines, ['{"type":"tick"}']);
+    });
+  });
+});
+
 test("a refusal is one line, and its exit code 1", async () => {
   const app = new Hono();
   app.get("/locked", (c) => {

@@ -55,6 +55,7 @@ export async function tail(args: string[]): Promise<void> {
     if (error.code !== "EPIPE") failure = error;
     stop.abort();
   });
+  process.stderr.on("error", () => {}); // Whoever read the notes is gone; the events may have a reader yet.
   try {
     await follow(remote, reader, {
       types,
