@@ -447,6 +447,24 @@ test("what the catalogue does not have is told, and goes by", async () => {
   });
 });
 
+test("where there are too many unknown types to warn of, the last warning says so", async () => {
+  const text = start("a") + Array.from({ length: 150 }, (_, i) => line(`new_${i}`)).join("") + line("closed");
+  const { warn } = console;
+  const warnings: string[] = [];
+  console.warn = (text: string) => warnings.push(text);
+  try {
+    await scripted([streams(NDJSON, text)], async ({ url }) => {
+      const connection = connect(url, { catalogue: shop });
+      assert.equal(types(await take(connection, 1)), ["closed"]);
+      await connection.return();
+    });
+  } finally {
+    console.warn = warn;
+  }
+  assert.is(warnings.length, 100);
+  assert.equal(warnings.filter((text) => text.includes("without a warning")), warnings.slice(-1));
+});
+
 test("an event that does not fit is an error with its faults, or handed over", async () => {
   const text = start("a") + line("closed", "b") + line("placed", "c", { n: "?" }) +
     line("placed", "d", { n: 2 });

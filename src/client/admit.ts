@@ -50,14 +50,15 @@ function matcher(patterns: readonly string[]): (type: string) => boolean {
   return (type) => names.has(type) || prefixes.some((prefix) => type.startsWith(prefix));
 }
 
-/** Warns of each unknown type once. */
+/** Warns of each unknown type once; the last warning there is says that it is the last. */
 function warner(): (event: Dictionary) => void {
   const known = new Set<string>();
   return ({ type }) => {
     if (known.has(type) || known.size === MAX_WARNINGS) return;
     known.add(type);
+    const rest = known.size === MAX_WARNINGS ? "; nor are those of further types, without a warning" : "";
     console.warn(
-      `events of the type ${JSON.stringify(type.slice(0, 128))} are not in the catalogue: not yielded`,
+      `events of the type ${JSON.stringify(type.slice(0, 128))} are not in the catalogue: not yielded${rest}`,
     );
   };
 }
