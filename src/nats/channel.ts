@@ -54,6 +54,8 @@ const LAG_PATIENCE = 5000;
 const ECHO_PATIENCE = 1000;
 /** The stream is asked so often how far it has lost its beginning, and whether it still is the same, in milliseconds. */
 const LOOK_EVERY = 5000;
+/** The stream is asked for so many bytes ahead of what has come. */
+const AHEAD_BYTES = 2 * 1024 * 1024;
 /** What stands around a key in the header of a message is never longer: `Nats-Msg-Id` and the index of the event. */
 const HEADER_BYTES = 64;
 
@@ -141,6 +143,7 @@ export async function natsChannel<S extends Schemas>(
       learn(await openStream(manager, place), asked);
     },
     next: () => window.last + 1,
+    ahead: () => fetcher.countIn(AHEAD_BYTES),
     onMessage: take,
   });
 

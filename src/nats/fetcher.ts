@@ -16,6 +16,8 @@ export interface Fetcher {
   fetch(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined>;
   /** The stream has a message of so many bytes: that says how many are asked for at a time. */
   saw(bytes: number): void;
+  /** How many messages have so many bytes, about; at least one. */
+  countIn(bytes: number): number;
 }
 
 /** Options of {@linkcode createFetcher}. */
@@ -32,6 +34,8 @@ const PIECE_BYTES = 1024 * 1024;
 /** So many are asked for at a time: that fits through the way to NATS, also where they are larger than those before. */
 const ROUND_BYTES = 256 * 1024;
 const ROUND_EVENTS = 512;
+/** Smaller ones are taken for as large as this: what comes next may be larger. */
+const LEAST_BYTES = 512;
 /** So long a message is waited for, in milliseconds. */
 const PATIENCE = 5000;
 /** After a piece could not be fetched it is tried again so many milliseconds later. */
@@ -43,7 +47,9 @@ export function createFetcher(
   manager: JetStreamManager,
   { stream, entryOf, ...options }: FetcherOptions,
 ): Fetcher {
-  let bytesEach = Math.max(1024, options.bytesEach);
+  let bytesEach = Math.max(LEAST_BYTES, options.bytesEach);
+
+  const countIn = (bytes: number) => Math.max(1, Math.floor(bytes / bytesEach));
 
   async function fetchOnce(after: number, last: number): Promise<Fetched> {
     const consumer = await client.consumers.get(stream, { opt_start_seq: after + 1 });
@@ -53,7 +59,7 @@ export function createFetcher(
     try {
       let { num_pending: pending } = await consumer.info(true);
       while (pending > 0 && reached < last && bytes < PIECE_BYTES) {
-        const most = Math.min(ROUND_EVENTS, last - reached, Math.max(1, Math.floor(ROUND_BYTES / bytesEach)));
+        const most = Math.min(ROUND_EVENTS, last - reached, countIn(ROUND_BYTES));
         const messages = await consumer.fetch({ max_messages: most, expires: PATIENCE });
         const before = count;
         for await (const message of messages) {
@@ -66,7 +72,7 @@ export function createFetcher(
           if (pending === 0 || reached >= last || count - before === most) break;
         }
         if (count === before) throw new Error("the stream stopped in the midst of a piece");
-        bytesEach = bytes / count;
+        bytesEach = Math.max(LEAST_BYTES, bytes / count);
       }
       if (reached >= last) return { entries, last, isCut: false };
       if (bytes >= PIECE_BYTES) return { entries, last: reached, isCut: true };
@@ -93,8 +99,9 @@ export function createFetcher(
       return undefined;
     },
     saw: (bytes) => {
-      bytesEach += (bytes - bytesEach) / 64;
+      bytesEach += (Math.max(LEAST_BYTES, bytes) - bytesEach) / 64;
     },
+    countIn,
   };
 }
 

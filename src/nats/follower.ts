@@ -22,12 +22,12 @@ export interface FollowerOptions {
   prepare(): Promise<void>;
   /** The sequence number it begins with. */
   next(): number;
+  /** How many messages a consumer asks for ahead. */
+  ahead(): number;
   /** Takes the next message, in the order of the stream. */
   onMessage(message: JsMsg): void;
 }
 
-/** A consumer asks for so many messages ahead. */
-const AHEAD = 1000;
 /** A request for messages lasts so long, in milliseconds; meanwhile the server shows that it is there so often. */
 const EXPIRES = 10_000;
 const HEARTBEAT = 2000;
@@ -51,7 +51,7 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
     try {
       if (stopped) return;
       messages = await consumer.consume({
-        max_messages: AHEAD,
+        max_messages: options.ahead(),
         expires: EXPIRES,
         idle_heartbeat: HEARTBEAT,
         abort_on_missing_resource: true,
