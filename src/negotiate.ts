@@ -59,8 +59,10 @@ const QUALITY = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/;
 
 /** The ranges of an `Accept` header; one that cannot be read asks for nothing. */
 function parseAccept(accept: string): MediaRange[] {
-  const parts = accept.match(/(?:[^,"]|"(?:\\.|[^"\\])*(?:"|$))+/g) ?? [];
-  return parts.flatMap((part) => {
+  // What stands in quotes is a value of a parameter that is not looked at, and may hold commas and semicolons. Every
+  // quote that is opened matches, also one that is never closed: what failed would be tried again from each that follows.
+  const unquoted = accept.replace(/"(?:\\.|[^"\\])*(?:"|\\?$)/g, '""');
+  return unquoted.split(",").flatMap((part) => {
     const [range = "", ...parameters] = part.toLowerCase().split(";").map((text) => text.trim());
     const [type, subtype] = range.split("/");
     const quality = parameters.find((parameter) => /^q\s*=/.test(parameter))?.replace(/^q\s*=\s*/, "") ?? "1";

@@ -52,6 +52,9 @@ test("answers NDJSON under the name that was asked for, SSE to those who accept 
     ["*/*;q=0, text/event-stream", "text/event-stream"],
     ["application/*;q=0.9, application/x-ndjson;q=0.1, application/jsonl;q=0.1", "application/ndjson"],
     ['application/json;a="x, text/html;q=1", text/event-stream', "text/event-stream"],
+    ['text/event-stream;a=";q=0.3", application/x-ndjson;q=0.5', "text/event-stream"],
+    ['text/event-stream;a="\\";q=0";q=0.5, application/jsonl;q=0.4', "text/event-stream"],
+    ['application/jsonl, text/event-stream;a="never closed, */*', "application/jsonl"],
     ["text/event-stream;q = 0.5, application/jsonl;Q=0.6", "application/jsonl"],
     ["text/html", "406 NotAcceptable"],
     ["application/json", "406 NotAcceptable"],
@@ -109,6 +112,18 @@ test("any Accept header is answered by a stream or by 406, never by an error", a
     }),
     { numRuns: 1000 },
   );
+});
+
+test("no Accept header takes long to read", async () => {
+  // As much as an HTTP/2 server takes, of what a pattern may be tried on again and again.
+  for (const accept of ['"' + '\\"'.repeat(30_000) + "\\", '"\\'.repeat(30_000), ",".repeat(60_000)]) {
+    const start = performance.now();
+    const { endpoint } = setUp();
+    const response = await endpoint.request("/", { headers: { Accept: accept } });
+    assert.is(response.status, 406);
+    const ms = performance.now() - start;
+    assert.ok(ms < 500, `${ms} ms`);
+  }
 });
 
 test("SSE: retry, then for each event its id, its name and the whole dictionary", async () => {
