@@ -423,5 +423,6 @@ function readBoolean(c: Context, name: string, absent: boolean): boolean {
   const value = c.req.query(name);
   if (value === undefined) return absent;
   if (value === "true" || value === "false") return value === "true";
-  throw new EventsError("InvalidParameter", `${name} must be true or false, not ${JSON.stringify(value)}`);
+  const given = JSON.stringify(value.slice(0, 128));
+  throw new EventsError("InvalidParameter", `${name} must be true or false, not ${given}`);
 }

@@ -25,7 +25,7 @@ export function negotiate(accept: string | undefined, name: string | undefined):
   const formats = FORMATS.filter((format) => !name || format.name === name);
   if (formats.length === 0) {
     const names = FORMATS.map((format) => format.name).join(" or ");
-    throw new EventsError("InvalidParameter", `format must be ${names}, not ${JSON.stringify(name)}`);
+    throw new EventsError("InvalidParameter", `format must be ${names}, not ${JSON.stringify(name?.slice(0, 128))}`);
   }
   const ranges = parseAccept(accept?.trim() || "*/*");
   let best: Negotiated | undefined;
@@ -44,7 +44,7 @@ export function negotiate(accept: string | undefined, name: string | undefined):
   const available = FORMATS.flatMap(({ mediaTypes }) => mediaTypes).join(", ");
   throw new EventsError(
     "NotAcceptable",
-    `none of ${JSON.stringify(accept)} is to be had: accept one of ${available}`,
+    `none of ${JSON.stringify(accept?.slice(0, 128))} is to be had: accept one of ${available}`,
   );
 }
 

@@ -88,6 +88,22 @@ test("a 406 lists what is to be had", async () => {
   }
 });
 
+test("a refusal repeats no more of what it was asked than it takes to know it", async () => {
+  const long = "image/png,".repeat(1000);
+  const { endpoint } = setUp();
+  const answers = [
+    await endpoint.request("/", { headers: { Accept: long } }),
+    await endpoint.request("/", { headers: { "Last-Event-ID": long } }),
+    ...await Promise.all(["format", "follow", "bookmarks", "since", "types"].map((name) => {
+      return endpoint.request(`/?${name}=${long}`);
+    })),
+  ];
+  for (const answer of answers) {
+    assert.ok(answer.status >= 400);
+    assert.ok((await answer.text()).length < 1000);
+  }
+});
+
 test("any Accept header is answered by a stream or by 406, never by an error", async () => {
   const part = fc.constantFrom(
     "text",
