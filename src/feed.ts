@@ -258,7 +258,10 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         continue;
       }
       const { position } = subscriber;
-      if (position >= until) return end(subscriber, "ended");
+      if (position >= until) {
+        tellPosition(subscriber);
+        return end(subscriber, "ended");
+      }
       const isRecent = position >= recent.after;
       const found = isRecent ? recent.find(position) : readHistory(subscriber);
       if (found instanceof Promise) return;
@@ -426,14 +429,19 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   /** Breaks a silence: with the position, where events have passed unseen, else with a heartbeat, where there are any. */
   function keepAlive(subscriber: State, now: number): void {
-    const { position, bookmarks } = subscriber;
-    const unseen = position > subscriber.told;
-    subscriber.told = position;
     subscriber.lastWrite = now;
-    if (unseen && bookmarks) return sendLine(subscriber, "events_bookmark");
-    const move = unseen ? format.moveTo(formatCursor(log.epoch, position)) : "";
-    const sign = move === "" ? heartbeat : encoder.encode(move);
-    if (sign !== undefined) send(subscriber, sign, 0);
+    if (!tellPosition(subscriber) && heartbeat !== undefined) send(subscriber, heartbeat, 0);
+  }
+
+  /** Tells how far it has come, where events have passed unseen and there is a way to; whether it did. */
+  function tellPosition(subscriber: State): boolean {
+    const { position, told, bookmarks } = subscriber;
+    subscriber.told = position; // A write can ask for more before it returns.
+    if (position <= told) return false;
+    const move = bookmarks ? "" : format.moveTo(formatCursor(log.epoch, position));
+    if (bookmarks) sendLine(subscriber, "events_bookmark");
+    else if (move !== "") send(subscriber, encoder.encode(move), 0);
+    return bookmarks || move !== "";
   }
 
   return {

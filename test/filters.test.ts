@@ -160,6 +160,23 @@ test("SSE moves the cursor of a filtered stream by a block with nothing but an i
   await reader.cancel();
 });
 
+test("follow=false ends with how far it has come, where events passed unseen", async () => {
+  const { endpoint, publish } = setUp();
+  const [, , id] = publish("torrent_error", "market_ask", "torrent_error");
+  const read = async (query: string) => {
+    const response = await endpoint.request(`/?since=earliest&follow=false&types=market_ask&${query}`);
+    return await response.text();
+  };
+  const bookmark = new RegExp(`"n":2}[^\n]*\n\\{"type":"events_bookmark","id":"${id}",[^\n]*\n$`);
+  assert.match(await read("bookmarks=true"), bookmark);
+  assert.match(await read("format=sse"), new RegExp(`"n":2}.*\n\nid: ${id}\n\n$`));
+  assert.match(await read(""), /"n":2}[^\n]*\n$/, "nobody else is told");
+  publish("market_ask");
+  assert.match(await read("bookmarks=true"), /"n":4}[^\n]*\n$/, "the event told the position itself");
+  const resumed = await (await endpoint.request(`/?since=${id}&follow=false&bookmarks=true`)).text();
+  assert.match(resumed, /^[^\n]*events_start[^\n]*\n[^\n]*"n":4}[^\n]*\n$/);
+});
+
 test("without heartbeats a reader is told all the same how far it has come, and nothing else", async () => {
   const { endpoint, publish } = setUp({ heartbeat: null });
   const open = async (query: string) => {

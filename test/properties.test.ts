@@ -344,6 +344,8 @@ function takeEnd(account: Account): void {
   }
   const missed = nextWanted(account, wish.follow ? life.published.length : asked.last);
   assert.is(missed, undefined, `${missed} was asked for, and the stream ends after ${account.position}`);
+  const isTold = wish.format === "sse" || wish.bookmarks;
+  if (!wish.follow && isTold) assert.ok(account.position >= asked.last, "it tells how far it has come");
 }
 
 // What carries the streams, and the time in which it does.
