@@ -256,7 +256,8 @@ export function eventsEndpoint<S extends Schemas>(
     const payload = { ...(startPayload() as object), heartbeat };
     const opening = format.opening + format.write(controlLine("events_start", start.id, payload));
     keepOpen(c, silence);
-    const onLeave = inTurn(places.take(address), endOf(format, address, join()));
+    const left = join(); // The application's code: where it throws, no place is taken yet.
+    const onLeave = inTurn(places.take(address), endOf(format, address, left));
     const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
     const feed = feeds.get(format)!;
     // Nothing that is kept for the connection may hold on to the context: what an idle one weighs is what it keeps.

@@ -109,6 +109,23 @@ test("what is refused for another reason, and HEAD, take no place; a stream that
   await held.body!.cancel();
 });
 
+test("an application that throws when a stream is opened takes no place with it", async () => {
+  const session = createSession({ version: "1" });
+  let throws = true;
+  const join = () => {
+    if (throws) throw new Error("not now");
+    return () => {};
+  };
+  const endpoint = eventsEndpoint({ ...session, join }, { maxConnections: 1 });
+  const app = new Hono().route("/events", endpoint);
+  app.onError((error, c) => c.text(error.message, 500));
+  assert.is(await (await app.request("/events")).text(), "not now");
+  throws = false;
+  const response = await app.request("/events");
+  assert.is(response.status, 200);
+  await response.body!.cancel();
+});
+
 test("streams that are reset give their places back", async () => {
   const { app, endpoint } = setUp({ maxConnections: 20, direct: true });
   await serving(app, async (url, port) => {
