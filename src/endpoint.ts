@@ -13,7 +13,7 @@ import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "./event.t
 import { createFeed, type Feed, PACE, type Subscriber, type Subscription } from "./feed.ts";
 import { addressOf, keepOpen, onGone, outgoingOf, parksPull } from "./host.ts";
 import { createAnswers } from "./idempotency.ts";
-import { negotiate, type Negotiated, selectTypes } from "./negotiate.ts";
+import { headersOf, negotiate, type Negotiated, selectTypes } from "./negotiate.ts";
 import { StreamOutlet } from "./outlet.ts";
 import { type Authorize, createGuard, type Permission } from "./permission.ts";
 import { createPlaces } from "./places.ts";
@@ -389,17 +389,6 @@ function checkCount(name: string, count: number, most: number = Number.MAX_SAFE_
   if (!(Number.isSafeInteger(count) && count >= 1 && count <= most)) {
     throw new RangeError(`${name} must be a whole number from 1 to ${most}, not ${count}`);
   }
-}
-
-/** The headers of a stream. */
-function headersOf(mediaType: string): Record<string, string> {
-  return {
-    "Content-Type": mediaType,
-    "Cache-Control": "no-store, no-transform",
-    "X-Accel-Buffering": "no",
-    "X-Content-Type-Options": "nosniff",
-    "Vary": "Accept",
-  };
 }
 
 /** Where a request wants to start, and the `id` that `events_start` says so with. */

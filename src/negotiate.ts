@@ -1,5 +1,5 @@
 /**
- * What a request for a stream asks for: its wire format, and the types of events it wants.
+ * What a request for a stream asks for, its wire format and the types of events it wants, and the headers of the answer.
  *
  * @module
  */
@@ -78,6 +78,17 @@ function qualityOf(mediaType: string, ranges: readonly MediaRange[]): number {
   const sameType = ranges.find((range) => range.type === type && range.subtype === "*");
   const any = ranges.find((range) => range.type === "*" && range.subtype === "*");
   return (exact ?? sameType ?? any)?.quality ?? 0;
+}
+
+/** The headers of a stream, also of one that ends at once. */
+export function headersOf(mediaType: string): Record<string, string> {
+  return {
+    "Content-Type": mediaType,
+    "Cache-Control": "no-store, no-transform",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept",
+  };
 }
 
 /**

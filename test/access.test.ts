@@ -597,6 +597,7 @@ test("when the server shuts down, whoever still comes is told so; /healthz first
   assert.match((await app.request("/events")).headers.get("retry-after")!, /^\d+$/);
   const sse = await app.request("/events", { headers: { Accept: "text/event-stream" } });
   assert.equal([sse.status, sse.headers.get("content-type")], [200, "text/event-stream"]);
+  assert.equal([sse.headers.get("vary"), sse.headers.get("x-accel-buffering")], ["Accept", "no"]);
   assert.match(await sse.text(), /^retry: [2-4]\d{3}\n\n$/);
   assert.match(logged.at(-1)!, / info stream refused reason=refused code=ShuttingDown status=200$/);
   assert.equal((await open.rest()).map(({ type }) => type), ["events_start"]);

@@ -6,7 +6,7 @@
 import type { MiddlewareHandler } from "hono";
 import type { EventLog } from "../channel.ts";
 import { EventsError } from "../errors.ts";
-import { negotiate } from "../negotiate.ts";
+import { headersOf, negotiate } from "../negotiate.ts";
 
 /** Refuses every request once the channel was closed. */
 export function refuseWhenClosed(channel: EventLog): MiddlewareHandler {
@@ -18,8 +18,7 @@ export function refuseWhenClosed(channel: EventLog): MiddlewareHandler {
     if (farewell === "") throw error;
     c.error = error; // As Hono leaves what was thrown, for the log to see.
     // An EventSource never comes back from a 503 (WHATWG HTML 9.2): it is told to, and when.
-    const headers = { "Content-Type": "text/event-stream", "Cache-Control": "no-store, no-transform" };
-    return new Response(c.req.method === "HEAD" ? null : farewell, { headers });
+    return new Response(c.req.method === "HEAD" ? null : farewell, { headers: headersOf("text/event-stream") });
   };
 }
 
