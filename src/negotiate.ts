@@ -25,7 +25,10 @@ export function negotiate(accept: string | undefined, name: string | undefined):
   const formats = FORMATS.filter((format) => !name || format.name === name);
   if (formats.length === 0) {
     const names = FORMATS.map((format) => format.name).join(" or ");
-    throw new EventsError("InvalidParameter", `format must be ${names}, not ${JSON.stringify(name?.slice(0, 128))}`);
+    throw new EventsError(
+      "InvalidParameter",
+      `format must be ${names}, not ${JSON.stringify(name?.slice(0, 128))}`,
+    );
   }
   const ranges = parseAccept(accept?.trim() || "*/*");
   let best: Negotiated | undefined;

@@ -18,7 +18,9 @@ export function refuseWhenClosed(channel: EventLog): MiddlewareHandler {
     if (farewell === "") throw error;
     c.error = error; // As Hono leaves what was thrown, for the log to see.
     // An EventSource never comes back from a 503 (WHATWG HTML 9.2): it is told to, and when.
-    return new Response(c.req.method === "HEAD" ? null : farewell, { headers: headersOf("text/event-stream") });
+    return new Response(c.req.method === "HEAD" ? null : farewell, {
+      headers: headersOf("text/event-stream"),
+    });
   };
 }
 
