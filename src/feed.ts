@@ -142,6 +142,8 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   const recent = createRecent(RECENT_BYTES);
   const tally = createTally();
   let stopPipeline: (() => void) | undefined;
+  /** What the pipeline tells of. */
+  let { epoch } = log;
   /** Whether the pipeline has told all that it will. */
   let hasEnded = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -171,25 +173,34 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       rest: undefined,
       replay: undefined,
     };
-    if (subscribers.size === 0) start();
+    if (subscribers.size === 0) {
+      scheduleTick(Math.min(paceMs, stallMs));
+      start();
+    } else if (epoch !== log.epoch) {
+      startAnew(); // The pipeline has not come as far yet, and its chunks are of the old one.
+    }
     subscribers.add(subscriber);
     return subscriber;
   }
 
+  /** The events are counted anew. */
+  function startAnew(): void {
+    stopPipeline?.();
+    start();
+    for (const subscriber of subscribers) beginAnew(subscriber);
+  }
+
   function start(): void {
+    ({ epoch } = log);
     recent.restart(log.last);
     hasEnded = false;
-    scheduleTick(Math.min(paceMs, stallMs));
     stopPipeline = startPipeline(log, format, {
       onChunk(chunk) {
         recent.add(chunk, log.first);
         handOut(chunk);
         countChunk(tally, chunk.entries.length, publishedAt(chunk.entries[0]!.json));
       },
-      onNewEpoch() {
-        recent.restart(log.first - 1);
-        for (const subscriber of subscribers) beginAnew(subscriber);
-      },
+      onNewEpoch: startAnew,
       onLoss() {
         recent.restart(log.last); // No chunk tells of it: it is found in the history.
         pumpAll();

@@ -314,6 +314,30 @@ test("a history that begins anew is told everybody on their open streams, and th
   for (const lines of [live, filtered, replaying]) await lines.close();
 });
 
+test("who comes when a history has begun anew is given nothing of the old one, also before others know", async () => {
+  const there = elsewhere();
+  const { app } = serve(there);
+  const early = await open(app, "");
+  await early.event();
+  tick(there, 1, 3);
+  assert.equal(numbers(await early.events(3)), [1, 2, 3]);
+  there.store = createChannel(catalogue);
+  const { epoch } = there.store;
+  for (const n of [11, 12, 13]) there.store.publish("tick", { n });
+  const late = await open(app, `since=${epoch}-1`);
+  await late.event();
+  there.wake();
+  assert.equal(numbers(await late.events(2)), [12, 13]);
+  const [lost, ...events] = await early.events(4);
+  assert.equal([lost!.event, lost!.id], [{ reason: "unknown_epoch", count: null }, `${epoch}-0`]);
+  assert.equal(numbers(events), [11, 12, 13]);
+  tick(there, 14, 14);
+  for (const lines of [early, late]) {
+    assert.equal(numbers(await lines.events(1)), [14]);
+    await lines.close();
+  }
+});
+
 test("in a history that begins anew a reader in this process goes on too", async () => {
   const there = elsewhere();
   tick(there, 1, 3);
