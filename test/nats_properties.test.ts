@@ -16,7 +16,8 @@ const test = suite("nats properties");
 
 /** What somebody does; numbers are taken modulo how many there are. */
 type Deed =
-  | { readonly do: "publish"; readonly at: number; readonly count: number }
+  /** Events with so many characters besides. */
+  | { readonly do: "publish"; readonly at: number; readonly count: number; readonly size: number }
   /** Something is put into the stream that is no event. */
   | { readonly do: "litter" }
   /** A share of what the stream holds is dropped, in hundredths. */
@@ -33,6 +34,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
       do: fc.constant("publish" as const),
       at: fc.nat(1),
       count: fc.integer({ min: 1, max: 40 }),
+      size: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 50_000),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("litter" as const) }) },
@@ -141,7 +143,10 @@ async function live(server: NatsServer, stream: string, deeds: readonly Deed[]):
       for (const deed of deeds) {
         switch (deed.do) {
           case "publish": {
-            const drafts = Array.from({ length: deed.count }, () => tick(++n));
+            const drafts = Array.from({ length: deed.count }, () => {
+              const { type, event } = tick(++n);
+              return { type, event: { ...event, more: "x".repeat(deed.size) } };
+            });
             const ids = await parties[deed.at]!.channel.publishBatch(drafts);
             const numbers = drafts.map(({ event }) => event.n);
             assert.equal(
@@ -197,7 +202,7 @@ test("each reader is told every event once and in order, or that it is gone", ()
         fc.array(deed, { minLength: 1, maxLength: 25 }),
         (deeds) => live(server, `RUN_${++runs}`, deeds),
       ),
-      { numRuns: 200, includeErrorInReport: true },
+      { numRuns: 150, includeErrorInReport: true },
     );
   }));
 
