@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect as connectSocket, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -226,8 +227,20 @@ async function startNats(
     port,
     kill: () => child.kill(),
     restart: async () => void (child = await start()),
-    freeze: () => child.signal("SIGSTOP"),
+    freeze: () => {
+      child.signal("SIGSTOP");
+      waitUntilStopped(child.pid);
+    },
     thaw: () => child.signal("SIGCONT"),
     says: (pattern) => child.stderr.match(pattern),
   };
+}
+
+/** Whoever sends the signal may be faster than some of the threads that it stops. Where there is no /proc it is taken for done. */
+function waitUntilStopped(pid: number): void {
+  const tasks = `/proc/${pid}/task`;
+  const isStopped = (task: string) => /\) T /.test(readFileSync(`${tasks}/${task}/stat`, "latin1"));
+  for (const end = Date.now() + 2000; existsSync(tasks) && Date.now() < end;) {
+    if (readdirSync(tasks).every(isStopped)) return;
+  }
 }
