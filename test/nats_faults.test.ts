@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { jetstream } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import process from "node:process";
 import { suite } from "uvu";
@@ -10,7 +11,7 @@ import * as assert from "uvu/assert";
 import { natsChannel } from "../src/nats/mod.ts";
 import { type Dictionary, timersLeftBy, until, within } from "./harness.ts";
 import { sleep } from "./hostile_proxy.ts";
-import { type Account, openAccount, type Settled } from "./nats_account.ts";
+import { type Account, BrokenWord, openAccount, type Settled } from "./nats_account.ts";
 import { catalogue, joining, numbersOf, onNats, type Party, tick, tickAll, upTo } from "./nats_channels.ts";
 import { managerOf, withCluster, withConnection, withLink, withNats } from "./nats_server.ts";
 import { rejectionsDuring } from "./rejections.ts";
@@ -158,6 +159,36 @@ test("a connection that is cut anywhere, or falls silent, is made again, and not
           link.release();
         });
         assert.equal([lost, epochs], [0, 0]);
+      }))
+  ));
+
+test("a stream that has lost what it had acknowledged, and given its numbers to others, is another one", () =>
+  withNats((server) =>
+    withLink(server, (link) =>
+      joining(server, async (join) => {
+        const [near, far] = [await join(), await join({}, link)];
+        await tickAll(near, 1, 10);
+        const live = await far.open("since=earliest");
+        assert.is((await live.events(11)).at(-1)!.event.n, 10);
+        await server.forgetting(async () => {
+          await until(() => near.channel.problem === undefined, "it is there again", 30_000);
+          await until(() => far.channel.problem === undefined, "it is there again", 30_000);
+          await tickAll(near, 11, 20);
+          assert.is((await live.events(10)).at(-1)!.event.n, 20);
+          link.hold();
+          link.cut();
+        });
+        const { epoch } = far.channel;
+        await withConnection(server, async (connection) => {
+          const client = jetstream(connection);
+          for (const n of upTo(115, 101)) await client.publish("events.tick", JSON.stringify(tick(n)));
+        });
+        link.release();
+        await until(() => far.channel.epoch !== epoch, "it is another", 30_000);
+        const [lost, ...events] = await live.events(1 + 25);
+        assert.equal(lost!.event, { reason: "unknown_epoch", count: null });
+        assert.equal(numbersOf(events), [...upTo(10), ...upTo(115, 101)]);
+        await live.close();
       }))
   ));
 
@@ -325,12 +356,25 @@ test("a server of ours that NATS finds too slow is cut off by it, and catches up
         assert.equal([lost, epochs], [0, 0]);
       })), { settings: 'write_deadline: "500ms"\nmax_pending: 6000000' }));
 
-// A new leader of nats-server before 2.11 may not know yet what the one before it has stored (nats-server #6485).
-test("three servers of a cluster, one of them killed at a time: nothing is missing, or repeated but what was sent again", () =>
-  withCluster((servers) =>
+test("three servers of a cluster, one of them killed at a time: nothing is missing, or repeated but what was sent again", async () => {
+  // A new leader of nats-server before 2.11 may not know yet what the one before it has stored (nats-server #6485): it
+  // stores again what is sent again, and now and then gives a number that was given and acknowledged to another event.
+  for (let tries = 1;; tries++) {
+    try {
+      return await killOneByOne();
+    } catch (error) {
+      if (!(error instanceof BrokenWord) || tries === 3) throw error;
+      console.error(`${error.message}: another cluster is tried`);
+    }
+  }
+});
+
+function killOneByOne(): Promise<void> {
+  return withCluster((servers) =>
     joining(servers[0]!, async (join) => {
       const options = { create: { replicas: 3 } };
       const parties = [await join(options), await join(options, servers[1]), await join(options, servers[2])];
+      const { epoch } = parties[0]!.channel;
       const { lost, epochs } = await through(parties, async (account) => {
         for (const server of servers) {
           await server.kill();
@@ -338,11 +382,15 @@ test("three servers of a cluster, one of them killed at a time: nothing is missi
           await server.restart();
           await allSay(parties, true, 60_000);
           await account.progress(100, 60_000);
+          if (parties.some(({ channel }) => channel.epoch !== epoch)) {
+            throw new BrokenWord("the stream has lost its end");
+          }
         }
       }, true);
       assert.equal([lost, epochs], [0, 0]);
     })
-  ));
+  );
+}
 
 test("a channel that is closed while NATS is away, or stands still, leaves no timer", () =>
   onNats(async (server, join) => {
@@ -373,7 +421,12 @@ test("a channel that is closed while NATS is away, or stands still, leaves no ti
 
 /** Publishes more than there is room for on the way to one that takes nothing. */
 async function flood({ channel }: Party): Promise<void> {
-  for (let n = 0; n < 1000; n++) await channel.publish("note", { text: "x".repeat(20_000) });
+  // Many at a time: after some seconds of silence its client would leave, before NATS does.
+  const notes = Array.from(
+    { length: 100 },
+    () => ({ type: "note" as const, event: { text: "x".repeat(20_000) } }),
+  );
+  for (let times = 0; times < 12; times++) await channel.publishBatch(notes);
 }
 
 test.run();

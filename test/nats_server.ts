@@ -5,7 +5,7 @@
  * @module
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect as connectSocket, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,6 +25,8 @@ export interface NatsServer {
   kill(): Promise<void>;
   /** Starts it again, after {@linkcode kill}, on the same port and with what its folder holds. */
   restart(): Promise<void>;
+  /** Ends it and starts it again with what its folder held before `use`: what was stored meanwhile is gone. */
+  forgetting(use: () => Promise<void>): Promise<void>;
   /** Lets it stand still, its connections open: SIGSTOP. */
   freeze(): void;
   /** Lets it go on. */
@@ -222,11 +224,24 @@ async function startNats(
     }
   }
 
+  const restart = async () => void (child = await start());
+
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
     kill: () => child.kill(),
-    restart: async () => void (child = await start()),
+    restart,
+    forgetting: async (use) => {
+      const store = join(folder, name);
+      await child.kill();
+      await cp(store, `${store}.before`, { recursive: true });
+      await restart();
+      await use();
+      await child.kill();
+      await rm(store, { recursive: true });
+      await rename(`${store}.before`, store);
+      await restart();
+    },
     freeze: () => {
       child.signal("SIGSTOP");
       waitUntilStopped(child.pid);

@@ -7,7 +7,7 @@ import { jetstream, jetstreamManager, type JsMsg, type StreamInfo } from "@nats-
 import type { NatsConnection, QueuedIterator, Status } from "@nats-io/nats-core";
 import { iterate } from "../batches.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../catalogue.ts";
-import { type Batch, type Channel, locate, type Start } from "../channel.ts";
+import { type Batch, type Channel, type Entry, locate, type Start } from "../channel.ts";
 import { type AnyDraft, prepareDrafts } from "../drafts.ts";
 import { EventsError } from "../errors.ts";
 import { formatCursor, parseCursor } from "../event.ts";
@@ -106,6 +106,8 @@ export async function natsChannel<S extends Schemas>(
   let waking = false;
   let isConnected = true;
   let isSilent = false;
+  /** Whether the stream was seen to have lost its end: it is asked what has become of it. */
+  let hasLostEnd = false;
 
   const manager = await jetstreamManager(connection, { checkAPI: false });
   let info: StreamInfo;
@@ -142,7 +144,8 @@ export async function natsChannel<S extends Schemas>(
       const asked = { epoch, last: window.last };
       learn(await openStream(manager, place), asked);
     },
-    next: () => window.last + 1,
+    // Where it has one it begins with the newest event that was told: it has to be the same still.
+    next: () => newest()?.position ?? window.last + 1,
     ahead: () => fetcher.countIn(AHEAD_BYTES),
     onMessage: take,
   });
@@ -173,7 +176,7 @@ export async function natsChannel<S extends Schemas>(
     const made = epochOf(info);
     if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next look will tell.
     if (!epoch.startsWith(made)) beginAnew(made, info);
-    else if (info.state.last_seq < asked.last) beginAnew(made + Date.now().toString(36), info);
+    else if (hasLostEnd || info.state.last_seq < asked.last) beginAnew(made + Date.now().toString(36), info);
     first = Math.max(first, firstOf(info));
     window.forgetBefore(first);
     if (first > window.last + 1) {
@@ -185,6 +188,7 @@ export async function natsChannel<S extends Schemas>(
 
   function beginAnew(next: string, info: StreamInfo): void {
     epoch = next;
+    hasLostEnd = false;
     first = firstOf(info);
     window = createHistory(maxEvents, maxBytes, first - 1);
     pages.clear();
@@ -195,12 +199,28 @@ export async function natsChannel<S extends Schemas>(
     wake();
   }
 
+  /** The newest event that was told, where the window holds it. */
+  function newest(): Entry | undefined {
+    return window.read(window.last - 1, 1).entries[0];
+  }
+
+  /** The stream has lost its end, with what it had acknowledged, and given its numbers to others. */
+  function loseEnd(): void {
+    hasLostEnd = true;
+    look().catch(() => {}); // Then the next one will tell.
+  }
+
   /** The next message of the stream. */
   function take(message: JsMsg): void {
     const { seq } = message;
-    if (closed || seq <= window.last) return;
+    if (closed || hasLostEnd || seq < window.last) return;
     fetcher.saw(message.data.length);
     const entry = entryOf(message, epoch, subjects);
+    if (seq === window.last) {
+      const told = newest();
+      if (told !== undefined && told.json !== entry?.json) loseEnd();
+      return;
+    }
     if (entry === undefined) {
       if (!isForeignTold) {
         onProblem(new Error(`message ${seq} of the stream ${stream} is no event: ${message.subject}`));
@@ -267,21 +287,22 @@ export async function natsChannel<S extends Schemas>(
     checkOpen();
     const ofEpoch = epoch;
     const { last } = window;
-    const sequences = await publisher.publish(prepared.map((draft, index) => ({
+    const stored = await publisher.publish(prepared.map((draft, index) => ({
       subject: subjects.subjectOf(draft.type),
       data: messageOf(draft),
       ...(key !== undefined && { id: `${key}:${index}` }),
     })));
     // A stream that was made anew counts from the beginning: what is not after all that was told may be another's.
-    if (epoch === ofEpoch && sequences.some((sequence) => sequence <= last)) {
+    if (epoch === ofEpoch && stored.some(({ seq }) => seq <= last)) {
+      if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) hasLostEnd = true;
       await look().catch(({ message }) => {
-        throw unconfirmed(message, sequences.length);
+        throw unconfirmed(message, stored.length);
       });
     }
-    if (epoch !== ofEpoch) throw unconfirmed("the stream was made anew", sequences.length);
+    if (epoch !== ofEpoch) throw unconfirmed("the stream was made anew", stored.length);
     for (const { type } of prepared) published.set(type, published.get(type)! + 1);
-    await reaches(sequences.reduce((most, sequence) => Math.max(most, sequence), 0), ECHO_PATIENCE);
-    return sequences.map((sequence) => formatCursor(ofEpoch, sequence));
+    await reaches(stored.reduce((most, { seq }) => Math.max(most, seq), 0), ECHO_PATIENCE);
+    return stored.map(({ seq }) => formatCursor(ofEpoch, seq));
   }
 
   async function locateEarliest(): Promise<Start> {

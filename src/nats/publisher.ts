@@ -21,10 +21,10 @@ export interface Publisher {
   /**
    * Stores messages in their order, and after all for which it was asked before.
    *
-   * @returns the sequence number of each in the stream
+   * @returns for each where it stands in the stream, and whether it stood there already
    * @throws {EventsError} `ChannelUnavailable` where none was stored; `PublishUnconfirmed` where some may be
    */
-  publish(messages: readonly Outgoing[]): Promise<number[]>;
+  publish(messages: readonly Outgoing[]): Promise<PubAck[]>;
   /** The stream has answered something else: it is there again. */
   answered(): void;
   /** The connection is gone: whatever waits for an answer will have none. */
@@ -39,7 +39,7 @@ export function createPublisher(client: JetStreamClient): Publisher {
   const waiting = new Set<() => void>();
   let silent = false;
 
-  async function publish(messages: readonly Outgoing[]): Promise<number[]> {
+  async function publish(messages: readonly Outgoing[]): Promise<PubAck[]> {
     if (silent && waiting.size > 0) throw unavailable("the stream does not answer");
     const answers = messages.map(({ subject, data, id }) =>
       client.publish(subject, data, { timeout: PATIENCE, ...(id !== undefined && { msgID: id }) })
@@ -53,11 +53,11 @@ export function createPublisher(client: JetStreamClient): Publisher {
       });
     });
     if (results === undefined) throw unconfirmed("the connection to NATS broke", messages.length);
-    return sequencesOf(results);
+    return storedOf(results);
   }
 
-  function sequencesOf(results: readonly PromiseSettledResult<PubAck>[]): number[] {
-    const stored = results.flatMap((result) => result.status === "fulfilled" ? [result.value.seq] : []);
+  function storedOf(results: readonly PromiseSettledResult<PubAck>[]): PubAck[] {
+    const stored = results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
     const errors = results.flatMap((result) => result.status === "rejected" ? [result.reason] : []);
     silent = stored.length === 0 && errors.some((error) => !isRefusal(error));
     if (errors.length === 0) return stored;
