@@ -5,7 +5,7 @@
  */
 import { type EventsEndpoint, eventsEndpoint } from "../src/mod.ts";
 import { type NatsChannel, natsChannel, type NatsChannelOptions } from "../src/nats/mod.ts";
-import type { NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection, NodeConnectionOptions } from "@nats-io/transport-node";
 import * as v from "valibot";
 import { type Catalogue, defineEvents } from "../src/mod.ts";
 import { type Dictionary, type Lines, linesOf, within } from "./harness.ts";
@@ -47,7 +47,11 @@ export interface Answer {
 }
 
 /** Makes a channel at a server. */
-export type Join = (options?: NatsChannelOptions, at?: { readonly url: string }) => Promise<Party>;
+export type Join = (
+  options?: NatsChannelOptions,
+  at?: { readonly url: string },
+  connectionOptions?: NodeConnectionOptions,
+) => Promise<Party>;
 
 /** Runs `use` with a server, and ends after it whatever it has joined. */
 export function onNats(
@@ -65,8 +69,8 @@ export async function joining(
   const parties: Party[] = [];
   const connections: NatsConnection[] = [];
   try {
-    await use(async (options = {}, at = server) => {
-      const connection = await connectTo(at);
+    await use(async (options = {}, at = server, connectionOptions = {}) => {
+      const connection = await connectTo(at, connectionOptions);
       connections.push(connection);
       const channel = await within(natsChannel(connection, catalogue, options), "a channel");
       const party = partyOf(channel, connection);

@@ -22,7 +22,7 @@ const test = suite("nats faults");
 const STANDSTILL = process.env["SOAK"] ? 30_000 : 0;
 
 /** Waits until all have a problem, or none has. */
-async function allSay(parties: readonly Party[], isWell: boolean, ms = 30_000): Promise<void> {
+async function allSay(parties: readonly Party[], isWell: boolean, ms = 60_000): Promise<void> {
   const problems = () => parties.map(({ channel }) => channel.problem);
   try {
     await until(() => problems().every((problem) => (problem === undefined) === isWell), "all say so", ms);
@@ -345,7 +345,9 @@ test("a server of ours that NATS finds too slow is cut off by it, and catches up
   withNats((server) =>
     withLink(server, (link) =>
       joining(server, async (join) => {
-        const parties = [await join(), await join({ history: { events: 20 } }, link)];
+        // It is not to leave by itself before it is cut off.
+        const patient = await join({ history: { events: 20 } }, link, { pingInterval: 60_000 });
+        const parties = [await join(), patient];
         const { lost, epochs } = await through(parties, async () => {
           link.hold();
           await flood(parties[0]!);
@@ -380,7 +382,7 @@ function killOneByOne(): Promise<void> {
           await server.kill();
           await account.progress(100, 60_000);
           await server.restart();
-          await allSay(parties, true, 60_000);
+          await allSay(parties, true);
           await account.progress(100, 60_000);
           if (parties.some(({ channel }) => channel.epoch !== epoch)) {
             throw new BrokenWord("the stream has lost its end");
@@ -421,7 +423,6 @@ test("a channel that is closed while NATS is away, or stands still, leaves no ti
 
 /** Publishes more than there is room for on the way to one that takes nothing. */
 async function flood({ channel }: Party): Promise<void> {
-  // Many at a time: after some seconds of silence its client would leave, before NATS does.
   const notes = Array.from(
     { length: 100 },
     () => ({ type: "note" as const, event: { text: "x".repeat(20_000) } }),
