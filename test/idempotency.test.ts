@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { createAnswers, readIdempotencyKey } from "../src/idempotency.ts";
+import { type Answers, createAnswers, readIdempotencyKey } from "../src/idempotency.ts";
 import {
   createChannel,
   defineEvents,
@@ -234,11 +234,19 @@ test("whatever comes in whatever order: each key is done once in its time, with 
     },
   )));
 
+/** A request whose answer is on its way, and what gives it; the first of all, though the digests are made side by side. */
+async function beginSlow(answers: Answers<string>) {
+  let settle = (_: string) => {};
+  const answer = new Promise<string>((resolve) => settle = resolve);
+  const slow = answers.once("slow", "b", () => answer);
+  await until(() => answers.size === 1, "the slow request is remembered");
+  return { slow, settle };
+}
+
 test("requests that are answered late neither hide what is over nor are forgotten", async () => {
   let time = 0;
   const answers = createAnswers<string>(100, 3, () => time);
-  let settle = (_: string) => {};
-  const slow = answers.once("slow", "b", () => new Promise<string>((resolve) => settle = resolve));
+  const { slow, settle } = await beginSlow(answers);
   await answers.once("a", "b", () => "a");
   await answers.once("b", "b", () => "b");
   let refused: unknown;
@@ -248,7 +256,6 @@ test("requests that are answered late neither hide what is over nor are forgotte
   assert.is(await answers.once("c", "b", () => "c"), "c");
   assert.is(answers.size, 2, "what is over made room behind what is still being answered");
   const again = answers.once("slow", "b", () => "never");
-  await until(() => answers.size === 2, "the second waits");
   settle("done");
   assert.equal(await Promise.all([slow, again]), ["done", "done"]);
   time = 249;
@@ -260,8 +267,7 @@ test("requests that are answered late neither hide what is over nor are forgotte
 test("an answer that came late is forgotten later, and those before it in their own time", async () => {
   let time = 0;
   const answers = createAnswers<string>(100, 10, () => time);
-  let settle = (_: string) => {};
-  const slow = answers.once("slow", "b", () => new Promise<string>((resolve) => settle = resolve));
+  const { slow, settle } = await beginSlow(answers);
   await answers.once("a", "b", () => "a");
   time = 50;
   settle("done");
