@@ -48,7 +48,7 @@ export interface EndpointOptions<S extends Schemas> {
   readonly start?: () => StartOf<S>;
   /**
    * Seconds after which a client is given up that takes nothing of what it was sent, or sends nothing of a body that
-   * it has begun; default 60, `null` for never.
+   * it has begun; default 60, `null` for never. What it takes is seen in pieces of 256 to 512 KiB.
    */
   readonly stallTimeout?: number | null;
   /**

@@ -26,7 +26,9 @@ import {
 export interface Outlet {
   /** Whether it takes more at the moment. */
   readonly ready: boolean;
-  /** Takes the bytes, which are shared and never changed. May ask for more before it returns. */
+  /** A number that has changed when more was taken of what was written, as far as that can be seen. */
+  readonly pending: number;
+  /** Takes the bytes, which are shared and never changed. Asks for nothing before it returns. */
   write(bytes: Uint8Array): void;
   /** Ends the response after what was written. */
   end(): void;
@@ -87,7 +89,7 @@ export interface FeedOptions {
    * the same, at the pace of {@linkcode PACE}.
    */
   readonly heartbeat: number | null;
-  /** Seconds after which a subscriber is cut off that takes nothing of what it was sent; `null` for never. */
+  /** Seconds after which, or at most a sixth later, a subscriber is cut off that takes nothing of what it was sent; `null` for never. */
   readonly stallTimeout: number | null;
   /** At most so many milliseconds an event waits for others to go out with. */
   readonly maxDelay: number;
@@ -107,8 +109,6 @@ const STRETCH_BYTES = 1024 * 1024;
 
 /** The `until` of a subscriber that was dismissed. */
 const DISMISSED = -1;
-/** The `until` of a subscriber that is being told the last that there is to say. */
-const ENDING = -2;
 
 interface State extends Omit<Subscription, "unknownEpoch"> {
   position: number;
@@ -120,8 +120,10 @@ interface State extends Omit<Subscription, "unknownEpoch"> {
   lossReason: LossReason;
   /** When it came, in `performance.now()`. */
   readonly since: number;
-  /** When it was last sent something, or there was nothing to break its silence with. */
-  lastWrite: number;
+  /** When it was last sent something or seen to take some of it, or there was nothing to break its silence with. */
+  lastMove: number;
+  /** What its outlet had pending when it was last looked at. */
+  pending: number;
   /** How many events it has been handed. */
   events: number;
   /** How many bytes it has been handed. */
@@ -136,6 +138,8 @@ interface State extends Omit<Subscription, "unknownEpoch"> {
 export function createFeed(log: EventLog, format: WireFormat, options: FeedOptions): Feed {
   const paceMs = (options.heartbeat ?? PACE) * 1000;
   const stallMs = options.stallTimeout === null ? Infinity : options.stallTimeout * 1000;
+  /** How often the readers are looked at. */
+  const tickMs = Math.min(paceMs, stallMs / 12);
   const subscribers = new Set<State>();
   const encoder = new TextEncoder();
   const heartbeat = options.heartbeat === null ? undefined : encoder.encode(format.heartbeat);
@@ -167,14 +171,15 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         ? "history_expired"
         : "slow_consumer",
       since: now,
-      lastWrite: now,
+      lastMove: now,
+      pending: 0,
       events: 0,
       bytes,
       rest: undefined,
       replay: undefined,
     };
     if (subscribers.size === 0) {
-      scheduleTick(Math.min(paceMs, stallMs));
+      scheduleTick(tickMs);
       start();
     } else if (epoch !== log.epoch) {
       startAnew(); // The pipeline has not come as far yet, and its chunks are of the old one.
@@ -261,7 +266,6 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     const { filter, outlet, until } = subscriber;
     let passed = 0;
     while (outlet.ready && subscribers.has(subscriber)) {
-      if (until === ENDING) return;
       if (until === DISMISSED) return bidFarewell(subscriber, "refused");
       const loss = findLoss(subscriber);
       if (loss !== undefined) {
@@ -288,7 +292,6 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       const chunk = found;
       const selection = guarded(subscriber, () => select(chunk, subscriber.position, until, filter));
       if (selection === undefined) return;
-      // First the position: a write can ask for more before it returns.
       subscriber.position = Math.min(chunk.last, until);
       if (selection.seen !== undefined) {
         subscriber.told = selection.seen;
@@ -315,17 +318,14 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   /** Hands it bytes, and so many events with them. */
   function send(subscriber: State, bytes: Uint8Array, events: number, now = performance.now()): void {
-    subscriber.lastWrite = now;
-    // Counted first: with what a write asks for before it returns, the subscriber may be over.
-    subscriber.events += events;
-    subscriber.bytes += bytes.length;
+    subscriber.lastMove = now;
     try {
       subscriber.outlet.write(bytes);
     } catch {
-      subscriber.events -= events;
-      subscriber.bytes -= bytes.length;
-      leave(subscriber, "left"); // The response is gone, and nobody had said so yet.
+      return leave(subscriber, "left"); // The response is gone, and nobody had said so yet.
     }
+    subscriber.events += events;
+    subscriber.bytes += bytes.length;
   }
 
   function sendLine(subscriber: State, type: string, payload?: unknown): void {
@@ -335,7 +335,6 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   function bidFarewell(subscriber: State, reason: EndReason): void {
     const farewell = format.farewell();
-    subscriber.until = ENDING; // A write can ask for more before it returns.
     if (farewell !== "") send(subscriber, encoder.encode(farewell), 0);
     end(subscriber, reason);
   }
@@ -417,38 +416,44 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     });
   }
 
-  /** One timer for all: it fires when the first of them may have been silent, or have taken nothing, for long. */
+  /** One timer for all: it fires when the first of them may have been silent for long, or it is time to look who moves. */
   function scheduleTick(ms: number): void {
     timer = setTimeout(tick, ms);
   }
 
   function tick(): void {
     const now = performance.now() + 1; // Timers may fire a little early.
-    let next = now + Math.min(paceMs, stallMs);
+    let next = now + tickMs;
     for (const subscriber of subscribers) {
       if (subscriber.outlet.ready) {
-        if (subscriber.lastWrite + paceMs <= now) keepAlive(subscriber, now);
-        next = Math.min(next, subscriber.lastWrite + paceMs);
+        if (subscriber.lastMove + paceMs <= now) keepAlive(subscriber, now);
+        next = Math.min(next, subscriber.lastMove + paceMs);
       } else {
-        // What it was sent last has not been taken, or it would be ready.
-        if (subscriber.lastWrite + stallMs <= now) cut(subscriber, "stalled", STALLED);
-        else next = Math.min(next, subscriber.lastWrite + stallMs);
+        watch(subscriber, now);
       }
     }
     if (subscribers.size > 0) scheduleTick(next - now + 1);
   }
 
+  /** Cuts off a subscriber that has taken nothing for too long of what it was sent. */
+  function watch(subscriber: State, now: number): void {
+    const { pending } = subscriber.outlet;
+    if (pending !== subscriber.pending) subscriber.lastMove = now;
+    else if (subscriber.lastMove + stallMs <= now) cut(subscriber, "stalled", STALLED);
+    subscriber.pending = pending;
+  }
+
   /** Breaks a silence: with the position, where events have passed unseen, else with a heartbeat, where there are any. */
   function keepAlive(subscriber: State, now: number): void {
-    subscriber.lastWrite = now;
+    subscriber.lastMove = now;
     if (!tellPosition(subscriber) && heartbeat !== undefined) send(subscriber, heartbeat, 0);
   }
 
   /** Tells how far it has come, where events have passed unseen and there is a way to; whether it did. */
   function tellPosition(subscriber: State): boolean {
     const { position, told, bookmarks } = subscriber;
-    subscriber.told = position; // A write can ask for more before it returns.
     if (position <= told) return false;
+    subscriber.told = position;
     const move = bookmarks ? "" : format.moveTo(formatCursor(log.epoch, position));
     if (bookmarks) sendLine(subscriber, "events_bookmark");
     else if (move !== "") send(subscriber, encoder.encode(move), 0);

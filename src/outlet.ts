@@ -4,6 +4,7 @@
  * @module
  */
 import type { Feed, Outlet, Subscriber } from "./feed.ts";
+import { piecesOf } from "./pieces.ts";
 
 /**
  * The source of a response's stream, which is the outlet of its subscriber. Once the stream was made with it, which
@@ -19,6 +20,8 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
   #subscriber: Subscriber | undefined;
   #unpark: (() => void) | undefined;
   #signal: AbortSignal | undefined;
+  /** Whether pieces are being given to the stream, which may ask for more after each. */
+  #isWriting = false;
 
   /**
    * An outlet for a subscriber of the feed.
@@ -70,6 +73,7 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
   }
 
   get ready(): boolean {
+    if (this.#isWriting) return false;
     const ready = this.#hasRoom();
     if (!ready && this.#unpark !== undefined) {
       this.#unpark(); // It has fallen behind: from now on it has to ask.
@@ -78,8 +82,14 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
     return ready;
   }
 
+  get pending(): number {
+    return -(this.#controller!.desiredSize ?? 0);
+  }
+
   write(bytes: Uint8Array): void {
-    this.#controller!.enqueue(bytes);
+    this.#isWriting = true;
+    for (const piece of piecesOf(bytes)) this.#controller!.enqueue(piece);
+    this.#isWriting = false;
   }
 
   end(): void {

@@ -5,11 +5,13 @@
  */
 import type { Feed, Outlet, Subscriber } from "./feed.ts";
 import type { StreamOutlet } from "./outlet.ts";
+import { piecesOf } from "./pieces.ts";
 
 /** As much of Node's sockets as is used here. */
 interface Socket {
   write(bytes: Uint8Array): boolean;
   once(event: "drain", listener: () => void): unknown;
+  destroy(): unknown;
 }
 
 /** As much of Node's `ServerResponse` as is used here. */
@@ -20,7 +22,7 @@ export interface Outgoing {
   destroy(): unknown;
   /** Whether it is over, or its connection is gone. */
   readonly destroyed?: boolean;
-  /** Whether it was ended: what is written to its socket now would be another response's. */
+  /** Whether it was ended. */
   readonly writableEnded: boolean;
   /** Whether its body goes out in chunks (RFC 9112, section 7.1). */
   readonly chunkedEncoding?: boolean;
@@ -46,6 +48,8 @@ export class SocketOutlet implements Outlet {
   #socket: Socket | undefined;
   #subscriber: Subscriber | undefined;
   #full = false;
+  /** What of the last write the socket has not been given, because it has not taken what comes before. */
+  #rest: readonly Uint8Array[] = [];
   /** What was put into the stream and has not arrived at the response. */
   #underWay: Uint8Array[] | undefined = [];
   /** Whether what goes out is known to be what was put into the stream. */
@@ -93,14 +97,17 @@ export class SocketOutlet implements Outlet {
     return this.#stream?.ready ?? !this.#full;
   }
 
+  get pending(): number {
+    return this.#stream?.pending ?? this.#rest.length;
+  }
+
   write(bytes: Uint8Array): void {
     if (this.#stream !== undefined) {
-      this.#underWay?.push(bytes);
+      this.#underWay?.push(...piecesOf(bytes));
       return this.#stream.write(bytes);
     }
-    const { writableEnded, socket } = this.#outgoing;
-    if (writableEnded || socket !== this.#socket) throw new Error("the response is over");
-    if (!this.#socket!.write(framed(bytes))) this.#waitForRoom();
+    if (this.#isOver()) throw new Error("the response is over");
+    this.#writeAll(piecesOf(framed(bytes)));
   }
 
   end(): void {
@@ -139,12 +146,32 @@ export class SocketOutlet implements Outlet {
     else this.#waitForRoom();
   }
 
+  /** Writes the pieces for as long as the socket takes them, and the rest when it takes more. */
+  #writeAll(pieces: readonly Uint8Array[]): void {
+    let written = 0;
+    while (written < pieces.length && !this.#full) {
+      if (!this.#socket!.write(pieces[written++]!)) this.#waitForRoom();
+    }
+    this.#rest = pieces.slice(written);
+  }
+
   #waitForRoom(): void {
     this.#full = true;
-    this.#socket!.once("drain", () => {
-      this.#full = false;
-      this.#feed.pull(this.#subscriber!);
-    });
+    this.#socket!.once("drain", () => this.#goOn());
+  }
+
+  #goOn(): void {
+    // Where somebody else has ended it within a chunk, nothing could be read of what would follow on the connection.
+    if (this.#rest.length > 0 && this.#isOver()) return void this.#socket!.destroy();
+    this.#full = false;
+    this.#writeAll(this.#rest);
+    if (!this.#full) this.#feed.pull(this.#subscriber!);
+  }
+
+  /** Whether what is written to the socket now would be another response's. */
+  #isOver(): boolean {
+    const { writableEnded, socket } = this.#outgoing;
+    return writableEnded || socket !== this.#socket;
   }
 }
 

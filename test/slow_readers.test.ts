@@ -118,6 +118,57 @@ test("a reader that takes nothing for the stall timeout is disconnected, and nob
   assert.is(left, 0);
 });
 
+test("a large event may take longer than the stall timeout, as long as some of it is taken", async () => {
+  const { endpoint, publish } = setUp({ stallTimeout: 1 });
+  const reader = (await endpoint.request("/")).body!.getReader();
+  publish(1, 2_000_000);
+  let size = 0;
+  let pieces = 0;
+  for (; size < 2_000_000; pieces++) {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    size += (await within(reader.read(), "a piece")).value!.length;
+  }
+  assert.ok(pieces * 300 > 1500, `${pieces} pieces`);
+  assert.is(endpoint.stats().subscribers, 1);
+  // And one that takes a part of it, and then nothing, is cut off.
+  publish(1, 2_000_000);
+  await reader.read();
+  await until(() => endpoint.stats().subscribers === 0, "it is cut off");
+  assert.is(endpoint.stats().formats.ndjson!.ended.stalled, 1);
+});
+
+test("a large event arrives whole and in its place, live and from history", async () => {
+  const { app, publish } = setUp({ history: { bytes: 100_000_000 } });
+  const sizes = [10, 600_000, 10, 12_000_000, 524_288, 10, 700_000, 700_000, 10];
+  await serving(app, async (url) => {
+    const live = await openLines(`${url}/events`); // Nothing of it is read for now.
+    for (const size of sizes) {
+      publish(1, size);
+      await turn();
+    }
+    const replayed = await openLines(`${url}/events?since=earliest`);
+    for (const lines of [live, replayed]) {
+      assert.is((await lines.event()).type, "events_start");
+      for (const [i, size] of sizes.entries()) {
+        const { event } = await lines.event();
+        assert.equal([event.n, event.text.length], [i + 1, size]);
+      }
+      await lines.close();
+    }
+  });
+});
+
+test("large events behind many that a filter hides arrive whole too", async () => {
+  const { app, publish } = setUp({ select: ({ event }) => event.n > 3 });
+  publish(6, 700_000);
+  await serving(app, async (url) => {
+    const lines = await openLines(`${url}/events?since=earliest`);
+    await lines.event();
+    for (const n of [4, 5, 6]) assert.is((await lines.event()).event.n, n);
+    await lines.close();
+  });
+});
+
 test("stallTimeout: null keeps a stalled reader for as long as it stays", async () => {
   const { app, endpoint, publish } = setUp({ stallTimeout: null });
   await serving(app, async (_, port) => {
