@@ -109,6 +109,8 @@ const STRETCH_BYTES = 1024 * 1024;
 
 /** The `until` of a subscriber that was dismissed. */
 const DISMISSED = -1;
+/** The `pending` of a subscriber that was written to since it was looked at: no number that an outlet has which is not ready. */
+const UNSEEN = -1;
 
 interface State extends Omit<Subscription, "unknownEpoch"> {
   position: number;
@@ -122,7 +124,7 @@ interface State extends Omit<Subscription, "unknownEpoch"> {
   readonly since: number;
   /** When it was last sent something or seen to take some of it, or there was nothing to break its silence with. */
   lastMove: number;
-  /** What its outlet had pending when it was last looked at. */
+  /** What its outlet had pending when it was last looked at; {@linkcode UNSEEN} since it was sent something after that. */
   pending: number;
   /** How many events it has been handed. */
   events: number;
@@ -172,7 +174,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         : "slow_consumer",
       since: now,
       lastMove: now,
-      pending: 0,
+      pending: UNSEEN,
       events: 0,
       bytes,
       rest: undefined,
@@ -319,6 +321,8 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   /** Hands it bytes, and so many events with them. */
   function send(subscriber: State, bytes: Uint8Array, events: number, now = performance.now()): void {
     subscriber.lastMove = now;
+    // As much may be pending after it as before, and then what is taken of it by the next look would not show.
+    subscriber.pending = UNSEEN;
     try {
       subscriber.outlet.write(bytes);
     } catch {

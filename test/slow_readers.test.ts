@@ -137,6 +137,20 @@ test("a large event may take longer than the stall timeout, as long as some of i
   assert.is(endpoint.stats().formats.ndjson!.ended.stalled, 1);
 });
 
+test("who has just taken some of a large event has the whole stall timeout before it", async () => {
+  const { endpoint, publish } = setUp({ stallTimeout: 2.4 }); // It is looked at every 200 ms.
+  publish(1, 600_000); // Two pieces: with one taken, as much is left as before the first was written.
+  const reader = (await endpoint.request("/?since=earliest")).body!.getReader();
+  await new Promise((resolve) => setTimeout(resolve, 202));
+  await reader.read();
+  await new Promise((resolve) => setTimeout(resolve, 170));
+  await reader.read();
+  const start = performance.now();
+  await until(() => endpoint.stats().subscribers === 0, "it is cut off");
+  const ms = performance.now() - start;
+  assert.ok(ms > 2390, `it was given ${ms} ms`);
+});
+
 test("a large event arrives whole and in its place, live and from history", async () => {
   const { app, publish } = setUp({ history: { bytes: 100_000_000 } });
   const sizes = [10, 600_000, 10, 12_000_000, 524_288, 10, 700_000, 700_000, 10];
