@@ -31,9 +31,9 @@ interface BunServer {
 /**
  * Tells when the client has left, or the response is over, as the server reports it beside the stream's `cancel`.
  *
- * @returns the signal that tells it, where that is how; nobody listens to it yet
+ * @returns what to keep for as long as its signal is to tell it, where that is how; nobody listens to it yet
  */
-export function onGone(c: Context, gone: () => void): AbortSignal | undefined {
+export function onGone(c: Context, gone: () => void): Signalled | undefined {
   const { completed } = hostOf(c);
   if (completed instanceof Promise) {
     // Deno's request signal fires after a normal end too, and whoever looks at it gets a warning on the console.
@@ -48,8 +48,13 @@ export function onGone(c: Context, gone: () => void): AbortSignal | undefined {
     else if (outgoing.socket === null) whenClosed(hostOf(c).incoming?.socket, outgoing, gone);
     return;
   }
-  return c.req.raw.signal;
+  const request = c.req.raw;
+  // On Node a request's signal follows the one it was made with only while the request is there; Bun's own is the whole.
+  return bunServerOf(c) === undefined ? request : { signal: request.signal };
 }
+
+/** What has a signal: a request, or the signal alone, which weighs less. */
+export type Signalled = Pick<Request, "signal">;
 
 /** As much as is used here of what is closed one day. */
 type Closing = Pick<Outgoing, "on">;

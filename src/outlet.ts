@@ -4,6 +4,7 @@
  * @module
  */
 import type { Feed, Outlet, Subscriber } from "./feed.ts";
+import type { Signalled } from "./host.ts";
 import { piecesOf } from "./pieces.ts";
 
 /**
@@ -19,7 +20,7 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #subscriber: Subscriber | undefined;
   #unpark: (() => void) | undefined;
-  #signal: AbortSignal | undefined;
+  #signalled: Signalled | undefined;
   /** Whether pieces are being given to the stream, which may ask for more after each. */
   #isWriting = false;
 
@@ -55,10 +56,11 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
     this.#subscriber = subscriber;
   }
 
-  /** Listens to a signal that tells when the reader has left, until the subscriber leaves. */
-  listenTo(signal: AbortSignal): void {
+  /** Listens to a signal that tells when the reader has left, and keeps what has it, until the subscriber leaves. */
+  listenTo(signalled: Signalled): void {
+    const { signal } = signalled;
     if (signal.aborted) return this.handleEvent();
-    this.#signal = signal;
+    this.#signalled = signalled;
     signal.addEventListener("abort", this, { once: true });
   }
 
@@ -101,7 +103,8 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
   }
 
   release(): void {
-    this.#signal?.removeEventListener("abort", this);
+    this.#signalled?.signal.removeEventListener("abort", this);
+    this.#signalled = undefined;
   }
 
   #hasRoom(): boolean {

@@ -1,4 +1,6 @@
 import { Hono } from "hono";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
@@ -252,5 +254,23 @@ test("an event after a quiet moment goes out at once; a flood goes out in few ch
   assert.ok(chunks < 1000, `${chunks} chunks for 2000 events`);
   await reader.cancel();
 });
+
+if (!("Deno" in globalThis || "Bun" in globalThis)) {
+  test("who aborts long after the request was made is forgotten, whatever was collected meanwhile", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const { app, endpoint } = setUp();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reader = (await app.fetch(new Request("http://localhost/events", { signal }))).body!.getReader();
+    await reader.read();
+    await turn();
+    collect();
+    await turn();
+    controller.abort();
+    await until(() => endpoint.stats().subscribers === 0, "it is forgotten", 1000);
+    await reader.cancel();
+  });
+}
 
 test.run();
