@@ -273,6 +273,50 @@ test("a stream that is deleted under load is made anew, and everybody is told th
     assert.is(epochs, 6, "each reader is told once");
   }));
 
+test("a stream that is made anew while the consumer of a server is being made is followed from its beginning", () =>
+  onNats((server, join) =>
+    withConnection(server, async (connection) => {
+      const near = await join();
+      const request = connection.request.bind(connection);
+      let isHeld = false;
+      let asked = () => {};
+      const isAsked = new Promise<void>((resolve) => asked = resolve);
+      let release = () => {};
+      const isReleased = new Promise<void>((resolve) => release = resolve);
+      connection.request = async (subject, ...rest) => {
+        if (isHeld && subject.includes(".CONSUMER.CREATE.")) {
+          asked();
+          await isReleased;
+        }
+        return await request(subject, ...rest);
+      };
+      const channel = await natsChannel(connection, catalogue);
+      try {
+        await tickAll(near, 1, 10);
+        await until(() => channel.last === 10, "it was told all");
+        await withManager(server, async (manager) => {
+          isHeld = true;
+          for await (const { name } of manager.consumers.list("EVENTS")) {
+            await manager.consumers.delete("EVENTS", name);
+          }
+          await within(isAsked, "another consumer");
+          const { epoch } = near.channel;
+          await manager.streams.delete("EVENTS");
+          await until(() => near.channel.epoch !== epoch, "it is made anew", 20_000);
+          await until(() => near.channel.problem === undefined, "it is followed");
+        });
+        await tickAll(near, 11, 13);
+        assert.equal(await channel.locate("earliest"), { position: 0, unknownEpoch: false });
+        assert.is(channel.epoch, near.channel.epoch);
+        release();
+        await until(() => channel.last === 3, "it was told what is in the new one");
+      } finally {
+        release();
+        channel.close();
+      }
+    })
+  ));
+
 test("where nothing more can be stored publishing is refused with the reason, and goes on when there is room", () =>
   onNats(async (server, join) => {
     await withManager(server, async (manager) => {

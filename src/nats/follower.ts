@@ -40,6 +40,8 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
   let problem: string | undefined = "it has not begun";
   let stopped = false;
   let messages: ConsumerMessages | undefined;
+  /** Whether a consumer that is being made begins where it no longer should. */
+  let isOutdated = false;
   let wake = () => {};
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -47,9 +49,10 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
   async function consume(): Promise<void> {
     await options.prepare();
     if (stopped) return;
+    isOutdated = false;
     const consumer = await client.consumers.get(options.stream, { opt_start_seq: options.next() });
     try {
-      if (stopped) return;
+      if (stopped || isOutdated) return;
       messages = await consumer.consume({
         max_messages: options.ahead(),
         expires: EXPIRES,
@@ -60,7 +63,7 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
           options.onMessage(message);
         },
       });
-      if (stopped) messages.stop();
+      if (stopped || isOutdated) messages.stop();
       problem = undefined;
       const ended = messages.closed();
       await Promise.race([ended, watch(messages)]);
@@ -110,6 +113,7 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
       return problem;
     },
     restart: () => {
+      isOutdated = true;
       messages?.stop();
       wake();
     },
