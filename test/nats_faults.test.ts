@@ -277,25 +277,13 @@ test("a stream that is made anew while the consumer of a server is being made is
   onNats((server, join) =>
     withConnection(server, async (connection) => {
       const near = await join();
-      const request = connection.request.bind(connection);
-      let isHeld = false;
-      let asked = () => {};
-      const isAsked = new Promise<void>((resolve) => asked = resolve);
-      let release = () => {};
-      const isReleased = new Promise<void>((resolve) => release = resolve);
-      connection.request = async (subject, ...rest) => {
-        if (isHeld && subject.includes(".CONSUMER.CREATE.")) {
-          asked();
-          await isReleased;
-        }
-        return await request(subject, ...rest);
-      };
+      const gate = gateOf(connection, ".CONSUMER.CREATE.");
       const channel = await natsChannel(connection, catalogue);
       try {
         await tickAll(near, 1, 10);
         await until(() => channel.last === 10, "it was told all");
         await withManager(server, async (manager) => {
-          isHeld = true;
+          const isAsked = gate.close();
           for await (const { name } of manager.consumers.list("EVENTS")) {
             await manager.consumers.delete("EVENTS", name);
           }
@@ -308,10 +296,37 @@ test("a stream that is made anew while the consumer of a server is being made is
         await tickAll(near, 11, 13);
         assert.equal(await channel.locate("earliest"), { position: 0, unknownEpoch: false });
         assert.is(channel.epoch, near.channel.epoch);
-        release();
+        gate.open();
         await until(() => channel.last === 3, "it was told what is in the new one");
       } finally {
-        release();
+        gate.open();
+        channel.close();
+      }
+    })
+  ));
+
+test("what is stored in a stream that was made anew meanwhile is not acknowledged as one of the stream before", () =>
+  onNats((server, join) =>
+    withConnection(server, async (connection) => {
+      const near = await join();
+      await tickAll(near, 1, 3);
+      const gate = gateOf(connection, ".STREAM.INFO.");
+      const channel = await natsChannel(connection, catalogue);
+      try {
+        await until(() => channel.problem === undefined, "it follows the stream");
+        gate.close();
+        const { epoch } = near.channel;
+        await withManager(server, (manager) => manager.streams.delete("EVENTS"));
+        await until(() => near.channel.epoch !== epoch, "it is made anew", 20_000);
+        await tickAll(near, 11, 20);
+        assert.is(channel.epoch, epoch, "it does not know yet");
+        const publishing = channel.publish("tick", { n: 21 }).then((id) => id, ({ code }) => code);
+        await until(() => near.channel.last === 11, "it is stored");
+        gate.open();
+        assert.is(await within(publishing, "an answer"), "PublishUnconfirmed");
+        assert.is(channel.epoch, near.channel.epoch);
+      } finally {
+        gate.open();
         channel.close();
       }
     })
@@ -464,6 +479,38 @@ test("a channel that is closed while NATS is away, or stands still, leaves no ti
     });
     assert.is(left, 0);
   }));
+
+/** What lets requests through; closed, it keeps back those with something in their subject until it is opened. */
+interface Gate {
+  /** Resolves once it keeps one back. */
+  close(): Promise<void>;
+  open(): void;
+}
+
+/** Puts a gate before the requests of a connection. */
+function gateOf(connection: NatsConnection, what: string): Gate {
+  const request = connection.request.bind(connection);
+  let opened: Promise<void> | undefined;
+  let open = () => {};
+  let came = () => {};
+  connection.request = async (subject, ...rest) => {
+    if (opened !== undefined && subject.includes(what)) {
+      came();
+      await opened;
+    }
+    return await request(subject, ...rest);
+  };
+  return {
+    close: () => {
+      opened = new Promise((resolve) => open = resolve);
+      return new Promise((resolve) => came = resolve);
+    },
+    open: () => {
+      opened = undefined;
+      open();
+    },
+  };
+}
 
 /** Publishes more than there is room for on the way to one that takes nothing. */
 async function flood({ channel }: Party): Promise<void> {

@@ -299,9 +299,12 @@ export async function natsChannel<S extends Schemas>(
         throw unconfirmed(message, stored.length);
       });
     }
+    // And what is after it may be another's until this process is told of it.
+    if (epoch === ofEpoch) {
+      await reaches(stored.reduce((most, { seq }) => Math.max(most, seq), 0), ECHO_PATIENCE);
+    }
     if (epoch !== ofEpoch) throw unconfirmed("the stream was made anew", stored.length);
     for (const { type } of prepared) published.set(type, published.get(type)! + 1);
-    await reaches(stored.reduce((most, { seq }) => Math.max(most, seq), 0), ECHO_PATIENCE);
     return stored.map(({ seq }) => formatCursor(ofEpoch, seq));
   }
 
