@@ -99,9 +99,12 @@ export function createPages({ fetch, refresh }: PagesOptions): Pages {
     if (asked !== undefined) return asked;
     const mine = underWay;
     const end = Math.min(startOf(after) + PAGE_EVENTS, last);
-    const loading = load(after, end).finally(() => mine.delete(after));
+    const loading = load(after, end).then((page) => {
+      if (page === undefined || mine !== underWay) return undefined; // Its positions mean something else by now.
+      keep(page);
+      return page;
+    }).finally(() => mine.delete(after));
     underWay.set(after, loading);
-    loading.then((page) => void (page !== undefined && mine === underWay && keep(page)), () => {});
     return loading;
   }
 
