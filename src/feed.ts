@@ -269,6 +269,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     let passed = 0;
     while (outlet.ready && subscribers.has(subscriber)) {
       if (until === DISMISSED) return bidFarewell(subscriber, "refused");
+      if (epoch !== log.epoch) return; // Its position means nothing any more: the pipeline will say so.
       const loss = findLoss(subscriber);
       if (loss !== undefined) {
         lose(subscriber, loss, log.first - 1);
@@ -333,7 +334,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   }
 
   function sendLine(subscriber: State, type: string, payload?: unknown): void {
-    const line = controlLine(type, formatCursor(log.epoch, subscriber.position), payload);
+    const line = controlLine(type, formatCursor(epoch, subscriber.position), payload);
     send(subscriber, encoder.encode(format.write(line)), 0);
   }
 
@@ -458,7 +459,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     const { position, told, bookmarks } = subscriber;
     if (position <= told) return false;
     subscriber.told = position;
-    const move = bookmarks ? "" : format.moveTo(formatCursor(log.epoch, position));
+    const move = bookmarks ? "" : format.moveTo(formatCursor(epoch, position));
     if (bookmarks) sendLine(subscriber, "events_bookmark");
     else if (move !== "") send(subscriber, encoder.encode(move), 0);
     return bookmarks || move !== "";

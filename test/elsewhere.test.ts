@@ -314,6 +314,29 @@ test("a history that begins anew is told everybody on their open streams, and th
   for (const lines of [live, filtered, replaying]) await lines.close();
 });
 
+test("who reads on while a history begins anew is given nothing of the new one before it is told so", async () => {
+  const there = elsewhere(5000);
+  tick(there, 1, 3000);
+  there.held = 3000;
+  const { app } = serve(there);
+  const lines = await open(app, "since=earliest");
+  await lines.event();
+  await until(() => there.questions.length === 1, "it is asked for");
+  there.held = 0;
+  there.store = createChannel(catalogue);
+  const { epoch } = there.store;
+  for (const n of upTo(5000, 3001)) there.store.publish("tick", { n });
+  there.questions.shift()!.answer();
+  await new Promise((resolve) => setTimeout(resolve));
+  there.wake();
+  const told: Dictionary[] = [];
+  while (told.at(-1)?.id !== `${epoch}-2000`) told.push(await lines.event());
+  const anew = told.filter(({ id }) => id.startsWith(epoch));
+  assert.equal([anew[0]?.type, anew[0]?.event.reason, anew[0]?.id], ["events_lost", "unknown_epoch", `${epoch}-0`]);
+  assert.equal(numbers(anew.slice(1)), upTo(5000, 3001));
+  await lines.close();
+});
+
 test("who comes when a history has begun anew is given nothing of the old one, also before others know", async () => {
   const there = elsewhere();
   const { app } = serve(there);
