@@ -332,7 +332,11 @@ test("who reads on while a history begins anew is given nothing of the new one b
   const told: Dictionary[] = [];
   while (told.at(-1)?.id !== `${epoch}-2000`) told.push(await lines.event());
   const anew = told.filter(({ id }) => id.startsWith(epoch));
-  assert.equal([anew[0]?.type, anew[0]?.event.reason, anew[0]?.id], ["events_lost", "unknown_epoch", `${epoch}-0`]);
+  assert.equal([anew[0]?.type, anew[0]?.event.reason, anew[0]?.id], [
+    "events_lost",
+    "unknown_epoch",
+    `${epoch}-0`,
+  ]);
   assert.equal(numbers(anew.slice(1)), upTo(5000, 3001));
   await lines.close();
 });

@@ -332,6 +332,41 @@ test("what is stored in a stream that was made anew meanwhile is not acknowledge
     })
   ));
 
+test("a cursor of an event that is newer than what the stream was being asked is waited for", () =>
+  onNats((server, join) =>
+    withConnection(server, async (connection) => {
+      const near = await join();
+      await tickAll(near, 1, 3);
+      const making = gateOf(connection, ".CONSUMER.CREATE.");
+      const looking = gateOf(connection, ".STREAM.INFO.", "answers");
+      const channel = await natsChannel(connection, catalogue);
+      try {
+        await until(() => channel.problem === undefined, "it follows the stream");
+        const isMaking = making.close();
+        await withManager(server, async (manager) => {
+          for await (const { name } of manager.consumers.list("EVENTS")) {
+            await manager.consumers.delete("EVENTS", name);
+          }
+        });
+        await within(isMaking, "another consumer");
+        const isLooking = looking.close();
+        const earliest = channel.locate("earliest");
+        await within(isLooking, "an answer");
+        const id = await near.channel.publish("tick", { n: 4 });
+        const start = Promise.resolve(channel.locate(id));
+        start.catch(() => {});
+        looking.open();
+        assert.equal(await earliest, { position: 0, unknownEpoch: false });
+        making.open();
+        assert.equal(await start, { position: 4, unknownEpoch: false });
+      } finally {
+        making.open();
+        looking.open();
+        channel.close();
+      }
+    })
+  ));
+
 test("where nothing more can be stored publishing is refused with the reason, and goes on when there is room", () =>
   onNats(async (server, join) => {
     await withManager(server, async (manager) => {
@@ -480,25 +515,26 @@ test("a channel that is closed while NATS is away, or stands still, leaves no ti
     assert.is(left, 0);
   }));
 
-/** What lets requests through; closed, it keeps back those with something in their subject until it is opened. */
+/** What lets requests through, or the answers to them; closed, it keeps them back until it is opened. */
 interface Gate {
   /** Resolves once it keeps one back. */
   close(): Promise<void>;
   open(): void;
 }
 
-/** Puts a gate before the requests of a connection. */
-function gateOf(connection: NatsConnection, what: string): Gate {
+/** Puts a gate before the requests of a connection with something in their subject, or behind them. */
+function gateOf(connection: NatsConnection, what: string, keeps: "requests" | "answers" = "requests"): Gate {
   const request = connection.request.bind(connection);
   let opened: Promise<void> | undefined;
   let open = () => {};
   let came = () => {};
   connection.request = async (subject, ...rest) => {
+    const early = keeps === "answers" ? await request(subject, ...rest) : undefined;
     if (opened !== undefined && subject.includes(what)) {
       came();
       await opened;
     }
-    return await request(subject, ...rest);
+    return early ?? await request(subject, ...rest);
   };
   return {
     close: () => {

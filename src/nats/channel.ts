@@ -319,6 +319,8 @@ export async function natsChannel<S extends Schemas>(
     let last: number;
     try {
       last = (await look()).state.last_seq;
+      // Whoever asked before may have been answered before there was such an event.
+      if (cursor.epoch !== epoch || cursor.position > last) last = (await look()).state.last_seq;
     } catch (error) {
       throw new EventsError(
         "ChannelUnavailable",
