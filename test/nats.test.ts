@@ -236,6 +236,47 @@ test("an event that is too large with its key is refused for good, and nothing o
     assert.is((await channel.publishBatch(note(1024 ** 2 - 700), key)).length, 2);
   }));
 
+test("of a large batch some wait for their acknowledgement at a time, and what is published meanwhile stands after it", () =>
+  onNats(async (_, join) => {
+    const { channel, connection } = await join();
+    const request = connection.request.bind(connection);
+    let [waiting, most] = [0, 0];
+    connection.request = (...args) => {
+      most = Math.max(most, ++waiting);
+      return request(...args).finally(() => waiting--);
+    };
+    const count = 12_345;
+    const large = "x".repeat(500_000);
+    const publishing = [
+      channel.publishBatch(upTo(count).map(tick)),
+      channel.publish("tick", { n: count + 1 }),
+      channel.publishBatch([tick(count + 2), tick(count + 3)]),
+      channel.publishBatch(upTo(20).map(() => ({ type: "note", event: { text: large } }))),
+      channel.publish("tick", { n: count + 24 }),
+    ];
+    const ids = (await within(Promise.all(publishing), "all to be stored", 30_000)).flat();
+    assert.equal(ids.map((id) => sequenceOf({ id })), upTo(count + 24));
+    assert.ok(most < 6000, `${most} at a time`);
+  }));
+
+test("where the connection breaks in the midst of a large batch, what waits behind it is not published", () =>
+  withNats((server) =>
+    withLink(server, (link) =>
+      joining(server, async (join) => {
+        const party = await join({}, link);
+        const batch = rejects(party.channel.publishBatch(upTo(20_000).map(tick)), "PublishUnconfirmed");
+        const next = rejects(party.channel.publish("silence"), "ChannelUnavailable", /broke/);
+        await until(() => party.channel.last > 0, "some are stored");
+        link.cut();
+        await Promise.all([batch, next]);
+        await until(() => party.channel.problem === undefined, "it is connected again");
+        await party.channel.publish("a.b:c/d-e_F9");
+        const events = await party.read("earliest");
+        assert.ok(events.length < 20_000, `${events.length} are stored`);
+        assert.equal(numbersOf(events.slice(0, -1)), upTo(events.length - 1));
+      }))
+  ));
+
 test("whatever a type is called, it comes back by that name", () =>
   onNats(async (server, join) => {
     const party = await join();

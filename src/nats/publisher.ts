@@ -33,18 +33,60 @@ export interface Publisher {
 
 /** An acknowledgement that takes longer, in milliseconds, will not come. */
 const PATIENCE = 5000;
+/** So many messages, or characters of them, wait for their acknowledgements at a time: those come well within that. */
+const ROUND_MESSAGES = 5000;
+const ROUND_LENGTH = 4 * 1024 * 1024;
 
 /** Makes a publisher. While the stream is silent one message at a time tries it, and the others are refused at once. */
 export function createPublisher(client: JetStreamClient): Publisher {
   const waiting = new Set<() => void>();
   let silent = false;
+  /** How often the connection broke. */
+  let breaks = 0;
+  /** Settles when all for which it was asked before has been sent, where there is something left of it. */
+  let sending: Promise<void> | undefined;
 
   async function publish(messages: readonly Outgoing[]): Promise<PubAck[]> {
-    if (silent && waiting.size > 0) throw unavailable("the stream does not answer");
+    const rounds = roundsOf(messages);
+    const results: PromiseSettledResult<PubAck>[] = [];
+    const ofConnection = breaks;
+    const before = sending;
+    let hasSent = () => {};
+    const mine = before === undefined && rounds.length <= 1
+      ? undefined // It is sent before this function returns.
+      : new Promise<void>((resolve) => hasSent = resolve);
+    sending = mine;
+    try {
+      if (before !== undefined) await before;
+      for (const [index, round] of rounds.entries()) {
+        const reason = breaks !== ofConnection
+          ? "the connection to NATS broke"
+          : silent && waiting.size > 0
+          ? "the stream does not answer"
+          : undefined;
+        if (reason !== undefined) {
+          throw index === 0 ? unavailable(reason) : unconfirmed(reason, messages.length);
+        }
+        const answers = send(round);
+        if (index === rounds.length - 1) hasSent();
+        const settled = await answers;
+        if (settled === undefined) throw unconfirmed("the connection to NATS broke", messages.length);
+        for (const result of settled) results.push(result);
+        if (settled.some(({ status }) => status === "rejected")) break;
+      }
+    } finally {
+      hasSent();
+      if (sending === mine) sending = undefined;
+    }
+    return storedOf(results, messages.length);
+  }
+
+  /** Sends messages at once; how each was answered, or `undefined` where the connection broke before. */
+  function send(messages: readonly Outgoing[]): Promise<PromiseSettledResult<PubAck>[] | undefined> {
     const answers = messages.map(({ subject, data, id }) =>
       client.publish(subject, data, { timeout: PATIENCE, ...(id !== undefined && { msgID: id }) })
     );
-    const results = await new Promise<PromiseSettledResult<PubAck>[] | undefined>((resolve) => {
+    return new Promise((resolve) => {
       const giveUp = () => resolve(undefined);
       waiting.add(giveUp);
       Promise.allSettled(answers).then((results) => {
@@ -52,18 +94,17 @@ export function createPublisher(client: JetStreamClient): Publisher {
         resolve(results);
       });
     });
-    if (results === undefined) throw unconfirmed("the connection to NATS broke", messages.length);
-    return storedOf(results);
   }
 
-  function storedOf(results: readonly PromiseSettledResult<PubAck>[]): PubAck[] {
+  /** @param count how many were to be stored, of which those after an error were not even sent */
+  function storedOf(results: readonly PromiseSettledResult<PubAck>[], count: number): PubAck[] {
     const stored = results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
     const errors = results.flatMap((result) => result.status === "rejected" ? [result.reason] : []);
     silent = stored.length === 0 && errors.some((error) => !isRefusal(error));
     if (errors.length === 0) return stored;
     const unsure = errors.find((error) => !isRefusal(error));
     if (stored.length === 0 && unsure === undefined) throw unavailable(reasonOf(errors[0]), errors[0]);
-    throw unconfirmed(reasonOf(unsure ?? errors[0]), results.length, unsure ?? errors[0]);
+    throw unconfirmed(reasonOf(unsure ?? errors[0]), count, unsure ?? errors[0]);
   }
 
   return {
@@ -76,10 +117,28 @@ export function createPublisher(client: JetStreamClient): Publisher {
     },
     disconnected: () => {
       silent = false;
+      breaks++;
       for (const giveUp of waiting) giveUp();
       waiting.clear();
     },
   };
+}
+
+/** The messages in rounds that can be sent at once. */
+function roundsOf(messages: readonly Outgoing[]): Outgoing[][] {
+  const rounds: Outgoing[][] = [];
+  let length = Infinity;
+  for (const message of messages) {
+    const round = rounds.at(-1);
+    length += message.data.length;
+    if (round !== undefined && round.length < ROUND_MESSAGES && length <= ROUND_LENGTH) {
+      round.push(message);
+    } else {
+      rounds.push([message]);
+      length = message.data.length;
+    }
+  }
+  return rounds;
 }
 
 /** Whether it is sure that a message was not stored: the stream said so, or there is none to take it. */
