@@ -61,7 +61,10 @@ export type StreamEvent<S extends Schemas> =
   | EventsLost
   | EventsBookmark;
 
-const TYPE_NAME = /^[\w.:\-/]{1,128}$/;
+/** Whether a type can have the name: it stands in a line of server-sent events as it is. */
+export function isTypeName(name: string): boolean {
+  return /^[\w.:\-/]{1,128}$/.test(name);
+}
 
 /**
  * Makes a catalogue of event types.
@@ -89,7 +92,7 @@ const TYPE_NAME = /^[\w.:\-/]{1,128}$/;
  */
 export function defineEvents<const S extends Schemas>(schemas: S): Catalogue<S> {
   for (const [type, schema] of Object.entries(schemas)) {
-    if (!TYPE_NAME.test(type)) {
+    if (!isTypeName(type)) {
       throw new EventsError(
         "InvalidCatalogue",
         `${JSON.stringify(type)} cannot name an event: use 1 to 128 letters, digits and _ . : - /`,

@@ -467,6 +467,28 @@ function withLossesJoined(events: readonly Dictionary[]): Dictionary[] {
   return joined;
 }
 
+test("what others put into the stream by a name that no type can have is no event", () =>
+  onNats(async (server, join) => {
+    const party = await join({ onProblem: () => {} });
+    const live = await party.open("format=sse");
+    const types = ["a\ndata: {}\n\nid: 1", "a\r", "é", "a b", "a".repeat(129)];
+    await withConnection(server, async (connection) => {
+      for (const type of types) {
+        await jetstream(connection).publish(`events.${encodeURIComponent(type)}`, JSON.stringify({ type }));
+      }
+    });
+    await party.channel.publish("silence");
+    const seen: string[] = [];
+    while (!seen.includes("event: silence")) seen.push((await live.next())!);
+    await live.close();
+    const names = seen.filter((line) => line.startsWith("event:") && line !== "event: events_lost");
+    assert.equal(names, ["event: events_start", "event: silence"]);
+    assert.equal(withLossesJoined(await party.read("earliest")).map(({ type }) => type), [
+      "events_lost",
+      "silence",
+    ]);
+  }));
+
 test("what others put into the stream is an event where it can be one, and else a counted loss", () =>
   onNats(async (server, join) => {
     const problems: string[] = [];

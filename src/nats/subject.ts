@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isTypeName } from "../catalogue.ts";
 
 /** The subjects of a channel's events. */
 export interface Subjects {
@@ -34,7 +35,7 @@ function tokenOf(type: string): string {
 function typeOf(token: string): string | undefined {
   try {
     const type = decodeURIComponent(token);
-    return tokenOf(type) === token ? type : undefined;
+    return isTypeName(type) && tokenOf(type) === token ? type : undefined;
   } catch {
     return undefined; // A `%` that begins no character.
   }
