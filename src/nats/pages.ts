@@ -51,6 +51,8 @@ interface Page extends Fetched {
 const PAGE_EVENTS = 1024;
 /** So many bytes of pages are kept for others who ask. */
 const KEPT_BYTES = 32 * 1024 * 1024;
+/** Of so many pages it is known where they ended. */
+const KEPT_CUTS = 10_000;
 /** So many are fetched at the same time; who asks for more waits. */
 const CONCURRENCY = 4;
 
@@ -58,6 +60,11 @@ const CONCURRENCY = 4;
 export function createPages({ fetch, refresh }: PagesOptions): Pages {
   /** By the position they begin after, in the order in which they were last asked for. */
   let kept = new Map<number, Page>();
+  /**
+   * Where a page ended for its size, by the position it began after. These outlive the pages: whoever reads on would
+   * else have all fetched again that stands between a multiple and his position, and by that forget what he needs next.
+   */
+  let cuts = new Map<number, number>();
   let underWay = new Map<number, Promise<Page | undefined>>();
   let bytes = 0;
   let fetching = 0;
@@ -82,6 +89,9 @@ export function createPages({ fetch, refresh }: PagesOptions): Pages {
     forget(page.after);
     kept.set(page.after, page);
     bytes += page.bytes;
+    cuts.delete(page.after);
+    if (page.isCut) cuts.set(page.after, page.last);
+    if (cuts.size > KEPT_CUTS) cuts.delete(cuts.keys().next().value!);
     for (const oldest of kept.keys()) {
       if (bytes <= KEPT_BYTES || oldest === page.after) break;
       forget(oldest);
@@ -110,8 +120,8 @@ export function createPages({ fetch, refresh }: PagesOptions): Pages {
 
   function read(position: number, last: number, maxBytes: number): Batch | Promise<Batch> {
     let after = startOf(position);
-    let page = kept.get(after);
-    for (; page?.isCut && page.last <= position; page = kept.get(after)) after = page.last;
+    for (let cut; (cut = cuts.get(after)) !== undefined && cut <= position;) after = cut;
+    const page = kept.get(after);
     // One that was fetched when there was less is fetched again.
     if (page === undefined || page.last <= position) {
       return ask(after, last).then((page) => {
@@ -136,6 +146,7 @@ export function createPages({ fetch, refresh }: PagesOptions): Pages {
     read,
     clear: () => {
       kept = new Map();
+      cuts = new Map();
       underWay = new Map();
       bytes = 0;
     },
