@@ -452,6 +452,28 @@ test("a server of ours that NATS finds too slow is cut off by it, and catches up
         assert.equal([lost, epochs], [0, 0]);
       })), { settings: 'write_deadline: "500ms"\nmax_pending: 6000000' }));
 
+test("large events behind small ones are read, though NATS would cut off whoever asks for as many of them", () =>
+  onNats(async (_, join) => {
+    const [near, reader] = [await join(), await join({ history: { events: 5 } })];
+    await tickAll(near, 1, 600);
+    const note = { type: "note" as const, event: { text: "x".repeat(500_000) } };
+    for (let times = 0; times < 40; times++) await near.channel.publishBatch(upTo(5).map(() => note));
+    const end = await near.channel.publish("silence");
+    let breaks = 0;
+    const status = reader.connection.status();
+    const counting = (async () => {
+      for await (const { type } of status) if (type === "disconnect") breaks++;
+    })();
+    const lines = await reader.open(`since=${near.channel.epoch}-590`);
+    const [, ...events] = await within(lines.events(1 + 211), "all to be read", 30_000);
+    assert.equal(events.map(({ id }) => Number(id.split("-")[1])), upTo(801, 591));
+    assert.is(events.at(-1)!.id, end);
+    assert.ok(breaks <= 2, `it was cut off ${breaks} times`);
+    await lines.close();
+    (status as unknown as { stop(): void }).stop();
+    await counting;
+  }, { settings: "max_pending: 12000000" }));
+
 test("three servers of a cluster, one of them killed at a time: nothing is missing, or repeated but what was sent again", async () => {
   // A new leader of nats-server before 2.11 may not know yet what the one before it has stored (nats-server #6485): it
   // stores again what is sent again, and now and then gives a number that was given and acknowledged to another event.

@@ -256,6 +256,7 @@ export async function natsChannel<S extends Schemas>(
       if (type === "disconnect" || type === "close") {
         isConnected = false;
         publisher.disconnected();
+        fetcher.disconnected();
       } else if (type === "reconnect") {
         isConnected = true;
         follower.restart();

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
+import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
 import type { Entry } from "../channel.ts";
 import type { Fetched } from "./pages.ts";
 
@@ -14,10 +14,12 @@ export interface Fetcher {
    * them; `undefined` where the signal says that nobody wants them any more.
    */
   fetch(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined>;
-  /** The stream has a message of so many bytes: that says how many are asked for at a time. */
+  /** A message of so many bytes was told. */
   saw(bytes: number): void;
-  /** How many messages have so many bytes, about; at least one. */
+  /** How many messages have so many bytes, about, where they are like those that were told last; at least one. */
   countIn(bytes: number): number;
+  /** The connection is gone: what was asked for will not come, and is asked for again. */
+  disconnected(): void;
 }
 
 /** Options of {@linkcode createFetcher}. */
@@ -34,6 +36,11 @@ const PIECE_BYTES = 1024 * 1024;
 /** So many are asked for at a time: that fits through the way to NATS, also where they are larger than those before. */
 const ROUND_BYTES = 256 * 1024;
 const ROUND_EVENTS = 512;
+/**
+ * Of a piece that could not be fetched so many at the most, and then fewer: NATS cuts off whoever it cannot send as many
+ * bytes as he has asked for, and large events may stand behind small ones.
+ */
+const CAREFUL_EVENTS = 16;
 /** Smaller ones are taken for as large as this: what comes next may be larger. */
 const LEAST_BYTES = 512;
 /** So long a message is waited for, in milliseconds. */
@@ -47,11 +54,12 @@ export function createFetcher(
   manager: JetStreamManager,
   { stream, entryOf, ...options }: FetcherOptions,
 ): Fetcher {
-  let bytesEach = Math.max(LEAST_BYTES, options.bytesEach);
+  /** How many bytes a message has, about: of those that were told last, and of those that were fetched last. */
+  let bytesTold = Math.max(LEAST_BYTES, options.bytesEach);
+  let bytesFetched = bytesTold;
+  const rounds = new Set<ConsumerMessages>();
 
-  const countIn = (bytes: number) => Math.max(1, Math.floor(bytes / bytesEach));
-
-  async function fetchOnce(after: number, last: number): Promise<Fetched> {
+  async function fetchOnce(after: number, last: number, piece: Piece): Promise<Fetched> {
     const consumer = await client.consumers.get(stream, { opt_start_seq: after + 1 });
     const entries: Entry[] = [];
     let reached = after;
@@ -59,20 +67,25 @@ export function createFetcher(
     try {
       let { num_pending: pending } = await consumer.info(true);
       while (pending > 0 && reached < last && bytes < PIECE_BYTES) {
-        const most = Math.min(ROUND_EVENTS, last - reached, countIn(ROUND_BYTES));
+        const most = Math.min(piece.most, last - reached, countOf(ROUND_BYTES, bytesFetched));
         const messages = await consumer.fetch({ max_messages: most, expires: PATIENCE });
-        const before = count;
-        for await (const message of messages) {
-          ({ pending } = message.info);
-          reached = message.seq;
-          count++;
-          bytes += message.data.length;
-          const entry = reached > last ? undefined : entryOf(message);
-          if (entry !== undefined) entries.push(entry);
-          if (pending === 0 || reached >= last || count - before === most) break;
+        const before = { count, bytes };
+        rounds.add(messages);
+        try {
+          for await (const message of messages) {
+            ({ pending } = message.info);
+            reached = message.seq;
+            count++;
+            bytes += message.data.length;
+            const entry = reached > last ? undefined : entryOf(message);
+            if (entry !== undefined) entries.push(entry);
+            if (pending === 0 || reached >= last || count - before.count === most) break;
+          }
+        } finally {
+          rounds.delete(messages);
         }
-        if (count === before) throw new Error("the stream stopped in the midst of a piece");
-        bytesEach = Math.max(LEAST_BYTES, bytes / count);
+        if (count === before.count) throw new Error("the stream stopped in the midst of a piece");
+        bytesFetched = Math.max(LEAST_BYTES, (bytes - before.bytes) / (count - before.count));
       }
       if (reached >= last) return { entries, last, isCut: false };
       if (bytes >= PIECE_BYTES) return { entries, last: reached, isCut: true };
@@ -80,6 +93,9 @@ export function createFetcher(
       if (await manager.streams.getMessage(stream, { seq: last }) === null) {
         return { entries, last, isCut: false };
       }
+    } catch (error) {
+      piece.most = Math.max(1, Math.min(CAREFUL_EVENTS, piece.most >> 2));
+      throw error;
     } finally {
       consumer.delete().catch(() => {}); // It may be gone, or the server be away: then it ends by itself.
     }
@@ -88,21 +104,34 @@ export function createFetcher(
 
   return {
     fetch: async (after, last, signal) => {
+      const piece: Piece = { most: ROUND_EVENTS };
       while (!signal.aborted) {
         try {
-          return await fetchOnce(after, last);
+          return await fetchOnce(after, last, piece);
         } catch {
-          bytesEach = Math.min(4 * bytesEach, ROUND_BYTES); // Maybe they were too many for the way.
           await pause(RETRY_AFTER, signal);
         }
       }
       return undefined;
     },
     saw: (bytes) => {
-      bytesEach += (Math.max(LEAST_BYTES, bytes) - bytesEach) / 64;
+      bytesTold += (Math.max(LEAST_BYTES, bytes) - bytesTold) / 64;
     },
-    countIn,
+    countIn: (bytes) => countOf(bytes, bytesTold),
+    disconnected: () => {
+      for (const round of rounds) round.stop(new Error("the connection to NATS broke"));
+    },
   };
+}
+
+/** A piece that is being fetched. */
+interface Piece {
+  /** So many messages are asked for at a time at the most. */
+  most: number;
+}
+
+function countOf(bytes: number, bytesEach: number): number {
+  return Math.max(1, Math.floor(bytes / bytesEach));
 }
 
 /** Waits so many milliseconds, or until the signal. */
