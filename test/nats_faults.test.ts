@@ -305,6 +305,32 @@ test("a stream that is made anew while the consumer of a server is being made is
     })
   ));
 
+test("a consumer that came to be in a stream that was made anew tells nothing of it before the stream is another", () =>
+  onNats((server, join) =>
+    withConnection(server, async (connection) => {
+      const near = await join();
+      await tickAll(near, 1, 10);
+      const gate = gateOf(connection, ".CONSUMER.CREATE.");
+      const isAsked = gate.close();
+      const channel = await natsChannel(connection, catalogue);
+      const reader = channel.batches();
+      try {
+        await within(isAsked, "a consumer");
+        const { epoch } = channel;
+        await withManager(server, (manager) => manager.streams.delete("EVENTS"));
+        await until(() => near.channel.epoch !== epoch, "it is made anew", 20_000);
+        await tickAll(near, 11, 25);
+        gate.open();
+        const { value } = await within(reader.next(), "something");
+        assert.equal(value, { lost: { reason: "unknown_epoch", count: null }, entries: [] });
+        assert.is(channel.epoch, near.channel.epoch);
+      } finally {
+        gate.open();
+        channel.close();
+      }
+    })
+  ));
+
 test("what is stored in a stream that was made anew meanwhile is not acknowledged as one of the stream before", () =>
   onNats((server, join) =>
     withConnection(server, async (connection) => {

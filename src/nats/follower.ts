@@ -18,7 +18,7 @@ export interface Follower {
 /** What to follow, and what to do with it. */
 export interface FollowerOptions {
   readonly stream: string;
-  /** Sees that there is a stream; asked before each beginning. */
+  /** Sees that there is a stream, and which; asked before each beginning, and again once there is a consumer. */
   prepare(): Promise<void>;
   /** The sequence number it begins with. */
   next(): number;
@@ -52,6 +52,7 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
     isOutdated = false;
     const consumer = await client.consumers.get(options.stream, { opt_start_seq: options.next() });
     try {
+      await options.prepare(); // It may have come to be in a stream that was made anew since.
       if (stopped || isOutdated) return;
       messages = await consumer.consume({
         max_messages: options.ahead(),
