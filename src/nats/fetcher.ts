@@ -37,10 +37,12 @@ const PIECE_BYTES = 1024 * 1024;
 const ROUND_BYTES = 256 * 1024;
 const ROUND_EVENTS = 512;
 /**
- * Of a piece that could not be fetched so many at the most, and then fewer: NATS cuts off whoever it cannot send as many
- * bytes as he has asked for, and large events may stand behind small ones.
+ * So many at first where it is not known how large they are, and so many at the most of a piece that could not be
+ * fetched, and then fewer: NATS cuts off whoever it cannot send as many bytes as he has asked for.
  */
 const CAREFUL_EVENTS = 16;
+/** Of so many pieces it is known how to ask for them. */
+const KEPT_PIECES = 1000;
 /** Smaller ones are taken for as large as this: what comes next may be larger. */
 const LEAST_BYTES = 512;
 /** So long a message is waited for, in milliseconds. */
@@ -54,9 +56,10 @@ export function createFetcher(
   manager: JetStreamManager,
   { stream, entryOf, ...options }: FetcherOptions,
 ): Fetcher {
-  /** How many bytes a message has, about: of those that were told last, and of those that were fetched last. */
+  /** How many bytes a message has, about, of those that were told last. */
   let bytesTold = Math.max(LEAST_BYTES, options.bytesEach);
-  let bytesFetched = bytesTold;
+  /** What is known of pieces, by the position they begin after. */
+  const pieces = new Map<number, Piece>();
   const rounds = new Set<ConsumerMessages>();
 
   async function fetchOnce(after: number, last: number, piece: Piece): Promise<Fetched> {
@@ -64,10 +67,11 @@ export function createFetcher(
     const entries: Entry[] = [];
     let reached = after;
     let [count, bytes] = [0, 0];
+    let { bytesEach } = piece;
     try {
       let { num_pending: pending } = await consumer.info(true);
       while (pending > 0 && reached < last && bytes < PIECE_BYTES) {
-        const most = Math.min(piece.most, last - reached, countOf(ROUND_BYTES, bytesFetched));
+        const most = Math.min(piece.most, last - reached, countOf(ROUND_BYTES, bytesEach));
         const messages = await consumer.fetch({ max_messages: most, expires: PATIENCE });
         const before = { count, bytes };
         rounds.add(messages);
@@ -85,8 +89,10 @@ export function createFetcher(
           rounds.delete(messages);
         }
         if (count === before.count) throw new Error("the stream stopped in the midst of a piece");
-        bytesFetched = Math.max(LEAST_BYTES, (bytes - before.bytes) / (count - before.count));
+        bytesEach = Math.max(LEAST_BYTES, (bytes - before.bytes) / (count - before.count));
       }
+      // The next one goes on with such as this ends with, most likely.
+      if (!pieces.has(reached)) remember(reached, { most: ROUND_EVENTS, bytesEach });
       if (reached >= last) return { entries, last, isCut: false };
       if (bytes >= PIECE_BYTES) return { entries, last: reached, isCut: true };
       // A node of the cluster that lags behind knows of no more; whether there is more its leader knows.
@@ -102,9 +108,15 @@ export function createFetcher(
     throw new Error(`a node that has come as far as ${reached} was asked for ${last}`);
   }
 
+  function remember(after: number, piece: Piece): void {
+    pieces.set(after, piece);
+    if (pieces.size > KEPT_PIECES) pieces.delete(pieces.keys().next().value!);
+  }
+
   return {
     fetch: async (after, last, signal) => {
-      const piece: Piece = { most: ROUND_EVENTS };
+      const piece = pieces.get(after) ?? { most: ROUND_EVENTS, bytesEach: ROUND_BYTES / CAREFUL_EVENTS };
+      remember(after, piece);
       while (!signal.aborted) {
         try {
           return await fetchOnce(after, last, piece);
@@ -124,10 +136,12 @@ export function createFetcher(
   };
 }
 
-/** A piece that is being fetched. */
+/** How to ask for a piece. */
 interface Piece {
-  /** So many messages are asked for at a time at the most. */
+  /** So many messages at a time at the most. */
   most: number;
+  /** How many bytes the first of them have, about. */
+  readonly bytesEach: number;
 }
 
 function countOf(bytes: number, bytesEach: number): number {
