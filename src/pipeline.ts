@@ -5,6 +5,7 @@
  */
 import type { Batch, EventLog } from "./channel.ts";
 import { type Chunk, makeChunk } from "./chunk.ts";
+import { createEncoder } from "./encoder.ts";
 import { serializer, type WireFormat } from "./serialize.ts";
 
 /** From so many bytes on a chunk does not gain by being held back: batches are no larger than 256 KiB. */
@@ -61,7 +62,7 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
   }, { highWaterMark: 0 });
 
   async function run(): Promise<void> {
-    const reader = source.pipeThrough(serializer(format)).pipeThrough(new TextEncoderStream()).getReader();
+    const reader = source.pipeThrough(serializer(format)).pipeThrough(createEncoder()).getReader();
     for (let read; !(read = await reader.read()).done && !stopped;) {
       const start = performance.now();
       onChunk(makeChunk(format, underWay!.entries, read.value));
