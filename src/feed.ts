@@ -153,6 +153,8 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   /** Whether the pipeline has told all that it will. */
   let hasEnded = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the timer is to fire. */
+  let due = 0;
 
   function subscribe(subscription: Subscription): State {
     const { position, unknownEpoch, until, filter, bookmarks, outlet, bytes, onLeave } = subscription;
@@ -423,27 +425,30 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   /** One timer for all: it fires when the first of them may have been silent for long, or it is time to look who moves. */
   function scheduleTick(ms: number): void {
+    due = performance.now() + ms;
     timer = setTimeout(tick, ms);
   }
 
   function tick(): void {
     const now = performance.now() + 1; // Timers may fire a little early.
     let next = now + tickMs;
+    // A process that stood still has not yet heard what was taken meanwhile.
+    const stoodStill = now - due > stallMs / 2;
     for (const subscriber of subscribers) {
       if (subscriber.outlet.ready) {
         if (subscriber.lastMove + paceMs <= now) keepAlive(subscriber, now);
         next = Math.min(next, subscriber.lastMove + paceMs);
       } else {
-        watch(subscriber, now);
+        watch(subscriber, now, stoodStill);
       }
     }
     if (subscribers.size > 0) scheduleTick(next - now + 1);
   }
 
-  /** Cuts off a subscriber that has taken nothing for too long of what it was sent. */
-  function watch(subscriber: State, now: number): void {
+  /** Cuts off a subscriber that has taken nothing for too long of what it was sent, unless it is to be given more time. */
+  function watch(subscriber: State, now: number, isGivenTime: boolean): void {
     const { pending } = subscriber.outlet;
-    if (pending !== subscriber.pending) subscriber.lastMove = now;
+    if (pending !== subscriber.pending || isGivenTime) subscriber.lastMove = now;
     else if (subscriber.lastMove + stallMs <= now) cut(subscriber, "stalled", STALLED);
     subscriber.pending = pending;
   }

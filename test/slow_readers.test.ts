@@ -153,6 +153,20 @@ test("who has just taken some of a large event has the whole stall timeout befor
   assert.ok(ms > 2390, `it was given ${ms} ms`);
 });
 
+test("nobody is cut off for the time in which the process stood still", async () => {
+  const { endpoint, publish } = setUp({ stallTimeout: 0.6 });
+  const reader = (await endpoint.request("/")).body!.getReader();
+  await reader.read();
+  publish(1, 600_000);
+  await reader.read();
+  await new Promise((resolve) => setTimeout(resolve, 200)); // It is looked at.
+  for (const end = performance.now() + 1000; performance.now() < end;);
+  await turn();
+  await turn();
+  assert.is(endpoint.stats().subscribers, 1);
+  await until(() => endpoint.stats().subscribers === 0, "it is cut off in its own time");
+});
+
 test("a large event arrives whole and in its place, live and from history", async () => {
   const { app, publish } = setUp({ history: { bytes: 100_000_000 } });
   const sizes = [10, 600_000, 10, 12_000_000, 524_288, 10, 700_000, 700_000, 10];
