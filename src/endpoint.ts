@@ -273,8 +273,8 @@ export function eventsEndpoint<S extends Schemas>(
       ? feed.subscribe(subscription)
       : subscribeWatched(c, feed, subscription, types, permission);
     outlet.serve(subscriber);
-    const signalled = onGone(c, () => outlet.handleEvent());
-    if (signalled) source.listenTo(signalled);
+    const signal = onGone(c, () => outlet.handleEvent());
+    if (signal) source.listenTo(signal);
     return new Response(body, { headers });
   }
 

@@ -31,9 +31,9 @@ interface BunServer {
 /**
  * Tells when the client has left, or the response is over, as the server reports it beside the stream's `cancel`.
  *
- * @returns what to keep for as long as its signal is to tell it, where that is how; nobody listens to it yet
+ * @returns the signal that tells it, where that is how; nobody listens to it yet
  */
-export function onGone(c: Context, gone: () => void): Signalled | undefined {
+export function onGone(c: Context, gone: () => void): AbortSignal | undefined {
   const { completed } = hostOf(c);
   if (completed instanceof Promise) {
     // Deno's request signal fires after a normal end too, and whoever looks at it gets a warning on the console.
@@ -49,12 +49,16 @@ export function onGone(c: Context, gone: () => void): Signalled | undefined {
     return;
   }
   const request = c.req.raw;
-  // On Node a request's signal follows the one it was made with only while the request is there; Bun's own is the whole.
-  return bunServerOf(c) === undefined ? request : { signal: request.signal };
+  const { signal } = request;
+  if (bunServerOf(c) === undefined) requests.set(signal, request);
+  return signal;
 }
 
-/** What has a signal: a request, or the signal alone, which weighs less. */
-export type Signalled = Pick<Request, "signal">;
+/**
+ * The requests of signals that somebody listens to. On Node a request made in one process has a signal that follows
+ * another one only for as long as the request is there; that of Bun's server needs none.
+ */
+const requests = new WeakMap<AbortSignal, Request>();
 
 /** As much as is used here of what is closed one day. */
 type Closing = Pick<Outgoing, "on">;

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Feed, Outlet, Subscriber } from "./feed.ts";
-import type { Signalled } from "./host.ts";
 import { piecesOf } from "./pieces.ts";
 
 /**
@@ -20,7 +19,7 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #subscriber: Subscriber | undefined;
   #unpark: (() => void) | undefined;
-  #signalled: Signalled | undefined;
+  #signal: AbortSignal | undefined;
   /** Whether pieces are being given to the stream, which may ask for more after each. */
   #isWriting = false;
 
@@ -56,11 +55,10 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
     this.#subscriber = subscriber;
   }
 
-  /** Listens to a signal that tells when the reader has left, and keeps what has it, until the subscriber leaves. */
-  listenTo(signalled: Signalled): void {
-    const { signal } = signalled;
+  /** Listens to a signal that tells when the reader has left, until the subscriber leaves. */
+  listenTo(signal: AbortSignal): void {
     if (signal.aborted) return this.handleEvent();
-    this.#signalled = signalled;
+    this.#signal = signal;
     signal.addEventListener("abort", this, { once: true });
   }
 
@@ -103,8 +101,7 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
   }
 
   release(): void {
-    this.#signalled?.signal.removeEventListener("abort", this);
-    this.#signalled = undefined;
+    this.#signal?.removeEventListener("abort", this);
   }
 
   #hasRoom(): boolean {
