@@ -376,6 +376,9 @@ function flush(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
 
+/** Where a process stands still for longer, in milliseconds, it gives its readers as much time again. */
+const LEAP = 25_000;
+
 /**
  * In this process, in a time that goes by only when it is told to. Then it leaps, and what has fallen due meanwhile
  * happens late and in its order, as behind a busy event loop.
@@ -398,6 +401,11 @@ async function inVirtualTime(use: (ground: Ground) => Promise<void>): Promise<vo
   setNow(() => time);
 
   async function elapse(ms: number): Promise<void> {
+    for (let left = ms; left >= LEAP; left -= LEAP) await leap(LEAP);
+    await leap(ms % LEAP);
+  }
+
+  async function leap(ms: number): Promise<void> {
     await flush();
     time += ms;
     const due = [...timers].filter(([, timer]) => timer.due <= time).sort(([, a], [, b]) => a.due - b.due);
