@@ -32,7 +32,7 @@ export interface NatsServer {
   /** Lets it go on. */
   thaw(): void;
   /** Waits for a line in its log since it was started last. */
-  says(pattern: RegExp): Promise<unknown>;
+  says(pattern: RegExp, ms?: number): Promise<unknown>;
 }
 
 /** Options of {@linkcode withNats}. */
@@ -247,7 +247,7 @@ async function startNats(
       waitUntilStopped(child.pid);
     },
     thaw: () => child.signal("SIGCONT"),
-    says: (pattern) => child.stderr.match(pattern),
+    says: (pattern, ms) => child.stderr.match(pattern, ms),
   };
 }
 
