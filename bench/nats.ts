@@ -3,7 +3,7 @@
  * in memory, in one run. Wants `nats-server`.
  */
 import { DeliverPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/nats-core";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import process from "node:process";
 import * as v from "valibot";
 import { type Channel, defineEvents } from "../src/mod.ts";
 import { natsChannel } from "../src/nats/mod.ts";
-import { withNats } from "../test/nats_server.ts";
+import { connectTo, withNats } from "../test/nats_server.ts";
 import { endAll } from "./child.ts";
 import { type Bench, buildClient } from "./client.ts";
 import { LOADS, type ThroughputLoad } from "./loads.ts";
@@ -23,6 +23,8 @@ const EVENTS = 20_000;
 /** So many are published at a time, and acknowledged before the next ones. */
 const AT_ONCE = 500;
 const ROUNDS = 3;
+/** So often each server has its turn; odd, for the median. */
+const TURNS = 7;
 /** Each round has streams of its own. */
 const STREAM_BYTES = 2 ** 26;
 
@@ -215,61 +217,51 @@ function table(title: string, rates: ReadonlyMap<Way, number>): string {
     .join("\n");
 }
 
-/** What a server made of a load, and what it took for it. */
-interface FanOut {
-  readonly deliveriesPerSecond: number;
-  /** Of the server's own CPU, in microseconds. */
-  readonly cpuPerEvent: number;
-}
+/** In memory, where the server publishes itself; on NATS, where another process publishes; and where it has done so. */
+const FAN_OUT = ["ours-node", "ours-nats", "ours-nats-stored"];
 
 /**
- * The same server in memory and on NATS, where another process has published, taking turns. In memory the server
- * publishes itself. On two cores NATS, who publishes and who reads have one, so that the rate is also theirs.
+ * The same server in memory and on NATS, taking turns. On two cores NATS, who publishes and who reads have one, so that
+ * while it is published the rate is also theirs.
  */
-async function compareFanOut(
-  bench: Bench,
-  load: ThroughputLoad,
-): Promise<string> {
-  const specs = [...SERVERS, ...MORE_SERVERS].filter(({ name }) =>
-    name === "ours-node" || name === "ours-nats"
-  );
+async function compareFanOut(bench: Bench, load: ThroughputLoad): Promise<string[]> {
   const running: RunningServer[] = [];
-  const all = specs.map((): FanOut[] => []);
+  const rates: number[][] = [];
+  const costs: number[][] = [];
   try {
-    for (const spec of specs) running.push(await start(spec));
-    for (let turn = 0; turn < 2 * load.repeats; turn++) {
+    for (const name of FAN_OUT) {
+      running.push(await start([...SERVERS, ...MORE_SERVERS].find((spec) => spec.name === name)!));
+      rates.push([]);
+      costs.push([]);
+    }
+    for (let turn = 0; turn < TURNS; turn++) {
       for (const [index, server] of running.entries()) {
-        const { deliveries, seconds, events, cpu } = await measure(
-          bench,
-          server,
-          load,
-        ) as Delivered;
-        all[index]!.push({
-          deliveriesPerSecond: deliveries / seconds,
-          cpuPerEvent: cpu.server / events * 1e6,
-        });
+        const { deliveries, seconds, events, cpu } = await measure(bench, server, load) as Delivered;
+        rates[index]!.push(deliveries / seconds);
+        costs[index]!.push(cpu.server / events);
       }
     }
   } finally {
     await Promise.all(running.map(({ child }) => child.end()));
   }
-  const [memory, nats] = all.map((figures): FanOut => ({
-    deliveriesPerSecond: medianOf(
-      figures.map((figure) => figure.deliveriesPerSecond),
-    ),
-    cpuPerEvent: medianOf(figures.map((figure) => figure.cpuPerEvent)),
-  })) as [FanOut, FanOut];
-  const million = (rate: number) => `${(rate / 1e6).toFixed(2)} million`;
+  const [memory, live, stored] = rates.map(medianOf) as [number, number, number];
+  const [memoryCost, liveCost, storedCost] = costs.map(medianOf) as [number, number, number];
+  const million = (rate: number) => (rate / 1e6).toFixed(2);
   const percent = (part: number, whole: number) => `${Math.round(100 * part / whole)} %`;
+  const micro = (seconds: number) => `${(seconds * 1e6).toFixed(1)} µs`;
   return [
-    `| ${load.name}: ${load.title}, ${load.subscribers} readers`,
-    million(memory.deliveriesPerSecond),
-    million(nats.deliveriesPerSecond),
-    percent(nats.deliveriesPerSecond, memory.deliveriesPerSecond),
-    `${memory.cpuPerEvent.toFixed(1)} µs`,
-    `${nats.cpuPerEvent.toFixed(1)} µs`,
-    `${percent(memory.cpuPerEvent, nats.cpuPerEvent)} |`,
-  ].join(" | ");
+    `${load.name}: ${load.title}, ${load.subscribers} readers`,
+    million(memory),
+    `${million(stored)} (${percent(stored, memory)})`,
+    `${million(live)} (${percent(live, memory)})`,
+    micro(memoryCost),
+    `${micro(storedCost)} (${percent(storedCost, memoryCost)})`,
+    `${micro(liveCost)} (${percent(liveCost, memoryCost)})`,
+  ];
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
 }
 
 async function main(): Promise<void> {
@@ -279,8 +271,8 @@ async function main(): Promise<void> {
       firstLine("nats-server", "--version") ?? "nats-server"
     }, Node ${process.version}.\n`,
   );
-  await withNats(async ({ url }) => {
-    const connection = await connect({ servers: url });
+  await withNats(async (server) => {
+    const connection = await connectTo(server);
     console.log(
       table(
         "publishing, each event acknowledged",
@@ -303,21 +295,12 @@ async function main(): Promise<void> {
     const { command } = buildClient(folder);
     await withNats(async ({ url }) => {
       process.env["BENCH_NATS"] = url;
-      const columns = [
-        "in memory",
-        "on NATS",
-        "",
-        "CPU for an event, in memory",
-        "on NATS",
-        "",
-      ];
-      console.log(
-        `| deliveries/s | ${columns.join(" | ")} |\n| --- |${" ---: |".repeat(columns.length)}`,
-      );
+      const stored = "on NATS, published before";
+      const live = "on NATS, meanwhile";
+      console.log(row(["million deliveries/s", "in memory", stored, live, "CPU for an event", stored, live]));
+      console.log(row(["---", ...Array.from({ length: 6 }, () => "---:")]));
       for (const load of LOADS) {
-        if (load.kind === "throughput") {
-          console.log(await compareFanOut({ client: command, folder }, load));
-        }
+        if (load.kind === "throughput") console.log(row(await compareFanOut({ client: command, folder }, load)));
       }
     });
   } finally {

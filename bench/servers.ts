@@ -21,6 +21,7 @@ export interface ServerSpec {
   yardstick?: string;
   /** The core of the process started here; where that only publishes, it starts the server on the other one. */
   core: "server" | "client";
+  args: string[];
 }
 
 type Rest = Partial<Omit<ServerSpec, "name" | "title" | "file" | "runtime">>;
@@ -41,6 +42,7 @@ function spec(
     path: "/events",
     startsAtOnce: true,
     core: "server",
+    args: [],
     ...rest,
   };
 }
@@ -67,6 +69,12 @@ export const MORE_SERVERS: ServerSpec[] = [
   spec("ours-nats", "**events-endpoint** on NATS", "ours_nats.ts", "node", {
     yardstick: "bare-node",
     core: "client",
+    args: ["live"],
+  }),
+  spec("ours-nats-stored", "**events-endpoint** on NATS, published before", "ours_nats.ts", "node", {
+    yardstick: "bare-node",
+    core: "client",
+    args: ["stored"],
   }),
 ];
 
@@ -94,5 +102,5 @@ export function startServer(server: ServerSpec): Child {
     deno: ["run", "--quiet", "--allow-all", "--no-lock", "--config", here("../deno.json"), file],
     bun: ["run", file],
   }[server.runtime];
-  return new Child(server.name, [command, ...args], server.core);
+  return new Child(server.name, [command, ...args, ...server.args], server.core);
 }

@@ -85,13 +85,31 @@ function say(message: unknown): void {
   process.stdout.write(JSON.stringify(message) + "\n");
 }
 
-/** Serves plans until stdin ends. `pid` is the process to measure, where it is not this one. */
-export function takePlans(port: number, publish: Publish, pid: number = process.pid): void {
+/** Where the process to measure is not this one. */
+export interface Elsewhere {
+  pid: number;
+  /** Called before each plan, where nothing is to be delivered until all of it is published. */
+  hold?(): void;
+  /** Called after it; resolves when deliveries begin. */
+  release?(): Promise<void>;
+}
+
+/** Serves plans until stdin ends. */
+export function takePlans(
+  port: number,
+  publish: Publish,
+  { pid, hold, release }: Elsewhere = { pid: process.pid },
+): void {
   const follow = async (plan: Plan): Promise<void> => {
     alignClock();
+    hold?.();
     const first = next;
-    const startedAt = microseconds();
+    let startedAt = microseconds();
     const published = await ("perTurn" in plan ? closedLoop(plan, publish) : openLoop(plan, publish));
+    if (release !== undefined) {
+      await release();
+      startedAt = microseconds();
+    }
     say({ first, published, startedAt } satisfies Published);
   };
   createInterface({ input: process.stdin })

@@ -103,4 +103,4 @@ function publish(tick: Tick): void | Promise<void> {
   });
 }
 
-takePlans(port, publish, worker);
+takePlans(port, publish, { pid: worker });

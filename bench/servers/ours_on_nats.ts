@@ -9,7 +9,7 @@ import { listen } from "../../src/server/runtime.ts";
 
 const catalogue = defineEvents({ tick: v.looseObject({ n: v.number(), at: v.number(), pad: v.string() }) });
 const connection = await connect({ servers: process.env["BENCH_NATS"]!, maxReconnectAttempts: -1 });
-const channel = await natsChannel(connection, catalogue, { stream: "FANOUT" });
+const channel = await natsChannel(connection, catalogue, { stream: process.argv[2]!.toUpperCase() });
 const app = new Hono();
 app.route("/events", eventsEndpoint(channel, { direct: true }));
 
