@@ -33,13 +33,20 @@ export interface Publisher {
 
 /** An acknowledgement that takes longer, in milliseconds, will not come. */
 const PATIENCE = 5000;
-/** So many messages, or characters of them, wait for their acknowledgements at a time: those come well within that. */
-const ROUND_MESSAGES = 5000;
-const ROUND_LENGTH = 4 * 1024 * 1024;
+/**
+ * So many messages, or characters of them, wait for their acknowledgements at a time, whoever publishes them: those come
+ * well within that. What is more has to wait for its turn.
+ */
+const MOST_MESSAGES = 5000;
+const MOST_LENGTH = 4 * 1024 * 1024;
 
 /** Makes a publisher. While the stream is silent one message at a time tries it, and the others are refused at once. */
 export function createPublisher(client: JetStreamClient): Publisher {
   const waiting = new Set<() => void>();
+  /** What waits for acknowledgements. */
+  const underWay = { messages: 0, length: 0 };
+  /** Called when it has become less. */
+  let onRoom = () => {};
   let silent = false;
   /** How often the connection broke. */
   let breaks = 0;
@@ -52,13 +59,17 @@ export function createPublisher(client: JetStreamClient): Publisher {
     const ofConnection = breaks;
     const before = sending;
     let hasSent = () => {};
-    const mine = before === undefined && rounds.length <= 1
+    const isNext = before === undefined && rounds.length <= 1 && rounds.every(hasRoom);
+    const mine = isNext
       ? undefined // It is sent before this function returns.
       : new Promise<void>((resolve) => hasSent = resolve);
     sending = mine;
     try {
       if (before !== undefined) await before;
       for (const [index, round] of rounds.entries()) {
+        while (breaks === ofConnection && !hasRoom(round)) {
+          await new Promise<void>((resolve) => onRoom = resolve);
+        }
         const reason = breaks !== ofConnection
           ? "the connection to NATS broke"
           : silent && waiting.size > 0
@@ -81,18 +92,28 @@ export function createPublisher(client: JetStreamClient): Publisher {
     return storedOf(results, messages.length);
   }
 
+  function hasRoom({ messages, length }: Round): boolean {
+    return underWay.messages === 0 ||
+      underWay.messages + messages.length <= MOST_MESSAGES && underWay.length + length <= MOST_LENGTH;
+  }
+
   /** Sends messages at once; how each was answered, or `undefined` where the connection broke before. */
-  function send(messages: readonly Outgoing[]): Promise<PromiseSettledResult<PubAck>[] | undefined> {
+  function send({ messages, length }: Round): Promise<PromiseSettledResult<PubAck>[] | undefined> {
+    underWay.messages += messages.length;
+    underWay.length += length;
     const answers = messages.map(({ subject, data, id }) =>
       client.publish(subject, data, { timeout: PATIENCE, ...(id !== undefined && { msgID: id }) })
     );
     return new Promise((resolve) => {
-      const giveUp = () => resolve(undefined);
-      waiting.add(giveUp);
-      Promise.allSettled(answers).then((results) => {
-        waiting.delete(giveUp);
+      const end = (results?: PromiseSettledResult<PubAck>[]) => {
+        if (!waiting.delete(end)) return;
+        underWay.messages -= messages.length;
+        underWay.length -= length;
+        onRoom();
         resolve(results);
-      });
+      };
+      waiting.add(end);
+      Promise.allSettled(answers).then(end);
     });
   }
 
@@ -119,23 +140,29 @@ export function createPublisher(client: JetStreamClient): Publisher {
       silent = false;
       breaks++;
       for (const giveUp of waiting) giveUp();
-      waiting.clear();
     },
   };
 }
 
-/** The messages in rounds that can be sent at once. */
-function roundsOf(messages: readonly Outgoing[]): Outgoing[][] {
-  const rounds: Outgoing[][] = [];
-  let length = Infinity;
+/** Messages that are sent at once. */
+interface Round {
+  readonly messages: Outgoing[];
+  /** How many characters they have. */
+  length: number;
+}
+
+function roundsOf(messages: readonly Outgoing[]): Round[] {
+  const rounds: Round[] = [];
   for (const message of messages) {
     const round = rounds.at(-1);
-    length += message.data.length;
-    if (round !== undefined && round.length < ROUND_MESSAGES && length <= ROUND_LENGTH) {
-      round.push(message);
+    const { length } = message.data;
+    if (
+      round !== undefined && round.messages.length < MOST_MESSAGES && round.length + length <= MOST_LENGTH
+    ) {
+      round.messages.push(message);
+      round.length += length;
     } else {
-      rounds.push([message]);
-      length = message.data.length;
+      rounds.push({ messages: [message], length });
     }
   }
   return rounds;
