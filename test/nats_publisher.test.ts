@@ -68,6 +68,7 @@ test("when the connection breaks, those that wait for their turn are refused and
   const { client, stored } = createStream();
   const publisher = createPublisher(client);
   const publishing = publishEach(publisher, 5002);
+  await turn();
   publisher.disconnected();
   const codes = (await Promise.allSettled(publishing)).map((one) =>
     one.status === "rejected" ? one.reason.code : "published"
@@ -76,6 +77,7 @@ test("when the connection breaks, those that wait for their turn are refused and
   assert.equal(codes.slice(5000), ["ChannelUnavailable", "ChannelUnavailable"]);
   assert.is(stored.length, 5000);
   const after = publishEach(publisher, 1);
+  await turn();
   assert.is(stored.length, 5001, "what is published on the next connection has room");
   publisher.disconnected();
   await Promise.allSettled(after);

@@ -50,22 +50,18 @@ export function createPublisher(client: JetStreamClient): Publisher {
   let silent = false;
   /** How often the connection broke. */
   let breaks = 0;
-  /** Settles when all for which it was asked before has been sent, where there is something left of it. */
-  let sending: Promise<void> | undefined;
+  /** Settles when all for which it was asked before has been sent. */
+  let turn = Promise.resolve();
 
   async function publish(messages: readonly Outgoing[]): Promise<PubAck[]> {
     const rounds = roundsOf(messages);
     const results: PromiseSettledResult<PubAck>[] = [];
     const ofConnection = breaks;
-    const before = sending;
-    let hasSent = () => {};
-    const isNext = before === undefined && rounds.length <= 1 && rounds.every(hasRoom);
-    const mine = isNext
-      ? undefined // It is sent before this function returns.
-      : new Promise<void>((resolve) => hasSent = resolve);
-    sending = mine;
+    const before = turn;
+    let passOn = () => {};
+    turn = new Promise((resolve) => passOn = resolve);
     try {
-      if (before !== undefined) await before;
+      await before;
       for (const [index, round] of rounds.entries()) {
         while (breaks === ofConnection && !hasRoom(round)) {
           await new Promise<void>((resolve) => onRoom = resolve);
@@ -79,15 +75,14 @@ export function createPublisher(client: JetStreamClient): Publisher {
           throw index === 0 ? unavailable(reason) : unconfirmed(reason, messages.length);
         }
         const answers = send(round);
-        if (index === rounds.length - 1) hasSent();
+        if (index === rounds.length - 1) passOn();
         const settled = await answers;
         if (settled === undefined) throw unconfirmed("the connection to NATS broke", messages.length);
         for (const result of settled) results.push(result);
         if (settled.some(({ status }) => status === "rejected")) break;
       }
     } finally {
-      hasSent();
-      if (sending === mine) sending = undefined;
+      passOn();
     }
     return storedOf(results, messages.length);
   }
