@@ -424,6 +424,31 @@ test("where nothing more can be stored publishing is refused with the reason, an
     });
   }, { maxStore: 2_000_000 }));
 
+test("what the user of the connection may not publish is refused, and nothing else for it", () =>
+  withNats((server) =>
+    withConnection(server, async (connection) => {
+      const channel = await natsChannel(connection, catalogue);
+      const codeOf = (publishing: Promise<string>) => publishing.then(() => "stored", ({ code }) => code);
+      try {
+        await until(() => channel.problem === undefined, "it follows the stream");
+        const codes = await Promise.all([
+          codeOf(channel.publish("tick", { n: 1 })),
+          codeOf(channel.publish("silence")),
+          codeOf(channel.publish("silence")),
+        ]);
+        assert.equal(codes, ["stored", "ChannelUnavailable", "ChannelUnavailable"]);
+        assert.is(channel.problem, undefined, "the stream has answered");
+        const after = [codeOf(channel.publish("tick", { n: 2 })), codeOf(channel.publish("tick", { n: 3 }))];
+        assert.equal(await Promise.all(after), ["stored", "stored"]);
+      } finally {
+        channel.close();
+      }
+    }, { user: "app", pass: "secret" }), {
+    settings: `authorization { users: [
+      { user: app, password: secret, permissions: { publish: { deny: ["events.silence"] } } }
+    ] }`,
+  }));
+
 test("a reader that stalls goes on where it was, and beyond what the stream keeps it is told how much it missed", () =>
   onNats(async (server, join) => {
     await withManager(server, (manager) => {

@@ -163,9 +163,19 @@ function roundsOf(messages: readonly Outgoing[]): Round[] {
   return rounds;
 }
 
-/** Whether it is sure that a message was not stored: the stream said so, or there is none to take it. */
+/**
+ * Whether it is sure that a message was not stored: the stream said so, there is none to take it, or the server did
+ * not let it pass.
+ */
 function isRefusal(error: unknown): boolean {
-  return error instanceof JetStreamApiError || (error as Error).name === "JetStreamNotEnabled";
+  const { name, cause } = error as Error;
+  return error instanceof JetStreamApiError || name === "JetStreamNotEnabled" || isForbidden(cause);
+}
+
+/** Whether the user of the connection may not publish there. Where he may not hear the answer it may be stored. */
+function isForbidden(cause: unknown): boolean {
+  const violation = cause as { readonly name?: unknown; readonly operation?: unknown } | undefined;
+  return violation?.name === "PermissionViolationError" && violation.operation === "publish";
 }
 
 function reasonOf(error: unknown): string {
