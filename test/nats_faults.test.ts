@@ -449,6 +449,15 @@ test("what the user of the connection may not publish is refused, and nothing el
     ] }`,
   }));
 
+test("a connection that is being drained takes no more events, and is known not to", () =>
+  onNats(async (_, join) => {
+    const { channel, connection } = await join();
+    const drained = connection.drain();
+    const code = channel.publish("tick", { n: 1 }).then(() => "stored", ({ code }) => code);
+    assert.is(await within(code, "the end of a publication"), "ChannelUnavailable");
+    await drained;
+  }));
+
 test("a reader that stalls goes on where it was, and beyond what the stream keeps it is told how much it missed", () =>
   onNats(async (server, join) => {
     await withManager(server, (manager) => {

@@ -40,6 +40,9 @@ const PATIENCE = 5000;
 const MOST_MESSAGES = 5000;
 const MOST_LENGTH = 4 * 1024 * 1024;
 
+/** The names of errors that come before a message is sent, or instead of anybody to take it. */
+const NOT_SENT = ["JetStreamNotEnabled", "DrainingConnectionError", "ClosedConnectionError"];
+
 /** Makes a publisher. While the stream is silent one message at a time tries it, and the others are refused at once. */
 export function createPublisher(client: JetStreamClient): Publisher {
   const waiting = new Set<() => void>();
@@ -164,12 +167,12 @@ function roundsOf(messages: readonly Outgoing[]): Round[] {
 }
 
 /**
- * Whether it is sure that a message was not stored: the stream said so, there is none to take it, or the server did
- * not let it pass.
+ * Whether it is sure that a message was not stored: the stream said so, there is none to take it, the connection takes
+ * no more, or the server did not let it pass.
  */
 function isRefusal(error: unknown): boolean {
   const { name, cause } = error as Error;
-  return error instanceof JetStreamApiError || name === "JetStreamNotEnabled" || isForbidden(cause);
+  return error instanceof JetStreamApiError || NOT_SENT.includes(name) || isForbidden(cause);
 }
 
 /** Whether the user of the connection may not publish there. Where he may not hear the answer it may be stored. */
