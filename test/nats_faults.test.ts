@@ -363,6 +363,22 @@ test("what is stored in a stream that was made anew meanwhile is not acknowledge
     })
   ));
 
+test("what another stream has stored that took over the subjects is not acknowledged, and is no loss of this one", () =>
+  onNats(async (server, join) => {
+    const { channel } = await join();
+    const ids = await channel.publishBatch(upTo(3).map(tick));
+    await until(() => channel.last === 3 && channel.problem === undefined, "it follows the stream");
+    await withManager(server, async (manager) => {
+      await manager.streams.update("EVENTS", { subjects: ["moved.*"] });
+      await manager.streams.add({ name: "OTHER", subjects: ["events.*"] });
+    });
+    for (let n = 1; n <= 5; n++) { // Its numbers are at first those that were told before, and then the next ones.
+      const publishing = channel.publish("tick", { n }).then((id) => id, ({ code }) => code);
+      assert.is(await within(publishing, "the end of a publication"), "PublishUnconfirmed");
+    }
+    assert.equal([`${channel.epoch}-3`, channel.last], [ids[2], 3]);
+  }));
+
 test("a cursor of an event that is newer than what the stream was being asked is waited for", () =>
   onNats((server, join) =>
     withConnection(server, async (connection) => {

@@ -96,7 +96,7 @@ export async function natsChannel<S extends Schemas>(
   const place = placeOf(stream, prefix, create);
   const subjects = createSubjects(prefix, catalogue.types);
   const client = jetstream(connection);
-  const publisher = createPublisher(client);
+  const publisher = createPublisher(client, stream);
   const readers = new Set<() => void>();
   const published = new Map(catalogue.types.map((type) => [type, 0]));
   const arrivals = createArrivals();

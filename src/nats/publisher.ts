@@ -43,8 +43,10 @@ const MOST_LENGTH = 4 * 1024 * 1024;
 /** The names of errors that come before a message is sent, or instead of anybody to take it. */
 const NOT_SENT = ["JetStreamNotEnabled", "DrainingConnectionError", "ClosedConnectionError"];
 
-/** Makes a publisher. While the stream is silent one message at a time tries it, and the others are refused at once. */
-export function createPublisher(client: JetStreamClient): Publisher {
+/**
+ * Makes a publisher to a stream. While that is silent one message at a time tries it, and the others are refused at once.
+ */
+export function createPublisher(client: JetStreamClient, stream: string): Publisher {
   const waiting = new Set<() => void>();
   /** What waits for acknowledgements. */
   const underWay = { messages: 0, length: 0 };
@@ -120,6 +122,11 @@ export function createPublisher(client: JetStreamClient): Publisher {
     const stored = results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
     const errors = results.flatMap((result) => result.status === "rejected" ? [result.reason] : []);
     silent = stored.length === 0 && errors.some((error) => !isRefusal(error));
+    // Where the stream no longer has these subjects another one may have them: its numbers are not of this channel.
+    const other = stored.find((ack) => ack.stream !== stream);
+    if (other !== undefined) {
+      throw unconfirmed(`the stream ${other.stream} has answered for ${stream}`, count);
+    }
     if (errors.length === 0) return stored;
     const unsure = errors.find((error) => !isRefusal(error));
     if (stored.length === 0 && unsure === undefined) throw unavailable(reasonOf(errors[0]), errors[0]);
