@@ -236,6 +236,26 @@ test("an event that is too large with its key is refused for good, and nothing o
     assert.is((await channel.publishBatch(note(1024 ** 2 - 700), key)).length, 2);
   }));
 
+test("an event that is larger than the stream takes is refused for good, and nothing of the batch is stored", () =>
+  onNats((server, join) =>
+    withConnection(server, async (connection) => {
+      const { streams } = await managerOf(connection);
+      await streams.add({ name: "EVENTS", subjects: ["events.*"], max_msg_size: 4096 });
+      const { channel } = await join();
+      const note = (
+        bytes: number,
+      ) => [tick(1), { type: "note" as const, event: { text: "x".repeat(bytes) } }];
+      await rejects(channel.publishBatch(note(4096)), "InvalidEvent");
+      await rejects(channel.publishBatch(note(3700), "k".repeat(200)), "InvalidEvent");
+      assert.is((await streams.info("EVENTS")).state.messages, 0);
+      assert.is((await channel.publishBatch(note(3700))).length, 2);
+      assert.is((await channel.publishBatch(note(3500), "k".repeat(200))).length, 2);
+      await streams.update("EVENTS", { max_msg_size: -1 });
+      await channel.locate("earliest"); // It looks at the stream.
+      assert.is((await channel.publishBatch(note(4096))).length, 2);
+    })
+  ));
+
 test("of a large batch some wait for their acknowledgement at a time, and what is published meanwhile stands after it", () =>
   onNats(async (_, join) => {
     const { channel, connection } = await join();

@@ -20,7 +20,15 @@ import { follow } from "./follower.ts";
 import { entryOf, messageOf } from "./message.ts";
 import { createPages } from "./pages.ts";
 import { createPublisher, unavailable, unconfirmed } from "./publisher.ts";
-import { epochOf, firstOf, isMissing, openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
+import {
+  epochOf,
+  firstOf,
+  isMissing,
+  largestOf,
+  openStream,
+  type StreamLimits,
+  type StreamPlace,
+} from "./stream.ts";
 import { createSubjects } from "./subject.ts";
 
 /** Options of {@linkcode natsChannel}. */
@@ -122,6 +130,7 @@ export async function natsChannel<S extends Schemas>(
   }
   let epoch = epochOf(info);
   let first = firstOf(info);
+  let largest = largestOf(info);
   let window: History = createHistory(maxEvents, maxBytes, info.state.last_seq);
 
   const fetcher = createFetcher(client, manager, {
@@ -178,6 +187,7 @@ export async function natsChannel<S extends Schemas>(
     if (!epoch.startsWith(made)) beginAnew(made, info);
     else if (hasLostEnd || info.state.last_seq < asked.last) beginAnew(made + Date.now().toString(36), info);
     first = Math.max(first, firstOf(info));
+    largest = largestOf(info);
     window.forgetBefore(first);
     if (first > window.last + 1) {
       // What went before this process was told of it is told nobody: it has come as far as that all the same.
@@ -283,7 +293,7 @@ export async function natsChannel<S extends Schemas>(
     if (closed) checkOpen();
     // The server counts the header with the key.
     const room = key === undefined ? 0 : HEADER_BYTES + utf8Length(key);
-    const most = Math.min(maxBytes, (connection.info?.max_payload ?? Infinity) - room);
+    const most = Math.min(maxBytes, Math.min(connection.info?.max_payload ?? Infinity, largest) - room);
     const prepared = prepareDrafts(catalogue, drafts, most);
     checkOpen();
     const ofEpoch = epoch;

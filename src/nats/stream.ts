@@ -133,3 +133,8 @@ export function epochOf({ created }: StreamInfo): string {
 export function firstOf({ state }: StreamInfo): number {
   return Math.max(state.first_seq, 1);
 }
+
+/** The most bytes that the stream takes as one message, its header among them. */
+export function largestOf({ config }: StreamInfo): number {
+  return config.max_msg_size > 0 ? config.max_msg_size : Infinity;
+}
