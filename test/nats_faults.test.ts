@@ -172,6 +172,52 @@ test("a connection that is cut anywhere, or falls silent, is made again, and not
       }))
   ));
 
+test("what was asked when the connection broke is given up, and asked again as soon as it is there", () =>
+  withNats((server) =>
+    withLink(server, (link) =>
+      joining(server, async (join) => {
+        const near = await join();
+        const { channel, connection } = await join({ history: { events: 20 } }, link);
+        await tickAll(near, 1, 2000);
+        await until(() => channel.last === 2000 && channel.problem === undefined, "it was told all");
+        const cut = async (isLost: Promise<void>) => {
+          await within(isLost, "a request");
+          link.cut();
+        };
+
+        let isLost = loseNext(connection, ".CONSUMER.CREATE.");
+        const page = Promise.resolve(channel.read(10, 100_000));
+        await cut(isLost);
+        assert.is((await within(page, "a page", 3000)).entries[0]!.position, 11);
+
+        isLost = loseNext(connection, ".STREAM.INFO.");
+        const start = Promise.resolve(channel.locate(`${channel.epoch}-10`)).catch(({ code }) => code);
+        await cut(isLost);
+        assert.is(await within(start, "what becomes of a cursor", 3000), "ChannelUnavailable");
+
+        isLost = loseNext(connection, ".CONSUMER.CREATE.");
+        link.cut();
+        await cut(isLost);
+        await near.channel.publish("tick", { n: 2001 });
+        await until(() => channel.last === 2001, "it follows again", 3000);
+      }))
+  ));
+
+test("while the server is away nobody waits for what it would say", () =>
+  onNats(async (server, join) => {
+    const party = await join({ history: { events: 20 } });
+    await tickAll(party, 1, 100);
+    await server.kill();
+    await allSay([party], false);
+    const start = Promise.resolve(party.channel.locate(`${party.channel.epoch}-10`)).catch(({ code }) =>
+      code
+    );
+    assert.is(await within(start, "what becomes of a cursor", 3000), "ChannelUnavailable");
+    const lines = await within(party.open("since=earliest"), "the head of a stream", 3000);
+    assert.is((await lines.event()).type, "events_start");
+    await lines.close();
+  }));
+
 test("a stream that has lost what it had acknowledged, and given its numbers to others, is another one", () =>
   withNats((server) =>
     withLink(server, (link) =>
@@ -663,6 +709,19 @@ function gateOf(connection: NatsConnection, what: string, keeps: "requests" | "a
       open();
     },
   };
+}
+
+/** Loses the next request of a connection with something in its subject, and resolves then. */
+function loseNext(connection: NatsConnection, what: string): Promise<void> {
+  const request = connection.request.bind(connection);
+  return new Promise((resolve) => {
+    connection.request = (subject, ...rest) => {
+      if (!subject.includes(what)) return request(subject, ...rest);
+      connection.request = request;
+      resolve();
+      return new Promise(() => {});
+    };
+  });
 }
 
 /** Publishes more than there is room for on the way to one that takes nothing. */

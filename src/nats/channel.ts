@@ -15,6 +15,7 @@ import { createHistory, type History } from "../history.ts";
 import { utf8Length } from "../json.ts";
 import { checkLimit, type HistoryLimits, historyLimits } from "../memory_channel.ts";
 import { createArrivals } from "./arrivals.ts";
+import { createAsking } from "./asking.ts";
 import { createFetcher } from "./fetcher.ts";
 import { follow } from "./follower.ts";
 import { entryOf, messageOf } from "./message.ts";
@@ -104,6 +105,7 @@ export async function natsChannel<S extends Schemas>(
   const place = placeOf(stream, prefix, create);
   const subjects = createSubjects(prefix, catalogue.types);
   const client = jetstream(connection);
+  const asking = createAsking();
   const publisher = createPublisher(client, stream);
   const readers = new Set<() => void>();
   const published = new Map(catalogue.types.map((type) => [type, 0]));
@@ -112,7 +114,6 @@ export async function natsChannel<S extends Schemas>(
   let era = new AbortController();
   let closed = false;
   let waking = false;
-  let isConnected = true;
   let isSilent = false;
   /** Whether the stream was seen to have lost its end: it is asked what has become of it. */
   let hasLostEnd = false;
@@ -135,6 +136,7 @@ export async function natsChannel<S extends Schemas>(
 
   const fetcher = createFetcher(client, manager, {
     stream,
+    ask: asking.ask,
     bytesEach: info.state.bytes / Math.max(1, info.state.messages),
     entryOf: (message) => entryOf(message, epoch, subjects),
   });
@@ -144,14 +146,15 @@ export async function natsChannel<S extends Schemas>(
   });
   let looking: Promise<StreamInfo> | undefined;
   let isForeignTold = false;
-  const timer = setInterval(() => void (isConnected && look().catch(() => {})), LOOK_EVERY);
+  const timer = setInterval(() => void (asking.isConnected && look().catch(() => {})), LOOK_EVERY);
   const status = connection.status() as QueuedIterator<Status>;
   watchConnection();
   const follower = follow(client, {
     stream,
+    ask: asking.ask,
     prepare: async () => {
       const asked = { epoch, last: window.last };
-      learn(await openStream(manager, place), asked);
+      learn(await asking.ask(() => openStream(manager, place)), asked);
     },
     // Where it has one it begins with the newest event that was told: it has to be the same still.
     next: () => newest()?.position ?? window.last + 1,
@@ -162,14 +165,14 @@ export async function natsChannel<S extends Schemas>(
   /** Asks the stream what has become of it, together with whoever asks at the same time. */
   function look(): Promise<StreamInfo> {
     const asked = { epoch, last: window.last };
-    return looking ??= manager.streams.info(stream).then((info) => {
+    return looking ??= asking.ask(() => manager.streams.info(stream)).then((info) => {
       isSilent = false;
       publisher.answered();
       learn(info, asked);
       return info;
     }, (error) => {
       if (isMissing(error)) follower.restart();
-      else isSilent = true;
+      else isSilent = asking.isConnected; // Where it broke nobody was silent.
       throw error;
     }).finally(() => looking = undefined);
   }
@@ -264,11 +267,11 @@ export async function natsChannel<S extends Schemas>(
   async function watchConnection(): Promise<void> {
     for await (const { type } of status) {
       if (type === "disconnect" || type === "close") {
-        isConnected = false;
+        asking.disconnected();
         publisher.disconnected();
         fetcher.disconnected();
       } else if (type === "reconnect") {
-        isConnected = true;
+        asking.reconnected();
         follower.restart();
       }
     }
@@ -277,7 +280,7 @@ export async function natsChannel<S extends Schemas>(
   function problem(): string | undefined {
     if (closed) return undefined;
     if (connection.isClosed()) return "the connection to NATS was closed";
-    if (!isConnected) return "the connection to NATS is down";
+    if (!asking.isConnected) return "the connection to NATS is down";
     if (isSilent || publisher.silent) return "the stream does not answer";
     return follower.problem;
   }
@@ -286,7 +289,7 @@ export async function natsChannel<S extends Schemas>(
     if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
     if (connection.isClosed()) throw unavailable("the connection to NATS was closed");
     // The client would keep it back, and send it when nobody knows of it any more.
-    if (!isConnected) throw unavailable("the connection to NATS is down");
+    if (!asking.isConnected) throw unavailable("the connection to NATS is down");
   }
 
   async function publishBatch(drafts: readonly AnyDraft[], key?: string): Promise<string[]> {

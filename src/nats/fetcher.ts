@@ -5,6 +5,8 @@
  */
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
 import type { Entry } from "../channel.ts";
+import type { Asking } from "./asking.ts";
+import { deleteConsumer, makeConsumer } from "./consumer.ts";
 import type { Fetched } from "./pages.ts";
 
 /** Fetches pieces of the stream. */
@@ -27,6 +29,8 @@ export interface FetcherOptions {
   readonly stream: string;
   /** How many bytes its messages have, about. */
   readonly bytesEach: number;
+  /** Asks the server, for as long as the connection lasts. */
+  readonly ask: Asking["ask"];
   /** The event in a message; `undefined` where there is none. */
   entryOf(message: JsMsg): Entry | undefined;
 }
@@ -54,7 +58,7 @@ const RETRY_AFTER = 500;
 export function createFetcher(
   client: JetStreamClient,
   manager: JetStreamManager,
-  { stream, entryOf, ...options }: FetcherOptions,
+  { stream, ask, entryOf, ...options }: FetcherOptions,
 ): Fetcher {
   /** How many bytes a message has, about, of those that were told last. */
   let bytesTold = Math.max(LEAST_BYTES, options.bytesEach);
@@ -63,7 +67,7 @@ export function createFetcher(
   const rounds = new Set<ConsumerMessages>();
 
   async function fetchOnce(after: number, last: number, piece: Piece): Promise<Fetched> {
-    const consumer = await client.consumers.get(stream, { opt_start_seq: after + 1 });
+    const consumer = await makeConsumer(client, ask, stream, after + 1);
     const entries: Entry[] = [];
     let reached = after;
     let [count, bytes] = [0, 0];
@@ -96,14 +100,14 @@ export function createFetcher(
       if (reached >= last) return { entries, last, isCut: false };
       if (bytes >= PIECE_BYTES) return { entries, last: reached, isCut: true };
       // A node of the cluster that lags behind knows of no more; whether there is more its leader knows.
-      if (await manager.streams.getMessage(stream, { seq: last }) === null) {
+      if (await ask(() => manager.streams.getMessage(stream, { seq: last })) === null) {
         return { entries, last, isCut: false };
       }
     } catch (error) {
       piece.most = Math.max(1, Math.min(CAREFUL_EVENTS, piece.most >> 2));
       throw error;
     } finally {
-      consumer.delete().catch(() => {}); // It may be gone, or the server be away: then it ends by itself.
+      deleteConsumer(consumer);
     }
     throw new Error(`a node that has come as far as ${reached} was asked for ${last}`);
   }

@@ -4,6 +4,8 @@
  * @module
  */
 import type { ConsumerMessages, JetStreamClient, JsMsg } from "@nats-io/jetstream";
+import type { Asking } from "./asking.ts";
+import { deleteConsumer, makeConsumer } from "./consumer.ts";
 
 /** The consumer of this process. */
 export interface Follower {
@@ -18,6 +20,8 @@ export interface Follower {
 /** What to follow, and what to do with it. */
 export interface FollowerOptions {
   readonly stream: string;
+  /** Asks the server, for as long as the connection lasts. */
+  readonly ask: Asking["ask"];
   /** Sees that there is a stream, and which; asked before each beginning, and again once there is a consumer. */
   prepare(): Promise<void>;
   /** The sequence number it begins with. */
@@ -50,7 +54,7 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
     await options.prepare();
     if (stopped) return;
     isOutdated = false;
-    const consumer = await client.consumers.get(options.stream, { opt_start_seq: options.next() });
+    const consumer = await makeConsumer(client, options.ask, options.stream, options.next());
     try {
       await options.prepare(); // It may have come to be in a stream that was made anew since.
       if (stopped || isOutdated) return;
@@ -72,7 +76,7 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
       if (!stopped) problem = error instanceof Error ? error.message : problem ?? "the consumer ended";
     } finally {
       messages = undefined;
-      consumer.delete().catch(() => {}); // It may be gone, or the server be away: then it ends by itself.
+      deleteConsumer(consumer);
     }
   }
 
