@@ -409,6 +409,20 @@ test("what is stored in a stream that was made anew meanwhile is not acknowledge
     })
   ));
 
+test("whoever waits for a page of a stream that was made anew is told so at once, though nothing answers", () =>
+  onNats(async (server, join) => {
+    const { channel, connection } = await join({ history: { events: 5 } });
+    await channel.publishBatch(upTo(100).map(tick));
+    await until(() => channel.last === 100 && channel.problem === undefined, "it was told all");
+    const isLost = loseNext(connection, ".CONSUMER.CREATE.");
+    const reader = channel.batches(`${channel.epoch}-10`);
+    const next = reader.next();
+    await within(isLost, "a request");
+    await withManager(server, (manager) => manager.streams.delete("EVENTS"));
+    const { value } = await within(next, "a batch");
+    assert.equal(value, { lost: { reason: "unknown_epoch", count: null }, entries: [] });
+  }));
+
 test("what another stream has stored that took over the subjects is not acknowledged, and is no loss of this one", () =>
   onNats(async (server, join) => {
     const { channel } = await join();

@@ -112,24 +112,26 @@ export function createFetcher(
     throw new Error(`a node that has come as far as ${reached} was asked for ${last}`);
   }
 
+  async function fetch(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined> {
+    const piece = pieces.get(after) ?? { most: ROUND_EVENTS, bytesEach: ROUND_BYTES / CAREFUL_EVENTS };
+    remember(after, piece);
+    while (!signal.aborted) {
+      try {
+        return await fetchOnce(after, last, piece);
+      } catch {
+        await pause(RETRY_AFTER, signal);
+      }
+    }
+    return undefined;
+  }
+
   function remember(after: number, piece: Piece): void {
     pieces.set(after, piece);
     if (pieces.size > KEPT_PIECES) pieces.delete(pieces.keys().next().value!);
   }
 
   return {
-    fetch: async (after, last, signal) => {
-      const piece = pieces.get(after) ?? { most: ROUND_EVENTS, bytesEach: ROUND_BYTES / CAREFUL_EVENTS };
-      remember(after, piece);
-      while (!signal.aborted) {
-        try {
-          return await fetchOnce(after, last, piece);
-        } catch {
-          await pause(RETRY_AFTER, signal);
-        }
-      }
-      return undefined;
-    },
+    fetch: (after, last, signal) => unlessAborted(fetch(after, last, signal), signal),
     saw: (bytes) => {
       bytesTold += (Math.max(LEAST_BYTES, bytes) - bytesTold) / 64;
     },
@@ -163,5 +165,15 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(end, ms);
     signal.addEventListener("abort", end);
     if (signal.aborted) end();
+  });
+}
+
+/** What comes of it, or `undefined` as soon as the signal says that nobody wants it any more. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const end = () => resolve(undefined);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));
   });
 }
