@@ -19,7 +19,7 @@ function createStream(): { readonly client: JetStreamClient; readonly stored: st
   let waiting: (() => void)[] = [];
   const publish = (_: string, data: string): Promise<PubAck> => {
     const seq = stored.push(data);
-    return new Promise((resolve) => waiting.push(() => resolve({ seq } as PubAck)));
+    return new Promise((resolve) => waiting.push(() => resolve({ stream: "A", seq } as PubAck)));
   };
   return {
     client: { publish } as unknown as JetStreamClient,
@@ -41,7 +41,7 @@ function publishEach(publisher: Publisher, count: number, data = ""): Promise<Pu
 
 test("of events that are published all at once so many are sent as are answered in time, in their order", async () => {
   const { client, stored, answer } = createStream();
-  const publishing = publishEach(createPublisher(client), 12_000);
+  const publishing = publishEach(createPublisher(client, "A"), 12_000);
   for (const most of [5000, 10_000, 12_000]) {
     await turn();
     assert.is(stored.length, most);
@@ -53,7 +53,7 @@ test("of events that are published all at once so many are sent as are answered 
 
 test("large ones wait for their turn as well, and one that is larger than all is sent alone", async () => {
   const { client, stored, answer } = createStream();
-  const publisher = createPublisher(client);
+  const publisher = createPublisher(client, "A");
   const publishing = publishEach(publisher, 5, "x".repeat(1024 * 1024));
   publishing.push(publisher.publish([{ subject: "a.b", data: "x".repeat(5 * 1024 * 1024) }]));
   for (const most of [3, 5, 6]) {
@@ -66,7 +66,7 @@ test("large ones wait for their turn as well, and one that is larger than all is
 
 test("when the connection breaks, those that wait for their turn are refused and never sent", async () => {
   const { client, stored } = createStream();
-  const publisher = createPublisher(client);
+  const publisher = createPublisher(client, "A");
   const publishing = publishEach(publisher, 5002);
   await turn();
   publisher.disconnected();

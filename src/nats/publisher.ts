@@ -109,8 +109,8 @@ export function createPublisher(client: JetStreamClient, stream: string): Publis
         if (!waiting.delete(end)) return;
         underWay.messages -= messages.length;
         underWay.length -= length;
-        onRoom();
         resolve(results);
+        onRoom(); // Whoever is next knows by then whether the stream is silent.
       };
       waiting.add(end);
       Promise.allSettled(answers).then(end);
