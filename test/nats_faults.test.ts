@@ -534,6 +534,22 @@ test("a connection that is being drained takes no more events, and is known not 
     await drained;
   }));
 
+test("where the stream lets nobody read what is older it is told, and read as soon as it may be", () =>
+  onNats((server, join) =>
+    withManager(server, async (manager) => {
+      await manager.streams.add({ name: "EVENTS", subjects: ["events.*"], max_consumers: 2 });
+      await manager.consumers.add("EVENTS", { durable_name: "other" });
+      const { channel } = await join({ history: { events: 20 } });
+      await channel.publishBatch(upTo(100).map(tick));
+      const reading = Promise.resolve(channel.read(1, 1000));
+      await until(() => /older.*consumers/.test(channel.problem ?? ""), "it is told");
+      await channel.publish("tick", { n: 101 });
+      await manager.consumers.delete("EVENTS", "other");
+      assert.is((await within(reading, "a page")).entries[0]!.position, 2);
+      assert.is(channel.problem, undefined);
+    })
+  ));
+
 test("a reader that stalls goes on where it was, and beyond what the stream keeps it is told how much it missed", () =>
   onNats(async (server, join) => {
     await withManager(server, (manager) => {

@@ -282,7 +282,7 @@ export async function natsChannel<S extends Schemas>(
     if (connection.isClosed()) return "the connection to NATS was closed";
     if (!asking.isConnected) return "the connection to NATS is down";
     if (isSilent || publisher.silent) return "the stream does not answer";
-    return follower.problem;
+    return follower.problem ?? fetcher.problem;
   }
 
   function checkOpen(): void {

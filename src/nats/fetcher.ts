@@ -11,6 +11,8 @@ import type { Fetched } from "./pages.ts";
 
 /** Fetches pieces of the stream. */
 export interface Fetcher {
+  /** What keeps it from fetching a piece that is waited for, in words. */
+  readonly problem: string | undefined;
   /**
    * Fetches the events after a position up to another, or to one before it where they are large. Tries until it has
    * them; `undefined` where the signal says that nobody wants them any more.
@@ -65,6 +67,7 @@ export function createFetcher(
   /** What is known of pieces, by the position they begin after. */
   const pieces = new Map<number, Piece>();
   const rounds = new Set<ConsumerMessages>();
+  let problem: string | undefined;
 
   async function fetchOnce(after: number, last: number, piece: Piece): Promise<Fetched> {
     const consumer = await makeConsumer(client, ask, stream, after + 1);
@@ -115,13 +118,18 @@ export function createFetcher(
   async function fetch(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined> {
     const piece = pieces.get(after) ?? { most: ROUND_EVENTS, bytesEach: ROUND_BYTES / CAREFUL_EVENTS };
     remember(after, piece);
-    while (!signal.aborted) {
+    for (let failures = 0; !signal.aborted;) {
       try {
-        return await fetchOnce(after, last, piece);
-      } catch {
+        const fetched = await fetchOnce(after, last, piece);
+        problem = undefined;
+        return fetched;
+      } catch (error) {
+        // One that fails but once is not worth telling.
+        if (++failures > 1) problem = `older events cannot be read: ${(error as Error).message}`;
         await pause(RETRY_AFTER, signal);
       }
     }
+    problem = undefined;
     return undefined;
   }
 
@@ -131,6 +139,9 @@ export function createFetcher(
   }
 
   return {
+    get problem() {
+      return problem;
+    },
     fetch: (after, last, signal) => unlessAborted(fetch(after, last, signal), signal),
     saw: (bytes) => {
       bytesTold += (Math.max(LEAST_BYTES, bytes) - bytesTold) / 64;
