@@ -3,33 +3,25 @@
  *
  * @module
  */
-import { jetstream, jetstreamManager, type JsMsg, type StreamInfo } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager, type StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection, QueuedIterator, Status } from "@nats-io/nats-core";
 import { iterate } from "../batches.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../catalogue.ts";
-import { type Batch, type Channel, type Entry, locate, type Start } from "../channel.ts";
+import { type Batch, type Channel, locate, type Start } from "../channel.ts";
 import { type AnyDraft, prepareDrafts } from "../drafts.ts";
 import { EventsError } from "../errors.ts";
 import { formatCursor, parseCursor } from "../event.ts";
-import { createHistory, type History } from "../history.ts";
 import { utf8Length } from "../json.ts";
 import { checkLimit, type HistoryLimits, historyLimits } from "../memory_channel.ts";
 import { createArrivals } from "./arrivals.ts";
 import { createAsking } from "./asking.ts";
+import { createCopy } from "./copy.ts";
 import { createFetcher } from "./fetcher.ts";
 import { follow } from "./follower.ts";
 import { entryOf, messageOf } from "./message.ts";
 import { createPages } from "./pages.ts";
 import { createPublisher, unavailable, unconfirmed } from "./publisher.ts";
-import {
-  epochOf,
-  firstOf,
-  isMissing,
-  largestOf,
-  openStream,
-  type StreamLimits,
-  type StreamPlace,
-} from "./stream.ts";
+import { isMissing, openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
 import { createSubjects } from "./subject.ts";
 
 /** Options of {@linkcode natsChannel}. */
@@ -115,8 +107,6 @@ export async function natsChannel<S extends Schemas>(
   let closed = false;
   let waking = false;
   let isSilent = false;
-  /** Whether the stream was seen to have lost its end: it is asked what has become of it. */
-  let hasLostEnd = false;
 
   const manager = await jetstreamManager(connection, { checkAPI: false });
   let info: StreamInfo;
@@ -129,46 +119,55 @@ export async function natsChannel<S extends Schemas>(
       cause: error,
     });
   }
-  let epoch = epochOf(info);
-  let first = firstOf(info);
-  let largest = largestOf(info);
-  let window: History = createHistory(maxEvents, maxBytes, info.state.last_seq);
-
+  const copy = createCopy(info, {
+    maxEvents,
+    maxBytes,
+    entryOf: (message, epoch) => entryOf(message, epoch, subjects),
+    onNews: wake,
+    onAnew: () => {
+      pages.clear();
+      era.abort();
+      era = new AbortController();
+      arrivals.end();
+      follower.restart();
+      wake();
+    },
+    onLostEnd: () => void look().catch(() => {}), // Then the next one will tell.
+    onForeign: ({ seq, subject }) =>
+      onProblem(new Error(`message ${seq} of the stream ${stream} is no event: ${subject}`)),
+  });
   const fetcher = createFetcher(client, manager, {
     stream,
     ask: asking.ask,
     bytesEach: info.state.bytes / Math.max(1, info.state.messages),
-    entryOf: (message) => entryOf(message, epoch, subjects),
+    entryOf: (message) => entryOf(message, copy.epoch, subjects),
   });
   const pages = createPages({
     fetch: (after, last) => fetcher.fetch(after, last, era.signal),
     refresh: async () => void await look().catch(() => {}),
   });
   let looking: Promise<StreamInfo> | undefined;
-  let isForeignTold = false;
   const timer = setInterval(() => void (asking.isConnected && look().catch(() => {})), LOOK_EVERY);
   const status = connection.status() as QueuedIterator<Status>;
   watchConnection();
   const follower = follow(client, {
     stream,
     ask: asking.ask,
-    prepare: async () => {
-      const asked = { epoch, last: window.last };
-      learn(await asking.ask(() => openStream(manager, place)), asked);
-    },
-    // Where it has one it begins with the newest event that was told: it has to be the same still.
-    next: () => newest()?.position ?? window.last + 1,
+    prepare: async () => void await learn(() => openStream(manager, place)),
+    next: () => copy.next,
     ahead: () => fetcher.countIn(AHEAD_BYTES),
-    onMessage: take,
+    onMessage: (message) => {
+      if (closed) return;
+      fetcher.saw(message.data.length);
+      copy.take(message);
+    },
   });
 
   /** Asks the stream what has become of it, together with whoever asks at the same time. */
   function look(): Promise<StreamInfo> {
-    const asked = { epoch, last: window.last };
-    return looking ??= asking.ask(() => manager.streams.info(stream)).then((info) => {
+    return looking ??= learn(() => manager.streams.info(stream)).then((info) => {
       isSilent = false;
       publisher.answered();
-      learn(info, asked);
       return info;
     }, (error) => {
       if (isMissing(error)) follower.restart();
@@ -177,75 +176,11 @@ export async function natsChannel<S extends Schemas>(
     }).finally(() => looking = undefined);
   }
 
-  /**
-   * What has become of the stream.
-   *
-   * @param asked how far it had told when it was asked: one that has less has lost what it had acknowledged, and will
-   *   give the same numbers again; an answer that was overtaken by another epoch says nothing
-   */
-  function learn(info: StreamInfo, asked: { readonly epoch: string; readonly last: number }): void {
-    if (closed || epoch !== asked.epoch) return;
-    const made = epochOf(info);
-    if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next look will tell.
-    if (!epoch.startsWith(made)) beginAnew(made, info);
-    else if (hasLostEnd || info.state.last_seq < asked.last) beginAnew(made + Date.now().toString(36), info);
-    first = Math.max(first, firstOf(info));
-    largest = largestOf(info);
-    window.forgetBefore(first);
-    if (first > window.last + 1) {
-      // What went before this process was told of it is told nobody: it has come as far as that all the same.
-      window = createHistory(maxEvents, maxBytes, first - 1);
-      wake();
-    }
-  }
-
-  function beginAnew(next: string, info: StreamInfo): void {
-    epoch = next;
-    hasLostEnd = false;
-    first = firstOf(info);
-    window = createHistory(maxEvents, maxBytes, first - 1);
-    pages.clear();
-    era.abort();
-    era = new AbortController();
-    arrivals.end();
-    follower.restart();
-    wake();
-  }
-
-  /** The newest event that was told, where the window holds it. */
-  function newest(): Entry | undefined {
-    return window.read(window.last - 1, 1).entries[0];
-  }
-
-  /** The stream has lost its end, with what it had acknowledged, and given its numbers to others. */
-  function loseEnd(): void {
-    hasLostEnd = true;
-    look().catch(() => {}); // Then the next one will tell.
-  }
-
-  /** The next message of the stream. */
-  function take(message: JsMsg): void {
-    const { seq } = message;
-    if (closed || hasLostEnd || seq < window.last) return;
-    fetcher.saw(message.data.length);
-    const entry = entryOf(message, epoch, subjects);
-    if (seq === window.last) {
-      const told = newest();
-      if (told !== undefined && told.json !== entry?.json) loseEnd();
-      return;
-    }
-    if (entry === undefined) {
-      if (!isForeignTold) {
-        onProblem(new Error(`message ${seq} of the stream ${stream} is no event: ${message.subject}`));
-      }
-      isForeignTold = true; // Where there is one there may be many.
-      window = createHistory(maxEvents, maxBytes, seq);
-    } else {
-      // What is missing between them is told by the pages.
-      if (seq > window.last + 1) window = createHistory(maxEvents, maxBytes, seq - 1);
-      window.push(entry);
-    }
-    wake();
+  async function learn(request: () => Promise<StreamInfo>): Promise<StreamInfo> {
+    const before = copy.standing;
+    const info = await asking.ask(request);
+    if (!closed) copy.learn(info, before);
+    return info;
   }
 
   /** Whoever waits is woken once a turn, so that what comes in a row is read as one batch. */
@@ -255,13 +190,13 @@ export async function natsChannel<S extends Schemas>(
     queueMicrotask(() => {
       waking = false;
       for (const reader of readers) reader();
-      arrivals.arrived(window.last);
+      arrivals.arrived(copy.window.last);
     });
   }
 
   /** Whether the position is reached within so many milliseconds. */
   async function reaches(position: number, ms: number): Promise<boolean> {
-    return window.last >= position || (!closed && await arrivals.wait(position, ms));
+    return copy.window.last >= position || (!closed && await arrivals.wait(position, ms));
   }
 
   async function watchConnection(): Promise<void> {
@@ -296,28 +231,28 @@ export async function natsChannel<S extends Schemas>(
     if (closed) checkOpen();
     // The server counts the header with the key.
     const room = key === undefined ? 0 : HEADER_BYTES + utf8Length(key);
-    const most = Math.min(maxBytes, Math.min(connection.info?.max_payload ?? Infinity, largest) - room);
+    const most = Math.min(maxBytes, Math.min(connection.info?.max_payload ?? Infinity, copy.largest) - room);
     const prepared = prepareDrafts(catalogue, drafts, most);
     checkOpen();
-    const ofEpoch = epoch;
-    const { last } = window;
+    const ofEpoch = copy.epoch;
+    const { last } = copy.window;
     const stored = await publisher.publish(prepared.map((draft, index) => ({
       subject: subjects.subjectOf(draft.type),
       data: messageOf(draft),
       ...(key !== undefined && { id: `${key}:${index}` }),
     })));
     // A stream that was made anew counts from the beginning: what is not after all that was told may be another's.
-    if (epoch === ofEpoch && stored.some(({ seq }) => seq <= last)) {
-      if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) hasLostEnd = true;
+    if (copy.epoch === ofEpoch && stored.some(({ seq }) => seq <= last)) {
+      if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) copy.loseEnd();
       await look().catch(({ message }) => {
         throw unconfirmed(message, stored.length);
       });
     }
     // And what is after it may be another's until this process is told of it.
-    if (epoch === ofEpoch) {
+    if (copy.epoch === ofEpoch) {
       await reaches(stored.reduce((most, { seq }) => Math.max(most, seq), 0), ECHO_PATIENCE);
     }
-    if (epoch !== ofEpoch) throw unconfirmed("the stream was made anew", stored.length);
+    if (copy.epoch !== ofEpoch) throw unconfirmed("the stream was made anew", stored.length);
     for (const { type } of prepared) published.set(type, published.get(type)! + 1);
     return stored.map(({ seq }) => formatCursor(ofEpoch, seq));
   }
@@ -334,7 +269,7 @@ export async function natsChannel<S extends Schemas>(
     try {
       last = (await look()).state.last_seq;
       // Whoever asked before may have been answered before there was such an event.
-      if (cursor.epoch !== epoch || cursor.position > last) last = (await look()).state.last_seq;
+      if (cursor.epoch !== copy.epoch || cursor.position > last) last = (await look()).state.last_seq;
     } catch (error) {
       throw new EventsError(
         "ChannelUnavailable",
@@ -344,7 +279,8 @@ export async function natsChannel<S extends Schemas>(
         },
       );
     }
-    const isAhead = cursor.epoch === epoch && cursor.position > window.last && cursor.position <= last;
+    const isAhead = cursor.epoch === copy.epoch && cursor.position > copy.window.last &&
+      cursor.position <= last;
     if (!isAhead || await reaches(cursor.position, LAG_PATIENCE)) return locate(channel, since);
     throw new EventsError("ChannelUnavailable", `this server has not come as far as "${since}" yet`);
   }
@@ -352,13 +288,13 @@ export async function natsChannel<S extends Schemas>(
   const channel: NatsChannel<S> = {
     catalogue,
     get epoch() {
-      return epoch;
+      return copy.epoch;
     },
     get first() {
-      return first;
+      return copy.first;
     },
     get last() {
-      return window.last;
+      return copy.window.last;
     },
     get closed() {
       return closed;
@@ -367,20 +303,20 @@ export async function natsChannel<S extends Schemas>(
       return problem();
     },
     read: (position, size): Batch | Promise<Batch> => {
-      if (position < first - 1) return lostUntil(first - 1, position);
-      if (position >= window.first - 1) return window.read(position, size);
+      if (position < copy.first - 1) return lostUntil(copy.first - 1, position);
+      if (position >= copy.window.first - 1) return copy.window.read(position, size);
       if (closed) return { entries: [] };
-      const batch = pages.read(position, window.last, size);
+      const batch = pages.read(position, copy.window.last, size);
       if (!(batch instanceof Promise)) return batch;
       // While it was fetched more may have gone than a page tells.
-      return batch.then((batch) => position < first - 1 ? lostUntil(first - 1, position) : batch);
+      return batch.then((batch) => position < copy.first - 1 ? lostUntil(copy.first - 1, position) : batch);
     },
     locate: (since) => {
       if (since === "latest") return locate(channel, since);
       if (since === "earliest") return locateEarliest();
       const cursor = parseCursor(since);
-      const isHeld = cursor.epoch === epoch && cursor.position >= window.first - 1 &&
-        cursor.position <= window.last;
+      const isHeld = cursor.epoch === copy.epoch && cursor.position >= copy.window.first - 1 &&
+        cursor.position <= copy.window.last;
       return isHeld ? locate(channel, since) : locateElsewhere(since);
     },
     batches: (since = "latest") =>
@@ -399,8 +335,8 @@ export async function natsChannel<S extends Schemas>(
       wake();
     },
     stats: () => ({
-      events: window.last - window.first + 1,
-      bytes: window.bytes,
+      events: copy.window.last - copy.window.first + 1,
+      bytes: copy.window.bytes,
       published: Object.fromEntries(published),
       readers: readers.size,
     }),

@@ -1,0 +1,154 @@
+/**
+ * The copy: what this process knows of the stream. Which it is, how far it goes, and its newest events.
+ *
+ * @module
+ */
+import type { JsMsg, StreamInfo } from "@nats-io/jetstream";
+import type { Entry } from "../channel.ts";
+import { createHistory, type History } from "../history.ts";
+import { epochOf, firstOf, largestOf } from "./stream.ts";
+
+/** What is known of the stream. */
+export interface StreamCopy {
+  /** Which stream it is: another one, where positions mean something else than before. */
+  readonly epoch: string;
+  /** The position of the oldest event that the stream keeps. */
+  readonly first: number;
+  /** The most bytes that the stream takes as one message, its header among them. */
+  readonly largest: number;
+  /** The newest events that were told. */
+  readonly window: History;
+  /** The position from which it has to be told what follows: where there is one that of the newest event. */
+  readonly next: number;
+  /** How far it has come: taken before the stream is asked for what {@linkcode StreamCopy.learn} is told. */
+  readonly standing: Standing;
+  /** Learns what has become of the stream. */
+  learn(info: StreamInfo, before: Standing): void;
+  /** Takes the next message of the stream. */
+  take(message: JsMsg): void;
+  /** The stream was seen to have lost its end: nothing more is taken, until it is learned what has become of it. */
+  loseEnd(): void;
+}
+
+/** How far the copy had come, and of which stream. */
+export interface Standing {
+  readonly epoch: string;
+  readonly last: number;
+}
+
+/** Options of {@linkcode createCopy}. */
+export interface CopyOptions {
+  /** How many events are held, and how many bytes of them. */
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+  /** The event in a message; `undefined` where there is none. */
+  entryOf(message: JsMsg, epoch: string): Entry | undefined;
+  /** Called when there is more than before. */
+  onNews(): void;
+  /** Called when it is another stream from now on. */
+  onAnew(): void;
+  /** Called when a message shows that the stream has lost its end. */
+  onLostEnd(): void;
+  /** Called with the first message that is no event: where there is one there may be many. */
+  onForeign(message: JsMsg): void;
+}
+
+/** Makes a copy that has come as far as the stream, and holds nothing of it yet. */
+export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
+  const { maxEvents, maxBytes, entryOf, onNews, onAnew, onLostEnd, onForeign } = options;
+  let epoch = epochOf(info);
+  let first = firstOf(info);
+  let largest = largestOf(info);
+  let window = emptyAfter(info.state.last_seq);
+  /** Whether the stream has lost its end, with what it had acknowledged, and may have given its numbers to others. */
+  let hasLostEnd = false;
+  let isForeignTold = false;
+
+  function emptyAfter(position: number): History {
+    return createHistory(maxEvents, maxBytes, position);
+  }
+
+  /** The newest event that was told, where the window holds it. */
+  function newest(): Entry | undefined {
+    return window.read(window.last - 1, 1).entries[0];
+  }
+
+  /**
+   * @param before one that has less now has lost what it had acknowledged, and will give the same numbers again; an
+   *   answer that was overtaken by another epoch says nothing
+   */
+  function learn(info: StreamInfo, before: Standing): void {
+    if (epoch !== before.epoch) return;
+    const made = epochOf(info);
+    if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next look will tell.
+    if (!epoch.startsWith(made)) beginAnew(made, info);
+    else if (hasLostEnd || info.state.last_seq < before.last) {
+      beginAnew(made + Date.now().toString(36), info);
+    }
+    first = Math.max(first, firstOf(info));
+    largest = largestOf(info);
+    window.forgetBefore(first);
+    if (first > window.last + 1) {
+      // What went before this process was told of it is told nobody: it has come as far as that all the same.
+      window = emptyAfter(first - 1);
+      onNews();
+    }
+  }
+
+  function beginAnew(next: string, info: StreamInfo): void {
+    epoch = next;
+    hasLostEnd = false;
+    first = firstOf(info);
+    window = emptyAfter(first - 1);
+    onAnew();
+  }
+
+  function take(message: JsMsg): void {
+    const { seq } = message;
+    if (hasLostEnd || seq < window.last) return;
+    const entry = entryOf(message, epoch);
+    if (seq === window.last) {
+      const told = newest();
+      if (told === undefined || told.json === entry?.json) return;
+      hasLostEnd = true;
+      onLostEnd();
+      return;
+    }
+    if (entry === undefined) {
+      if (!isForeignTold) onForeign(message);
+      isForeignTold = true;
+      window = emptyAfter(seq);
+    } else {
+      // What is missing between them is told by the pages.
+      if (seq > window.last + 1) window = emptyAfter(seq - 1);
+      window.push(entry);
+    }
+    onNews();
+  }
+
+  return {
+    get epoch() {
+      return epoch;
+    },
+    get first() {
+      return first;
+    },
+    get largest() {
+      return largest;
+    },
+    get window() {
+      return window;
+    },
+    get next() {
+      return newest()?.position ?? window.last + 1;
+    },
+    get standing() {
+      return { epoch, last: window.last };
+    },
+    learn,
+    take,
+    loseEnd: () => {
+      hasLostEnd = true;
+    },
+  };
+}
