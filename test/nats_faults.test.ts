@@ -525,6 +525,25 @@ test("what the user of the connection may not publish is refused, and nothing el
     ] }`,
   }));
 
+test("a stream that tells nothing is a problem for as long as it does, however often it is asked", () =>
+  withNats((server) =>
+    withConnection(server, async (connection) => {
+      const channel = await natsChannel(connection, catalogue);
+      try {
+        await until(() => /tells nothing/.test(channel.problem ?? ""), "it is told", 20_000);
+        for (let times = 0; times < 60; times++) {
+          await sleep(100);
+          assert.is.not(channel.problem, undefined, `after ${times} looks`);
+        }
+      } finally {
+        channel.close();
+      }
+    }, { user: "app", pass: "secret" }), {
+    settings: `authorization { users: [
+      { user: app, password: secret, permissions: { publish: { deny: ["$JS.API.CONSUMER.MSG.NEXT.>"] } } }
+    ] }`,
+  }));
+
 test("a connection that is being drained takes no more events, and is known not to", () =>
   onNats(async (_, join) => {
     const { channel, connection } = await join();

@@ -42,12 +42,20 @@ const MAX_PAUSE = 5000;
 /** Follows the stream until it is stopped. */
 export function follow(client: JetStreamClient, options: FollowerOptions): Follower {
   let problem: string | undefined = "it has not begun";
+  /** Whether the last consumer fell silent: the next one has to tell something before it is believed. */
+  let isSilent = false;
   let stopped = false;
   let messages: ConsumerMessages | undefined;
   /** Whether a consumer that is being made begins where it no longer should. */
   let isOutdated = false;
   let wake = () => {};
   let timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Something came from the stream. */
+  function hear(): void {
+    problem = undefined;
+    isSilent = false;
+  }
 
   /** From the beginning of a consumer to its end. */
   async function consume(): Promise<void> {
@@ -64,12 +72,12 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
         idle_heartbeat: HEARTBEAT,
         abort_on_missing_resource: true,
         callback: (message) => {
-          problem = undefined;
+          hear();
           options.onMessage(message);
         },
       });
       if (stopped || isOutdated) messages.stop();
-      problem = undefined;
+      if (!isSilent) problem = undefined;
       const ended = messages.closed();
       await Promise.race([ended, watch(messages)]);
       const error = await ended;
@@ -86,10 +94,11 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
    */
   async function watch(messages: ConsumerMessages): Promise<void> {
     for await (const { type } of messages.status()) {
-      if (type === "heartbeat") problem = undefined;
+      if (type === "heartbeat") hear();
       else if (type === "no_responders") problem = "the stream tells nothing (no responders)";
       else if (type === "heartbeats_missed" || type === "reset") {
         problem = `the stream tells nothing (${type.replace("_", " ")})`;
+        isSilent = type === "heartbeats_missed";
         messages.stop();
       }
     }
