@@ -340,7 +340,9 @@ test("the servers of NATS are named as URLs, in which user and password may stan
     EVENTS_STREAM: "S",
   }) as ServeOptions;
   assert.equal([nats?.addresses, stream], [["h:4222"], "S"]);
-  for (const url of ["h:4222", "http://h", "nats://", "nats://h/S", "nats://h,", "nats://secret@h,x"]) {
+  assert.is((readServeOptions([], { EVENTS_NATS: "" }) as ServeOptions).nats, undefined);
+  const wrong = ["", "h:4222", "http://h", "nats://", "nats://h,", "nats://secret@h,x"];
+  for (const url of [...wrong, "nats://h/S", "nats://h?tls=true", "nats://h#S"]) {
     try {
       read(url);
       assert.unreachable(url);

@@ -178,11 +178,12 @@ export function readServeOptions(
 
   function nats(): NatsServers | undefined {
     const { text, by } = asked("nats");
-    if (text === "") return undefined;
+    // A flag that is empty, as from a variable of a script, must not leave every server with events of its own.
+    if (text === "" && flags.nats === undefined) return undefined;
     const urls = text.split(",").map((one) => URL.canParse(one.trim()) ? new URL(one.trim()) : undefined);
     const isNats = urls.every((url): url is URL => {
-      return url !== undefined && /^(?:nats|tls):$/.test(url.protocol) && /^\/?$/.test(url.pathname) &&
-        url.hostname !== "";
+      return url !== undefined && /^(?:nats|tls):$/.test(url.protocol) && url.hostname !== "" &&
+        /^\/?$/.test(url.pathname + url.search + url.hash);
     });
     // A URL may hold a password, so it is not shown.
     if (!isNats) throw new UsageError(`${by} takes nats://HOST:PORT, or several with commas between them`);
