@@ -528,13 +528,24 @@ test("what the user of the connection may not publish is refused, and nothing el
 test("a stream that tells nothing is a problem for as long as it does, however often it is asked", () =>
   withNats((server) =>
     withConnection(server, async (connection) => {
+      const request = connection.request.bind(connection);
+      let consumers = 0;
+      connection.request = (...args) => {
+        if (args[0].includes(".CONSUMER.CREATE.")) consumers++;
+        return request(...args);
+      };
       const channel = await natsChannel(connection, catalogue);
       try {
         await until(() => /tells nothing/.test(channel.problem ?? ""), "it is told", 20_000);
-        for (let times = 0; times < 60; times++) {
-          await sleep(100);
-          assert.is.not(channel.problem, undefined, `after ${times} looks`);
-        }
+        const before = consumers;
+        await until(
+          () => {
+            assert.is.not(channel.problem, undefined);
+            return consumers > before + 1;
+          },
+          "two more consumers",
+          30_000,
+        );
       } finally {
         channel.close();
       }
