@@ -4,6 +4,7 @@
  * @module
  */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -151,6 +152,23 @@ test("it waits for a NATS that is not there yet, says so once, and can be told t
       assert.is((await post(url, "late")).status, 202);
     });
   });
+});
+
+test("it can be told to stop while NATS takes its connection and says nothing", async () => {
+  const mute = createServer();
+  await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
+  const { port } = mute.address() as AddressInfo;
+  const connected = new Promise<Socket>((resolve) => mute.once("connection", resolve));
+  try {
+    await running(startCli(["serve", "--port", "0", "--nats", `nats://127.0.0.1:${port}`]), async (child) => {
+      (await within(connected, "a connection")).on("error", () => {}); // It is cut off.
+      child.signal("SIGTERM");
+      assert.equal(await within(child.exit(), "its end", 5000), { code: 0, signal: null });
+      assert.equal(child.stderr.lines, []);
+    });
+  } finally {
+    mute.close();
+  }
 });
 
 test("a stream that cannot hold a channel ends it, and it says why", () =>

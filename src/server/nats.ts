@@ -60,8 +60,9 @@ export async function openNats<S extends Schemas>(
     for (let told = "";;) {
       signal.throwIfAborted();
       try {
-        return await run();
+        return await unlessAborted(run(), signal);
       } catch (error) {
+        signal.throwIfAborted();
         if (error instanceof EventsError && error.code !== "ChannelUnavailable") throw error;
         const { message } = error as Error;
         if (message !== told) {
@@ -125,6 +126,15 @@ async function followStatus(
       log.warning(`the connection to NATS is there again, at ${connection.getServer()}`);
     }
   }
+}
+
+/** What comes of it; rejects with the reason of the signal at once, and leaves it to end by itself. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }
 
 /** Waits so many milliseconds; rejects with the reason of the signal. */
