@@ -133,7 +133,7 @@ test("a server that stands still is noticed, and goes on where it was", () =>
 test("a stream that left a publication without an answer is well once it answers again, though nobody publishes", () =>
   onNats((server) =>
     withConnection(server, async (connection) => {
-      const channel = await natsChannel(connection, catalogue);
+      const channel = await natsChannel(connection, catalogue, { onProblem: () => {} });
       try {
         server.freeze();
         const code = channel.publish("tick", { n: 1 }).then(() => "stored", ({ code }) => code);
@@ -333,7 +333,7 @@ test("a stream that is made anew while the consumer of a server is being made is
   onNats((server, join) =>
     withConnection(server, async (connection) => {
       const gate = gateOf(connection, ".CONSUMER.CREATE.");
-      const channel = await natsChannel(connection, catalogue);
+      const channel = await natsChannel(connection, catalogue, { onProblem: () => {} });
       try {
         await channel.publishBatch(upTo(10).map(tick));
         await until(() => channel.last === 10, "it was told all");
@@ -365,7 +365,7 @@ test("a consumer that came to be in a stream that was made anew tells nothing of
       first.channel.close();
       const gate = gateOf(connection, ".CONSUMER.CREATE.");
       const isAsked = gate.close();
-      const channel = await natsChannel(connection, catalogue);
+      const channel = await natsChannel(connection, catalogue, { onProblem: () => {} });
       const reader = channel.batches();
       try {
         await within(isAsked, "a consumer");
@@ -389,7 +389,7 @@ test("what is stored in a stream that was made anew meanwhile is not acknowledge
       await tickAll(first, 1, 3);
       first.channel.close();
       const gate = gateOf(connection, ".STREAM.INFO.");
-      const channel = await natsChannel(connection, catalogue);
+      const channel = await natsChannel(connection, catalogue, { onProblem: () => {} });
       try {
         await until(() => channel.problem === undefined, "it follows the stream");
         gate.close();
@@ -446,7 +446,7 @@ test("a cursor of an event that is newer than what the stream was being asked is
       await tickAll(near, 1, 3);
       const making = gateOf(connection, ".CONSUMER.CREATE.");
       const looking = gateOf(connection, ".STREAM.INFO.", "answers");
-      const channel = await natsChannel(connection, catalogue);
+      const channel = await natsChannel(connection, catalogue, { onProblem: () => {} });
       try {
         await until(() => channel.problem === undefined, "it follows the stream");
         const isMaking = making.close();

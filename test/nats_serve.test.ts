@@ -171,6 +171,19 @@ test("it can be told to stop while NATS takes its connection and says nothing", 
   }
 });
 
+test("a stream that was deleted is made anew, and it says so once", () =>
+  withNats((nats) =>
+    onServer(nats, [], async ({ url, child }) => {
+      await post(url, "gone");
+      await withConnection(nats, async (connection) => {
+        await (await managerOf(connection)).streams.delete("EVENTS");
+      });
+      await child.stderr.match(/ error the stream EVENTS is another one than before/);
+      await until(async () => (await post(url, "new")).status === 202, "it goes on");
+      assert.is(child.stderr.lines.length, 1);
+    })
+  ));
+
 test("a stream that cannot hold a channel ends it, and it says why", () =>
   withNats(async (nats) => {
     await withConnection(nats, async (connection) => {

@@ -124,13 +124,14 @@ export async function natsChannel<S extends Schemas>(
     maxBytes,
     entryOf: (message, epoch) => entryOf(message, epoch, subjects),
     onNews: wake,
-    onAnew: () => {
+    onAnew: (why) => {
       pages.clear();
       era.abort();
       era = new AbortController();
       arrivals.end();
       follower.restart();
       wake();
+      onProblem(new Error(`the stream ${stream} ${why}: its readers are told that they miss events`));
     },
     onLostEnd: () => void look().catch(() => {}), // Then the next one will tell.
     onForeign: ({ seq, subject }) =>

@@ -45,8 +45,8 @@ export interface CopyOptions {
   entryOf(message: JsMsg, epoch: string): Entry | undefined;
   /** Called when there is more than before. */
   onNews(): void;
-  /** Called when it is another stream from now on. */
-  onAnew(): void;
+  /** Called when it is another stream from now on, with the reason. */
+  onAnew(why: string): void;
   /** Called when a message shows that the stream has lost its end. */
   onLostEnd(): void;
   /** Called with the first message that is no event: where there is one there may be many. */
@@ -81,9 +81,9 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
     if (epoch !== before.epoch) return;
     const made = epochOf(info);
     if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next look will tell.
-    if (!epoch.startsWith(made)) beginAnew(made, info);
+    if (!epoch.startsWith(made)) beginAnew(made, info, "is another one than before");
     else if (hasLostEnd || info.state.last_seq < before.last) {
-      beginAnew(made + Date.now().toString(36), info);
+      beginAnew(made + Date.now().toString(36), info, "has lost events that it had acknowledged");
     }
     first = Math.max(first, firstOf(info));
     largest = largestOf(info);
@@ -95,12 +95,12 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
     }
   }
 
-  function beginAnew(next: string, info: StreamInfo): void {
+  function beginAnew(next: string, info: StreamInfo, why: string): void {
     epoch = next;
     hasLostEnd = false;
     first = firstOf(info);
     window = emptyAfter(first - 1);
-    onAnew();
+    onAnew(why);
   }
 
   function take(message: JsMsg): void {
