@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readFile } from "node:fs/promises";
 import { jetstream, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import type { StreamConfig } from "@nats-io/jetstream";
 import * as fc from "fast-check";
@@ -255,6 +256,37 @@ test("an event that is larger than the stream takes is refused for good, and not
       assert.is((await channel.publishBatch(note(4096))).length, 2);
     })
   ));
+
+test("a user who may do no more than the README says has a channel, and is forbidden nothing that it needs", async () => {
+  const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
+  const [, publish, subscribe] = /it must publish to (.*), and subscribe to (`[^`]+`)/.exec(readme)!;
+  const allowed = (list: string) =>
+    JSON.stringify([...list.matchAll(/`([^`]+)`/g)].map(([, subject]) => subject));
+  const permissions = `{ publish: { allow: ${allowed(publish!)} }, subscribe: { allow: ${
+    allowed(subscribe!)
+  } } }`;
+  const settings = `authorization { users: [{ user: app, password: secret, permissions: ${permissions} }] }`;
+  await withNats((server) =>
+    withConnection(server, async (connection) => {
+      const status = connection.status();
+      const channel = await natsChannel(connection, catalogue, { history: { events: 10 } });
+      const readAll = async () => {
+        let read = 0;
+        for await (const { entries } of channel.batches("earliest")) {
+          if ((read += entries.length) === 3000) return;
+        }
+      };
+      try {
+        await channel.publishBatch(upTo(3000).map(tick));
+        await within(readAll(), "all of them");
+        assert.is(channel.problem, undefined);
+      } finally {
+        channel.close();
+      }
+      await connection.close();
+      for await (const { type, ...rest } of status) assert.is.not(type, "error", JSON.stringify(rest));
+    }, { user: "app", pass: "secret" }), { settings });
+});
 
 test("of a large batch some wait for their acknowledgement at a time, and what is published meanwhile stands after it", () =>
   onNats(async (_, join) => {
