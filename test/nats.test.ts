@@ -5,7 +5,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { jetstream, RetentionPolicy, StorageType } from "@nats-io/jetstream";
-import type { StreamConfig } from "@nats-io/jetstream";
+import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import * as fc from "fast-check";
 import type { Hono } from "hono";
 import { suite } from "uvu";
@@ -687,6 +687,28 @@ test("a stream that is there is used as it is, unless it cannot serve: then it i
       }
     });
   }));
+
+test("a stream that changes subjects is refused", () =>
+  onNats((server) =>
+    withConnection(server, async (connection) => {
+      const { streams } = await managerOf(connection);
+      await streams.add({ name: "EVENTS", subjects: ["events.*"] });
+      // As a newer nats-server would answer, whichever this is.
+      const request = connection.request.bind(connection);
+      connection.request = async (subject, ...rest) => {
+        const answer = await request(subject, ...rest);
+        if (!subject.endsWith(".STREAM.INFO.EVENTS")) return answer;
+        const info = answer.json<StreamInfo>();
+        const config = {
+          ...info.config,
+          subject_transform: { src: "events.*", dest: "other.{{wildcard(1)}}" },
+        };
+        const data = new TextEncoder().encode(JSON.stringify({ ...info, config }));
+        return Object.create(answer, { data: { value: data } });
+      };
+      await rejects(natsChannel(connection, catalogue), "StreamMismatch", /subject_transform/);
+    })
+  ));
 
 test("without JetStream it is said that there is none", async () => {
   await onNats(async (_, join) => {

@@ -116,6 +116,11 @@ function faultsOf(config: StreamConfig, { prefix }: StreamPlace): string[] {
       config.sources !== undefined && config.sources.length > 0,
       "it has sources, whose events are not of a channel",
     ],
+    // Of nats-server 2.10 and newer.
+    [
+      config.subject_transform !== undefined,
+      "it changes subjects (subject_transform), which say what type an event has",
+    ],
     [config.sealed === true, "it is sealed, and takes no events"],
     [config.no_ack === true, "it acknowledges nothing (no_ack)"],
   ];
