@@ -245,8 +245,77 @@ test("a stream that has lost what it had acknowledged, and given its numbers to 
         assert.equal(lost!.event, { reason: "unknown_epoch", count: null });
         assert.equal(numbersOf(events), [...upTo(10), ...upTo(115, 101)]);
         await live.close();
+        await until(() => near.channel.epoch === far.channel.epoch, "all have the same");
+        const late = await join();
+        assert.is(late.channel.epoch, far.channel.epoch, "also who comes later");
+        const [since] = await late.read(`${epoch}-15`);
+        assert.equal(
+          since!.event,
+          { reason: "unknown_epoch", count: null },
+          "the numbers mean something else now",
+        );
       }))
   ));
+
+test("that a stream has lost its end stands in its description, and where that is overwritten it is another again", () =>
+  onNats((server, join) =>
+    withManager(server, async ({ streams }) => {
+      await streams.add({ name: "EVENTS", subjects: ["events.*"], description: "Ours." });
+      const parties = [await join(), await join()];
+      await tickAll(parties[0]!, 1, 10);
+      await until(() => parties.every(({ channel }) => channel.last === 10), "both have all");
+      const epochs = [parties[0]!.channel.epoch];
+      const isAnother = async () => {
+        await until(
+          () => {
+            return parties.every(({ channel: { epoch } }) =>
+              epoch !== epochs.at(-1) && epoch === parties[0]!.channel.epoch
+            );
+          },
+          "both have another",
+          30_000,
+        );
+        epochs.push(parties[0]!.channel.epoch);
+      };
+      await streams.purge("EVENTS", { keep: 4 });
+      await server.forgetting(async () => {
+        await allSay(parties, true);
+        await tickAll(parties[0]!, 11, 15);
+      });
+      await isAnother();
+      assert.match((await streams.info("EVENTS")).config.description!, /^Ours\. \[events anew \w+\]$/);
+      await streams.update("EVENTS", { description: "Mine." });
+      await isAnother();
+      assert.equal([...epochs].sort(), epochs, "a newer one is greater");
+      assert.match((await streams.info("EVENTS")).config.description!, /^Mine\. \[events anew \w+\]$/);
+    })
+  ));
+
+test("where the user of the connection may not change the stream each server has an epoch of its own after a loss", () =>
+  withNats(async (server) => {
+    const user = { user: "app", pass: "secret" };
+    await withConnection(server, async (connection) => {
+      const channel = await natsChannel(connection, catalogue, { onProblem: () => {} });
+      try {
+        await channel.publishBatch(upTo(3).map(tick));
+        const { epoch } = channel;
+        await server.forgetting(async () => {
+          await until(() => channel.problem === undefined, "it is there again", 30_000);
+          await channel.publishBatch(upTo(9).map(tick));
+        });
+        await until(() => channel.epoch !== epoch, "it is another", 30_000);
+        assert.ok(channel.epoch.startsWith(epoch));
+        await until(() => channel.problem === undefined && channel.last === 3, "it goes on");
+        assert.is(await channel.publish("tick", { n: 4 }), `${channel.epoch}-4`);
+      } finally {
+        channel.close();
+      }
+    }, user);
+  }, {
+    settings: `authorization { users: [
+      { user: app, password: secret, permissions: { publish: { deny: ["$JS.API.STREAM.UPDATE.>"] } } }
+    ] }`,
+  }));
 
 test("a consumer that somebody deletes is made again", () =>
   onNats(async (server, join) => {

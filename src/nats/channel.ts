@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { jetstream, jetstreamManager, type StreamInfo } from "@nats-io/jetstream";
+import { jetstream, JetStreamApiError, jetstreamManager, type StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection, QueuedIterator, Status } from "@nats-io/nats-core";
 import { iterate } from "../batches.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../catalogue.ts";
@@ -20,8 +20,8 @@ import { createFetcher } from "./fetcher.ts";
 import { follow } from "./follower.ts";
 import { entryOf, messageOf } from "./message.ts";
 import { createPages } from "./pages.ts";
-import { createPublisher, unavailable, unconfirmed } from "./publisher.ts";
-import { isMissing, openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
+import { createPublisher, isForbidden, unavailable, unconfirmed } from "./publisher.ts";
+import { isMissing, markAnew, openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
 import { createSubjects } from "./subject.ts";
 
 /** Options of {@linkcode natsChannel}. */
@@ -148,6 +148,7 @@ export async function natsChannel<S extends Schemas>(
     refresh: async () => void await look().catch(() => {}),
   });
   let looking: Promise<StreamInfo> | undefined;
+  let renewing: Promise<StreamInfo> | undefined;
   const timer = setInterval(() => void (asking.isConnected && look().catch(() => {})), LOOK_EVERY);
   const status = connection.status() as QueuedIterator<Status>;
   watchConnection();
@@ -177,11 +178,29 @@ export async function natsChannel<S extends Schemas>(
     }).finally(() => looking = undefined);
   }
 
+  /** Learns what the stream says of itself, which may be that it has lost its end. */
   async function learn(request: () => Promise<StreamInfo>): Promise<StreamInfo> {
     const before = copy.standing;
     const info = await asking.ask(request);
     if (!closed) copy.learn(info, before);
-    return info;
+    if (!copy.hasLostEnd || closed) return info;
+    return await (renewing ??= renew(info).finally(() => renewing = undefined));
+  }
+
+  /** A stream that has lost its end gets another epoch, for all servers; where that may not be, for this one. */
+  async function renew(info: StreamInfo): Promise<StreamInfo> {
+    const before = copy.standing;
+    try {
+      const renewed = await asking.ask(() => markAnew(manager, stream, copy.known));
+      if (!closed) copy.learn(renewed, before);
+      return renewed;
+    } catch (error) {
+      const isRefused = error instanceof JetStreamApiError && error.apiError().code < 500 ||
+        isForbidden(error);
+      if (closed || isMissing(error) || !isRefused) throw error;
+      copy.beginAlone(info);
+      return info;
+    }
   }
 
   /** Whoever waits is woken once a turn, so that what comes in a row is read as one batch. */

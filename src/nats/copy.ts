@@ -6,12 +6,16 @@
 import type { JsMsg, StreamInfo } from "@nats-io/jetstream";
 import type { Entry } from "../channel.ts";
 import { createHistory, type History } from "../history.ts";
-import { epochOf, firstOf, largestOf } from "./stream.ts";
+import { epochOf, firstOf, largestOf, madeOf } from "./stream.ts";
 
 /** What is known of the stream. */
 export interface StreamCopy {
   /** Which stream it is: another one, where positions mean something else than before. */
   readonly epoch: string;
+  /** The epoch that the stream itself has had last. */
+  readonly known: string;
+  /** Whether the stream has lost its end: nothing more of it is taken, until it has another epoch. */
+  readonly hasLostEnd: boolean;
   /** The position of the oldest event that the stream keeps. */
   readonly first: number;
   /** The most bytes that the stream takes as one message, its header among them. */
@@ -26,8 +30,10 @@ export interface StreamCopy {
   learn(info: StreamInfo, before: Standing): void;
   /** Takes the next message of the stream. */
   take(message: JsMsg): void;
-  /** The stream was seen to have lost its end: nothing more is taken, until it is learned what has become of it. */
+  /** The stream was seen to have lost its end. */
   loseEnd(): void;
+  /** It has, and cannot be given another epoch: this copy gives it one of its own. */
+  beginAlone(info: StreamInfo): void;
 }
 
 /** How far the copy had come, and of which stream. */
@@ -53,10 +59,13 @@ export interface CopyOptions {
   onForeign(message: JsMsg): void;
 }
 
+const LOST = "has lost events that it had acknowledged";
+
 /** Makes a copy that has come as far as the stream, and holds nothing of it yet. */
 export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
   const { maxEvents, maxBytes, entryOf, onNews, onAnew, onLostEnd, onForeign } = options;
-  let epoch = epochOf(info);
+  let known = epochOf(info);
+  let epoch = known;
   let first = firstOf(info);
   let largest = largestOf(info);
   let window = emptyAfter(info.state.last_seq);
@@ -79,12 +88,12 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
    */
   function learn(info: StreamInfo, before: Standing): void {
     if (epoch !== before.epoch) return;
-    const made = epochOf(info);
+    const made = madeOf(info);
     if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next look will tell.
-    if (!epoch.startsWith(made)) beginAnew(made, info, "is another one than before");
-    else if (hasLostEnd || info.state.last_seq < before.last) {
-      beginAnew(made + Date.now().toString(36), info, "has lost events that it had acknowledged");
-    }
+    const now = epochOf(info);
+    if (!known.startsWith(made)) beginAnew(now, now, info, "is another one than before");
+    else if (now > known) beginAnew(now, now, info, LOST);
+    else if (now < known || info.state.last_seq < before.last) hasLostEnd = true; // It is as it was before.
     first = Math.max(first, firstOf(info));
     largest = largestOf(info);
     window.forgetBefore(first);
@@ -95,8 +104,9 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
     }
   }
 
-  function beginAnew(next: string, info: StreamInfo, why: string): void {
+  function beginAnew(next: string, ofStream: string, info: StreamInfo, why: string): void {
     epoch = next;
+    known = ofStream;
     hasLostEnd = false;
     first = firstOf(info);
     window = emptyAfter(first - 1);
@@ -145,8 +155,15 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
     get standing() {
       return { epoch, last: window.last };
     },
+    get known() {
+      return known;
+    },
+    get hasLostEnd() {
+      return hasLostEnd;
+    },
     learn,
     take,
+    beginAlone: (info) => beginAnew(epochOf(info) + Date.now().toString(36), epochOf(info), info, LOST),
     loseEnd: () => {
       hasLostEnd = true;
     },

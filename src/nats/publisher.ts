@@ -178,12 +178,12 @@ function roundsOf(messages: readonly Outgoing[]): Round[] {
  * no more, or the server did not let it pass.
  */
 function isRefusal(error: unknown): boolean {
-  const { name, cause } = error as Error;
-  return error instanceof JetStreamApiError || NOT_SENT.includes(name) || isForbidden(cause);
+  return error instanceof JetStreamApiError || NOT_SENT.includes((error as Error).name) || isForbidden(error);
 }
 
 /** Whether the user of the connection may not publish there. Where he may not hear the answer it may be stored. */
-function isForbidden(cause: unknown): boolean {
+export function isForbidden(error: unknown): boolean {
+  const { cause } = error as Error;
   const violation = cause as { readonly name?: unknown; readonly operation?: unknown } | undefined;
   return violation?.name === "PermissionViolationError" && violation.operation === "publish";
 }

@@ -127,11 +127,39 @@ function faultsOf(config: StreamConfig, { prefix }: StreamPlace): string[] {
   return faults.filter(([isFault]) => isFault).map(([, fault]) => fault);
 }
 
-/** The epoch of a channel in the stream: when the stream was made, in nanoseconds, which all servers agree on. */
-export function epochOf({ created }: StreamInfo): string {
+/** What a stream's description ends with where it has lost events which it had acknowledged: since when it is another. */
+const MARK = / ?\[events anew ([0-9a-z]+)\]$/;
+
+/**
+ * The epoch of a channel in the stream, which all servers agree on, also one that is started later: when it was made, in
+ * nanoseconds, and since when it is another one than that, in milliseconds. A newer one of the same stream is greater.
+ */
+export function epochOf(info: StreamInfo): string {
+  return madeOf(info) + (MARK.exec(info.config.description ?? "")?.[1] ?? "");
+}
+
+/** When the stream was made: what its epochs begin with. */
+export function madeOf({ created }: StreamInfo): string {
   const [, seconds, fraction = ""] = /^(.*?)(?:\.(\d+))?Z$/.exec(created) ?? [];
   const nanos = BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, "0").slice(0, 9));
   return nanos.toString(36);
+}
+
+/**
+ * Gives a stream another epoch, unless another server has done so since.
+ *
+ * @param epoch the one that it has had
+ */
+export async function markAnew(manager: JetStreamManager, name: string, epoch: string): Promise<StreamInfo> {
+  const info = await manager.streams.info(name);
+  const made = madeOf(info);
+  if (!epoch.startsWith(made) || epochOf(info) > epoch) return info;
+  const mark = Math.max(Date.now(), parseInt(epoch.slice(made.length), 36) + 1 || 0);
+  const { description = "" } = info.config;
+  await manager.streams.update(name, {
+    description: `${description.replace(MARK, "")} [events anew ${mark.toString(36)}]`.trimStart(),
+  });
+  return await manager.streams.info(name);
 }
 
 /** The position of the oldest event that the stream keeps; one after its last where it keeps none. */
