@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { jetstream } from "@nats-io/jetstream";
+import { jetstream, type StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import process from "node:process";
 import { suite } from "uvu";
@@ -507,6 +507,53 @@ test("what another stream has stored that took over the subjects is not acknowle
     }
     assert.equal([`${channel.epoch}-3`, channel.last], [ids[2], 3]);
   }));
+
+test("a new leader that has not caught up yet has lost nothing, and one that does not catch up has", () =>
+  onNats((server) =>
+    withConnection(server, async (connection) => {
+      await (await managerOf(connection)).streams.add({ name: "EVENTS", subjects: ["events.*"] });
+      let isBehind = false;
+      // As the leader of a stream in a cluster would answer.
+      const request = connection.request.bind(connection);
+      connection.request = async (subject, ...rest) => {
+        const answer = await request(subject, ...rest);
+        if (!subject.endsWith(".STREAM.INFO.EVENTS")) return answer;
+        const { config, state, ...info } = answer.json<StreamInfo>();
+        config.num_replicas = 3;
+        if (isBehind) state.last_seq--;
+        const data = new TextEncoder().encode(JSON.stringify({ ...info, config, state }));
+        return Object.create(answer, { data: { value: data } });
+      };
+      const { now } = performance;
+      let later = 0;
+      performance.now = () => now.call(performance) + later;
+      const channel = await natsChannel(connection, catalogue, { onProblem: () => {} });
+      const look = () => channel.locate("earliest");
+      try {
+        await channel.publishBatch(upTo(10).map(tick));
+        await until(() => channel.last === 10 && channel.problem === undefined, "it was told all");
+        const { epoch } = channel;
+        for (let times = 0; times < 3; times++) {
+          isBehind = true;
+          await look();
+          later += 1500;
+          await look();
+          isBehind = false;
+          await look();
+          await channel.publish("silence");
+        }
+        assert.equal([channel.epoch, channel.last], [epoch, 13]);
+        isBehind = true;
+        await look();
+        later += 3000;
+        await look();
+        assert.is.not(channel.epoch, epoch);
+      } finally {
+        performance.now = now;
+        channel.close();
+      }
+    })
+  ));
 
 test("a cursor of an event that is newer than what the stream was being asked is waited for", () =>
   onNats((server, join) =>

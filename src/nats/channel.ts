@@ -134,6 +134,7 @@ export async function natsChannel<S extends Schemas>(
       onProblem(new Error(`the stream ${stream} ${why}: its readers are told that they miss events`));
     },
     onLostEnd: () => void look().catch(() => {}), // Then the next one will tell.
+    onBehind: () => follower.restart(),
     onForeign: ({ seq, subject }) =>
       onProblem(new Error(`message ${seq} of the stream ${stream} is no event: ${subject}`)),
   });

@@ -55,15 +55,19 @@ export interface CopyOptions {
   onAnew(why: string): void;
   /** Called when a message shows that the stream has lost its end. */
   onLostEnd(): void;
+  /** Called when the leader of the stream has less than before: what it tells next shows whether that is lost. */
+  onBehind(): void;
   /** Called with the first message that is no event: where there is one there may be many. */
   onForeign(message: JsMsg): void;
 }
 
+/** So long the new leader of a stream in a cluster may have less than was told of it, in milliseconds. */
+const CATCH_UP = 2000;
 const LOST = "has lost events that it had acknowledged";
 
 /** Makes a copy that has come as far as the stream, and holds nothing of it yet. */
 export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
-  const { maxEvents, maxBytes, entryOf, onNews, onAnew, onLostEnd, onForeign } = options;
+  const { maxEvents, maxBytes, entryOf, onNews, onAnew, onLostEnd, onBehind, onForeign } = options;
   let known = epochOf(info);
   let epoch = known;
   let first = firstOf(info);
@@ -71,6 +75,8 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
   let window = emptyAfter(info.state.last_seq);
   /** Whether the stream has lost its end, with what it had acknowledged, and may have given its numbers to others. */
   let hasLostEnd = false;
+  /** Since when it has less than before, in `performance.now()`. */
+  let behindSince: number | undefined;
   let isForeignTold = false;
 
   function emptyAfter(position: number): History {
@@ -93,7 +99,8 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
     const now = epochOf(info);
     if (!known.startsWith(made)) beginAnew(now, now, info, "is another one than before");
     else if (now > known) beginAnew(now, now, info, LOST);
-    else if (now < known || info.state.last_seq < before.last) hasLostEnd = true; // It is as it was before.
+    else if (now === known && info.state.last_seq >= before.last) behindSince = undefined;
+    else if (isLoss(info)) hasLostEnd = true;
     first = Math.max(first, firstOf(info));
     largest = largestOf(info);
     window.forgetBefore(first);
@@ -104,10 +111,19 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
     }
   }
 
+  /** Whether what the stream has less than before is lost, or only its new leader has not come as far yet. */
+  function isLoss({ config }: StreamInfo): boolean {
+    if (config.num_replicas === 1 || newest() === undefined) return true;
+    behindSince ??= performance.now();
+    onBehind();
+    return performance.now() - behindSince > CATCH_UP;
+  }
+
   function beginAnew(next: string, ofStream: string, info: StreamInfo, why: string): void {
     epoch = next;
     known = ofStream;
     hasLostEnd = false;
+    behindSince = undefined;
     first = firstOf(info);
     window = emptyAfter(first - 1);
     onAnew(why);
