@@ -70,7 +70,8 @@ function prepare(
     faults.push({
       index,
       path: "event",
-      message: `${bytes} bytes are more than a history of ${maxBytes} can hold`,
+      message:
+        `${bytes} bytes are too many: an event may have ${maxBytes} here, with ${ENVELOPE_BYTES} for type, id and time`,
     });
   }
   return faults.length > 0 ? { faults } : { type, payload: `"event":${json.text},` };

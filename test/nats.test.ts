@@ -379,6 +379,19 @@ test("an Idempotency-Key is one key for all servers on the stream", () =>
     assert.is(both[0].text, both[1].text);
     assert.equal(numbersOf(await one.read("earliest")), upTo(6));
     assert.equal(numbersOf(await two.read("earliest")), upTo(6));
+    const counted = [one, two].reduce((sum, { channel }) => sum + channel.stats().published.tick!, 0);
+    assert.is(counted, 6, "what was stored once was published once");
+  }));
+
+test("a key that cannot stand in a header is refused, and is no fault of the stream", () =>
+  onNats(async (_, join) => {
+    const { channel } = await join();
+    await until(() => channel.problem === undefined, "it follows the stream");
+    for (const key of ["a\nb", "a\r"]) {
+      const error = await channel.publishBatch([tick(1)], key).catch((error) => error);
+      assert.instance(error, RangeError);
+    }
+    assert.equal([channel.problem, channel.last], [undefined, 0]);
   }));
 
 test("a cursor that this server has not reached yet waits for it, and one that nobody has given is refused", () =>
@@ -540,6 +553,23 @@ test("what others put into the stream by a name that no type can have is no even
       "events_lost",
       "silence",
     ]);
+  }));
+
+test("where it fails to tell of a problem the channel goes on", () =>
+  onNats(async (server, join) => {
+    let told = 0;
+    const party = await join({
+      onProblem: () => {
+        told++;
+        throw new Error("nobody listens");
+      },
+    });
+    await withConnection(server, async (connection) => {
+      for (const data of ["garbage", "rubbish"]) await jetstream(connection).publish("events.tick", data);
+    });
+    await party.channel.publish("tick", { n: 1 });
+    await until(() => party.channel.last === 3, "it was told all");
+    assert.is(told, 1);
   }));
 
 test("what others put into the stream is an event where it can be one, and else a counted loss", () =>

@@ -607,11 +607,13 @@ test("where nothing more can be stored publishing is refused with the reason, an
       }
       assert.is(refusal?.code, "ChannelUnavailable");
       assert.match(refusal.message, /storage|resources|maximum|full/i);
+      assert.match(party.channel.problem ?? "", /^the stream has refused what was published last: /);
       assert.is((await live.events(stored)).length, stored, "what was stored is told");
       assert.equal((await party.read("earliest")).length, stored);
       await manager.streams.purge("EVENTS");
       await until(async () => (await party.post(tick(1))).status === 202, "there is room again");
       assert.equal(numbersOf([await live.event()]), [1]);
+      assert.is(party.channel.problem, undefined);
       await live.close();
     });
   }, { maxStore: 2_000_000 }));

@@ -353,6 +353,7 @@ test("the servers of NATS are named as URLs, in which user and password may stan
   }
   assert.throws(() => read("nats://100%@h"), /--nats.*%25/);
   assert.throws(() => read("nats://h", "--stream", "a.b"), /--stream.*"a\.b"/);
+  assert.throws(() => readServeOptions(["--stream", "S"], {}), /--stream .*--nats/);
 });
 
 test("an API key is wanted on the wire, and is nowhere to be seen", async () => {

@@ -206,6 +206,9 @@ export function readServeOptions(
 
   function stream(): string {
     const { text, by } = asked("stream");
+    if (flags.stream !== undefined && asked("nats").text === "") {
+      throw new UsageError("--stream names a stream of NATS: say where that is by --nats");
+    }
     if (/^[\w-]{1,255}$/.test(text)) return text;
     throw new UsageError(`${by} takes the name of a stream, of letters, digits, _ and -, not "${text}"`);
   }

@@ -45,6 +45,8 @@ export interface NatsChannel<S extends Schemas = Schemas> extends Channel<S> {
   /**
    * Publishes several events in a row; resolves once the stream has stored them: see {@linkcode Channel.publishBatch}.
    * The stream takes what has the same key but once, for as long as its `duplicate_window` says.
+   *
+   * @throws {RangeError} where the key has line breaks
    */
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]>;
 }
@@ -237,8 +239,8 @@ export async function natsChannel<S extends Schemas>(
     if (closed) return undefined;
     if (connection.isClosed()) return "the connection to NATS was closed";
     if (!asking.isConnected) return "the connection to NATS is down";
-    if (isSilent || publisher.silent) return "the stream does not answer";
-    return follower.problem ?? fetcher.problem;
+    if (isSilent) return "the stream does not answer";
+    return publisher.problem ?? follower.problem ?? fetcher.problem;
   }
 
   function checkOpen(): void {
@@ -250,6 +252,7 @@ export async function natsChannel<S extends Schemas>(
 
   async function publishBatch(drafts: readonly AnyDraft[], key?: string): Promise<string[]> {
     if (closed) checkOpen();
+    if (key !== undefined && /[\r\n]/.test(key)) throw new RangeError("a key must not have line breaks");
     // The server counts the header with the key.
     const room = key === undefined ? 0 : HEADER_BYTES + utf8Length(key);
     const most = Math.min(maxBytes, Math.min(connection.info?.max_payload ?? Infinity, copy.largest) - room);
@@ -274,12 +277,15 @@ export async function natsChannel<S extends Schemas>(
       await reaches(stored.reduce((most, { seq }) => Math.max(most, seq), 0), ECHO_PATIENCE);
     }
     if (copy.epoch !== ofEpoch) throw unconfirmed("the stream was made anew", stored.length);
-    for (const { type } of prepared) published.set(type, published.get(type)! + 1);
+    for (const [index, { type }] of prepared.entries()) {
+      if (!stored[index]!.duplicate) published.set(type, published.get(type)! + 1);
+    }
     return stored.map(({ seq }) => formatCursor(ofEpoch, seq));
   }
 
   async function locateEarliest(): Promise<Start> {
-    await look().catch(() => {}); // Then what is known has to do: what has gone since is told as lost.
+    // Where it does not answer what is known has to do: what has gone since is told as lost.
+    if (!isSilent) await look().catch(() => {});
     return locate(channel, "earliest");
   }
 

@@ -141,9 +141,10 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
       return;
     }
     if (entry === undefined) {
-      if (!isForeignTold) onForeign(message);
-      isForeignTold = true;
       window = emptyAfter(seq);
+      const isFirst = !isForeignTold;
+      isForeignTold = true;
+      if (isFirst) onForeign(message);
     } else {
       // What is missing between them is told by the pages.
       if (seq > window.last + 1) window = emptyAfter(seq - 1);

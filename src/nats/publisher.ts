@@ -16,8 +16,8 @@ export interface Outgoing {
 
 /** Stores messages in the stream. */
 export interface Publisher {
-  /** Whether the stream has left the last message without an answer. */
-  readonly silent: boolean;
+  /** What keeps it from publishing, as far as is known by what was published last; in words. */
+  readonly problem: string | undefined;
   /**
    * Stores messages in their order, and after all for which it was asked before.
    *
@@ -52,7 +52,10 @@ export function createPublisher(client: JetStreamClient, stream: string): Publis
   const underWay = { messages: 0, length: 0 };
   /** Called when it has become less. */
   let onRoom = () => {};
+  /** Whether the stream has left the last message without an answer. */
   let silent = false;
+  /** Why the stream did not take the last one. */
+  let refusal: string | undefined;
   /** How often the connection broke. */
   let breaks = 0;
   /** Settles when all for which it was asked before has been sent. */
@@ -121,7 +124,11 @@ export function createPublisher(client: JetStreamClient, stream: string): Publis
   function storedOf(results: readonly PromiseSettledResult<PubAck>[], count: number): PubAck[] {
     const stored = results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
     const errors = results.flatMap((result) => result.status === "rejected" ? [result.reason] : []);
-    silent = stored.length === 0 && errors.some((error) => !isRefusal(error));
+    if (results.length > 0) {
+      silent = stored.length === 0 && errors.some((error) => !isRefusal(error));
+      const refused = errors.find((error) => error instanceof JetStreamApiError);
+      refusal = stored.length === 0 && refused !== undefined ? reasonOf(refused) : undefined;
+    }
     // Where the stream no longer has these subjects another one may have them: its numbers are not of this channel.
     const other = stored.find((ack) => ack.stream !== stream);
     if (other !== undefined) {
@@ -134,8 +141,10 @@ export function createPublisher(client: JetStreamClient, stream: string): Publis
   }
 
   return {
-    get silent() {
-      return silent;
+    get problem() {
+      return silent
+        ? "the stream does not answer"
+        : refusal && `the stream has refused what was published last: ${refusal}`;
     },
     publish,
     answered: () => {
