@@ -58,18 +58,21 @@ export function createPublisher(client: JetStreamClient, stream: string): Publis
   let refusal: string | undefined;
   /** How often the connection broke. */
   let breaks = 0;
-  /** Settles when all for which it was asked before has been sent. */
-  let turn = Promise.resolve();
+  /** Settles when all for which it was asked before has been sent, where there is something left of it. */
+  let sending: Promise<void> | undefined;
 
   async function publish(messages: readonly Outgoing[]): Promise<PubAck[]> {
     const rounds = roundsOf(messages);
     const results: PromiseSettledResult<PubAck>[] = [];
     const ofConnection = breaks;
-    const before = turn;
+    const before = sending;
     let passOn = () => {};
-    turn = new Promise((resolve) => passOn = resolve);
+    // What can be sent before this function returns goes out together, in one write of the client.
+    const isAtOnce = before === undefined && rounds.length <= 1 && rounds.every(hasRoom);
+    const mine = isAtOnce ? undefined : new Promise<void>((resolve) => passOn = resolve);
+    sending = mine;
     try {
-      await before;
+      if (before !== undefined) await before;
       for (const [index, round] of rounds.entries()) {
         while (breaks === ofConnection && !hasRoom(round)) {
           await new Promise<void>((resolve) => onRoom = resolve);
@@ -91,6 +94,7 @@ export function createPublisher(client: JetStreamClient, stream: string): Publis
       }
     } finally {
       passOn();
+      if (sending === mine) sending = undefined;
     }
     return storedOf(results, messages.length);
   }
