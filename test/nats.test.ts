@@ -555,6 +555,39 @@ test("what others put into the stream by a name that no type can have is no even
     ]);
   }));
 
+test("what an event holds in bytes is known of each, however it came to be in the stream", () =>
+  onNats(async (server, join) => {
+    const { channel } = await join();
+    const reader = channel.batches("earliest");
+    await channel.publishBatch([tick(1), { type: "note", event: { text: "é漢😀\u2028\u0085\n" } }]);
+    await withConnection(server, async (connection) => {
+      const note = '{"type":"note","event":{"text":"é漢😀"}}';
+      for (
+        const data of [
+          note,
+          `\ufeff${note}`,
+          ` ${note}\n`,
+          note.replace("é", "\u0085"),
+          note.replace("é", "\\u0041"),
+        ]
+      ) {
+        await jetstream(connection).publish("events.note", data);
+      }
+    });
+    const texts: unknown[] = [];
+    while (texts.length < 7) {
+      for (const entry of (await within(reader.next(), "a batch")).value.entries) {
+        assert.is(entry.bytes, new TextEncoder().encode(entry.json).length, entry.json);
+        const event = channel.parse(entry);
+        texts.push(event.type === "note" ? event.event.text : event.type);
+      }
+    }
+    assert.equal(
+      texts,
+      ["tick", "é漢😀\u2028\u0085\n", "é漢😀", "é漢😀", "é漢😀", "\u0085漢😀", "A漢😀"],
+    );
+  }));
+
 test("where it fails to tell of a problem the channel goes on", () =>
   onNats(async (server, join) => {
     let told = 0;

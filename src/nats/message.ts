@@ -17,7 +17,8 @@ export function messageOf({ type, payload }: PreparedDraft): string {
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 /** Line readers split on some characters, and an escape may stand for half of one: such a text is written anew. */
-const UNSURE = /[\n\r\u0085\u2028\u2029]|\\u/;
+const UNSURE = ["\n", "\r", "\\u"];
+const UNSURE_BEYOND_ASCII = /[\u0085\u2028\u2029]/;
 
 /**
  * The event in a message; `undefined` where there is none. Whoever can reach the stream can put something into it, so
@@ -31,12 +32,15 @@ export function entryOf(message: JsMsg, epoch: string, subjects: Subjects): Entr
   if (body === undefined) return undefined;
   const id = formatCursor(epoch, streamSequence);
   const rest = `,"id":"${id}","time":"${isoOf(Math.floor(timestampNanos / 1e6))}"}`;
-  const bytes = utf8Length(body) - 1 + rest.length;
-  return { position: streamSequence, id, type, json: body.slice(0, -1) + rest, bytes };
+  const bytes = body.bytes - 1 + rest.length;
+  return { position: streamSequence, id, type, json: body.text.slice(0, -1) + rest, bytes };
 }
 
-/** The text `{"type":…,"event":…}` as it is to stand in the dictionary. */
-function bodyOf(data: Uint8Array, type: string): string | undefined {
+/** The text `{"type":…,"event":…}` as it is to stand in the dictionary, and how many bytes it has. */
+function bodyOf(
+  data: Uint8Array,
+  type: string,
+): { readonly text: string; readonly bytes: number } | undefined {
   try {
     const text = decoder.decode(data);
     const value = JSON.parse(text);
@@ -44,9 +48,12 @@ function bodyOf(data: Uint8Array, type: string): string | undefined {
     const head = `{"type":"${type}"`;
     const isPlain = text.startsWith(head) && text.endsWith("}") &&
       (text.startsWith(',"event":', head.length) || text.length === head.length + 1);
-    if (isPlain && !UNSURE.test(text)) return text;
+    const isAscii = text.length === data.length; // Most are, and need not be looked through one by one.
+    const isSure = !UNSURE.some((what) => text.includes(what)) &&
+      (isAscii || !UNSURE_BEYOND_ASCII.test(text));
+    if (isPlain && isSure) return { text, bytes: isAscii ? data.length : utf8Length(text) };
     const json = toJson(value.event === undefined ? { type } : { type, event: value.event });
-    return "text" in json ? json.text : undefined;
+    return "text" in json ? { text: json.text, bytes: utf8Length(json.text) } : undefined;
   } catch {
     return undefined; // It is not UTF-8, or not JSON.
   }
