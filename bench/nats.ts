@@ -16,7 +16,12 @@ import { endAll } from "./child.ts";
 import { type Bench, buildClient } from "./client.ts";
 import { LOADS, type ThroughputLoad } from "./loads.ts";
 import { describeMachine, firstLine, leaveServerCore } from "./machine.ts";
-import { type Delivered, measure, type RunningServer, start } from "./measure.ts";
+import {
+  type Delivered,
+  measure,
+  type RunningServer,
+  start,
+} from "./measure.ts";
 import { MORE_SERVERS, SERVERS } from "./servers.ts";
 
 const EVENTS = 20_000;
@@ -67,7 +72,8 @@ function publishBare(
   const client = jetstream(connection);
   return inPortions((from) =>
     Promise.all(
-      Array.from({ length: AT_ONCE }, (_, i) => client.publish(subject, JSON.stringify(draft(from + i)))),
+      Array.from({ length: AT_ONCE }, (_, i) =>
+        client.publish(subject, JSON.stringify(draft(from + i)))),
     )
   );
 }
@@ -137,7 +143,8 @@ const PUBLISHING: readonly Way[] = [
         (channel) =>
           inPortions((from) =>
             Promise.all(
-              Array.from({ length: AT_ONCE }, (_, i) => channel.publish("tick", draft(from + i).event)),
+              Array.from({ length: AT_ONCE }, (_, i) =>
+                channel.publish("tick", draft(from + i).event)),
             )
           ),
       ),
@@ -211,7 +218,9 @@ function medianOf(numbers: readonly number[]): number {
 function table(title: string, rates: ReadonlyMap<Way, number>): string {
   const [best] = rates.values();
   const rows = [...rates].map(([{ name }, rate]) =>
-    `| ${name} | ${Math.round(rate / 100) * 100} | ${Math.round(100 * rate / best!)} % |`
+    `| ${name} | ${Math.round(rate / 100) * 100} | ${
+      Math.round(100 * rate / best!)
+    } % |`
   );
   return [`| ${title} | events/s | |`, "| --- | ---: | ---: |", ...rows, ""]
     .join("\n");
@@ -224,19 +233,30 @@ const FAN_OUT = ["ours-node", "ours-nats", "ours-nats-stored"];
  * The same server in memory and on NATS, taking turns. On two cores NATS, who publishes and who reads have one, so that
  * while it is published the rate is also theirs.
  */
-async function compareFanOut(bench: Bench, load: ThroughputLoad): Promise<string[]> {
+async function compareFanOut(
+  bench: Bench,
+  load: ThroughputLoad,
+): Promise<string[]> {
   const running: RunningServer[] = [];
   const rates: number[][] = [];
   const costs: number[][] = [];
   try {
     for (const name of FAN_OUT) {
-      running.push(await start([...SERVERS, ...MORE_SERVERS].find((spec) => spec.name === name)!));
+      running.push(
+        await start(
+          [...SERVERS, ...MORE_SERVERS].find((spec) => spec.name === name)!,
+        ),
+      );
       rates.push([]);
       costs.push([]);
     }
     for (let turn = 0; turn < TURNS; turn++) {
       for (const [index, server] of running.entries()) {
-        const { deliveries, seconds, events, cpu } = await measure(bench, server, load) as Delivered;
+        const { deliveries, seconds, events, cpu } = await measure(
+          bench,
+          server,
+          load,
+        ) as Delivered;
         rates[index]!.push(deliveries / seconds);
         costs[index]!.push(cpu.server / events);
       }
@@ -244,10 +264,19 @@ async function compareFanOut(bench: Bench, load: ThroughputLoad): Promise<string
   } finally {
     await Promise.all(running.map(({ child }) => child.end()));
   }
-  const [memory, live, stored] = rates.map(medianOf) as [number, number, number];
-  const [memoryCost, liveCost, storedCost] = costs.map(medianOf) as [number, number, number];
+  const [memory, live, stored] = rates.map(medianOf) as [
+    number,
+    number,
+    number,
+  ];
+  const [memoryCost, liveCost, storedCost] = costs.map(medianOf) as [
+    number,
+    number,
+    number,
+  ];
   const million = (rate: number) => (rate / 1e6).toFixed(2);
-  const percent = (part: number, whole: number) => `${Math.round(100 * part / whole)} %`;
+  const percent = (part: number, whole: number) =>
+    `${Math.round(100 * part / whole)} %`;
   const micro = (seconds: number) => `${(seconds * 1e6).toFixed(1)} µs`;
   return [
     `${load.name}: ${load.title}, ${load.subscribers} readers`,
@@ -297,10 +326,24 @@ async function main(): Promise<void> {
       process.env["BENCH_NATS"] = url;
       const stored = "on NATS, published before";
       const live = "on NATS, meanwhile";
-      console.log(row(["million deliveries/s", "in memory", stored, live, "CPU for an event", stored, live]));
+      console.log(
+        row([
+          "million deliveries/s",
+          "in memory",
+          stored,
+          live,
+          "CPU for an event",
+          stored,
+          live,
+        ]),
+      );
       console.log(row(["---", ...Array.from({ length: 6 }, () => "---:")]));
       for (const load of LOADS) {
-        if (load.kind === "throughput") console.log(row(await compareFanOut({ client: command, folder }, load)));
+        if (load.kind === "throughput") {
+          console.log(
+            row(await compareFanOut({ client: command, folder }, load)),
+          );
+        }
       }
     });
   } finally {
