@@ -114,8 +114,10 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
   /** Whether what the stream has less than before is lost, or only its new leader has not come as far yet. */
   function isLoss({ config }: StreamInfo): boolean {
     if (config.num_replicas === 1 || newest() === undefined) return true;
-    behindSince ??= performance.now();
-    onBehind();
+    if (behindSince === undefined) {
+      behindSince = performance.now();
+      onBehind();
+    }
     return performance.now() - behindSince > CATCH_UP;
   }
 
