@@ -201,7 +201,7 @@ export async function natsChannel<S extends Schemas>(
       const isRefused = error instanceof JetStreamApiError && error.apiError().code < 500 ||
         isForbidden(error);
       if (closed || isMissing(error) || !isRefused) throw error;
-      copy.beginAlone(info);
+      if (copy.hasLostEnd) copy.beginAlone(info);
       return info;
     }
   }
