@@ -291,6 +291,30 @@ test("that a stream has lost its end stands in its description, and where that i
     })
   ));
 
+test("a stream that has got another epoch keeps it when its server is started again", () =>
+  onNats(async (server, join) => {
+    const { channel } = await join();
+    await channel.publishBatch(upTo(3).map(tick));
+    const { epoch } = channel;
+    await server.forgetting(async () => {
+      await until(() => channel.problem === undefined, "it is there again", 30_000);
+      await channel.publishBatch(upTo(9).map(tick));
+    });
+    await until(() => channel.epoch !== epoch, "it is another", 30_000);
+    const { epoch: since } = channel;
+    const cursor = await channel.publish("tick", { n: 4 });
+    for (let times = 0; times < 2; times++) {
+      await server.kill();
+      await until(() => channel.problem !== undefined, "it is away");
+      await server.restart();
+      await until(() => channel.problem === undefined, "it is there again", 30_000);
+      await channel.publish("silence");
+    }
+    assert.is(channel.epoch, since);
+    const late = await join();
+    assert.equal((await late.read(cursor)).map(({ type }) => type), ["silence", "silence"]);
+  }));
+
 test("where the user of the connection may not change the stream each server has an epoch of its own after a loss", () =>
   withNats(async (server) => {
     const user = { user: "app", pass: "secret" };

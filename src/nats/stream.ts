@@ -127,22 +127,29 @@ function faultsOf(config: StreamConfig, { prefix }: StreamPlace): string[] {
   return faults.filter(([isFault]) => isFault).map(([, fault]) => fault);
 }
 
-/** What a stream's description ends with where it has lost events which it had acknowledged: since when it is another. */
-const MARK = / ?\[events anew ([0-9a-z]+)\]$/;
+/** What a stream's description ends with where it has lost events which it had acknowledged: the epoch that it has since. */
+const MARK = / ?\[events anew ([0-9a-z]{12})([0-9a-z]{8})\]$/;
 
 /**
  * The epoch of a channel in the stream, which all servers agree on, also one that is started later: when it was made, in
  * nanoseconds, and since when it is another one than that, in milliseconds. A newer one of the same stream is greater.
  */
 export function epochOf(info: StreamInfo): string {
-  return madeOf(info) + (MARK.exec(info.config.description ?? "")?.[1] ?? "");
+  return madeOf(info) + (markOf(info)?.[2] ?? "");
 }
 
 /** When the stream was made: what its epochs begin with. */
-export function madeOf({ created }: StreamInfo): string {
-  const [, seconds, fraction = ""] = /^(.*?)(?:\.(\d+))?Z$/.exec(created) ?? [];
+export function madeOf(info: StreamInfo): string {
+  // Once it was changed nats-server (2.9) says something else of it after its next start.
+  const marked = markOf(info)?.[1];
+  if (marked !== undefined) return marked;
+  const [, seconds, fraction = ""] = /^(.*?)(?:\.(\d+))?Z$/.exec(info.created) ?? [];
   const nanos = BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, "0").slice(0, 9));
   return nanos.toString(36);
+}
+
+function markOf({ config }: StreamInfo): RegExpExecArray | null {
+  return MARK.exec(config.description ?? "");
 }
 
 /**
@@ -157,7 +164,7 @@ export async function markAnew(manager: JetStreamManager, name: string, epoch: s
   const mark = Math.max(Date.now(), parseInt(epoch.slice(made.length), 36) + 1 || 0);
   const { description = "" } = info.config;
   await manager.streams.update(name, {
-    description: `${description.replace(MARK, "")} [events anew ${mark.toString(36)}]`.trimStart(),
+    description: `${description.replace(MARK, "")} [events anew ${made}${mark.toString(36)}]`.trimStart(),
   });
   return await manager.streams.info(name);
 }
