@@ -341,6 +341,23 @@ test("where the user of the connection may not change the stream each server has
     ] }`,
   }));
 
+test("where there is no room for it in the description each server has an epoch of its own after a loss", () =>
+  onNats((server, join) =>
+    withManager(server, async ({ streams }) => {
+      await streams.add({ name: "EVENTS", subjects: ["events.*"], description: "x".repeat(4096) });
+      const { channel } = await join();
+      await channel.publishBatch(upTo(3).map(tick));
+      const { epoch } = channel;
+      await server.forgetting(async () => {
+        await until(() => channel.problem === undefined, "it is there again", 30_000);
+        await channel.publishBatch(upTo(9).map(tick));
+      });
+      await until(() => channel.epoch !== epoch, "it is another", 15_000);
+      await until(() => channel.problem === undefined && channel.last === 3, "it goes on");
+      assert.is(await channel.publish("tick", { n: 4 }), `${channel.epoch}-4`);
+    })
+  ));
+
 test("a consumer that somebody deletes is made again", () =>
   onNats(async (server, join) => {
     const parties = [await join(), await join()];

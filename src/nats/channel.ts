@@ -198,7 +198,8 @@ export async function natsChannel<S extends Schemas>(
       if (!closed) copy.learn(renewed, before);
       return renewed;
     } catch (error) {
-      const isRefused = error instanceof JetStreamApiError && error.apiError().code < 500 ||
+      // What is wrong with a change is told by 500, and by 503 that it can be made later.
+      const isRefused = error instanceof JetStreamApiError && error.apiError().code !== 503 ||
         isForbidden(error);
       if (closed || isMissing(error) || !isRefused) throw error;
       if (copy.hasLostEnd) copy.beginAlone(info);
