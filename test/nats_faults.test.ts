@@ -9,6 +9,7 @@ import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { natsChannel } from "../src/nats/mod.ts";
+import { epochOf, markAnew } from "../src/nats/stream.ts";
 import { type Dictionary, timersLeftBy, until, within } from "./harness.ts";
 import { sleep } from "./hostile_proxy.ts";
 import { type Account, BrokenWord, openAccount, type Settled } from "./nats_account.ts";
@@ -340,6 +341,31 @@ test("where the user of the connection may not change the stream each server has
       { user: app, password: secret, permissions: { publish: { deny: ["$JS.API.STREAM.UPDATE.>"] } } }
     ] }`,
   }));
+
+test("servers that see at the same time that a stream has lost its end are told one new epoch", () =>
+  withNats((server) =>
+    withManager(server, (one) =>
+      withManager(server, async (two, connection) => {
+        const { streams } = one;
+        const epoch = epochOf(await streams.add({ name: "EVENTS", subjects: ["events.*"] }));
+        const gate = gateOf(connection, ".STREAM.UPDATE.");
+        const isMarking = gate.close();
+        const { now } = Date;
+        let time = now() - now() % 60_000;
+        Date.now = () => time += 1;
+        try {
+          const second = markAnew(two, "EVENTS", epoch);
+          await within(isMarking, "the second one has looked");
+          const first = epochOf(await markAnew(one, "EVENTS", epoch));
+          gate.open();
+          assert.equal([epochOf(await second), first > epoch], [first, true]);
+          const again = epochOf(await markAnew(one, "EVENTS", first));
+          assert.ok(again > first);
+        } finally {
+          Date.now = now;
+        }
+      }))
+  ));
 
 test("where there is no room for it in the description each server has an epoch of its own after a loss", () =>
   onNats((server, join) =>

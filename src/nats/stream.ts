@@ -129,6 +129,8 @@ function faultsOf(config: StreamConfig, { prefix }: StreamPlace): string[] {
 
 /** What a stream's description ends with where it has lost events which it had acknowledged: the epoch that it has since. */
 const MARK = / ?\[events anew ([0-9a-z]{12})([0-9a-z]{8})\]$/;
+/** So exactly that says when, in milliseconds: servers that see it at the same time are to write the same. */
+const MARK_GRAIN = 10_000;
 
 /**
  * The epoch of a channel in the stream, which all servers agree on, also one that is started later: when it was made, in
@@ -161,7 +163,8 @@ export async function markAnew(manager: JetStreamManager, name: string, epoch: s
   const info = await manager.streams.info(name);
   const made = madeOf(info);
   if (!epoch.startsWith(made) || epochOf(info) > epoch) return info;
-  const mark = Math.max(Date.now(), parseInt(epoch.slice(made.length), 36) + 1 || 0);
+  const now = Date.now();
+  const mark = Math.max(now - now % MARK_GRAIN, parseInt(epoch.slice(made.length), 36) + 1 || 0);
   const { description = "" } = info.config;
   await manager.streams.update(name, {
     description: `${description.replace(MARK, "")} [events anew ${made}${mark.toString(36)}]`.trimStart(),
