@@ -597,12 +597,19 @@ test("where it fails to tell of a problem the channel goes on", () =>
         throw new Error("nobody listens");
       },
     });
+    await until(() => party.channel.problem === undefined, "it follows the stream");
+    const reader = party.channel.batches();
+    const next = reader.next();
     await withConnection(server, async (connection) => {
-      for (const data of ["garbage", "rubbish"]) await jetstream(connection).publish("events.tick", data);
+      await jetstream(connection).publish("events.tick", "garbage");
+      const { value } = await within(next, "what became of it");
+      assert.equal(value, { lost: { reason: "slow_consumer", count: 1 }, entries: [] });
+      await jetstream(connection).publish("events.tick", "rubbish");
     });
     await party.channel.publish("tick", { n: 1 });
     await until(() => party.channel.last === 3, "it was told all");
     assert.is(told, 1);
+    await reader.return!();
   }));
 
 test("what others put into the stream is an event where it can be one, and else a counted loss", () =>

@@ -144,15 +144,15 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
     }
     if (entry === undefined) {
       window = emptyAfter(seq);
-      const isFirst = !isForeignTold;
-      isForeignTold = true;
-      if (isFirst) onForeign(message);
     } else {
       // What is missing between them is told by the pages.
       if (seq > window.last + 1) window = emptyAfter(seq - 1);
       window.push(entry);
     }
     onNews();
+    if (entry !== undefined || isForeignTold) return;
+    isForeignTold = true;
+    onForeign(message);
   }
 
   return {
