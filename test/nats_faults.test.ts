@@ -592,8 +592,8 @@ test("a new leader that has not caught up yet has lost nothing, and one that doe
         return Object.create(answer, { data: { value: data } });
       };
       const { now } = performance;
-      let later = 0;
-      performance.now = () => now.call(performance) + later;
+      let time = now.call(performance);
+      performance.now = () => time; // However long the looks take.
       const channel = await natsChannel(connection, catalogue, { onProblem: () => {} });
       const look = () => channel.locate("earliest");
       try {
@@ -603,7 +603,7 @@ test("a new leader that has not caught up yet has lost nothing, and one that doe
         for (let times = 0; times < 3; times++) {
           isBehind = true;
           await look();
-          later += 1500;
+          time += 1500;
           await look();
           isBehind = false;
           await look();
@@ -612,7 +612,7 @@ test("a new leader that has not caught up yet has lost nothing, and one that doe
         assert.equal([channel.epoch, channel.last], [epoch, 13]);
         isBehind = true;
         await look();
-        later += 3000;
+        time += 3000;
         await look();
         assert.is.not(channel.epoch, epoch);
       } finally {
