@@ -16,12 +16,7 @@ import { endAll } from "./child.ts";
 import { type Bench, buildClient } from "./client.ts";
 import { LOADS, type ThroughputLoad } from "./loads.ts";
 import { describeMachine, firstLine, leaveServerCore } from "./machine.ts";
-import {
-  type Delivered,
-  measure,
-  type RunningServer,
-  start,
-} from "./measure.ts";
+import { type Delivered, measure, type RunningServer, start } from "./measure.ts";
 import { MORE_SERVERS, SERVERS } from "./servers.ts";
 
 const EVENTS = 20_000;
@@ -72,8 +67,7 @@ function publishBare(
   const client = jetstream(connection);
   return inPortions((from) =>
     Promise.all(
-      Array.from({ length: AT_ONCE }, (_, i) =>
-        client.publish(subject, JSON.stringify(draft(from + i)))),
+      Array.from({ length: AT_ONCE }, (_, i) => client.publish(subject, JSON.stringify(draft(from + i)))),
     )
   );
 }
@@ -143,8 +137,7 @@ const PUBLISHING: readonly Way[] = [
         (channel) =>
           inPortions((from) =>
             Promise.all(
-              Array.from({ length: AT_ONCE }, (_, i) =>
-                channel.publish("tick", draft(from + i).event)),
+              Array.from({ length: AT_ONCE }, (_, i) => channel.publish("tick", draft(from + i).event)),
             )
           ),
       ),
@@ -218,9 +211,7 @@ function medianOf(numbers: readonly number[]): number {
 function table(title: string, rates: ReadonlyMap<Way, number>): string {
   const [best] = rates.values();
   const rows = [...rates].map(([{ name }, rate]) =>
-    `| ${name} | ${Math.round(rate / 100) * 100} | ${
-      Math.round(100 * rate / best!)
-    } % |`
+    `| ${name} | ${Math.round(rate / 100) * 100} | ${Math.round(100 * rate / best!)} % |`
   );
   return [`| ${title} | events/s | |`, "| --- | ---: | ---: |", ...rows, ""]
     .join("\n");
@@ -275,8 +266,7 @@ async function compareFanOut(
     number,
   ];
   const million = (rate: number) => (rate / 1e6).toFixed(2);
-  const percent = (part: number, whole: number) =>
-    `${Math.round(100 * part / whole)} %`;
+  const percent = (part: number, whole: number) => `${Math.round(100 * part / whole)} %`;
   const micro = (seconds: number) => `${(seconds * 1e6).toFixed(1)} µs`;
   return [
     `${load.name}: ${load.title}, ${load.subscribers} readers`,
