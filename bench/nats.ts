@@ -11,7 +11,7 @@ import process from "node:process";
 import * as v from "valibot";
 import { type Channel, defineEvents } from "../src/mod.ts";
 import { natsChannel } from "../src/nats/mod.ts";
-import { connectTo, withNats } from "../test/nats_server.ts";
+import { connectTo, withNats } from "../test/nats/server.ts";
 import { endAll } from "./child.ts";
 import { type Bench, buildClient } from "./client.ts";
 import { LOADS, type ThroughputLoad } from "./loads.ts";

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { startCli, whereItListens } from "../test/children.ts";
-import { launchChromium } from "../test/chromium.ts";
+import { startCli, whereItListens } from "../test/support/children.ts";
+import { launchChromium } from "../test/support/chromium.ts";
 
 const RATE = 2000;
 const SECONDS = 5;

@@ -16,7 +16,7 @@ import { runInNewContext } from "node:vm";
 import { Hono } from "hono";
 import * as v from "valibot";
 import { createChannel, defineEvents, eventsEndpoint } from "../src/mod.ts";
-import { listen } from "../src/server/runtime.ts";
+import { listen } from "../src/server/listen.ts";
 
 const MIB = 1024 * 1024;
 const HISTORY = 2 * MIB;

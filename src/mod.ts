@@ -7,7 +7,7 @@
  * ```ts
  * import { Hono } from "hono";
  * import * as v from "valibot";
- * import { createChannel, defineEvents, eventsEndpoint } from "./mod.ts";
+ * import { createChannel, defineEvents, eventsEndpoint } from "events-endpoint";
  *
  * const shop = defineEvents({ order_placed: v.object({ id: v.string(), total: v.number() }), shop_closed: null });
  * const channel = createChannel(shop);
@@ -20,7 +20,7 @@
  *
  * @module
  */
-export { defineEvents } from "./catalogue.ts";
+export { defineEvents } from "./events/catalogue.ts";
 export type {
   Catalogue,
   Draft,
@@ -31,13 +31,19 @@ export type {
   Schemas,
   StartOf,
   StreamEvent,
-} from "./catalogue.ts";
-export type { Batch, Channel, ChannelStats, Entry, EventLog, Start } from "./channel.ts";
-export { eventsEndpoint } from "./endpoint.ts";
-export type { EndpointOptions, EndpointStats, EventsEndpoint, EventsSource, StreamEnd } from "./endpoint.ts";
-export { EventsError } from "./errors.ts";
-export type { EventsErrorCode, Fault } from "./errors.ts";
-export type { Authorize, Permission } from "./permission.ts";
+} from "./events/catalogue.ts";
+export type { Batch, Channel, ChannelStats, Entry, EventLog, Start } from "./channel/channel.ts";
+export { eventsEndpoint } from "./http/endpoint.ts";
+export type {
+  EndpointOptions,
+  EndpointStats,
+  EventsEndpoint,
+  EventsSource,
+  StreamEnd,
+} from "./http/endpoint.ts";
+export { EventsError } from "./events/errors.ts";
+export type { EventsErrorCode, Fault } from "./events/errors.ts";
+export type { Authorize, Permission } from "./http/authorize.ts";
 export type {
   EventDictionary,
   EventsBookmark,
@@ -46,8 +52,8 @@ export type {
   Loss,
   LossReason,
   StartPayload,
-} from "./event.ts";
-export { createChannel } from "./memory_channel.ts";
-export type { ChannelOptions, HistoryLimits, MemoryChannel } from "./memory_channel.ts";
-export type { Histogram } from "./histogram.ts";
-export type { End, EndReason, FeedStats, LossStats } from "./tally.ts";
+} from "./events/event.ts";
+export { createChannel } from "./channel/memory.ts";
+export type { ChannelOptions, HistoryLimits, MemoryChannel } from "./channel/memory.ts";
+export type { Histogram } from "./stream/histogram.ts";
+export type { End, EndReason, FeedStats, LossStats } from "./stream/stats.ts";

@@ -8,7 +8,7 @@
  */
 import { readdir } from "node:fs/promises";
 import process from "node:process";
-import { onUncaught } from "./rejections.ts";
+import { onUncaught } from "./support/rejections.ts";
 
 const queues: [name: string | null, ...suites: unknown[]][] = [];
 Object.assign(globalThis, { UVU_DEFER: 1, UVU_QUEUE: queues });
@@ -22,7 +22,7 @@ onUncaught((kind, error) => {
   console.error(`\n${kind} while ${current} ran:`, error);
 });
 const wanted = process.argv.slice(2);
-const files = (await readdir(new URL(".", import.meta.url)))
+const files = (await readdir(new URL(".", import.meta.url), { recursive: true }))
   .filter((file) => file.endsWith(".test.ts"))
   .filter((file) => wanted.length === 0 || wanted.some((name) => file.startsWith(name)))
   .sort();

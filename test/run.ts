@@ -56,7 +56,7 @@ let passed = 0;
 let failed = 0;
 let skipped = 0;
 const summary: string[] = [];
-const check = await run(process.execPath, ["--import", "tsx", `${here}check.ts`]);
+const check = await run(process.execPath, ["--import", "tsx", `${here}support/check.ts`]);
 if (check.code === 0) passed++;
 else failed++;
 summary.push(`Checks: ${check.code === 0 ? "passed" : "failed"}`);

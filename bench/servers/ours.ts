@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
-import { listen } from "../../src/server/runtime.ts";
+import { listen } from "../../src/server/listen.ts";
 import { takePlans } from "./control.ts";
 
 const catalogue = defineEvents({ tick: v.looseObject({ n: v.number(), at: v.number(), pad: v.string() }) });

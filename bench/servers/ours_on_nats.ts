@@ -5,7 +5,7 @@ import process from "node:process";
 import * as v from "valibot";
 import { defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { natsChannel } from "../../src/nats/mod.ts";
-import { listen } from "../../src/server/runtime.ts";
+import { listen } from "../../src/server/listen.ts";
 
 const catalogue = defineEvents({ tick: v.looseObject({ n: v.number(), at: v.number(), pad: v.string() }) });
 const connection = await connect({ servers: process.env["BENCH_NATS"]!, maxReconnectAttempts: -1 });

@@ -6,7 +6,7 @@
 import process from "node:process";
 import { type Line, linesOf } from "./lines.ts";
 import { payloadOf } from "./payload.ts";
-import { printable } from "../printable.ts";
+import { printable } from "../text/printable.ts";
 import { readRemote, reasonOf, type Remote } from "./remote.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 

@@ -5,8 +5,8 @@
  */
 import { styleText } from "node:util";
 import stringWidth from "string-width";
-import { printable } from "../printable.ts";
-import { clock, kindOf, pairsOf, timeOf, type Told } from "../shown.ts";
+import { printable } from "../text/printable.ts";
+import { clock, kindOf, pairsOf, timeOf, type Told } from "../text/event_text.ts";
 
 /** How a terminal is written to. */
 export interface Paper {

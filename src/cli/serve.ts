@@ -4,12 +4,12 @@
  * @module
  */
 import process from "node:process";
-import type { Channel } from "../channel.ts";
-import { createChannel } from "../memory_channel.ts";
+import type { Channel } from "../channel/channel.ts";
+import { createChannel } from "../channel/memory.ts";
 import { isLoopback, urlHost } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
 import { createLog, type Log } from "../server/log.ts";
-import { type Fetch, listen } from "../server/runtime.ts";
+import { type Fetch, listen } from "../server/listen.ts";
 import { watchFolder } from "../server/watch_folder.ts";
 import { triblerEvents, type TriblerSchemas } from "../tribler/events.ts";
 import { createSession } from "../tribler/session.ts";

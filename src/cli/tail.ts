@@ -5,9 +5,9 @@
  */
 import process from "node:process";
 import { connect, type ConnectOptions, EventsError, type Status } from "../client/mod.ts";
-import { jsonLine, printable } from "../printable.ts";
+import { jsonLine, printable } from "../text/printable.ts";
 import { readRemote, reasonOf, type Remote } from "./remote.ts";
-import type { Told } from "../shown.ts";
+import type { Told } from "../text/event_text.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 import { createView, type View } from "./view.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Status } from "../client/mod.ts";
-import { clock, timeOf, type Told } from "../shown.ts";
+import { clock, timeOf, type Told } from "../text/event_text.ts";
 import { eventRow, fit, type Span } from "./row.ts";
 import { createScreen, type Terminal } from "./screen.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EventsError } from "../errors.ts";
+import { EventsError } from "../events/errors.ts";
 import { createDecoder, type Piece, type ResponseDecoder } from "./decode.ts";
 import { judge, retryAfter } from "./retry.ts";
 

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Schemas } from "../catalogue.ts";
-import { EventsError } from "../errors.ts";
-import { admission } from "./admit.ts";
+import type { Schemas } from "../events/catalogue.ts";
+import { EventsError } from "../events/errors.ts";
+import { admission } from "./event_filter.ts";
 import { type Answer, ask, reasonOf, type Source } from "./attempt.ts";
 import type { Piece } from "./decode.ts";
 import { type Dictionary, readPiece } from "./dialect.ts";
@@ -57,8 +57,8 @@ interface Waiting {
  * @example
  * ```ts
  * import * as v from "valibot";
- * import { defineEvents } from "../mod.ts";
- * import { connect } from "./mod.ts";
+ * import { defineEvents } from "events-endpoint";
+ * import { connect } from "events-endpoint/client";
  *
  * const shop = defineEvents({ order_placed: v.object({ id: v.string(), total: v.number() }), shop_closed: null });
  *

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EventsError } from "../errors.ts";
+import { EventsError } from "../events/errors.ts";
 import type { Block } from "./sse.ts";
 
 /**

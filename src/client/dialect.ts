@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { EventsError } from "../errors.ts";
+import { EventsError } from "../events/errors.ts";
 import type { Piece } from "./decode.ts";
 
 /** An event as it was received: only its type has been looked at. */

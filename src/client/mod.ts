@@ -24,7 +24,7 @@
  *
  * @example
  * ```ts
- * import { connect } from "./mod.ts";
+ * import { connect } from "events-endpoint/client";
  *
  * const connection = connect("http://127.0.0.1:8085/events", { signal: AbortSignal.timeout(1000) });
  * for await (const event of connection) console.log(event.type, event.event, connection.lastId);
@@ -44,5 +44,5 @@ export type {
   ReconnectOptions,
   Status,
 } from "./options.ts";
-export { EventsError } from "../errors.ts";
-export type { EventsErrorCode, Fault } from "../errors.ts";
+export { EventsError } from "../events/errors.ts";
+export type { EventsErrorCode, Fault } from "../events/errors.ts";

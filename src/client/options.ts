@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Catalogue, PayloadOf, PublishableType, Schemas } from "../catalogue.ts";
-import { EventsError, type Fault } from "../errors.ts";
-import type { Loss } from "../event.ts";
+import type { Catalogue, PayloadOf, PublishableType, Schemas } from "../events/catalogue.ts";
+import { EventsError, type Fault } from "../events/errors.ts";
+import type { Loss } from "../events/event.ts";
 import type { Dictionary } from "./dialect.ts";
 import type { Pace } from "./retry.ts";
 

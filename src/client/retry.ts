@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { EventsError } from "../errors.ts";
+import type { EventsError } from "../events/errors.ts";
 import { isStreamType } from "./decode.ts";
 
 /** What an answer means: a stream, the end of it for good (WHATWG HTML 9.2), or an error. */

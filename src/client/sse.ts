@@ -5,7 +5,7 @@
  * @module
  */
 import { createParser } from "eventsource-parser";
-import type { EventsError } from "../errors.ts";
+import type { EventsError } from "../events/errors.ts";
 import type { Decoder, Piece } from "./decode.ts";
 
 /** One block of an event stream. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EventsError } from "../errors.ts";
+import { EventsError } from "../events/errors.ts";
 import { MAX_DELAY } from "./options.ts";
 
 /** A timer, and the two things that it is for. */

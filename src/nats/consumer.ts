@@ -4,7 +4,7 @@
  * @module
  */
 import type { Consumer, JetStreamClient } from "@nats-io/jetstream";
-import type { Asking } from "./asking.ts";
+import type { Asking } from "./requests.ts";
 
 /** Makes a consumer of a stream that begins with a sequence number. It is not left behind where it comes too late. */
 export async function makeConsumer(

@@ -4,8 +4,8 @@
  * @module
  */
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
-import type { Entry } from "../channel.ts";
-import type { Asking } from "./asking.ts";
+import type { Entry } from "../channel/channel.ts";
+import type { Asking } from "./requests.ts";
 import { deleteConsumer, makeConsumer } from "./consumer.ts";
 import type { Fetched } from "./pages.ts";
 

@@ -4,10 +4,10 @@
  * @module
  */
 import type { JsMsg } from "@nats-io/jetstream";
-import type { Entry } from "../channel.ts";
-import type { PreparedDraft } from "../drafts.ts";
-import { formatCursor, isControlType } from "../event.ts";
-import { toJson, utf8Length } from "../json.ts";
+import type { Entry } from "../channel/channel.ts";
+import type { PreparedDraft } from "../events/encode.ts";
+import { formatCursor, isControlType } from "../events/event.ts";
+import { toJson, utf8Length } from "../events/json.ts";
 import type { Subjects } from "./subject.ts";
 
 /** What a message holds: the dictionary without `id` and `time`, which the stream gives it. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Batch, Entry } from "../channel.ts";
+import type { Batch, Entry } from "../channel/channel.ts";
 
 /** Reads positions that the window does not hold. */
 export interface Pages {

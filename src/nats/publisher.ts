@@ -4,7 +4,7 @@
  * @module
  */
 import { JetStreamApiError, type JetStreamClient, type PubAck } from "@nats-io/jetstream";
-import { EventsError } from "../errors.ts";
+import { EventsError } from "../events/errors.ts";
 
 /** One message to be stored. */
 export interface Outgoing {

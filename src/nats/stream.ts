@@ -12,7 +12,7 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import { EventsError } from "../errors.ts";
+import { EventsError } from "../events/errors.ts";
 
 /** How much a stream keeps that is not there yet. */
 export interface StreamLimits {

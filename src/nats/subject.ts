@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isTypeName } from "../catalogue.ts";
+import { isTypeName } from "../events/catalogue.ts";
 
 /** The subjects of a channel's events. */
 export interface Subjects {

@@ -6,9 +6,9 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import uPlot from "uplot";
-import { clock } from "../shown.ts";
+import { clock } from "../text/event_text.ts";
 import { byId, make, setText } from "./dom.ts";
-import { KINDS } from "./kinds.ts";
+import { KINDS } from "./event_groups.ts";
 import type { Rates } from "./rates.ts";
 
 /** The chart. */

@@ -5,7 +5,7 @@
  */
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-import { clock } from "../shown.ts";
+import { clock } from "../text/event_text.ts";
 import { copy } from "./clipboard.ts";
 import { curlCommand } from "./commands.ts";
 import { byId, make, setText } from "./dom.ts";

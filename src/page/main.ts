@@ -8,7 +8,7 @@
  */
 /// <reference lib="dom" />
 import type { Dictionary, Status } from "../client/mod.ts";
-import { timeOf } from "../shown.ts";
+import { timeOf } from "../text/event_text.ts";
 import { createAnnouncer } from "./announcer.ts";
 import { createChart } from "./chart.ts";
 import { createDetails } from "./details.ts";
@@ -20,7 +20,7 @@ import { createRates } from "./rates.ts";
 import { createRecords, MAX_CHARACTERS, MAX_RECORDS } from "./records.ts";
 import { follow, type Stream } from "./stream.ts";
 import { createTypes } from "./types.ts";
-import { type Lost, lostWords, wordsOf } from "./words.ts";
+import { type Lost, lostWords, wordsOf } from "./status_text.ts";
 
 /** The chart looks back so many seconds. */
 const CHART_SECONDS = 300;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Kind, KINDS } from "./kinds.ts";
+import { type Kind, KINDS } from "./event_groups.ts";
 
 /** The counts of the last seconds. */
 export interface Rates {

@@ -4,9 +4,9 @@
  * @module
  */
 import type { Dictionary } from "../client/mod.ts";
-import { clock, timeOf } from "../shown.ts";
+import { clock, timeOf } from "../text/event_text.ts";
 import { summaryOf } from "../tribler/summary.ts";
-import { type Kind, pageKind } from "./kinds.ts";
+import { type Kind, pageKind } from "./event_groups.ts";
 import { createQueue, type Queue } from "./queue.ts";
 
 /** So many events are kept; what was before them is counted. */

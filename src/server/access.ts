@@ -6,7 +6,7 @@
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
-import { EventsError } from "../errors.ts";
+import { EventsError } from "../events/errors.ts";
 
 /** Options of {@linkcode guardAccess}. */
 export interface AccessOptions {

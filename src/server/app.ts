@@ -4,15 +4,15 @@
  * @module
  */
 import { type Context, Hono } from "hono";
-import type { Channel } from "../channel.ts";
-import { type EndpointOptions, eventsEndpoint } from "../endpoint.ts";
-import { EventsError } from "../errors.ts";
-import { addressOf } from "../host.ts";
-import { createRefusalCounts, errorResponse } from "../refusals.ts";
+import type { Channel } from "../channel/channel.ts";
+import { type EndpointOptions, eventsEndpoint } from "../http/endpoint.ts";
+import { EventsError } from "../events/errors.ts";
+import { addressOf } from "../http/runtime.ts";
+import { createRefusalCounts, errorResponse } from "../http/error_response.ts";
 import type { TriblerSchemas } from "../tribler/events.ts";
 import type { Session } from "../tribler/session.ts";
 import { type AccessOptions, guardAccess } from "./access.ts";
-import { refuseWhenClosed } from "./closing.ts";
+import { refuseWhenClosed } from "./shutdown.ts";
 import { createLog, type Log } from "./log.ts";
 import { METRICS_TYPE, renderMetrics } from "./metrics.ts";
 import { describeApi, type Json } from "./openapi.ts";

@@ -5,9 +5,9 @@
  *
  * @module
  */
-import type { EventLog } from "../channel.ts";
-import type { EndpointStats } from "../endpoint.ts";
-import type { Histogram } from "../histogram.ts";
+import type { EventLog } from "../channel/channel.ts";
+import type { EndpointStats } from "../http/endpoint.ts";
+import type { Histogram } from "../stream/histogram.ts";
 
 /** The media type of the text: Prometheus' exposition format, version 0.0.4. */
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";

@@ -4,9 +4,9 @@
  * @module
  */
 import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
-import type { Catalogue, Schemas } from "../catalogue.ts";
-import { EventsError } from "../errors.ts";
-import type { HistoryLimits } from "../memory_channel.ts";
+import type { Catalogue, Schemas } from "../events/catalogue.ts";
+import { EventsError } from "../events/errors.ts";
+import type { HistoryLimits } from "../channel/memory.ts";
 import { type NatsChannel, natsChannel } from "../nats/mod.ts";
 import type { Log } from "./log.ts";
 

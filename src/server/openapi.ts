@@ -4,10 +4,10 @@
  * @module
  */
 import { toJsonSchema } from "@valibot/to-json-schema";
-import type { Catalogue } from "../catalogue.ts";
-import type { EventsErrorCode } from "../errors.ts";
-import { headersFor, STATUS } from "../refusals.ts";
-import { ndjson, sse } from "../serialize.ts";
+import type { Catalogue } from "../events/catalogue.ts";
+import type { EventsErrorCode } from "../events/errors.ts";
+import { headersFor, STATUS } from "../http/error_response.ts";
+import { ndjson, sse } from "../stream/wire_format.ts";
 import { VERSION } from "../version.ts";
 import { METRICS_TYPE } from "./metrics.ts";
 import { PAGE_ASSETS } from "./page_assets.ts";

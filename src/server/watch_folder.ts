@@ -5,7 +5,7 @@
  */
 import { open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import { EventsError } from "../errors.ts";
+import { EventsError } from "../events/errors.ts";
 import {
   codeOf,
   follow,

@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { type Catalogue, defineEvents } from "../catalogue.ts";
+import { type Catalogue, defineEvents } from "../events/catalogue.ts";
 import type * as payload from "./payloads.ts";
 
 /** The schemas of Tribler's events, by type; `null` for those without a payload. */

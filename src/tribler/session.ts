@@ -10,11 +10,11 @@ import {
   type PublishableType,
   refusal,
   type StartOf,
-} from "../catalogue.ts";
-import type { Channel } from "../channel.ts";
-import type { EventsSource } from "../endpoint.ts";
-import { EventsError } from "../errors.ts";
-import { type ChannelOptions, createChannel, type MemoryChannel } from "../memory_channel.ts";
+} from "../events/catalogue.ts";
+import type { Channel } from "../channel/channel.ts";
+import type { EventsSource } from "../http/endpoint.ts";
+import { EventsError } from "../events/errors.ts";
+import { type ChannelOptions, createChannel, type MemoryChannel } from "../channel/memory.ts";
 import { triblerEvents, type TriblerSchemas } from "./events.ts";
 
 /** Options of {@linkcode createSession}. */
@@ -79,8 +79,8 @@ export interface Session<C extends Channel<TriblerSchemas> = MemoryChannel<Tribl
  * @example
  * ```ts
  * import { Hono } from "hono";
- * import { eventsEndpoint } from "../mod.ts";
- * import { createSession } from "./mod.ts";
+ * import { eventsEndpoint } from "events-endpoint";
+ * import { createSession } from "events-endpoint/tribler";
  *
  * const session = createSession({ version: "7.1.5" });
  * const app = new Hono();

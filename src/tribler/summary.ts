@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { PayloadOf } from "../catalogue.ts";
-import { printable } from "../printable.ts";
-import { pairsOf, type Told } from "../shown.ts";
+import type { PayloadOf } from "../events/catalogue.ts";
+import { printable } from "../text/printable.ts";
+import { pairsOf, type Told } from "../text/event_text.ts";
 import type { TriblerSchemas } from "./events.ts";
 import type { Amount, Assets, Payment, Tick } from "./payloads.ts";
 

@@ -1,0 +1,64 @@
+/**
+ * Which of the events that were received are yielded.
+ *
+ * @module
+ */
+import { checkPayload, type Schemas } from "../events/catalogue.ts";
+import { EventsError } from "../events/errors.ts";
+import type { Dictionary } from "./dialect.ts";
+import type { ConnectOptions } from "./options.ts";
+
+/** So many unknown types are warned of. */
+const MAX_WARNINGS = 100;
+
+/**
+ * Makes the function that says of each event whether it is to be yielded. Where it is not, whoever it concerns has
+ * been told of it: of an unknown type by `onUnknown`, of an invalid payload by `onInvalid`.
+ *
+ * @returns a function that throws `InvalidEvent` where that is what `onInvalid` says
+ */
+export function admission<S extends Schemas>(options: ConnectOptions<S>): (event: Dictionary) => boolean {
+  const { catalogue, types = [], onInvalid = "throw", onUnknown = warner() } = options;
+  const isWanted = matcher(types);
+  return (event) => {
+    const { type } = event;
+    if (type === "events_lost") return true;
+    if (type === "events_start" || type === "events_bookmark" || !isWanted(type)) return false;
+    if (catalogue === undefined) return true;
+    const schema = Object.hasOwn(catalogue.schemas, type) ? catalogue.schemas[type] : undefined;
+    if (schema === undefined) {
+      onUnknown(event);
+      return false;
+    }
+    const faults = checkPayload(schema, type, event.event, 0);
+    if (faults.length === 0) return true;
+    if (onInvalid === "throw") {
+      const { path, message } = faults[0]!;
+      const text = `the server sent an event that does not fit the catalogue: "${type}": ${path}: ${message}`;
+      throw new EventsError("InvalidEvent", text, { faults, event });
+    }
+    onInvalid(event, faults);
+    return false;
+  };
+}
+
+/** Which types are asked for. The server has been told; but a real Tribler sends all it has. */
+function matcher(patterns: readonly string[]): (type: string) => boolean {
+  if (patterns.length === 0) return () => true;
+  const names = new Set(patterns);
+  const prefixes = patterns.filter((pattern) => pattern.endsWith("*")).map((pattern) => pattern.slice(0, -1));
+  return (type) => names.has(type) || prefixes.some((prefix) => type.startsWith(prefix));
+}
+
+/** Warns of each unknown type once; the last warning there is says that it is the last. */
+function warner(): (event: Dictionary) => void {
+  const known = new Set<string>();
+  return ({ type }) => {
+    if (known.has(type) || known.size === MAX_WARNINGS) return;
+    known.add(type);
+    const rest = known.size === MAX_WARNINGS ? "; nor are those of further types, without a warning" : "";
+    console.warn(
+      `events of the type ${JSON.stringify(type.slice(0, 128))} are not in the catalogue: not yielded${rest}`,
+    );
+  };
+}

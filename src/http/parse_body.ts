@@ -1,0 +1,329 @@
+/**
+ * The body of a `POST`: from bytes to the events it asks to publish, with every fault and its place.
+ *
+ * @module
+ */
+import { type Catalogue, checkEvent, refusal } from "../events/catalogue.ts";
+import type { OnEnding } from "../channel/on_close.ts";
+import { EventsError, type Fault } from "../events/errors.ts";
+import { ndjson } from "../stream/wire_format.ts";
+
+/** An event as a body gives it, not yet checked against a catalogue. */
+export interface RawDraft {
+  /** Its type. */
+  readonly type: unknown;
+  /** Its payload, if any. */
+  readonly event?: unknown;
+}
+
+/** After so many broken lines nobody looks at the rest. */
+const MAX_BROKEN_LINES = 1000;
+/** So many characters of paths to unsafe integers are enough for anybody. */
+const MAX_PATHS = 1_000_000;
+
+/** How much a body may hold. */
+export interface BodyLimits {
+  /** At most so many events. */
+  readonly maxBatch: number;
+  /** At most so many levels of objects and arrays in an event; its dictionary is the first. */
+  readonly maxDepth: number;
+}
+
+/**
+ * The text of a request's body.
+ *
+ * @param maxBytes the most it may hold; counted while it arrives, so no more is ever held
+ * @param patienceMs so many milliseconds the next piece of it may take
+ * @param onEnding tells when the channel is closed that the body is for: nobody waits for the rest of it then
+ * @throws {EventsError} `PayloadTooLarge`; `RequestTimeout`; `BodyCutOff`; `ChannelClosed`; `InvalidEvent` where it is
+ *   not UTF-8
+ */
+export async function readBody(
+  body: ReadableStream<Uint8Array> | null,
+  contentLength: string | undefined,
+  maxBytes: number,
+  patienceMs: number,
+  onEnding: OnEnding,
+): Promise<string> {
+  if (body === null) return "";
+  let stopListening = () => {};
+  const closed = new Promise<"closed">((resolve) => stopListening = onEnding(() => resolve("closed")));
+  const reader = body.getReader();
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text = "";
+  let bytes = Number(contentLength ?? 0) > maxBytes ? Infinity : 0;
+  try {
+    for (let read; bytes <= maxBytes && !(read = await next(reader, patienceMs, closed)).done;) {
+      bytes += read.value.byteLength;
+      if (bytes <= maxBytes) text += decode(decoder, read.value);
+    }
+    if (bytes <= maxBytes) return text + decode(decoder);
+    throw new EventsError("PayloadTooLarge", `the body is larger than ${maxBytes} bytes: send less at once`);
+  } catch (error) {
+    const isLate = error instanceof EventsError && error.code === "RequestTimeout";
+    discard(reader, isLate ? -1 : 2 * maxBytes).catch(() => {});
+    throw error;
+  } finally {
+    stopListening();
+  }
+}
+
+/** Nobody waits for what is left of a refused body; more than so many milliseconds of silence are its end. */
+const REST_MS = 500;
+
+/**
+ * Lets the rest of a refused body arrive, if it is not too much, so that the connection is good for more. Where it does
+ * not arrive, Node and Bun close the connection. Deno tells the client that it is to be closed and waits for the client
+ * to do so, whatever is done with the body or said in the headers; a handler cannot close it there.
+ */
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes: number): Promise<void> {
+  try {
+    for (let bytes = 0, read; bytes <= maxBytes && !(read = await next(reader, REST_MS)).done;) {
+      bytes += read.value.byteLength;
+    }
+  } finally {
+    await reader.cancel();
+  }
+}
+
+async function next(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  patienceMs: number,
+  ...closed: Promise<"closed">[]
+) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"late">((resolve) => {
+    if (patienceMs < Infinity) timer = setTimeout(resolve, patienceMs, "late");
+  });
+  let first;
+  try {
+    first = await Promise.race([reader.read(), late, ...closed]);
+  } catch (cause) {
+    throw new EventsError("BodyCutOff", "the body broke off before its end: nothing was published", {
+      cause,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+  if (first === "closed") {
+    throw new EventsError("ChannelClosed", "the channel was closed while the body was on its way");
+  }
+  if (first !== "late") return first;
+  throw new EventsError("RequestTimeout", `nothing came of the body for ${patienceMs / 1000} seconds`);
+}
+
+function decode(decoder: TextDecoder, bytes?: Uint8Array): string {
+  try {
+    return decoder.decode(bytes, { stream: bytes !== undefined });
+  } catch (cause) {
+    throw refusal([{ index: 0, path: "", message: "the body is not UTF-8" }], [], cause);
+  }
+}
+
+/**
+ * The events of a body, each checked for its form but not yet against a catalogue.
+ *
+ * @param isLines whether it is one event a line, as {@linkcode isNdjson} tells, or a single JSON text
+ * @throws {EventsError} `PayloadTooLarge` for too many events; `InvalidEvent` with every fault, those against the
+ *   catalogue included where the body has others
+ */
+export function parseBody(
+  isLines: boolean,
+  text: string,
+  catalogue: Catalogue,
+  limits: BodyLimits,
+): RawDraft[] {
+  const parts = isLines ? parseLines(text, limits) : parseDocument(text, limits);
+  const faults = parts.flatMap(checkForm);
+  if (parts.length === 0) faults.push({ index: 0, path: "", message: "the body holds no event" });
+  const drafts = parts.map(({ value }) => value as RawDraft);
+  if (faults.length === 0) return drafts;
+  const unfit = parts.flatMap(({ value }, index) =>
+    isDictionary(value) ? checkEvent(catalogue, value["type"], value["event"], index) : []
+  );
+  throw refusal(faults.concat(unfit).sort((a, b) => a.index - b.index), drafts);
+}
+
+/**
+ * Refuses a body that is packed: nothing here unpacks it, and what it unpacks to could have any size.
+ *
+ * @param coding the value of `Content-Encoding` (RFC 9110, section 8.4)
+ * @throws {EventsError} `UnsupportedMediaType`
+ */
+export function checkCoding(coding: string | undefined): void {
+  if (!coding || coding.toLowerCase() === "identity") return;
+  throw new EventsError(
+    "UnsupportedMediaType",
+    `cannot unpack ${JSON.stringify(coding)}: send the body as it is`,
+  );
+}
+
+/**
+ * Whether a body is NDJSON; else it is JSON.
+ *
+ * @param contentType the value of `Content-Type`
+ * @throws {EventsError} `UnsupportedMediaType` where it is neither, or not in UTF-8
+ */
+export function isNdjson(contentType: string | undefined): boolean {
+  const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";").map((part) => part.trim());
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="));
+  const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
+  if (isUtf8 && ndjson.mediaTypes.includes(type)) return true;
+  if (isUtf8 && type === "application/json") return false;
+  throw new EventsError(
+    "UnsupportedMediaType",
+    `cannot read ${JSON.stringify(contentType ?? "")}: send application/json or ${
+      ndjson.mediaTypes[0]
+    }, in UTF-8`,
+  );
+}
+
+/** One part of a body, parsed: what should be a dictionary. */
+interface Part {
+  /** The value; `undefined` where it is not JSON, or nested so deeply that nobody should look into it. */
+  readonly value?: unknown;
+  /** What is wrong with its text. */
+  readonly faults: readonly Omit<Fault, "index">[];
+}
+
+function parseLines(text: string, { maxBatch, maxDepth }: BodyLimits): Part[] {
+  const parts: Part[] = [];
+  let broken = 0;
+  for (const line of text.split("\n")) {
+    if (/^[ \t\r]*$/.test(line)) continue;
+    if (parts.length === maxBatch) throw tooMany(maxBatch);
+    const part = parseText(line, maxDepth);
+    parts.push(part);
+    if (part.faults.length > 0 && ++broken === MAX_BROKEN_LINES) break;
+  }
+  return parts;
+}
+
+function parseDocument(text: string, { maxBatch, maxDepth }: BodyLimits): Part[] {
+  const whole = parseText(text, maxDepth);
+  if (!Array.isArray(whole.value)) return [whole];
+  if (whole.value.length > maxBatch) throw tooMany(maxBatch);
+  const parts: { value: unknown; faults: Omit<Fault, "index">[] }[] = whole.value.map((value) =>
+    bounded(value, maxDepth)
+  );
+  for (const [index, ...path] of findUnsafeIntegers(text, maxDepth)) {
+    parts[Number(index)]!.faults.push(unsafeInteger(path));
+  }
+  return parts;
+}
+
+function tooMany(maxBatch: number): EventsError {
+  return new EventsError(
+    "PayloadTooLarge",
+    `the body holds more than ${maxBatch} events: send fewer at once`,
+  );
+}
+
+/** A text as one value. An array is left to be looked at part by part. */
+function parseText(text: string, maxDepth: number): Part {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof RangeError ? "it is nested too deeply" : (error as Error).message;
+    return { faults: [{ path: "", message: `not JSON: ${reason}` }] };
+  }
+  if (Array.isArray(value)) return { value, faults: [] };
+  const part = bounded(value, maxDepth);
+  return { ...part, faults: [...part.faults, ...findUnsafeIntegers(text, maxDepth).map(unsafeInteger)] };
+}
+
+/** The value with what is beyond the limits in it. */
+function bounded(value: unknown, maxDepth: number): { value: unknown; faults: Omit<Fault, "index">[] } {
+  const faults: Omit<Fault, "index">[] = [];
+  let tooDeep = false;
+
+  function visit(value: unknown, path: string, depth: number): void {
+    if (typeof value === "number" && !Number.isFinite(value)) {
+      faults.push({ path, message: "is a number beyond the range of a double" });
+    }
+    if (typeof value !== "object" || value === null) return;
+    if (depth > maxDepth) {
+      tooDeep = true;
+      faults.push({ path, message: `is nested more than ${maxDepth} levels deep` });
+      return;
+    }
+    for (const [key, child] of Object.entries(value)) {
+      visit(child, path === "" ? key : `${path}.${key}`, depth + 1);
+    }
+  }
+
+  visit(value, "", 1);
+  return { value: tooDeep ? undefined : value, faults };
+}
+
+/** The faults of a part: those of its text, and those in the form of the dictionary it should be. */
+function checkForm({ value, faults }: Part, index: number): Fault[] {
+  if (value !== undefined && !isDictionary(value)) {
+    return [{ index, path: "", message: 'must be a dictionary: {"type": …, "event": …}' }];
+  }
+  const found = faults.map((fault) => ({ index, ...fault }));
+  for (const key of Object.keys(value ?? {})) {
+    if (key === "type" || key === "event") continue;
+    found.push({ index, path: key, message: 'a dictionary has no key but "type" and "event"' });
+  }
+  return found;
+}
+
+function isDictionary(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function unsafeInteger(path: readonly string[]): Omit<Fault, "index"> {
+  return { path: path.join("."), message: "is an integer that a double cannot hold: send it as a string" };
+}
+
+/**
+ * Where in a JSON text there are integers that lose digits when they are read (RFC 8259, section 6): the keys and
+ * indexes on the way to each.
+ *
+ * @param text valid JSON; only there the digits still are what was sent
+ */
+function findUnsafeIntegers(text: string, maxDepth: number): string[][] {
+  const found: string[][] = [];
+  if (!/\d{16}/.test(text)) return found;
+  let length = 0;
+  /** For each open object its current key, for each open array its current index. */
+  const path: (string | number)[] = [];
+  for (let i = 0; i < text.length;) {
+    const char = text[i]!;
+    let end = i + 1;
+    if (char === '"') {
+      end = endOfString(text, i);
+      let next = end;
+      while (" \t\r\n".includes(text[next] ?? "x")) next++;
+      if (text[next] === ":") path[path.length - 1] = JSON.parse(text.slice(i, end));
+    } else if (char === "{" || char === "[") {
+      path.push(char === "{" ? "" : 0);
+    } else if (char === "}" || char === "]") {
+      path.pop();
+    } else if (char === ",") {
+      const index = path.at(-1);
+      if (typeof index === "number") path[path.length - 1] = index + 1;
+    } else if (char === "-" || (char >= "0" && char <= "9")) {
+      while (end < text.length && "0123456789+-.eE".includes(text[end]!)) end++;
+      const token = text.slice(i, end);
+      const value = Number(token);
+      const isUnsafe = /^-?\d+$/.test(token) && Number.isFinite(value) && !Number.isSafeInteger(value);
+      // Deeper down the nesting itself is the fault.
+      if (isUnsafe && path.length <= maxDepth + 1 && length < MAX_PATHS) {
+        found.push(path.map(String));
+        length += path.join(".").length;
+      }
+    }
+    i = end;
+  }
+  return found;
+}
+
+/** The index after the string that begins at the index. */
+function endOfString(text: string, start: number): number {
+  let i = start + 1;
+  while (text[i] !== '"') i += text[i] === "\\" ? 2 : 1;
+  return i + 1;
+}

@@ -1,0 +1,68 @@
+/**
+ * Publishing by `POST`: a body of events becomes events of the channel, all or nothing, and once for each key.
+ *
+ * @module
+ */
+import type { Context } from "hono";
+import type { Draft, Schemas } from "../events/catalogue.ts";
+import type { Channel } from "../channel/channel.ts";
+import type { OnEnding } from "../channel/on_close.ts";
+import { EventsError } from "../events/errors.ts";
+import { keepOpen, keepOpenNoMore } from "./runtime.ts";
+import { type Answers, readIdempotencyKey } from "./idempotency.ts";
+import { type BodyLimits, checkCoding, isNdjson, parseBody, readBody } from "./parse_body.ts";
+
+/** What a `POST` is answered that was taken. */
+export interface Accepted {
+  readonly accepted: number;
+  readonly last_id: string;
+}
+
+/** Options of {@linkcode publishHandler}. */
+export interface PublishHandlerOptions extends BodyLimits {
+  /** The most bytes of a body. */
+  readonly maxBodyBytes: number;
+  /** So many milliseconds the next piece of a body may take. */
+  readonly patienceMs: number;
+  /** The answers to requests with a key; none: keys mean nothing. */
+  readonly answers: Answers<Accepted> | undefined;
+  /** Tells when the channel is closed. */
+  readonly onEnding: OnEnding;
+}
+
+/** Makes the handler of `POST`, which answers 202 once the channel has the events, or throws an `EventsError`. */
+export function publishHandler<S extends Schemas>(
+  channel: Channel<S>,
+  options: PublishHandlerOptions,
+): (c: Context) => Promise<Response> {
+  const { maxBodyBytes, patienceMs, answers, onEnding } = options;
+
+  async function textOf(c: Context): Promise<string> {
+    // A middleware that read the body left it with Hono.
+    const body = c.req.raw.bodyUsed ? new Response(await c.req.arrayBuffer()).body : c.req.raw.body;
+    keepOpen(c); // Bun would cut off a body that takes its time, whether or not it comes on.
+    try {
+      return await readBody(body, c.req.header("Content-Length"), maxBodyBytes, patienceMs, onEnding);
+    } catch (cause) {
+      // A server that stops may cut off the body itself (Deno does), which is no fault of the client.
+      if (!channel.closed) throw cause;
+      throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events", { cause });
+    } finally {
+      keepOpenNoMore(c);
+    }
+  }
+
+  return async (c) => {
+    const key = readIdempotencyKey(c.req.header("Idempotency-Key"));
+    checkCoding(c.req.header("Content-Encoding"));
+    const text = await textOf(c);
+    const isLines = isNdjson(c.req.header("Content-Type"));
+    const accept = async (): Promise<Accepted> => {
+      const drafts = parseBody(isLines, text, channel.catalogue, options);
+      const ids = await channel.publishBatch(drafts as Draft<S>[], key);
+      return { accepted: ids.length, last_id: ids.at(-1)! };
+    };
+    const isKept = key !== undefined && answers !== undefined;
+    return c.json(isKept ? await answers.once(key, text, accept) : await accept(), 202);
+  };
+}

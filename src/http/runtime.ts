@@ -1,0 +1,135 @@
+/**
+ * What servers differ in, found by what they hand to the handler and never by their name.
+ *
+ * @module
+ */
+import type { Context } from "hono";
+import type { Outgoing } from "../stream/socket_sink.ts";
+
+/** What a server hands over beside the request: Deno its info, Bun its server object. */
+interface Host extends Partial<BunServer> {
+  /** Deno: settles when the response was delivered, or will never be. */
+  readonly completed?: unknown;
+  /** Bun: the server object, where the application hands it on under its name. */
+  readonly server?: Partial<BunServer>;
+  /** Deno: the address the request came from. */
+  readonly remoteAddr?: { readonly hostname?: string };
+  /** Node: the request as it came in. */
+  readonly incoming?: { readonly socket?: Closing & { readonly remoteAddress?: string | undefined } };
+  /** Node: the response as it goes out. */
+  readonly outgoing?: object;
+}
+
+/** As much of Bun's server object as is used here. */
+interface BunServer {
+  /** Sets the seconds after which a connection that moves nothing is cut. */
+  timeout(request: Request, seconds: number): void;
+  /** The address the request came from. */
+  requestIP(request: Request): { readonly address: string } | null;
+}
+
+/**
+ * Tells when the client has left, or the response is over, as the server reports it beside the stream's `cancel`.
+ *
+ * @returns the signal that tells it, where that is how; nobody listens to it yet
+ */
+export function onGone(c: Context, gone: () => void): AbortSignal | undefined {
+  const { completed } = hostOf(c);
+  if (completed instanceof Promise) {
+    // Deno's request signal fires after a normal end too, and whoever looks at it gets a warning on the console.
+    completed.then(gone, gone);
+    return;
+  }
+  const outgoing = outgoingOf(c);
+  if (outgoing !== undefined) {
+    // Also where it ends well, and was not ours in the end.
+    outgoing.on("close", gone);
+    if (outgoing.destroyed) gone();
+    else if (outgoing.socket === null) whenClosed(hostOf(c).incoming?.socket, outgoing, gone);
+    return;
+  }
+  const request = c.req.raw;
+  const { signal } = request;
+  if (bunServerOf(c) === undefined) requests.set(signal, request);
+  return signal;
+}
+
+/**
+ * The requests of signals that somebody listens to. On Node a request made in one process has a signal that follows
+ * another one only for as long as the request is there; that of Bun's server needs none.
+ */
+const requests = new WeakMap<AbortSignal, Request>();
+
+/** As much as is used here of what is closed one day. */
+type Closing = Pick<Outgoing, "on">;
+
+/** For each connection the responses that wait behind another one of it, and what is to be done when it closes. */
+const queues = new WeakMap<Closing, Set<() => void>>();
+
+/**
+ * Tells a response when its connection closes. Node tells only the one that is being sent, and those that wait behind it would
+ * never be over.
+ */
+function whenClosed(socket: Closing | undefined, outgoing: Outgoing, gone: () => void): void {
+  if (socket === undefined) return;
+  const queue = queues.get(socket) ?? new Set();
+  if (!queues.has(socket)) {
+    queues.set(socket, queue);
+    socket.on("close", () => queue.forEach((gone) => gone()));
+  }
+  queue.add(gone);
+  outgoing.on("close", () => queue.delete(gone));
+}
+
+/**
+ * Lets a request or its response take its time: streams have a heartbeat, and all have a stall timer of their own.
+ *
+ * @param silence so many seconds nothing may move at the most; the connection is closed some time later, so that it does
+ *   not stay open for good when it is idle after the response. Default any number: it does
+ */
+export function keepOpen(c: Context, silence: number = Infinity): void {
+  bunServerOf(c)?.timeout(c.req.raw, silence < BUN_LONGEST_SECONDS ? BUN_LONGEST_SECONDS : 0);
+}
+
+/** What is longer Bun cannot count: it keeps the seconds in a byte, and looks every four. */
+const BUN_LONGEST_SECONDS = 240;
+
+/** Takes that back once the request has come whole, or its connection would stay open for good when it is idle. */
+export function keepOpenNoMore(c: Context): void {
+  bunServerOf(c)?.timeout(c.req.raw, BUN_IDLE_SECONDS);
+}
+
+/** Bun's default. */
+const BUN_IDLE_SECONDS = 10;
+
+/**
+ * Whether a stream does better to leave its `pull` pending while it has nothing to give. It spares a call after each
+ * chunk, a third of what one costs on Deno; on Bun it spares nothing that can be measured, and weighs.
+ */
+export function parksPull(c: Context): boolean {
+  return bunServerOf(c) === undefined;
+}
+
+/** The response of Node's server as it goes out, where the request came by one. */
+export function outgoingOf(c: Context): Outgoing | undefined {
+  const outgoing = hostOf(c).outgoing as Partial<Outgoing> | undefined;
+  const isOutgoing = typeof outgoing?.write === "function" && typeof outgoing.destroy === "function";
+  return isOutgoing ? outgoing as Outgoing : undefined;
+}
+
+/** The IP address the request came from, a proxy's where there is one; `undefined` where the server does not tell. */
+export function addressOf(c: Context): string | undefined {
+  const { incoming, remoteAddr } = hostOf(c);
+  return incoming?.socket?.remoteAddress ?? remoteAddr?.hostname ??
+    bunServerOf(c)?.requestIP(c.req.raw)?.address;
+}
+
+/** Bun's server, where the request came by one. */
+function bunServerOf(c: Context): BunServer | undefined {
+  const host = hostOf(c);
+  return [host, host.server].find((server) => typeof server?.timeout === "function") as BunServer | undefined;
+}
+
+function hostOf(c: Context): Host {
+  return (c.env ?? {}) as Host;
+}

@@ -1,0 +1,98 @@
+/**
+ * Builds the live page: `npm run build:page` makes `src/server/page_assets.ts` of what is in `src/page`.
+ *
+ * What comes out is one module that holds the whole page, so that whoever serves it needs no file and no build.
+ *
+ * @module
+ */
+import { build } from "esbuild";
+import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const root: string = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The module that the page is built into. */
+export const PAGE_ASSETS: string = `${root}src/server/page_assets.ts`;
+
+/** The text of the module, from the sources as they are now. */
+export async function buildPage(): Promise<string> {
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [{ in: "src/page/main.ts", out: "page" }, { in: "src/page/page.css", out: "page" }],
+    outdir: "page",
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: ["chrome123", "firefox121", "safari17.5"],
+    legalComments: "none",
+    charset: "utf8",
+    metafile: true,
+    write: false,
+  });
+  const built = async (name: string) => {
+    const { text } = outputFiles.find(({ path }) => path.endsWith(name))!;
+    return await licensesOf(Object.keys(metafile.outputs[`page/${name}`]!.inputs)) + text;
+  };
+  const read = (name: string) => readFile(`${root}src/page/${name}`, "utf8");
+  const assets: [path: string, type: string, text: string][] = [
+    ["/", "text/html; charset=utf-8", await read("index.html")],
+    ["/page.js", "text/javascript; charset=utf-8", await built("page.js")],
+    ["/page.css", "text/css; charset=utf-8", await built("page.css")],
+    ["/page.svg", "image/svg+xml", await read("page.svg")],
+  ];
+  const entries = assets.map(([path, type, text]) => {
+    const tag = createHash("sha256").update(text).digest("base64url").slice(0, 16);
+    return `  ${JSON.stringify({ path, type, tag, text })},\n`;
+  });
+  return `${HEAD}${entries.join("")}];\n`;
+}
+
+const HEAD = `/**
+ * The live page as it is served: made by \`npm run build:page\` from \`src/page\`, and not to be edited here.
+ *
+ * @module
+ */
+
+/** A file of the page. */
+export interface PageAsset {
+  readonly path: string;
+  /** Its media type. */
+  readonly type: string;
+  /** Names its content. */
+  readonly tag: string;
+  readonly text: string;
+}
+
+/** The files of the page. */
+export const PAGE_ASSETS: readonly PageAsset[] = [
+`;
+
+/** A comment with the licenses of the packages that some of these files are of. */
+async function licensesOf(files: readonly string[]): Promise<string> {
+  const packages = new Set(
+    files.flatMap((file) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []),
+  );
+  const texts = await Promise.all(
+    [...packages].sort().map(async (name) => {
+      const read = (file: string) => readFile(`${root}node_modules/${name}/${file}`, "utf8");
+      const { version } = JSON.parse(await read("package.json"));
+      const license = await read("LICENSE").catch(() => read("LICENSE.md"));
+      return { name: `${name} ${version}`, owner: /^Copyright.*$/m.exec(license)![0], terms: license };
+    }),
+  );
+  // They are all under the same one, which stands there once.
+  const terms = /^Permission is hereby granted[^]*$/m.exec(texts[0]!.terms)![0].trim();
+  const plain = (text: string) => text.replaceAll(/\s+/g, " ").trim();
+  for (const { name, terms: others } of texts) {
+    if (!plain(others).includes(plain(terms))) {
+      throw new Error(`${name} has a license of its own: show it too`);
+    }
+  }
+  const owners = texts.map(({ name, owner }) => `${name}: ${owner}`).join("\n");
+  return `/*! This file contains these packages, under the MIT License:\n${owners}\n\n${terms}\n*/\n`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await writeFile(PAGE_ASSETS, await buildPage());

@@ -1,0 +1,216 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { bytes, exchange, get, post, reset, underAttack } from "./attacked.ts";
+import { openWire, until, type Wire, within } from "../support/harness.ts";
+
+const test = suite("attack in every phase");
+
+const BODY = JSON.stringify({ type: "upgrader_tick", event: { text: "half" } });
+const GOOD: readonly (readonly [name: string, bytes: Uint8Array])[] = [
+  ["GET", get("/events?follow=false", "Accept: text/event-stream")],
+  ["POST", post(BODY, "application/json")],
+  [
+    "POST in chunks",
+    bytes(
+      "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+      `${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`,
+    ),
+  ],
+];
+/** So many bytes of the last one, which is all there is after the last chunk: Bun does not wait for them. */
+const SPARE = 5;
+/** So many do the same at a time. */
+const CROWD = 30;
+
+const turn = () => new Promise((resolve) => setTimeout(resolve));
+
+function crowd(port: number): Promise<Wire[]> {
+  return Promise.all(Array.from({ length: CROWD }, () => openWire(port)));
+}
+
+async function leave(wires: readonly Wire[], how: (wire: Wire) => void): Promise<void> {
+  wires.forEach(how);
+  await within(Promise.all(wires.map(({ closed }) => closed)), "the connections to be closed");
+}
+
+for (const then of ["end", "reset"] as const) {
+  test(`a good request is of no effect where it ends before its last byte: ${then}`, async () => {
+    await underAttack(async ({ strike }) => {
+      for (const [name, request] of GOOD) {
+        for (let length = 0; length < request.length; length++) {
+          try {
+            await strike({
+              name,
+              bytes: request.subarray(0, length),
+              by: "anybody",
+              then,
+              accepts: length < request.length - SPARE ? 0 : 1,
+            });
+          } catch (error) {
+            throw new Error(`${name}, ${length} bytes of it: ${(error as Error).message}`);
+          }
+        }
+      }
+    });
+  });
+}
+
+test("a request that comes byte by byte is answered as any other", async () => {
+  await underAttack(async ({ port, settle }) => {
+    for (const [name, request] of GOOD) {
+      const wire = await openWire(port);
+      wire.socket.setNoDelay(true);
+      for (const byte of request) {
+        await new Promise<void>((resolve) => wire.socket.write(Uint8Array.of(byte), () => resolve()));
+      }
+      await until(() => /^HTTP\/1\.1 20[02] /.test(wire.received()), `the ${name} is answered`);
+      wire.socket.destroy();
+      await settle(name === "GET" ? 0 : 1);
+    }
+  });
+});
+
+test("half requests that wait for ever are in nobody's way, and leave nothing behind", async () => {
+  await underAttack(async ({ port, settle }) => {
+    const halves = GOOD.flatMap(([, request]) =>
+      [1, 20, 60, request.length - 60, request.length - SPARE - 1].map((end) => request.subarray(0, end))
+    );
+    const wires: Wire[] = [];
+    for (const half of halves) {
+      for (const wire of await crowd(port)) {
+        wire.write(half);
+        wires.push(wire);
+      }
+      await settle(0);
+    }
+    await leave(wires.filter((_, index) => index % 2 === 0), ({ socket }) => void socket.destroy());
+    await settle(0);
+    await leave(wires.filter((_, index) => index % 2 === 1), reset);
+    await settle(0);
+  });
+});
+
+test("readers that read nothing are in nobody's way, and whoever resets in the midst of it is forgotten", async () => {
+  await underAttack(async ({ port, streams, flood, settle }) => {
+    await flood(2_000, 1_000);
+    for (
+      const target of [
+        "/events",
+        "/events?since=earliest",
+        "/events?format=sse&since=earliest",
+        "/events?types=torrent_*&since=earliest",
+      ]
+    ) {
+      const wires = await crowd(port);
+      for (const { socket, write } of wires) {
+        socket.pause();
+        write(get(target));
+      }
+      await until(() => streams() === CROWD, "they are subscribed");
+      await flood(1_000, 1_000);
+      await leave(wires, reset);
+      await until(() => streams() === 0, "they are forgotten");
+      await settle(0);
+    }
+  });
+});
+
+test("whoever resets is forgotten in whatever phase", async () => {
+  const phases: readonly (readonly [name: string, (wire: Wire) => Promise<unknown> | void])[] = [
+    ["at once", () => {}],
+    ["with its request", ({ write }) => write(get("/events"))],
+    ["a turn after its request", ({ write }) => (write(get("/events")), turn())],
+    ["at the first bytes", (wire) => {
+      wire.write(get("/events?since=earliest"));
+      return until(() => wire.received() !== "", "the first bytes");
+    }],
+    ["in the midst of a replay", (wire) => {
+      wire.write(get("/events?format=sse&since=earliest"));
+      return until(() => wire.received().length > 100_000, "some of a replay");
+    }],
+    [
+      "with more requests behind a stream",
+      ({ write }) => write(bytes(get("/events"), get("/events"), get("/events"))),
+    ],
+    [
+      "with the head of a POST",
+      ({ write }) => write(post(BODY, "application/json").subarray(0, -BODY.length)),
+    ],
+    [
+      "in the midst of a large body",
+      ({ write }) => (write(post("x".repeat(900_000), "application/json").subarray(0, 500_000)), turn()),
+    ],
+  ];
+  await underAttack(async ({ port, streams, flood, settle }) => {
+    await flood(1_000, 1_000);
+    for (const [name, act] of phases) {
+      const wires = await crowd(port);
+      await Promise.all(wires.map(act));
+      await leave(wires, reset);
+      await until(() => streams() === 0, `those who left ${name} are forgotten`);
+      await settle(0);
+    }
+  });
+});
+
+/** So many places there are for all of a crowd. */
+const PLACES = 10;
+
+test("of a crowd as many have a stream as there are places, in whatever way they come and go", async () => {
+  await underAttack(async ({ port, streams, settle }) => {
+    for (const target of ["/events", "/events?format=sse", "/events?since=earliest"]) {
+      const wires = await crowd(port);
+      for (const { write } of wires) write(get(target));
+      const isAnswered = (wire: Wire) =>
+        /events_start|TooManyConnections|\nretry: \d{4,5}\n/.test(wire.received());
+      await until(() => wires.every(isAnswered), "everybody is answered");
+      assert.is(streams(), PLACES);
+      const [open, refused] = [true, false].map((isOpen) =>
+        wires.filter((wire) => wire.received().includes("events_start") === isOpen)
+      ) as [Wire[], Wire[]];
+      assert.is(open.length, PLACES);
+      for (const wire of refused) {
+        if (target.includes("sse")) assert.match(wire.received(), /^HTTP\/1\.1 200 /);
+        else assert.match(wire.received(), /^HTTP\/1\.1 503 [^]*^retry-after: \d+\r$/im);
+        wire.write(get(target)); // Once more on the same connection, before anybody has left.
+      }
+      await leave(open.slice(PLACES / 2), reset);
+      await until(() => streams() >= PLACES / 2, "the others keep theirs");
+      await leave([...refused, ...open.slice(0, PLACES / 2)], reset);
+      await until(() => streams() === 0, "all have left");
+    }
+    // Of all the places there are two are taken by those who listen all the time, and a stream of the account is a third.
+    await settle(0);
+  }, { maxConnections: PLACES + 2 });
+});
+
+test("what is sent to the server never becomes a metric, and there are no more of them for it", async () => {
+  await underAttack(async ({ port, strike }) => {
+    const metrics = async () => {
+      const [answer] = await exchange(port, { name: "metrics", bytes: get("/metrics", "Connection: close") });
+      return new TextDecoder().decode(answer?.body).trimEnd().split("\n");
+    };
+    const before = await metrics();
+    const evil = [
+      'injected"} 1',
+      "injected\ninjected 1",
+      "injected\\",
+      "injected{",
+      "\u2028injected",
+      "__proto__",
+    ];
+    for (const value of evil.map(encodeURIComponent)) {
+      for (const name of ["format", "types", "since", "follow", "bookmarks", value]) {
+        await strike({ name: `${name}=${value}`, bytes: get(`/events?follow=false&${name}=${value}`) });
+      }
+      const draft = JSON.stringify({ type: decodeURIComponent(value), event: {} });
+      await strike({ name: draft, bytes: post(draft, "application/json"), due: "InvalidEvent" });
+    }
+    const after = await metrics();
+    const names = (lines: readonly string[]) => lines.map((line) => line.replace(/ [0-9.e+-]+$/, ""));
+    assert.equal(names(after), names(before));
+    for (const line of after) assert.match(line, /^(?:#.*|[a-z_]+(?:\{(?:\w+="[^"\\]*",?)*\})? [0-9.e+-]+)$/);
+  });
+});
+
+test.run();

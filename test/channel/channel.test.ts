@@ -1,0 +1,435 @@
+import * as fc from "fast-check";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { type Batch, createChannel, defineEvents, EventsError } from "../../src/mod.ts";
+import { until, within } from "../support/harness.ts";
+
+const catalogue = defineEvents({
+  tick: v.object({ n: v.number() }),
+  any: v.any(),
+  note: v.looseObject({ text: v.string() }),
+  closed: null,
+});
+
+const test = suite("channel");
+
+function refusalOf(publish: () => unknown): EventsError {
+  try {
+    publish();
+  } catch (error) {
+    if (error instanceof EventsError) return error;
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+function positions(batches: readonly Batch[]): number[] {
+  return batches.flatMap(({ entries }) => entries.map(({ position }) => position));
+}
+
+test("publishes dictionaries with their keys in order, ids without gaps, and the time of publication", () => {
+  const channel = createChannel(catalogue);
+  const before = Date.now();
+  const ids = [channel.publish("tick", { n: 1 }), channel.publish("closed")];
+  const [first, second] = channel.read(0, 1e6).entries;
+  assert.is(
+    first?.json.replace(/"time":".*"/, '"time":0'),
+    `{"type":"tick","event":{"n":1},"id":"${ids[0]}","time":0}`,
+  );
+  assert.is(second?.json.replace(/"time":".*"/, '"time":0'), `{"type":"closed","id":"${ids[1]}","time":0}`);
+  assert.equal(ids, [`${channel.epoch}-1`, `${channel.epoch}-2`]);
+  const { time } = channel.parse(first!);
+  assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  assert.ok(Date.parse(time) >= before && Date.parse(time) <= Date.now());
+});
+
+test("two channels never share an epoch", () => {
+  assert.is.not(createChannel(catalogue).epoch, createChannel(catalogue).epoch);
+});
+
+test("lets keys pass that the schema does not know, __proto__ among them, and never a copy of something else", () => {
+  const channel = createChannel(catalogue);
+  const payload = JSON.parse('{"n":1,"more":{"x":[null]},"__proto__":{"polluted":true}}');
+  channel.publish("tick", payload);
+  const json = channel.read(0, 1e6).entries[0]!.json;
+  assert.ok(json.includes('"event":{"n":1,"more":{"x":[null]},"__proto__":{"polluted":true}}'), json);
+  assert.is(({} as { polluted?: boolean }).polluted, undefined);
+});
+
+test("keeps what was published, whatever becomes of the object", () => {
+  const channel = createChannel(catalogue);
+  const payload = { n: 1 };
+  channel.publish("tick", payload);
+  payload.n = 2;
+  const [entry] = channel.read(0, 1e6).entries;
+  const event = channel.parse(entry!);
+  assert.equal(event.event, { n: 1 });
+  Object.assign(event, { type: "spoiled" });
+  assert.is(channel.parse(entry!).type, "tick");
+});
+
+test("refuses what does not fit: every fault with type, path and reason, and nothing is published", () => {
+  const channel = createChannel(catalogue);
+  const error = refusalOf(() => channel.publish("tick", { n: "one" } as never));
+  assert.is(error.code, "InvalidEvent");
+  assert.equal(error.faults.map(({ index, path }) => ({ index, path })), [{ index: 0, path: "event.n" }]);
+  assert.match(error.message, /"tick".*event\.n.*Expected number/);
+  assert.match(refusalOf(() => channel.publish("tock" as "closed")).message, /"tock" is not a type/);
+  assert.match(refusalOf(() => channel.publish("constructor" as "closed")).message, /not a type/);
+  assert.match(refusalOf(() => channel.publish("events_lost" as "closed")).message, /control event/);
+  assert.match(refusalOf(() => channel.publish("closed", {} as never)).message, /has no payload/);
+  assert.match(
+    refusalOf(() => channel.publish(...(["tick"] as unknown as ["closed"]))).message,
+    /needs a payload/,
+  );
+  assert.is(channel.last, 0);
+  const { events, bytes, readers } = channel.stats();
+  assert.equal([events, bytes, readers], [0, 0, 0]);
+});
+
+test("refuses what cannot be JSON, and says where", () => {
+  const channel = createChannel(catalogue);
+  const cycle: Record<string, unknown> = { a: { b: [] } };
+  (cycle["a"] as { b: unknown[] }).b.push(cycle);
+  const cases: [unknown, string, RegExp][] = [
+    [cycle, "event.a.b.0", /contains itself/],
+    [{ list: [1, { big: 10n }] }, "event.list.1.big", /BigInt/],
+    [{ x: NaN }, "event.x", /NaN/],
+    [{ x: [Infinity] }, "event.x.0", /Infinity/],
+    [[undefined], "event.0", /undefined/],
+    [[() => 1], "event.0", /function/],
+    [Symbol("s"), "event", /symbol/],
+    [() => 1, "event", /function/],
+    [{ toJSON: () => undefined }, "event", /no JSON form/],
+    [
+      {
+        get broken() {
+          throw new Error("getter failed");
+        },
+      },
+      "event",
+      /getter failed/,
+    ],
+  ];
+  for (const [payload, path, reason] of cases) {
+    const error = refusalOf(() => channel.publish("any", payload));
+    assert.is(error.code, "InvalidEvent");
+    assert.is(error.faults[0]?.path, path, `${error.message}`);
+    assert.match(error.faults[0]!.message, reason);
+  }
+  assert.is(channel.last, 0);
+});
+
+test("what is nested too deeply for this runtime's JSON is refused, and else goes out whole", () => {
+  const channel = createChannel(catalogue);
+  const deep = Array.from({ length: 1e5 }).reduce((inner) => [inner], 0);
+  try {
+    channel.publish("any", deep);
+    assert.ok(channel.read(0, 1e6).entries[0]!.json.includes("[".repeat(1e5) + "0" + "]".repeat(1e5)));
+  } catch (error) {
+    assert.match((error as EventsError).message, /nested too deeply/);
+    assert.is(channel.last, 0);
+  }
+});
+
+test("takes what JSON takes: toJSON, undefined keys, nulls, a date, the same object twice", () => {
+  const channel = createChannel(catalogue);
+  const twice = { a: 1 };
+  channel.publish("any", {
+    at: new Date(0),
+    none: undefined,
+    nil: null,
+    twice: [twice, twice],
+    wrapped: new Number(3),
+  });
+  const [entry] = channel.read(0, 1e6).entries;
+  assert.equal(channel.parse(entry!).event, {
+    at: "1970-01-01T00:00:00.000Z",
+    nil: null,
+    twice: [{ a: 1 }, { a: 1 }],
+    wrapped: 3,
+  });
+});
+
+test("any string goes out as one line of ASCII-safe line ends and well-formed UTF-8, and comes back", () => {
+  const channel = createChannel(catalogue, { history: { events: 1 } });
+  const text = fc.string({
+    unit: fc.constantFrom(
+      "a",
+      "\\",
+      '"',
+      "ud800",
+      "\ud83d",
+      "\ude00",
+      "\u2028",
+      "\u2029",
+      "\u0085",
+      "\n",
+      "\0",
+      "é",
+      "漢",
+      "😀",
+    ),
+  });
+  fc.assert(
+    fc.property(text, (text) => {
+      channel.publish("note", { text });
+      const entry = channel.read(channel.last - 1, 1e6).entries[0]!;
+      assert.not.match(entry.json, /[\n\r\u0085\u2028\u2029]/);
+      const bytes = new TextEncoder().encode(entry.json);
+      assert.is(bytes.length, entry.bytes);
+      assert.is(new TextDecoder("utf-8", { fatal: true }).decode(bytes), entry.json);
+      const repaired = text.replace(
+        /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+        "\ufffd",
+      );
+      assert.equal(channel.parse(entry).event, { text: repaired });
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test("publishes a batch whole or not at all, and tells every fault of every event", () => {
+  const channel = createChannel(catalogue);
+  const error = refusalOf(() =>
+    channel.publishBatch([
+      { type: "tick", event: { n: 1 } },
+      { type: "tick", event: { n: "x" } as never },
+      { type: "nope" as "closed" },
+      { type: "any", event: { a: 1n } },
+    ])
+  );
+  assert.equal(error.faults.map(({ index, path }) => `${index} ${path}`), [
+    "1 event.n",
+    "2 type",
+    "3 event.a",
+  ]);
+  assert.is(channel.last, 0);
+  assert.is(channel.publishBatch([{ type: "tick", event: { n: 1 } }, { type: "closed" }]).length, 2);
+  assert.equal(channel.publishBatch([]), []);
+  assert.is(channel.last, 2);
+});
+
+test("is bounded in events and in bytes, under any size of payload", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat({ max: 3000 }), { maxLength: 60 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1024, max: 20_000 }),
+      (sizes, events, bytes) => {
+        const channel = createChannel(catalogue, { history: { events, bytes } });
+        let published = 0;
+        for (const size of sizes) {
+          try {
+            channel.publish("note", { text: "x".repeat(size) });
+            published++;
+          } catch (error) {
+            assert.ok(size + 300 > bytes, `refused ${size} bytes: ${error}`);
+          }
+          const stats = channel.stats();
+          const kept = channel.read(channel.first - 1, Infinity).entries;
+          assert.ok(stats.events <= events && stats.bytes <= bytes, JSON.stringify(stats));
+          assert.is(
+            stats.bytes,
+            kept.reduce((sum, entry) => sum + new TextEncoder().encode(entry.json).length, 0),
+          );
+          assert.is(stats.events, kept.length);
+          assert.ok(
+            published === 0 || kept.at(-1)?.position === published,
+            "the newest event is always kept",
+          );
+          // No event is forgotten before it has to be.
+          assert.ok(kept.length === published || stats.events === events || stats.bytes + 3300 > bytes);
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("options that make no sense are refused", () => {
+  for (const history of [{ events: 0 }, { events: 1.5 }, { events: NaN }, { bytes: 1023 }, { bytes: -1 }]) {
+    assert.throws(
+      () => createChannel(catalogue, { history }),
+      (error: unknown) => error instanceof RangeError,
+    );
+  }
+});
+
+test("read: at least one event, no more bytes than asked for, loss told with its exact count", () => {
+  const channel = createChannel(catalogue, { history: { events: 5 } });
+  for (let n = 1; n <= 12; n++) channel.publish("tick", { n });
+  assert.equal(channel.read(12, 1e6), { entries: [] });
+  assert.equal(positions([channel.read(9, 1)]), [10]);
+  assert.equal(positions([channel.read(7, 1e6)]), [8, 9, 10, 11, 12]);
+  assert.is(channel.read(7, 1e6).lost, undefined);
+  const late = channel.read(3, 1e6);
+  assert.equal(late.lost, { reason: "slow_consumer", count: 4 });
+  assert.equal(positions([late]), [8, 9, 10, 11, 12]);
+  const [a, b] = channel.read(7, 1e6).entries;
+  assert.is(channel.read(7, a!.bytes + b!.bytes).entries.length, 2);
+  assert.is(channel.read(7, a!.bytes + b!.bytes - 1).entries.length, 1);
+});
+
+test("iterates from any cursor still kept, in batches, and goes on live until the channel is closed", async () => {
+  const channel = createChannel(catalogue);
+  const ids = [1, 2, 3].map((n) => channel.publish("tick", { n }));
+  const seen: Batch[] = [];
+  const reading = (async () => {
+    for await (const batch of channel.batches(ids[0])) seen.push(batch);
+  })();
+  await until(() => positions(seen).length === 2, "history was read");
+  assert.is(seen.length, 1);
+  channel.publish("tick", { n: 4 });
+  channel.publish("tick", { n: 5 });
+  await until(() => positions(seen).length === 4, "live events were read");
+  assert.is(seen.length, 2, "what is published in one turn is one batch");
+  channel.publish("closed");
+  channel.close();
+  await within(reading, "the iterator to end");
+  assert.equal(positions(seen), [2, 3, 4, 5, 6]);
+  assert.is(channel.stats().readers, 0);
+});
+
+test("starts at the oldest kept, at the newest, or after a cursor; says what is missing", async () => {
+  const channel = createChannel(catalogue, { history: { events: 2 } });
+  const ids = [1, 2, 3, 4, 5].map((n) => channel.publish("tick", { n }));
+  const first = async (since: string) => (await channel.batches(since).next()).value;
+  assert.equal(positions([await first("earliest")]), [4, 5]);
+  assert.is((await first("earliest")).lost, undefined);
+  assert.equal(positions([await first(ids[3]!)]), [5]);
+  assert.equal((await first(ids[0]!)).lost, { reason: "history_expired", count: 2 });
+  assert.equal((await first("0123-3")).lost, { reason: "unknown_epoch", count: null });
+  assert.equal(positions([await first("0123-3")]), [4, 5]);
+  for (
+    const bad of [
+      "",
+      "x",
+      "a-",
+      "-1",
+      "a-01",
+      "A-1",
+      `${channel.epoch}-6`,
+      `${channel.epoch}-99999999999999999`,
+    ]
+  ) {
+    assert.is(refusalOf(() => channel.batches(bad)).code, "InvalidCursor", bad);
+  }
+});
+
+test("an iterator that falls behind is told once how much it missed", async () => {
+  const channel = createChannel(catalogue, { history: { events: 3 } });
+  const batches = channel.batches();
+  channel.publish("tick", { n: 1 });
+  assert.equal(positions([(await batches.next()).value]), [1]);
+  for (let n = 2; n <= 10; n++) channel.publish("tick", { n });
+  const { lost, entries } = (await batches.next()).value as Batch;
+  assert.equal(lost, { reason: "slow_consumer", count: 6 });
+  assert.equal(positions([{ entries }]), [8, 9, 10]);
+});
+
+test("dropping an iterator settles what it waits for and leaves nothing behind", async () => {
+  const channel = createChannel(catalogue);
+  const batches = channel.batches();
+  const waiting = [batches.next(), batches.next()];
+  assert.is(channel.stats().readers, 1);
+  await within(batches.return!(), "return()");
+  for (const next of waiting) assert.equal(await within(next, "next()"), { done: true, value: undefined });
+  assert.is(channel.stats().readers, 0);
+  channel.publish("tick", { n: 1 });
+  assert.equal(await batches.next(), { done: true, value: undefined });
+  channel.batches(); // Made and never used: nobody holds it.
+  assert.is(channel.stats().readers, 0);
+});
+
+test("several waiting at one iterator are served in turn", async () => {
+  const channel = createChannel(catalogue);
+  const batches = channel.batches();
+  const waiting = [batches.next(), batches.next()];
+  channel.publish("tick", { n: 1 });
+  assert.equal(positions([(await within(waiting[0]!, "the first")).value]), [1]);
+  channel.publish("tick", { n: 2 });
+  assert.equal(positions([(await within(waiting[1]!, "the second")).value]), [2]);
+});
+
+test("all who wait are woken", async () => {
+  const channel = createChannel(catalogue);
+  const waiting = [1, 2, 3, 4, 5].map(() => channel.batches().next());
+  channel.publish("tick", { n: 1 });
+  for (const next of waiting) assert.equal(positions([(await within(next, "a batch")).value]), [1]);
+});
+
+test("a closed channel takes nothing, and can still be read to its end", async () => {
+  const channel = createChannel(catalogue);
+  channel.publish("tick", { n: 1 });
+  channel.close();
+  channel.close();
+  assert.ok(channel.closed);
+  assert.is(refusalOf(() => channel.publish("tick", { n: 2 })).code, "ChannelClosed");
+  const seen: Batch[] = [];
+  for await (const batch of channel.batches("earliest")) seen.push(batch);
+  assert.equal(positions(seen), [1]);
+});
+
+test("any interleaving of publishing and reading: in order, each once, what is missing counted", async () => {
+  const step = fc.oneof(
+    fc.record({ do: fc.constant("publish" as const), count: fc.integer({ min: 1, max: 8 }) }),
+    fc.record({ do: fc.constant("read" as const), reader: fc.nat({ max: 2 }) }),
+    fc.record({ do: fc.constant("resume" as const), reader: fc.nat({ max: 2 }) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 80 }),
+      fc.integer({ min: 1, max: 10 }),
+      async (steps, events) => {
+        const channel = createChannel(catalogue, { history: { events } });
+        const readers = [0, 1, 2].map(() => ({
+          batches: channel.batches("earliest"),
+          last: 0,
+          accounted: 0,
+        }));
+
+        const read = async (reader: (typeof readers)[number]) => {
+          const { lost, entries } = (await within(reader.batches.next(), "a batch")).value as Batch;
+          reader.accounted += (lost?.count ?? 0) + entries.length;
+          for (const entry of entries) {
+            assert.ok(entry.position > reader.last, "positions only increase");
+            reader.last = entry.position;
+            assert.equal(channel.parse(entry).event, { n: entry.position });
+          }
+          assert.is(reader.accounted, reader.last, "read and lost make up all that was published so far");
+        };
+
+        for (const step of steps) {
+          if (step.do === "publish") {
+            for (let i = 0; i < step.count; i++) channel.publish("tick", { n: channel.last + 1 });
+            continue;
+          }
+          const reader = readers[step.reader]!;
+          if (step.do === "resume") {
+            await reader.batches.return!();
+            reader.batches = channel.batches(`${channel.epoch}-${reader.last}`);
+          } else if (reader.last < channel.last) await read(reader);
+        }
+        for (const reader of readers) while (reader.last < channel.last) await read(reader);
+        assert.is(channel.stats().readers, 0);
+      },
+    ),
+    { numRuns: 1000 },
+  );
+});
+
+test("an event with more faults than a call takes arguments is refused as any other", () => {
+  const channel = createChannel(defineEvents({ names: v.object({ a: v.array(v.string()) }) }));
+  const a = Array.from({ length: 200_000 }, () => 1) as unknown as string[];
+  try {
+    channel.publish("names", { a });
+    assert.unreachable("it is published");
+  } catch (error) {
+    assert.is((error as EventsError).code, "InvalidEvent");
+    assert.ok((error as EventsError).faults.length > 65_536);
+  }
+});
+
+test.run();

@@ -1,0 +1,515 @@
+/**
+ * A channel whose events are kept elsewhere: what it is asked for it answers later, and one day it may begin anew.
+ *
+ * @module
+ */
+import { Hono } from "hono";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { iterate } from "../../src/channel/iterator.ts";
+import {
+  type Batch,
+  type Channel,
+  createChannel,
+  defineEvents,
+  eventsEndpoint,
+  EventsError,
+  type MemoryChannel,
+  type Start,
+} from "../../src/mod.ts";
+import { createSession, triblerEvents, type TriblerSchemas } from "../../src/tribler/mod.ts";
+import { type Dictionary, type Lines, linesOf, until, within } from "../support/harness.ts";
+import { rejectionsDuring } from "../support/rejections.ts";
+import { triblerPayloads } from "../support/tribler_payloads.ts";
+
+const test = suite("elsewhere");
+
+const catalogue = defineEvents({ tick: v.object({ n: v.number() }) });
+type Schemas = typeof catalogue.schemas;
+
+/** Something that was asked for, and is answered when the test says so. */
+interface Question {
+  answer(): void;
+  refuse(error: Error): void;
+}
+
+/** A channel elsewhere, and what stands behind it. */
+interface Elsewhere {
+  readonly channel: Channel<Schemas>;
+  /** What keeps its events. */
+  store: MemoryChannel<Schemas>;
+  /** What was asked for and not answered yet. */
+  readonly questions: Question[];
+  /** The oldest event that is kept, as far as this process knows: what has gone since it learns when it asks. */
+  first: number;
+  /** The position from which on this process has the events itself. */
+  held: number;
+  /** Finds where a reader starts. */
+  locate(since: string): Start | Promise<Start>;
+  /** Tells whoever waits that there is something new. */
+  wake(): void;
+  /** Loses all it had, and counts anew. */
+  beginAnew(): void;
+}
+
+function elsewhere(history = 1000): Elsewhere {
+  const make = () => createChannel(catalogue, { history: { events: history } });
+  const readers = new Set<() => void>();
+
+  function ask<T>(answer: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      self.questions.push({ answer: () => resolve(answer()), refuse: reject });
+    });
+  }
+
+  const channel: Channel<Schemas> = {
+    catalogue,
+    get epoch() {
+      return self.store.epoch;
+    },
+    get first() {
+      return self.first;
+    },
+    get last() {
+      return self.store.last;
+    },
+    get closed() {
+      return self.store.closed;
+    },
+    read: (position, maxBytes): Batch | Promise<Batch> => {
+      const gone = self.first - 1 - position;
+      if (gone > 0) return { lost: { reason: "slow_consumer", count: gone }, entries: [] };
+      const { store } = self;
+      return position >= self.held
+        ? store.read(position, maxBytes)
+        : ask(() => store.read(position, maxBytes));
+    },
+    locate: (since) => self.locate(since),
+    batches: (since = "latest") =>
+      iterate(channel, since, (reader) => readers.add(reader), (reader) => readers.delete(reader)),
+    publish: async (type, ...payload) => {
+      const id = await ask(() => self.store.publish(type, ...payload));
+      self.wake();
+      return id;
+    },
+    publishBatch: async (drafts) => {
+      const ids = await ask(() => self.store.publishBatch(drafts));
+      self.wake();
+      return ids;
+    },
+    parse: (entry) => self.store.parse(entry),
+    close: () => {
+      self.store.close();
+      self.wake();
+    },
+    stats: () => ({ ...self.store.stats(), readers: readers.size }),
+  };
+  const self: Elsewhere = {
+    channel,
+    store: make(),
+    questions: [],
+    first: 1,
+    held: 0,
+    locate: (since) => self.store.locate(since),
+    wake: () => readers.forEach((reader) => reader()),
+    beginAnew: () => {
+      self.store = make();
+      self.wake();
+    },
+  };
+  return self;
+}
+
+function tick(there: Elsewhere, from: number, to: number): void {
+  for (let n = from; n <= to; n++) there.store.publish("tick", { n });
+  there.wake();
+}
+
+async function open(app: Hono, query: string, headers: Record<string, string> = {}): Promise<Lines> {
+  const response = await app.request(`/events?${query}`, { headers });
+  assert.is(response.status, 200);
+  return linesOf(response.body!);
+}
+
+function serve(there: Elsewhere, onError?: (error: unknown) => void) {
+  const endpoint = eventsEndpoint(there.channel, onError && { onError });
+  const app = new Hono();
+  app.route("/events", endpoint);
+  return { app, endpoint };
+}
+
+/** Answers what is asked, now and from now on, until it is stopped. */
+async function answering<T>(there: Elsewhere, use: () => Promise<T>): Promise<T> {
+  const timer = setInterval(() => there.questions.splice(0).forEach(({ answer }) => answer()), 1);
+  try {
+    return await use();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+const numbers = (events: readonly Dictionary[]) => events.map(({ event }) => event.n);
+const upTo = (last: number, first = 1) =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index);
+
+test("what has to be asked for comes without gap or repeat, and what is published meanwhile after it", async () => {
+  const there = elsewhere();
+  there.held = 150;
+  tick(there, 1, 200);
+  const { app } = serve(there);
+  const lines = await open(app, "since=earliest");
+  assert.is((await lines.event()).type, "events_start");
+  await until(() => there.questions.length === 1, "it is asked for");
+  tick(there, 201, 201);
+  await answering(there, async () => {
+    assert.equal(numbers(await lines.events(201)), upTo(201));
+  });
+  await lines.close();
+});
+
+test("one question at a time is open for a subscriber, also while it is sent heartbeats", async () => {
+  const there = elsewhere();
+  there.held = 10;
+  tick(there, 1, 10);
+  const endpoint = eventsEndpoint(there.channel, { heartbeat: 0.02 });
+  const lines = linesOf((await endpoint.request("/?since=earliest")).body!);
+  await lines.event();
+  for (let n = 0; n < 5; n++) assert.is(await lines.next(), "");
+  assert.is(there.questions.length, 1);
+  there.questions.shift()!.answer();
+  assert.equal(numbers(await lines.events(10)), upTo(10));
+  await lines.close();
+});
+
+test("what is no longer kept is told when it was asked for, with the exact count", async () => {
+  const there = elsewhere(20);
+  there.held = 90;
+  tick(there, 1, 100);
+  there.locate = () => ({ position: 30, unknownEpoch: false });
+  const { app } = serve(there);
+  const lines = await open(app, `since=${there.store.epoch}-30&follow=false`);
+  await answering(there, async () => {
+    const [start, lost, ...events] = await lines.rest();
+    assert.is(start?.id, `${there.store.epoch}-30`);
+    assert.equal(lost?.event, { reason: "slow_consumer", count: 50 });
+    assert.is(lost?.id, `${there.store.epoch}-80`);
+    assert.equal(numbers(events), upTo(100, 81));
+  });
+});
+
+test("what has gone while it was asked for is told once", async () => {
+  const there = elsewhere(20);
+  tick(there, 1, 30);
+  there.held = 20;
+  const { app } = serve(there);
+  const lines = await open(app, `since=${there.channel.epoch}-2`);
+  await lines.event();
+  await until(() => there.questions.length === 1, "it asks");
+  there.first = 12;
+  tick(there, 31, 31);
+  await answering(there, async () => {
+    const told = await lines.events(21);
+    const shown = told.map(({ type, event }) => type === "tick" ? event.n : -event.count);
+    assert.equal(shown, [-9, ...Array.from({ length: 20 }, (_, index) => 12 + index)]);
+  });
+  await lines.close();
+});
+
+test("what is gone is told also where nothing follows it", async () => {
+  const there = elsewhere();
+  tick(there, 1, 10);
+  const { app } = serve(there);
+  const lines = await open(app, "");
+  assert.is((await lines.event()).id, `${there.store.epoch}-10`);
+  there.first = 16; // Five more were published and purged, and nobody here was told of them.
+  there.wake();
+  const lost = await lines.event();
+  assert.equal([lost.event, lost.id], [{ reason: "slow_consumer", count: 5 }, `${there.store.epoch}-15`]);
+  await lines.close();
+});
+
+test("one who leaves while it is asked for is forgotten, and the answer goes to nobody", async () => {
+  const there = elsewhere();
+  there.held = 10;
+  tick(there, 1, 10);
+  const { app, endpoint } = serve(there);
+  const lines = await open(app, "since=earliest");
+  await lines.event();
+  await until(() => there.questions.length === 1, "it is asked for");
+  await lines.close();
+  assert.is(endpoint.stats().subscribers, 0);
+  const rejections = await rejectionsDuring(() => Promise.resolve(there.questions.shift()!.answer()));
+  assert.equal(rejections, []);
+  assert.is(there.questions.length, 0);
+});
+
+test("where it cannot be read the response is cut, and no other one", async () => {
+  const there = elsewhere();
+  there.held = 10;
+  tick(there, 1, 10);
+  const errors: unknown[] = [];
+  const { app, endpoint } = serve(there, (error) => void errors.push(error));
+  const lines = await open(app, "since=earliest");
+  const other = await open(app, "");
+  await lines.event();
+  await other.event();
+  await until(() => there.questions.length === 1, "it is asked for");
+  const error = new Error("the disk is gone");
+  there.questions.shift()!.refuse(error);
+  const cut = await lines.event().then(() => false, () => true);
+  assert.ok(cut);
+  assert.equal(errors, [error]);
+  assert.is(endpoint.stats().formats["ndjson"]!.ended.failed, 1);
+  await answering(there, () => Promise.resolve(there.channel.publish("tick", { n: 11 })));
+  assert.equal(numbers(await other.events(1)), [11]);
+  await other.close();
+});
+
+test("a channel that is closed while it is asked ends its streams", async () => {
+  const there = elsewhere();
+  there.held = 10;
+  tick(there, 1, 10);
+  const { app } = serve(there);
+  const lines = await open(app, "since=earliest");
+  await lines.event();
+  await until(() => there.questions.length === 1, "it is asked for");
+  const { read } = there.store;
+  there.store.read = () => ({ entries: [] }); // It cannot be had any more.
+  there.channel.close();
+  there.questions.shift()!.answer();
+  assert.equal(await lines.rest(), []);
+  there.store.read = read;
+});
+
+test("a history that begins anew is told everybody on their open streams, and they go on in it", async () => {
+  const there = elsewhere();
+  tick(there, 1, 100);
+  const { app } = serve(there);
+  const live = await open(app, "");
+  const filtered = await open(app, "types=tick", { Accept: "text/event-stream" });
+  const old = there.store.epoch;
+  assert.is((await live.event()).id, `${old}-100`);
+  there.held = 100;
+  const replaying = await open(app, "since=earliest");
+  await replaying.event();
+  await until(() => there.questions.length === 1, "it is asked for");
+  there.held = 0;
+  there.beginAnew();
+  await answering(there, () => Promise.resolve(there.channel.publish("tick", { n: 1 })));
+  const { epoch } = there.store;
+  assert.is.not(epoch, old);
+  for (const lines of [live, replaying]) {
+    const [lost, event] = await lines.events(2);
+    assert.equal([lost?.type, lost?.event, lost?.id], [
+      "events_lost",
+      { reason: "unknown_epoch", count: null },
+      `${epoch}-0`,
+    ]);
+    assert.equal([event?.event, event?.id], [{ n: 1 }, `${epoch}-1`]);
+  }
+  const seen: string[] = [];
+  while (!seen.includes(`id: ${epoch}-1`)) seen.push((await filtered.next())!);
+  assert.ok(seen.includes(`id: ${epoch}-0`) && seen.includes("event: events_lost"));
+  for (const lines of [live, filtered, replaying]) await lines.close();
+});
+
+test("who reads on while a history begins anew is given nothing of the new one before it is told so", async () => {
+  const there = elsewhere(5000);
+  tick(there, 1, 3000);
+  there.held = 3000;
+  const { app } = serve(there);
+  const lines = await open(app, "since=earliest");
+  await lines.event();
+  await until(() => there.questions.length === 1, "it is asked for");
+  there.held = 0;
+  there.store = createChannel(catalogue);
+  const { epoch } = there.store;
+  for (const n of upTo(5000, 3001)) there.store.publish("tick", { n });
+  there.questions.shift()!.answer();
+  await new Promise((resolve) => setTimeout(resolve));
+  there.wake();
+  const told: Dictionary[] = [];
+  while (told.at(-1)?.id !== `${epoch}-2000`) told.push(await lines.event());
+  const anew = told.filter(({ id }) => id.startsWith(epoch));
+  assert.equal([anew[0]?.type, anew[0]?.event.reason, anew[0]?.id], [
+    "events_lost",
+    "unknown_epoch",
+    `${epoch}-0`,
+  ]);
+  assert.equal(numbers(anew.slice(1)), upTo(5000, 3001));
+  await lines.close();
+});
+
+test("who comes when a history has begun anew is given nothing of the old one, also before others know", async () => {
+  const there = elsewhere();
+  const { app } = serve(there);
+  const early = await open(app, "");
+  await early.event();
+  tick(there, 1, 3);
+  assert.equal(numbers(await early.events(3)), [1, 2, 3]);
+  there.store = createChannel(catalogue);
+  const { epoch } = there.store;
+  for (const n of [11, 12, 13]) there.store.publish("tick", { n });
+  const late = await open(app, `since=${epoch}-1`);
+  await late.event();
+  there.wake();
+  assert.equal(numbers(await late.events(2)), [12, 13]);
+  const [lost, ...events] = await early.events(4);
+  assert.equal([lost!.event, lost!.id], [{ reason: "unknown_epoch", count: null }, `${epoch}-0`]);
+  assert.equal(numbers(events), [11, 12, 13]);
+  tick(there, 14, 14);
+  for (const lines of [early, late]) {
+    assert.equal(numbers(await lines.events(1)), [14]);
+    await lines.close();
+  }
+});
+
+test("in a history that begins anew a reader in this process goes on too", async () => {
+  const there = elsewhere();
+  tick(there, 1, 3);
+  const batches = there.channel.batches("earliest");
+  assert.is((await batches.next()).value.entries.length, 3);
+  const next = batches.next();
+  there.beginAnew();
+  assert.equal((await within(next, "the loss")).value, {
+    lost: { reason: "unknown_epoch", count: null },
+    entries: [],
+  });
+  tick(there, 1, 2);
+  assert.is((await batches.next()).value.entries[0].id, `${there.store.epoch}-1`);
+  await batches.return!();
+  assert.is(there.channel.stats().readers, 0);
+});
+
+test("a reader in this process is given what is asked for, told what is gone, and can leave at any time", async () => {
+  const there = elsewhere(20);
+  there.held = 95;
+  tick(there, 1, 100);
+  const start: Start = { position: 30, unknownEpoch: false };
+  let found = (_: Start) => {};
+  there.locate = () => new Promise((resolve) => found = resolve);
+  const batches = there.channel.batches("whatever");
+  const first = batches.next();
+  found(start);
+  await until(() => there.questions.length === 1, "it is asked for");
+  there.questions.shift()!.answer();
+  const { value } = await within(first, "a batch");
+  assert.equal(value.lost, { reason: "slow_consumer", count: 50 });
+  assert.is(value.entries[0].position, 81);
+  assert.is(value.entries.at(-1).position, 100);
+  await batches.return!();
+
+  const leaving = there.channel.batches("whatever");
+  const never = leaving.next();
+  await leaving.return!();
+  assert.equal(await within(never, "its end"), { done: true, value: undefined });
+  found(start);
+
+  there.locate = () => Promise.reject(new EventsError("ChannelUnavailable", "away"));
+  const refused = there.channel.batches("whatever");
+  const error = await refused.next().then(() => undefined, (error) => error);
+  assert.is(error?.code, "ChannelUnavailable");
+});
+
+test("where a stream starts may be known later; until then it is not opened, and a refusal is one", async () => {
+  const there = elsewhere();
+  tick(there, 1, 5);
+  let found = (_: Start) => {};
+  there.locate = () => new Promise((resolve) => found = resolve);
+  const { app, endpoint } = serve(there);
+  const opening = app.request(`/events?since=${there.store.epoch}-4`);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.is(endpoint.stats().subscribers, 0);
+  found({ position: 4, unknownEpoch: false });
+  const lines = linesOf((await opening).body!);
+  assert.is((await lines.event()).id, `${there.store.epoch}-4`);
+  assert.equal(numbers(await lines.events(1)), [5]);
+  await lines.close();
+
+  there.locate = () => Promise.reject(new EventsError("ChannelUnavailable", "it is away"));
+  const refused = await app.request("/events");
+  assert.is(refused.status, 503);
+  assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/);
+  assert.is((await refused.json()).error.code, "ChannelUnavailable");
+  // An EventSource would never come back from a 503.
+  const away = await app.request("/events", { headers: { Accept: "text/event-stream" } });
+  assert.is(away.status, 200);
+  assert.match(await away.text(), /^retry: \d+\n\n$/);
+  assert.is(endpoint.stats().refusals.ChannelUnavailable, 2);
+});
+
+test("a POST is answered once the events are kept, and told where they are not", async () => {
+  const there = elsewhere();
+  const { app, endpoint } = serve(there);
+  const post = (key?: string) =>
+    app.request("/events", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) },
+      body: '{"type":"tick","event":{"n":1}}',
+    });
+  let isAnswered = false;
+  const taken = Promise.resolve(post()).then((response) => {
+    isAnswered = true;
+    return response;
+  });
+  await until(() => there.questions.length === 1, "it is asked to keep it");
+  assert.is(isAnswered, false);
+  there.questions.shift()!.answer();
+  assert.is((await taken).status, 202);
+  assert.equal(await (await taken).json(), { accepted: 1, last_id: `${there.store.epoch}-1` });
+
+  for (const code of ["ChannelUnavailable", "PublishUnconfirmed"] as const) {
+    const refused = post("k1");
+    await until(() => there.questions.length === 1, "it is asked to keep it");
+    there.questions.shift()!.refuse(new EventsError(code, "away"));
+    assert.is((await refused).status, 503);
+    assert.match((await refused).headers.get("retry-after") ?? "", /^\d+$/);
+    assert.is((await (await refused).json()).error.code, code);
+    assert.is(endpoint.stats().refusals[code], 1);
+  }
+  // What was refused is not remembered: the same key may be tried again.
+  const again = post("k1");
+  await until(() => there.questions.length === 1, "it is asked to keep it");
+  there.questions.shift()!.answer();
+  assert.is((await again).status, 202);
+});
+
+test("a session tells on a channel elsewhere, and forgets what was not taken", async () => {
+  const store = createChannel(triblerEvents);
+  let isAway = false;
+  const later = async <T>(run: () => T): Promise<T> => {
+    await Promise.resolve();
+    if (isAway) throw new EventsError("ChannelUnavailable", "away");
+    return run();
+  };
+  const channel: Channel<TriblerSchemas> = {
+    ...store,
+    publish: (type, ...payload) => later(() => store.publish(type, ...payload)),
+    publishBatch: (drafts) => later(() => store.publishBatch(drafts)),
+  };
+  const session = createSession({ version: "1", channel });
+  assert.is(session.channel, channel);
+  await session.start();
+  const payload = triblerPayloads.search_result_torrent;
+  isAway = true;
+  const refused = session.emit("search_result_torrent", payload);
+  assert.is(session.emit("search_result_torrent", payload), undefined, "it is being told");
+  assert.is(await Promise.resolve(refused).catch(({ code }) => code), "ChannelUnavailable");
+  const rejections = await rejectionsDuring(async () => {
+    await session.exception(new Error("waits for a client"));
+    session.join()();
+    await new Promise((resolve) => setTimeout(resolve));
+  });
+  assert.equal(rejections, []);
+  assert.is(store.last, 1);
+
+  isAway = false;
+  assert.is(await session.emit("search_result_torrent", payload), `${store.epoch}-2`);
+  session.join();
+  await until(() => store.last === 3, "the next one is told");
+  const [, , exception] = store.read(0, Infinity).entries;
+  assert.match(JSON.stringify(store.parse(exception!)), /waits for a client/);
+});
+
+test.run();

@@ -1,0 +1,307 @@
+/**
+ * A server under load for a long time: `npm run soak`, or this file with `deno run --allow-all` or `bun`, for the
+ * runtime it is run with. `SOAK_SECONDS` (300) says for how long.
+ *
+ * A thousand events a second are published to the command `serve` in a process of its own, while readers come, read
+ * some, leave in any way and resume, half of them over a proxy that cuts their connections, and others stop reading.
+ * Each reader keeps an account: every event of its range was delivered once, or told to be lost. In the end nothing
+ * of it may be left in the server: no subscriber, no socket, no timer, and whatever else the runtime tells.
+ *
+ * @module
+ */
+import { readFile } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import process from "node:process";
+import { countSockets, exchange, get, post } from "../attack/attacked.ts";
+import { type Child, running, startScript, whereItListens } from "../support/children.ts";
+import { openWire, until, within } from "../support/harness.ts";
+import { type Random, randomOf, sleep, startProxy } from "../support/hostile_proxy.ts";
+import { responseReader } from "../support/http_wire.ts";
+
+const READERS = 30;
+const STALLED = 10;
+const RATE = 1000;
+/** So many events go out in one `POST`. */
+const BATCH = 20;
+/** So many are kept: some readers fall behind it. */
+const HISTORY = 10_000;
+/** Each stalled reader stays so long, in milliseconds. */
+const STALL = 5000;
+/** Events are of one type and the other in turn, so that a position tells the type. */
+const TYPES = ["tribler_exception", "upgrader_tick"] as const;
+
+/** What came of it. */
+export interface Soak {
+  /** How many events were published. */
+  readonly published: number;
+  /** How many connections readers opened, the stalled ones included. */
+  readonly connections: number;
+  /** How many of them the proxy cut. */
+  readonly cuts: number;
+  /** How many events were delivered to readers, all together. */
+  readonly delivered: number;
+  /** How many they were told they lost. */
+  readonly lost: number;
+  /** The resident memory of the server, in KiB, each second. */
+  readonly memory: readonly number[];
+}
+
+/** Publishes and reads for so many seconds. Fails where an account is wrong, or where something is left open. */
+export async function soak(
+  seconds: number,
+  seed: number = Math.floor(Math.random() * 2 ** 32),
+): Promise<Soak> {
+  const permissions = ["--allow-net", "--allow-env", "--allow-read"];
+  const args = ["--port", "0", "--history", String(HISTORY)];
+  const child = startScript("test/chaos/soak_server.ts", args, { input: true, permissions });
+  return await running(child, async () => {
+    const { port } = await whereItListens(child);
+    const sockets = await countSockets(child.pid);
+    const alive = await whatIsAlive(child);
+    const proxy = await startProxy(port, randomOf(seed));
+    const end = Date.now() + seconds * 1000;
+    const isOver = () => Date.now() >= end;
+    const away = Math.min(15_000, seconds * 300);
+    const memory: number[] = [];
+    const publisher = publish(port, isOver);
+    const readers = Array.from({ length: READERS }, (_, index) => {
+      return read(
+        index % 2 === 0 ? port : proxy.port,
+        index,
+        randomOf(seed + 1 + index),
+        () => publisher.last(),
+        away,
+      );
+    });
+    const stalled = Array.from({ length: STALLED }, () => stall(port, isOver));
+    const measured = (async () => {
+      for (; !isOver(); await sleep(1000)) memory.push(await residentMemory(child.pid));
+    })();
+    // Readers end when they have all that was published, so the rest of it is waited for as well.
+    const all = Promise.all([publisher.done, measured, Promise.all(stalled), Promise.all(readers)]);
+    const [published, , gone, accounts] = await within(all, "everybody to finish", seconds * 1000 + 60_000);
+    await proxy.close();
+    await until(async () => await countSubscribers(port) === 0, "no subscriber is left in the server");
+    await until(async () => await countSockets(child.pid) <= sockets, "no socket is left in the server");
+    await until(
+      async () => await whatIsAlive(child) === alive,
+      `nothing is alive in the server but ${alive}`,
+    );
+    child.signal("SIGTERM");
+    const exit = await child.exit();
+    if (exit.code !== 0) throw new Error(`the server ended with ${exit.code}`);
+    const sum = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
+    return {
+      published,
+      connections: sum(accounts.map(({ connections }) => connections)) + sum(gone),
+      cuts: proxy.cuts(),
+      delivered: sum(accounts.map(({ delivered }) => delivered)),
+      lost: sum(accounts.map(({ lost }) => lost)),
+      memory,
+    };
+  });
+}
+
+/** How many streams the server says are open. */
+async function countSubscribers(port: number): Promise<number> {
+  const [answer] = await exchange(port, { name: "metrics", bytes: get("/metrics", "Connection: close") });
+  const metrics = new TextDecoder().decode(answer?.body);
+  const counts = [...metrics.matchAll(/^events_endpoint_subscribers\{.*\} (\d+)$/gm)].map(([, count]) =>
+    Number(count)
+  );
+  if (counts.length === 0) throw new Error("the server does not say how many streams are open");
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** What keeps the server alive, as it says itself: its timers, and its handles where the runtime tells of them. */
+async function whatIsAlive({ stdin, stdout }: Child): Promise<string> {
+  const printed = stdout.lines.length;
+  stdin.write("?\n");
+  return (await stdout.take(printed + 1)).at(-1)!;
+}
+
+/** Publishes at the rate until it is over, one batch after the other. */
+function publish(port: number, isOver: () => boolean) {
+  let last: number | undefined;
+  let published = 0;
+  const done = (async () => {
+    // The server has told its start by then, and nobody but this publishes: positions tell types from here on.
+    for (const begun = Date.now(); !isOver();) {
+      const due = (Date.now() - begun) * RATE / 1000;
+      for (; published < due && !isOver(); published += BATCH) {
+        const first = published + 1;
+        const drafts = Array.from({ length: BATCH }, (_, n) => {
+          return { type: TYPES[(first + n + 1) % 2], event: { text: `${first + n}` } };
+        });
+        const [answer] = await exchange(port, {
+          name: "a batch",
+          bytes: post(JSON.stringify(drafts), "application/json", "Connection: close"),
+        });
+        if (answer?.status !== 202) throw new Error(`a POST is answered ${answer?.status}`);
+      }
+      await sleep(5);
+    }
+    last = published + 1; // The server's own start is the first.
+    return published;
+  })();
+  return { done, last: () => last };
+}
+
+/** What one reader got. */
+interface Account {
+  connections: number;
+  delivered: number;
+  lost: number;
+}
+
+/** Reads from the beginning on, leaving and coming back, until it has reached the last event. */
+async function read(
+  port: number,
+  index: number,
+  random: Random,
+  last: () => number | undefined,
+  away: number,
+): Promise<Account> {
+  const account = { connections: 0, delivered: 0, lost: 0 };
+  const only = index % 3 === 0 ? TYPES[index % 2]! : undefined;
+  const format = index % 4 < 2 ? "ndjson" : "sse";
+  /** The last position that is accounted for. */
+  let position = 1;
+  let epoch: string | undefined;
+
+  /** How many of the events up to a position it wants. */
+  function countUpTo(last: number): number {
+    if (only === undefined) return last;
+    return TYPES.indexOf(only) === 1 ? Math.ceil(last / 2) : Math.floor(last / 2);
+  }
+
+  /** What a reader with a filter does not see is passed over, and nothing else. */
+  function pass(to: number): void {
+    if (to < position) throw new Error(`reader ${index}: ${to} comes after ${position}`);
+    const wanted = countUpTo(to) - countUpTo(position);
+    if (wanted > 0) {
+      throw new Error(`reader ${index}: ${wanted} events between ${position} and ${to} never came`);
+    }
+    position = to;
+  }
+
+  function take(line: string): void {
+    const text = format === "sse" ? /^data: (.*)/.exec(line)?.[1] : line;
+    if (!text) return;
+    const { type, event, id } = JSON.parse(text);
+    const [ofEpoch, digits] = id.split("-");
+    const here = Number(digits);
+    if (type === "events_start") {
+      if (epoch !== undefined && here !== position) {
+        throw new Error(`reader ${index}: asked for ${position}, got ${here}`);
+      }
+      if (epoch === undefined) position = Math.max(1, here);
+      epoch = ofEpoch;
+    } else if (type === "events_lost") {
+      account.lost += event.count;
+      pass(here - event.count);
+      position = here;
+    } else if (type !== "tribler_started") {
+      pass(here - 1);
+      position = here;
+      account.delivered++;
+      if (type !== TYPES[here % 2] || event.text !== `${here - 1}`) {
+        throw new Error(`reader ${index}: ${here} is another event`);
+      }
+    }
+  }
+
+  /** Whether nothing is left to come. */
+  const isDone = () => {
+    const end = last();
+    return end !== undefined && position >= end - (only !== undefined && TYPES[end % 2] !== only ? 1 : 0);
+  };
+
+  while (!isDone()) {
+    account.connections++;
+    const query = `format=${format}${only === undefined ? "" : `&types=${only}`}&since=${
+      epoch === undefined ? "earliest" : `${epoch}-${position}`
+    }`;
+    const most = last() === undefined ? random() ** 3 * 60_000 : Infinity;
+    await visit(port, `/events?${query}`, most, take, isDone);
+    await sleep(random() < 0.02 ? away * random() : 50 * random()); // Some stay away for longer than history lasts.
+  }
+  return account;
+}
+
+/** Opens a stream and reads until so many bytes were read, the connection ends, or there is nothing left to come. */
+function visit(
+  port: number,
+  path: string,
+  most: number,
+  take: (line: string) => void,
+  isDone: () => boolean,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connect(port, "127.0.0.1");
+    const push = responseReader(take);
+    let left = most;
+    const look = setInterval(() => {
+      if (isDone()) socket.destroy();
+    }, 50);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    socket.on("data", (bytes: Uint8Array) => {
+      if (socket.destroyed) return;
+      try {
+        push(bytes);
+      } catch (error) {
+        socket.destroy();
+        reject(error);
+      }
+      if ((left -= bytes.length) <= 0 || isDone()) socket.destroy();
+    });
+    socket.on("error", () => {}); // Its end follows.
+    socket.once("close", () => {
+      clearInterval(look);
+      resolve();
+    });
+  });
+}
+
+/** Opens streams that it does not read, one after the other; how many. */
+async function stall(port: number, isOver: () => boolean): Promise<number> {
+  let count = 0;
+  for (; !isOver(); count++) {
+    const { socket, write, closed } = await openWire(port);
+    socket.pause();
+    write("GET /events?since=earliest HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    for (const end = Date.now() + STALL; Date.now() < end && !isOver();) await sleep(100);
+    socket.destroy();
+    await closed;
+  }
+  return count;
+}
+
+/** The resident memory of a process, in KiB. */
+async function residentMemory(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
+}
+
+/** By how many KiB memory grew in a minute, over the second half: the slope of the line with the least squares. */
+export function slopeOf(memory: readonly number[]): number {
+  const half = memory.slice(Math.floor(memory.length / 2));
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const [x, y] = [mean(half.map((_, second) => second)), mean(half)];
+  const covariance = half.reduce((sum, value, second) => sum + (second - x) * (value - y), 0);
+  const variance = half.reduce((sum, _, second) => sum + (second - x) ** 2, 0);
+  return variance === 0 ? 0 : 60 * covariance / variance;
+}
+
+if (/soak\.ts$/.test(process.argv[1] ?? "")) {
+  const seconds = Number(process.env["SOAK_SECONDS"] || 300);
+  const { memory, ...counts } = await soak(seconds);
+  for (const [name, count] of Object.entries(counts)) console.log(`${name}: ${count}`);
+  const most = Math.max(...memory);
+  console.log(
+    `memory: ${Math.round(memory.at(-1)! / 1024)} MiB at the end, ${Math.round(most / 1024)} MiB at the most`,
+  );
+  console.log("left open: no subscriber, no socket, no timer");
+  console.log(`slope over the second half: ${slopeOf(memory).toFixed(0)} KiB/min`);
+  process.exit(0);
+}

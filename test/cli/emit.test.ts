@@ -1,0 +1,338 @@
+import { Hono } from "hono";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { linesOf as portionsOf } from "../../src/cli/lines.ts";
+import { payloadOf } from "../../src/cli/payload.ts";
+import { UsageError } from "../../src/cli/usage.ts";
+import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import {
+  type ChildOptions,
+  type Exit,
+  running,
+  shellCommand,
+  startCli,
+  startProgram,
+} from "../support/children.ts";
+import { linesOf, serving, until, within } from "../support/harness.ts";
+
+const test = suite("emit");
+
+const shop = defineEvents({
+  order_placed: v.object({ id: v.string(), total: v.number() }),
+  note: v.string(),
+  shop_closed: null,
+});
+
+interface Shop {
+  readonly url: string;
+  /** What was published, type and payload. */
+  published(): Promise<unknown[]>;
+  /** The bytes of each request's body. */
+  readonly bodies: readonly number[];
+}
+
+/** Runs `use` beside a server of the shop, which wants a key where one is named. */
+async function withShop(use: (shop: Shop) => Promise<void>, key?: string): Promise<void> {
+  const app = new Hono();
+  const bodies: number[] = [];
+  app.use(async (c, next) => {
+    if (key !== undefined && c.req.header("X-Api-Key") !== key) {
+      return c.json({ error: { handled: true, code: "Unauthorized", message: "this wants a key" } }, 401);
+    }
+    if (c.req.method === "POST") bodies.push((await c.req.arrayBuffer()).byteLength);
+    return await next();
+  });
+  app.route("/events", eventsEndpoint(createChannel(shop)));
+  app.get("/elsewhere", (c) => c.redirect("/events"));
+  app.post("/elsewhere", (c) => c.redirect("/events", 307));
+  app.post("/page", (c) => c.html("<h1>Welcome</h1>"));
+  await serving(app, async (url) => {
+    const published = async () => {
+      const headers = { "X-Api-Key": key ?? "" };
+      const response = await app.request("/events?since=earliest&follow=false", { headers });
+      const [, ...events] = await linesOf(response.body!).rest();
+      return events.map(({ type, event }) => event === undefined ? [type] : [type, event]);
+    };
+    await use({ url: `${url}/events`, published, bodies });
+  });
+}
+
+interface Outcome extends Exit {
+  readonly stdout: readonly string[];
+  readonly stderr: readonly string[];
+}
+
+/** Runs `emit` to its end; `input` is what it reads. */
+async function emit(args: readonly string[], input?: string | Uint8Array, options: ChildOptions = {}) {
+  const child = startCli(["emit", ...args], { ...options, input: input !== undefined });
+  return await running(child, async (): Promise<Outcome> => {
+    if (input !== undefined) child.stdin.end(input);
+    return { ...await child.exit(), stdout: child.stdout.lines, stderr: child.stderr.lines };
+  });
+}
+
+function accepted(count: number): Outcome {
+  return { code: 0, signal: null, stdout: [`${count} accepted`], stderr: [] };
+}
+
+/** The outcome of a refusal for these reasons. */
+function refused(code: number, ...reasons: string[]): Outcome {
+  const stderr = reasons.map((reason) => `events-endpoint: ${reason}`);
+  return { code, signal: null, stdout: [], stderr };
+}
+
+test("an event is published as the command line says it", async () => {
+  await withShop(async ({ url, published }) => {
+    assert.equal(await emit([url, "shop_closed"]), accepted(1));
+    assert.equal(await emit([url, "order_placed", "id=o-1", "total=42.5"]), accepted(1));
+    assert.equal(await emit([url, "order_placed", '{"id":"o-2","total":7}']), accepted(1));
+    assert.equal(await emit([url, "note", '"grüße 😀"']), accepted(1));
+    assert.equal(await published(), [
+      ["shop_closed"],
+      ["order_placed", { id: "o-1", total: 42.5 }],
+      ["order_placed", { id: "o-2", total: 7 }],
+      ["note", "grüße 😀"],
+    ]);
+  });
+});
+
+test("a payload is JSON, or what its keys and values say", () => {
+  const payloads: [args: string[], payload: unknown][] = [
+    [[], undefined],
+    [["null"], null],
+    [["7"], 7],
+    [['{"a":[1]}'], { a: [1] }],
+    [['"a=b"'], "a=b"],
+    [["a=1", "b=x", "c=true", "d=null", 'e="1"', "f=", 'g={"h":1}', "i= 2 "], {
+      a: 1,
+      b: "x",
+      c: true,
+      d: null,
+      e: "1",
+      f: "",
+      g: { h: 1 },
+      i: 2,
+    }],
+    [["a=b=c", "d:=[1]", "e.f=1", "g:h=i"], { a: "b=c", d: [1], "e.f": 1, "g:h": "i" }],
+    // Digits that a double would change, as those of a hash, are no number unless that is said.
+    [["a=1234567890123456789012345678901234567890", "b=12e4", "c=007", "d:=12e4"], {
+      a: "1234567890123456789012345678901234567890",
+      b: "12e4",
+      c: "007",
+      d: 120000,
+    }],
+    [["__proto__=1", "a=\u2028\n"], JSON.parse('{"__proto__":1,"a":"\\u2028\\n"}')],
+  ];
+  for (const [args, payload] of payloads) {
+    const text = payloadOf(args);
+    assert.equal(text === undefined ? undefined : JSON.parse(text), payload, args.join(" "));
+  }
+  // What was written as JSON stays as it was, for the server to judge.
+  const big = '{"a":12345678901234567890,"b":1e999}';
+  assert.is(payloadOf([big]), big);
+  assert.is(
+    payloadOf(["a:=1e999", "b=[12345678901234567890,\n1]"]),
+    '{"a":1e999,"b":[12345678901234567890, 1]}',
+  );
+  for (const args of [["a"], ["{"], ["a=1", "a=2"], ["=1"], [":=1"], ["a:=x"], ["a=1", "{}"], [""]]) {
+    assert.throws(() => payloadOf(args), (error: unknown) => error instanceof UsageError, args.join(" "));
+  }
+});
+
+test("what the server refuses is told with type, path and reason", async () => {
+  await withShop(async ({ url, published }) => {
+    const faults = await emit([url, "order_placed", "id=7", "total=x"]);
+    assert.equal(
+      faults,
+      refused(
+        1,
+        "order_placed: event.id: Invalid type: Expected string but received 7",
+        'order_placed: event.total: Invalid type: Expected number but received "x"',
+      ),
+    );
+    assert.equal(
+      await emit([url, "order_lost"]),
+      refused(1, 'order_lost: type: "order_lost" is not a type of this catalogue'),
+    );
+    const place = url.replace(/events$/, "");
+    assert.equal(await emit([`${place}nothing`, "note"]), refused(1, `${place}nothing answers 404`));
+    assert.equal(
+      await emit([`${place}elsewhere`, "shop_closed"]),
+      refused(1, `${place}elsewhere answers 307`),
+    );
+    assert.equal(
+      await emit([`${place}page?key=secret`, "shop_closed"]),
+      refused(1, `${place}page answers 200, but not with what it has accepted`),
+    );
+    assert.equal(await published(), []);
+  });
+});
+
+test("a server that is not there is an error in one line", async () => {
+  let url = "";
+  await serving(new Hono(), (at) => Promise.resolve(void (url = at)));
+  assert.equal(await emit([url, "note", '"x"']), refused(1, `cannot reach ${url}/: connection refused`));
+  assert.equal(
+    await emit([`${url}/events`], '{"type":"note"}\n'),
+    refused(1, `cannot reach ${url}/events: connection refused`, "0 accepted"),
+  );
+});
+
+test("lines of standard input are published, all of them, in order", async () => {
+  await withShop(async ({ url, published, bodies }) => {
+    const events = Array.from({ length: 20_000 }, (_, n) => ["order_placed", { id: `漢-${n}`, total: n }]);
+    const lines = events.map(([type, event]) => JSON.stringify({ type, event }));
+    assert.equal(await emit([url], lines.join("\n")), accepted(20_000));
+    assert.equal(await published(), events);
+    // Each request carries what one read brought: nothing piles up before a server that is slow.
+    assert.ok(Math.max(...bodies) <= 256 * 1024, `${Math.max(...bodies)} bytes`);
+    assert.ok(bodies.length > 1);
+  });
+});
+
+test("what one read brings may be more than a server takes at once", async () => {
+  const long = "x".repeat(1_000_000);
+  const short = Array.from({ length: 20_000 }, () => '{"type":"x"}');
+  const input = [...short, long, ...short, long].join("\n");
+  const portions: (readonly string[])[] = [];
+  const reads = (async function* () {
+    yield new TextEncoder().encode(input);
+  })();
+  for await (const portion of portionsOf(reads)) portions.push(portion.map(({ text }) => text));
+  assert.is(portions.flat().join("\n"), input);
+  for (const portion of portions) {
+    assert.ok(portion.length < 10_000, `${portion.length} lines`);
+    assert.ok(portion.length === 1 || portion.join("\n").length <= 100_000);
+  }
+});
+
+test("a byte order mark, empty lines, CRLF and a missing end of line do no harm", async () => {
+  await withShop(async ({ url, published }) => {
+    const text = '\ufeff\n{"type":"shop_closed"}\r\n\r\n  \n{"type":"note","event":"x"}';
+    assert.equal(await emit([url, "-"], text), accepted(2));
+    assert.equal(await published(), [["shop_closed"], ["note", "x"]]);
+    assert.equal(await emit([url], ""), accepted(0));
+  });
+});
+
+test("a line is published when it comes, and what is wrong is told with its line", async () => {
+  await withShop(async ({ url, published }) => {
+    await running(startCli(["emit", url], { input: true }), async (child) => {
+      child.stdin.write('{"type":"shop_closed"}\n\n{"type":"note","event":"so');
+      await until(async () => (await published()).length === 1, "the first event is there");
+      child.stdin.write(' far"}\n');
+      await until(async () => (await published()).length === 2, "the second event is there");
+      child.stdin.end('{"type":"shop_closed"}\n\n{"type":"note","event":7}\n{"typ\n');
+      assert.is((await child.exit()).code, 1);
+      assert.equal(child.stdout.lines, []);
+      const [unfit, broken, summary, ...rest] = child.stderr.lines;
+      assert.is(unfit, "events-endpoint: line 6: note: event: Invalid type: Expected string but received 7");
+      assert.match(broken!, /^events-endpoint: line 7: not JSON: /);
+      assert.is(summary, "events-endpoint: 2 accepted, up to line 3");
+      assert.equal(rest, []);
+      assert.is((await published()).length, 2);
+    });
+  });
+});
+
+test("input that is no text is refused, and what came before it is published", async () => {
+  await withShop(async ({ url, published }) => {
+    await running(startCli(["emit", url], { input: true }), async (child) => {
+      child.stdin.write('{"type":"shop_closed"}\n');
+      await until(async () => (await published()).length === 1, "the first event is there");
+      child.stdin.end(Uint8Array.of(0x22, 0xff, 0x22, 0x0a));
+      assert.is((await child.exit()).code, 1);
+      assert.equal(child.stderr.lines, [
+        "events-endpoint: what follows line 1 is not UTF-8",
+        "events-endpoint: 1 accepted, up to line 1",
+      ]);
+    });
+  });
+});
+
+test("where an answer is lost, emit says what it does not know", async () => {
+  const app = new Hono();
+  let requests = 0;
+  // The server dies over the second request.
+  let die = () => {};
+  const dead = new Promise<void>((resolve) => die = resolve);
+  app.post("/events", async (c) => {
+    if (++requests === 1) return c.json({ accepted: 1 }, 202);
+    die();
+    return await new Promise<Response>(() => {});
+  });
+  let child: ReturnType<typeof startCli> | undefined;
+  await serving(app, async (url) => {
+    child = startCli(["emit", `${url}/events`], { input: true });
+    child.stdin.write('{"type":"shop_closed"}\n');
+    await until(() => requests === 1, "the first request is there");
+    child.stdin.write('{"type":"shop_closed"}\n{"type":"shop_closed"}\n');
+    await within(dead, "the second request");
+  });
+  await running(child!, async (child) => {
+    assert.is((await child.exit()).code, 1);
+    const [reason, summary, ...rest] = child.stderr.lines;
+    assert.match(
+      reason!,
+      /^events-endpoint: cannot reach http:\S+\/events: (?:the connection was cut|connection refused)$/,
+    );
+    assert.match(summary!, /^events-endpoint: 1 accepted, up to line 1; lines 2 to [23] may have been too$/);
+    assert.equal(rest, []);
+  });
+});
+
+test("on a terminal it shows how far it has come, and does not wait for what nobody types", async () => {
+  await withShop(async ({ url }) => {
+    const emit = shellCommand(["emit", url]);
+    const inTerminal = (command: string) => startProgram("script", ["-qfec", command, "/dev/null"]);
+    await running(inTerminal(`echo '{"type":"shop_closed"}' | ${emit}`), async (child) => {
+      assert.is((await child.exit()).code, 0);
+      assert.ok(child.stdout.lines.join("\n").endsWith("\r\x1b[K1 accepted\r\x1b[K1 accepted\r"));
+    });
+    await running(inTerminal(emit), async (child) => {
+      assert.is((await child.exit()).code, 2);
+      assert.match(child.stdout.lines.join("\n"), /the TYPE of the event is missing/);
+    });
+  });
+});
+
+test("a key is sent, and never shown", async () => {
+  await withShop(async ({ url, published }) => {
+    assert.equal(await emit([url, "shop_closed", "--api-key", "s3cret"]), accepted(1));
+    assert.equal(await emit(["--api-key=s3cret", url], '{"type":"shop_closed"}'), accepted(1));
+    const env = { EVENTS_API_KEY: "s3cret" };
+    assert.equal(await emit([url, "shop_closed"], undefined, { env }), accepted(1));
+    const wrong = refused(1, "Unauthorized: this wants a key");
+    assert.equal(await emit([url, "shop_closed", "--api-key", "wr0ng"], undefined, { env }), wrong);
+    assert.equal(await emit([url, "shop_closed"]), wrong);
+    assert.equal(
+      await emit([url, "shop_closed", "--api-key", "s3cret\n"]),
+      refused(2, "--api-key takes a key of visible ASCII characters"),
+    );
+    assert.is((await published()).length, 3);
+  }, "s3cret");
+});
+
+test("a command line that cannot be understood is refused in one line", async () => {
+  const url = "http://127.0.0.1:1/events";
+  const lines: [args: string[], reason: RegExp][] = [
+    [[], /URL of the events is missing/],
+    [["localhost:8085/events", "note"], /"localhost:8085\/events" is no URL/],
+    [["http://me:pass@127.0.0.1/events", "note"], /user name/],
+    [[url, "note", "{"], /payload is not JSON/],
+    [[url, "note", "x"], /"x" is neither/],
+    [[url, "-", "x"], /standard input/],
+    [[url, "note", "--frobnicate"], /--frobnicate/],
+  ];
+  for (const [args, reason] of lines) {
+    const { code, stdout, stderr } = await emit(args);
+    assert.equal({ code, stdout, lines: stderr.length }, { code: 2, stdout: [], lines: 1 }, args.join(" "));
+    assert.match(stderr[0]!, reason);
+  }
+  const help = await emit(["--help"]);
+  assert.is(help.code, 0);
+  assert.match(help.stdout.join("\n"), /KEY=VALUE/);
+});
+
+test.run();

@@ -1,0 +1,448 @@
+import { Hono } from "hono";
+import { EventEmitter } from "node:events";
+import stringWidth from "string-width";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { jsonLine } from "../../src/text/printable.ts";
+import { eventRow } from "../../src/cli/row.ts";
+import { createScreen } from "../../src/cli/screen.ts";
+import { type Fetch, listen } from "../../src/server/listen.ts";
+import { createSession, type Session } from "../../src/tribler/mod.ts";
+import { createApp } from "../../src/server/app.ts";
+import {
+  type Child,
+  type ChildOptions,
+  type Exit,
+  running,
+  shellCommand,
+  startCli,
+  startProgram,
+} from "../support/children.ts";
+import { serving, until } from "../support/harness.ts";
+
+const test = suite("tail");
+
+const HASH = "08ada5a7a6183aae1e09d831df6748d566095a10";
+
+/** Runs `use` beside a server of Tribler's events. */
+async function withTribler(use: (url: string, session: Session) => Promise<void>): Promise<void> {
+  const session = createSession({ version: "7.1.5" });
+  await serving(createApp(session, { heartbeat: 5 }), (url) => use(`${url}/events`, session));
+}
+
+function tick(session: Session, text: string): void {
+  session.emit("upgrader_tick", { text });
+}
+
+/** Waits for a line of JSON on stdout that has this text as its payload's. */
+async function told(child: Child, text: string): Promise<void> {
+  await child.stdout.match(new RegExp(`"text":"${text}"`));
+}
+
+async function outcome(args: readonly string[], options?: ChildOptions) {
+  return await running(
+    startCli(["tail", ...args], options),
+    async (child): Promise<Exit & { lines: object }> => {
+      return { ...await child.exit(), lines: [child.stdout.lines, child.stderr.lines] };
+    },
+  );
+}
+
+function refused(code: number, reason: string): Exit & { lines: object } {
+  return { code, signal: null, lines: [[], [`events-endpoint: ${reason}`]] };
+}
+
+test("where nobody looks, each event is one line of JSON, as it was sent", async () => {
+  await withTribler(async (url, session) => {
+    tick(session, "one");
+    session.emit("torrent_finished", { infohash: HASH, name: "漢字\u009b\u202e\u007f" });
+    await running(startCli(["tail", url, "--since", "earliest"]), async (child) => {
+      await child.stdout.take(2);
+      tick(session, "three");
+      const [one, two, three] = await child.stdout.take(3);
+      const { id, time, ...dictionary } = JSON.parse(one!);
+      assert.equal(dictionary, { type: "upgrader_tick", event: { text: "one" } });
+      assert.match(`${id} ${time}`, /^\w+-1 \d{4}-\S+Z$/);
+      assert.is(JSON.parse(two!).event.name, "漢字\u009b\u202e\u007f");
+      assert.not.match(two!, /[\u007f-\u009f\u202e]/);
+      assert.is(JSON.parse(three!).event.text, "three");
+      child.signal("SIGINT");
+      assert.equal(await child.exit(), { code: 0, signal: null });
+      assert.equal(child.stderr.lines, []);
+    });
+  });
+});
+
+test("only the types asked for, from the place asked for", async () => {
+  await withTribler(async (url, session) => {
+    tick(session, "one");
+    const { last } = session.channel;
+    session.emit("tribler_started");
+    session.emit("torrent_finished", { infohash: HASH, name: "two" });
+    tick(session, "three");
+    const since = `${session.channel.epoch}-${last}`;
+    const args = [
+      "tail",
+      url,
+      "--types",
+      "torrent_*,upgrader_started",
+      "--types=upgrader_tick",
+      "--since",
+      since,
+    ];
+    await running(startCli(args), async (child) => {
+      const lines = await child.stdout.take(2);
+      assert.equal(lines.map((line) => JSON.parse(line).type), ["torrent_finished", "upgrader_tick"]);
+    });
+  });
+});
+
+test("a reader that has enough ends it, and that is no error", async () => {
+  await withTribler(async (url, session) => {
+    for (const text of ["one", "two"]) tick(session, text);
+    const command = `set -o pipefail; ${shellCommand(["tail", url, "--since", "earliest"])} | head -n 2`;
+    await running(startProgram("bash", ["-c", command]), async (child) => {
+      await child.stdout.take(2);
+      const exit = child.exit();
+      let isOver = false;
+      void exit.then(() => isOver = true);
+      // It notices when it has something to write.
+      await until(() => (tick(session, "more"), isOver), "the pipe is seen to be closed");
+      assert.equal(await exit, { code: 0, signal: null });
+      assert.is(child.stdout.lines.length, 2);
+      assert.equal(child.stderr.lines, []);
+    });
+  });
+});
+
+test("nor is it where the same reader has what tail says of the connection", async () => {
+  const app = new Hono();
+  app.get("/", (c) => c.body('{"type":"tick"}\n', 200, { "Content-Type": "application/x-ndjson" }));
+  await serving(app, async (url) => {
+    const command = `set -o pipefail; ${shellCommand(["tail", url])} 2>&1 | head -n 1`;
+    await running(startProgram("bash", ["-c", command]), async (child) => {
+      assert.equal(await child.exit(), { code: 0, signal: null });
+      assert.equal(child.stdout.lines, ['{"type":"tick"}']);
+    });
+  });
+});
+
+test("a refusal is one line, and its exit code 1", async () => {
+  const app = new Hono();
+  app.get("/locked", (c) => {
+    if (c.req.header("X-Api-Key") === "s3cret") return c.body(null, 204);
+    return c.json({ error: { handled: true, code: "Unauthorized", message: "who\u001b[2J are you?" } }, 401);
+  });
+  app.get("/page", (c) => c.html("<h1>Welcome</h1>"));
+  app.get("/moved", (c) => c.redirect("/locked"));
+  await serving(app, async (url) => {
+    assert.equal(await outcome([`${url}/nothing`]), refused(1, `${url}/nothing answers 404`));
+    assert.equal(
+      await outcome([`${url}/page?key=s3cret`]),
+      refused(1, `${url}/page answers 200 with "text/html; charset=UTF-8", not a stream of events`),
+    );
+    assert.equal(
+      await outcome([`${url}/moved`]),
+      refused(1, `${url}/moved redirects to "/locked": connect to that address if you trust it`),
+    );
+    const unknown = refused(1, `${url}/locked answers 401: who\\u001b[2J are you?`);
+    assert.equal(await outcome([`${url}/locked`]), unknown);
+    assert.equal(await outcome([`${url}/locked`, "--api-key", "wr0ng"]), unknown);
+    // 204 is the end of a stream for good.
+    const end = { code: 0, signal: null, lines: [[], []] };
+    assert.equal(await outcome([`${url}/locked`, "--api-key", "s3cret"]), end);
+    assert.equal(await outcome([`${url}/locked`], { env: { EVENTS_API_KEY: "s3cret" } }), end);
+  });
+});
+
+test("a command line that cannot be understood is refused with exit code 2", async () => {
+  const url = "http://127.0.0.1:1/events";
+  assert.equal(await outcome([]), refused(2, "the URL of the events is missing: try --help"));
+  assert.equal(await outcome(["events"]), refused(2, '"events" is no URL: write http://HOST:PORT/events'));
+  assert.equal(await outcome([url, "more"]), refused(2, 'tail takes one URL, and not also "more"'));
+  assert.equal(
+    await outcome([url, "--tries", "0"]),
+    refused(2, '--tries takes a whole number from 1 on, not "0"'),
+  );
+});
+
+test("a server that is not there is waited for, or not; one that comes back is taken up where it was lost", async () => {
+  const session = createSession({ version: "7.1.5" });
+  const app = createApp(session, { heartbeat: 5 });
+  const start = (port: number) => listen(app.fetch as Fetch, { host: "127.0.0.1", port });
+  const first = await start(0);
+  const { port } = first;
+  await first.stop(0);
+  const url = `http://127.0.0.1:${port}/events`;
+  assert.equal(
+    await outcome([url, "--tries", "1"]),
+    refused(1, `gave up: cannot reach ${url}: connection refused`),
+  );
+  await running(startCli(["tail", url, "--since", "earliest"]), async (child) => {
+    await child.stderr.match(/: connection refused; trying again$/);
+    let server = await start(port);
+    try {
+      tick(session, "one");
+      await told(child, "one");
+      await server.stop(0);
+      for (const text of ["two", "three"]) tick(session, text);
+      await child.stderr.match(/(?:lost|ended the stream|refused).*; trying again$/);
+      server = await start(port);
+      await told(child, "three");
+      tick(session, "four");
+      await told(child, "four");
+    } finally {
+      await server.stop(0);
+    }
+    assert.equal(child.stdout.lines.map((line) => JSON.parse(line.slice(line.indexOf("{"))).event.text), [
+      "one",
+      "two",
+      "three",
+      "four",
+    ]);
+    assert.is(child.stderr.lines.filter((line) => line === "events-endpoint: connected").length, 2);
+    child.signal("SIGTERM");
+    assert.equal(await child.exit(), { code: 0, signal: null });
+  });
+});
+
+test("a server that was restarted has forgotten: tail goes on, and tells of the loss", async () => {
+  const start = (session: Session, port: number) => {
+    const { fetch } = createApp(session, { heartbeat: 5 });
+    return listen(fetch as Fetch, { host: "127.0.0.1", port });
+  };
+  const [before, after] = [createSession({ version: "7.1.5" }), createSession({ version: "7.1.6" })];
+  let server = await start(before, 0);
+  try {
+    await running(
+      startCli(["tail", `http://127.0.0.1:${server.port}/events`, "--since", "earliest"]),
+      async (child) => {
+        tick(before, "one");
+        await told(child, "one");
+        await server.stop(0);
+        tick(after, "two");
+        server = await start(after, server.port);
+        await told(child, "two");
+        const events = child.stdout.lines.map((line) => JSON.parse(line).event);
+        assert.equal(events, [{ text: "one" }, { reason: "unknown_epoch", count: null }, { text: "two" }]);
+      },
+    );
+  } finally {
+    await server.stop(0);
+  }
+});
+
+test("where a server cannot say what was missed, tail says so", async () => {
+  const app = new Hono();
+  let asked = 0;
+  const line = '{"type":"tick"}\n';
+  app.get(
+    "/",
+    (c) => ++asked > 2 ? c.body(null, 204) : c.body(line, 200, { "Content-Type": "application/x-ndjson" }),
+  );
+  await serving(app, async (url) => {
+    await running(startCli(["tail", url]), async (child) => {
+      assert.equal(await child.exit(), { code: 0, signal: null });
+      assert.equal(child.stdout.lines, ['{"type":"tick"}', '{"type":"tick"}']);
+      assert.equal(child.stderr.lines, [
+        `events-endpoint: ${url}/ ended the stream; trying again`,
+        "events-endpoint: connected again, but events between may be missing",
+        `events-endpoint: ${url}/ ended the stream; trying again`,
+      ]);
+    });
+  });
+});
+
+/** Starts it on a terminal of so many columns. What is written to it is typed there. */
+function onTerminal(args: readonly string[], columns: number, env: Record<string, string> = {}): Child {
+  const command = `stty cols ${columns} rows 24; exec ${shellCommand(["tail", ...args])}`;
+  return startProgram("script", ["-qfec", command, "/dev/null"], {
+    input: true,
+    env: { NO_COLOR: "", ...env },
+  });
+}
+
+// deno-lint-ignore no-control-regex
+const ESCAPES = /\x1b\[[0-9;]*[A-Za-z]/g;
+const CTRL_C = "\x03";
+
+/** What stands on a terminal after all that was written, row by row: it moves up, to the left, and erases down. */
+function screenOf(text: string): string[] {
+  const rows = [""];
+  let at = 0;
+  // deno-lint-ignore no-control-regex
+  for (const [part] of text.matchAll(/\x1b\[[0-9;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+/g)) {
+    if (part === "\n") rows[++at] ??= "";
+    else if (part.endsWith("A") && part.startsWith("\x1b[")) at -= Number(part.slice(2, -1));
+    else if (part === "\x1b[J") rows.splice(at, Infinity, "");
+    else if (!part.startsWith("\x1b") && part !== "\r") rows[at] += part;
+  }
+  return rows.map((row) => row.trimEnd());
+}
+
+test("on a terminal there are rows, colours, and at the bottom a line that goes at the end", async () => {
+  await withTribler(async (url, session) => {
+    session.emit("torrent_finished", { name: "漢".repeat(60), infohash: HASH });
+    session.emit("tribler_exception", { text: "a\u001b[2Jb\u009bc\u202ed\nnext" });
+    await running(onTerminal([url, "--since", "earliest"], 90), async (child) => {
+      await child.stdout.match(/tribler_exception/);
+      tick(session, "later");
+      await child.stdout.match(/upgrader_tick.*later/);
+      await until(() => {
+        tick(session, "more");
+        return child.stdout.lines.some((line) => line.includes("connected  3 events"));
+      }, "the last line tells of three events");
+      child.stdin.write(CTRL_C);
+      assert.equal(await child.exit(), { code: 0, signal: null });
+      const all = child.stdout.lines.join("\n");
+      const exception = child.stdout.lines.find((line) => line.includes("tribler_exception"))!;
+      // deno-lint-ignore no-control-regex
+      assert.match(exception, /\x1b\[31m/);
+      assert.not.match(all, /[\u0080-\u009f\u202e]/);
+      const rows = screenOf(all.replace("^C", ""));
+      const [start, finished, raised, later] = rows.filter((row) => /^\d\d:\d\d:\d\d /.test(row));
+      assert.match(start!, /^\S+ {2}events_start {18}tribler_started=false version=7\.1\.5 heartbeat=5$/);
+      assert.match(finished!, /^\S+ {2}torrent_finished {14}name=漢+…$/);
+      assert.ok(stringWidth(finished!) <= 90);
+      assert.match(raised!, /text="a\\u001b\[2Jb\\u009bc\\u202ed n/);
+      assert.match(later!, /^\S+ {2}upgrader_tick {17}text=later$/);
+      assert.not.match(rows.join("\n"), /connected/);
+    });
+  });
+});
+
+test("NO_COLOR leaves out the colours, and --json all of it", async () => {
+  await withTribler(async (url, session) => {
+    tick(session, "one");
+    const args = [url, "--since", "earliest"];
+    await running(onTerminal(args, 80, { NO_COLOR: "1" }), async (child) => {
+      const { input: row } = await child.stdout.match(/upgrader_tick/);
+      // deno-lint-ignore no-control-regex
+      assert.not.match(row, /\x1b\[\d*m/);
+    });
+    await running(onTerminal([...args, "--json"], 80), async (child) => {
+      const { input: line } = await child.stdout.match(/upgrader_tick/);
+      assert.is(JSON.parse(line.slice(line.indexOf("{"))).event.text, "one");
+    });
+  });
+});
+
+test("on a terminal, too, it says that it waits and that it is connected again", async () => {
+  const session = createSession({ version: "7.1.5" });
+  const app = createApp(session, { heartbeat: 5 });
+  const first = await listen(app.fetch as Fetch, { host: "127.0.0.1", port: 0 });
+  const { port } = first;
+  await first.stop(0);
+  await running(onTerminal([`http://127.0.0.1:${port}/events`], 120), async (child) => {
+    await child.stdout.match(/connection refused; trying again/);
+    const server = await listen(app.fetch as Fetch, { host: "127.0.0.1", port });
+    try {
+      await child.stdout.match(/events_start/);
+      await child.stdout.match(/not connected, attempt \d+ in \d+ s/);
+    } finally {
+      await server.stop(0);
+    }
+  });
+});
+
+/** A terminal that remembers what is written to it, and takes it or not. */
+function fakeTerminal(columns: number) {
+  const written: string[] = [];
+  const state = { columns, isFull: false, written };
+  const write = (text: string) => written.push(text) > 0 && !state.isFull;
+  const terminal = Object.assign(new EventEmitter(), { state, write, columns });
+  return Object.defineProperty(terminal, "columns", { get: () => state.columns });
+}
+
+test("the last line of a terminal that becomes narrower is taken away whole", () => {
+  const terminal = fakeTerminal(40);
+  const { state } = terminal;
+  const screen = createScreen(terminal, (columns) => "=".repeat(columns));
+  try {
+    terminal.emit("resize");
+    assert.is(state.written.pop(), `\r\x1b[J${"=".repeat(39)}`);
+    state.columns = 15;
+    terminal.emit("resize");
+    // 39 columns are three lines of 15: up two.
+    assert.is(state.written.pop(), `\r\x1b[2A\x1b[J${"=".repeat(14)}`);
+  } finally {
+    screen.close();
+  }
+  assert.is(state.written.pop(), "\r\x1b[J");
+  terminal.emit("resize");
+  assert.equal(state.written, []);
+  assert.equal(terminal.eventNames(), []);
+});
+
+test("a terminal that does not keep up is waited for, until it says that it takes more", async () => {
+  const terminal = fakeTerminal(40);
+  const { state } = terminal;
+  const screen = createScreen(terminal, () => "");
+  try {
+    assert.ok(screen.print("one"));
+    assert.ok(screen.print("two"));
+    state.isFull = true;
+    await until(() => state.written.includes("\r\x1b[Jone\ntwo\n"), "both rows are written together");
+    assert.not(screen.print("three"));
+    state.isFull = false;
+    await until(() => state.written.includes("\r\x1b[Jthree\n"), "the third row is written");
+    // It has said no, so it will say when: whoever waits must not be told before that there is nothing to wait for.
+    assert.not(screen.print("four"));
+    terminal.emit("drain");
+    assert.ok(screen.print("five"));
+  } finally {
+    screen.close();
+  }
+});
+
+test("a row is as wide as the terminal at the most, whatever is in it", () => {
+  const texts = [
+    "x".repeat(200),
+    "漢".repeat(100),
+    "👩‍👩‍👧‍👦".repeat(50),
+    "e\u0301".repeat(200),
+    "\u001b[31m".repeat(40),
+    "",
+  ];
+  for (const text of texts) {
+    for (const payload of [text, { [text]: text, b: [text] }, [[text]], null, 7]) {
+      for (let columns = 1; columns <= 100; columns += 9) {
+        const row = eventRow({ type: text || "t", event: payload }, { columns, colours: true });
+        const shown = row.replaceAll(ESCAPES, "");
+        assert.ok(stringWidth(shown) <= columns, `${stringWidth(shown)} of ${columns}: ${jsonLine(shown)}`);
+        // deno-lint-ignore no-control-regex
+        assert.not.match(shown, /[\0-\x1f\x7f-\x9f]/);
+      }
+    }
+  }
+  // Measured whole, this would take minutes.
+  const paper = { columns: 100, colours: false };
+  const long = "漢".repeat(1_000_000);
+  for (
+    const event of [long, { [long]: 1 }, { a: long }, Object.fromEntries([...long].map((_, n) => [n, n]))]
+  ) {
+    assert.match(eventRow({ type: "t", event }, paper), /…/);
+  }
+});
+
+test("an event of another day has its day above it, and without a time it is now", async () => {
+  const app = new Hono();
+  const lines = ['{"type":"a","time":"2001-02-03T12:00:00.000Z"}', '{"type":"b","event":7}', ""].join("\n");
+  let asked = 0;
+  app.get(
+    "/",
+    (c) => ++asked > 1 ? c.body(null, 204) : c.body(lines, 200, { "Content-Type": "application/x-ndjson" }),
+  );
+  await serving(app, async (url) => {
+    await running(onTerminal([url], 60), async (child) => {
+      assert.equal(await child.exit(), { code: 0, signal: null });
+      const rows = screenOf(child.stdout.lines.join("\n"));
+      assert.is(rows[0], "-- Sat Feb 03 2001 --");
+      assert.match(rows[1]!, /^\d\d:\d\d:00 {2}a$/);
+      assert.match(rows[2]!, /^-- \w{3} \w{3} \d\d 20\d\d --$/);
+      assert.match(rows[3]!, /^\d\d:\d\d:\d\d {2}b {29}7$/);
+    });
+  });
+});
+
+test.run();

@@ -1,0 +1,249 @@
+import fc from "fast-check";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { connect, type ConnectOptions, type Dictionary, EventsError } from "../../src/client/mod.ts";
+import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import * as v from "valibot";
+import { within } from "../support/harness.ts";
+import { NDJSON, SSE } from "../support/scripted.ts";
+
+const test = suite("client: from bytes to events");
+
+const encoder = new TextEncoder();
+
+/** Reads a response that comes in these chunks, to its end. */
+async function readAll(
+  chunks: readonly Uint8Array[],
+  contentType: string | undefined,
+  options: ConnectOptions = {},
+): Promise<{ events: Dictionary[]; error: EventsError | undefined }> {
+  let next = 0;
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (next < chunks.length) controller.enqueue(chunks[next++]!);
+      else controller.close();
+    },
+  });
+  const response = new Response(
+    body,
+    contentType === undefined ? {} : { headers: { "Content-Type": contentType } },
+  );
+  const events: Dictionary[] = [];
+  let error: unknown;
+  const connection = connect("http://localhost/", { fetch: () => response, reconnect: false, ...options });
+  const reading = (async () => {
+    for await (const event of connection) events.push(event);
+  })();
+  await within(reading, "the end").catch((caught) => error = caught);
+  assert.ok(error === undefined || error instanceof EventsError, String(error));
+  return { events, error: error as EventsError | undefined };
+}
+
+/** The bytes, cut at these places. */
+function cutAt(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
+  const ends = [...places.map((place) => place % (bytes.length + 1)), bytes.length].sort((a, b) => a - b);
+  return ends.map((end, index) => bytes.slice(ends[index - 1] ?? 0, end));
+}
+
+/** Events as any server may send them, with all that JSON and UTF-8 can hold. */
+const someEvents: fc.Arbitrary<Dictionary[]> = fc.array(
+  fc.record({
+    type: fc.string({ unit: "grapheme", minLength: 1, maxLength: 8 }).filter((type) =>
+      !type.startsWith("events_")
+    ),
+    event: fc.oneof(
+      fc.jsonValue({ maxDepth: 2, stringUnit: "grapheme" }),
+      fc.string({ unit: "binary", maxLength: 40 }),
+    ),
+    id: fc.stringMatching(/^[a-z0-9-]{1,9}$/),
+  }),
+  { maxLength: 12 },
+).map((events) => JSON.parse(JSON.stringify(events)));
+const somePlaces = fc.array(fc.nat(), { maxLength: 30 });
+const lineEnds = fc.constantFrom("\n", "\r\n");
+
+/** Every chunk is one byte where so many places are asked for. */
+const everywhere = Array.from({ length: 5000 }, (_, index) => index);
+
+test("NDJSON, cut anywhere, is what was written, and nothing else", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      someEvents,
+      somePlaces,
+      lineEnds,
+      fc.array(fc.nat(13), { maxLength: 5 }),
+      fc.boolean(),
+      fc.constantFrom(NDJSON, "application/json", undefined),
+      async (events, places, end, beats, hasMark, contentType) => {
+        const lines = events.map((event) => JSON.stringify(event));
+        for (const beat of beats) lines.splice(beat, 0, ""); // Heartbeats.
+        const text = (hasMark && lines.length > 0 ? "\ufeff" : "") + lines.map((line) => line + end).join("");
+        assert.equal(await readAll(cutAt(encoder.encode(text), places), contentType), {
+          events,
+          error: undefined,
+        });
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("SSE, cut anywhere, is what was written, and nothing else", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      someEvents,
+      somePlaces,
+      fc.constantFrom("\n", "\r\n", "\r"),
+      fc.array(fc.tuple(fc.nat(13), fc.constantFrom(":", ": hello", "id: z", "retry: 1", "")), {
+        maxLength: 5,
+      }),
+      fc.boolean(),
+      fc.constantFrom(SSE, "text/event-stream;charset=utf-8"),
+      async (events, places, end, others, hasMark, contentType) => {
+        const blocks = events.map((event) => {
+          return [
+            `id: ${event.id}`,
+            `data:${JSON.stringify(event, null, 1).replaceAll("\n", `${end}data: `)}`,
+          ];
+        });
+        for (const [at, other] of others) blocks.splice(at, 0, other === "" ? [] : [other]);
+        const text = (hasMark ? "\ufeff" : "") +
+          blocks.map((lines) => [...lines, ""].map((line) => line + end).join("")).join("");
+        assert.equal(await readAll(cutAt(encoder.encode(text), places), contentType), {
+          events,
+          error: undefined,
+        });
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("a channel's own events, in either format, byte by byte", async () => {
+  const channel = createChannel(defineEvents({ note: v.any() }));
+  const payloads = [
+    "",
+    "é漢😀\u2028\u0085\ufeff",
+    "\ud800",
+    { "__proto__": 1, a: [null, { b: "\r\n" }] },
+    0,
+    "data: x\n\n",
+  ];
+  for (const payload of payloads) channel.publish("note", payload);
+  for (const format of ["ndjson", "sse"]) {
+    const response = await eventsEndpoint(channel).request(`/?since=earliest&follow=false&format=${format}`);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const { events, error } = await readAll(cutAt(bytes, everywhere), response.headers.get("Content-Type")!);
+    assert.is(error, undefined);
+    assert.equal(
+      JSON.stringify(events.map(({ event }) => event)).replaceAll("\ud800", "\ufffd"),
+      JSON.stringify(payloads).replaceAll("\\ud800", "\ufffd"),
+    );
+    assert.equal(events.map(({ id }) => id), payloads.map((_, index) => `${channel.epoch}-${index + 1}`));
+  }
+});
+
+test("a byte order mark is one at the very start, and elsewhere no JSON, however it is cut", async () => {
+  const mark = "\ufeff";
+  const bytes = encoder.encode(`${mark}{"type":"a"}\n${mark}{"type":"b"}\n`);
+  for (const places of [[], everywhere, [16]]) {
+    const { events, error } = await readAll(cutAt(bytes, places), NDJSON);
+    assert.equal([events, error?.code], [[{ type: "a" }], "InvalidLine"]);
+  }
+});
+
+test("what has no end at the end of the stream is no event", async () => {
+  const cases: [string, string][] = [
+    [NDJSON, '{"type":"a"}\n{"type":"b","event":12'],
+    [NDJSON, '{"type":"a"}\n{"type":"b"}'],
+    [SSE, 'data: {"type":"a"}\n\ndata: {"type":"b"}\n'],
+    [SSE, 'data: {"type":"a"}\n\ndata: {"type":"b"}'],
+    [SSE, 'data: {"type":"a"}\n\nid: 1'],
+  ];
+  for (const [contentType, text] of cases) {
+    for (const places of [[], everywhere]) {
+      const { events, error } = await readAll(cutAt(encoder.encode(text), places), contentType);
+      assert.equal([events, error?.code], [[{ type: "a" }], "ConnectionLost"], text);
+      assert.match(error!.message, /in the middle of a line/);
+    }
+  }
+});
+
+test("whatever is no dictionary with a type is refused with its beginning, after what came before it", async () => {
+  const lines = [
+    "null",
+    "7",
+    '"text"',
+    "[]",
+    "{}",
+    '{"type":1}',
+    '{"topic":1}',
+    "{",
+    "nonsense",
+    '{"type":"a"} {}',
+  ];
+  for (const line of [...lines, "x".repeat(500)]) {
+    for (const [contentType, text] of [[NDJSON, `${line}\n`], [SSE, `data: ${line}\n\n`]] as const) {
+      const before = contentType === NDJSON ? '{"type":"a"}\n' : 'data: {"type":"a"}\n\n';
+      const { events, error } = await readAll([encoder.encode(before + text + before)], contentType);
+      assert.equal([events, error?.code], [[{ type: "a" }], "InvalidLine"], line);
+      assert.ok(error!.message.includes(JSON.stringify(line.slice(0, 80))), error!.message);
+      assert.ok(error!.message.length < 300);
+    }
+  }
+});
+
+test("a line may be as long as the limit, and not a byte longer, however it is cut", async () => {
+  const MAX = 100;
+  const ofLength = (length: number) => `{"type":"é","event":"${"x".repeat(length - 24)}"}`;
+  assert.is(encoder.encode(ofLength(MAX)).length, MAX);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 24, max: MAX }), { maxLength: 4 }),
+      fc.integer({ min: 1, max: 3 }),
+      somePlaces,
+      fc.constantFrom("", "\n", `\n${ofLength(30)}\n`),
+      async (lengths, excess, places, after) => {
+        const before = lengths.map((length) => ofLength(length) + "\n").join("");
+        const good = await readAll(cutAt(encoder.encode(before), places), NDJSON, { maxLineBytes: MAX });
+        assert.equal([good.events.length, good.error], [lengths.length, undefined]);
+        const bytes = encoder.encode(before + ofLength(MAX + excess) + after);
+        const { events, error } = await readAll(cutAt(bytes, places), NDJSON, { maxLineBytes: MAX });
+        assert.equal([events.length, error?.code], [lengths.length, "LineTooLong"]);
+        assert.match(error!.message, /more than 100 bytes/);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("a block of SSE has a limit too, whether it comes at once, in pieces or in many lines", async () => {
+  const before = 'data: {"type":"a"}\n\n';
+  const cases = [`data: "${"x".repeat(2000)}"\n\n`, `data: "${"x".repeat(2000)}`, "data: []\n".repeat(400)];
+  for (const text of cases) {
+    for (const places of [[], everywhere]) {
+      const chunks = cutAt(encoder.encode(before + text), places);
+      const { events, error } = await readAll(chunks, SSE, { maxLineBytes: 1000 });
+      assert.equal([events, error?.code], [[{ type: "a" }], "LineTooLong"]);
+    }
+  }
+});
+
+test("a line in many chunks costs as much as its length", async () => {
+  // 16 MB in pieces of 64 bytes: what looks at all of it again for each piece takes minutes.
+  const piece = encoder.encode("x".repeat(64));
+  const chunks = [
+    encoder.encode('{"type":"a","event":"'),
+    ...Array(250_000).fill(piece),
+    encoder.encode('"}\n'),
+  ];
+  for (const contentType of [NDJSON, SSE]) {
+    if (contentType === SSE) chunks[0] = encoder.encode('data: {"type":"a","event":"');
+    if (contentType === SSE) chunks[chunks.length - 1] = encoder.encode('"}\n\n');
+    const { events, error } = await readAll(chunks, contentType, { maxLineBytes: 20_000_000 });
+    assert.is(error, undefined);
+    assert.is((events[0]?.event as string).length, 16_000_000);
+  }
+});
+
+test.run();

@@ -1,0 +1,152 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { connect, type Dictionary } from "../../src/client/mod.ts";
+import { triblerEvents } from "../../src/tribler/mod.ts";
+import { within } from "../support/harness.ts";
+import { NDJSON, scripted, SSE, streams } from "../support/scripted.ts";
+
+const test = suite("client: dialects");
+
+const infohash = "08ada5a7a6183aae1e09d831df6748d566095a10";
+const FINISHED = { type: "torrent_finished", event: { infohash, name: "Sintel – é漢😀", hidden: false } };
+const STATE = { type: "shutdown", event: "Checkpointing torrents" };
+const UPGRADED = { type: "upgrader_finished" };
+/** What all of them say. */
+const EVENTS: readonly Dictionary[] = [FINISHED, STATE, UPGRADED];
+const START = { tribler_started: true, version: "7.1.5" };
+
+const json = JSON.stringify;
+const unnamed = (value: unknown) => `data: ${json(value)}\n\n`;
+const named = (type: string, payload: unknown) => `event: ${type}\ndata: ${json(payload)}\n\n`;
+
+/** The same events as each release writes them, behind its `events_start`. */
+const RELEASES: Readonly<Record<string, { contentType: string | undefined; text: string }>> = {
+  "7.0 – 7.4, NDJSON": {
+    contentType: NDJSON,
+    text: [{ type: "events_start", event: START }, ...EVENTS].map((event) => json(event) + "\n").join(""),
+  },
+  "7.0 – 7.4, as JSON": {
+    contentType: "text/json",
+    text: [{ type: "events_start", event: START }, ...EVENTS].map((event) => json(event) + "\n").join(""),
+  },
+  "7.5 – 7.11": {
+    contentType: SSE,
+    text: [{ type: "events_start", event: START }, ...EVENTS].map(unnamed).join(""),
+  },
+  "7.5 – 7.11, as JSON": {
+    contentType: "application/json; charset=utf-8",
+    text: "\n" + [{ type: "events_start", event: START }, ...EVENTS].map(unnamed).join(""),
+  },
+  "7.12 – 7.14": {
+    contentType: SSE,
+    text: unnamed({ topic: "events_start", kwargs: START }) +
+      unnamed({ topic: FINISHED.type, args: [], kwargs: FINISHED.event }) +
+      unnamed({ topic: STATE.type, args: [STATE.event], kwargs: {} }) +
+      unnamed({ topic: UPGRADED.type, args: [], kwargs: {} }),
+  },
+  "8": {
+    contentType: SSE,
+    text: named("events_start", START) + named(FINISHED.type, FINISHED.event) +
+      named(STATE.type, STATE.event) +
+      named(UPGRADED.type, {}),
+  },
+  "8, without a type": {
+    contentType: undefined,
+    text: named("events_start", START) + named(FINISHED.type, FINISHED.event) +
+      named(STATE.type, STATE.event) +
+      named(UPGRADED.type, {}),
+  },
+};
+
+/** Reads so many events of a stream, and tells the `events_start` before them. */
+async function read(contentType: string | undefined, text: string, count: number) {
+  return await scripted([streams(contentType, text)], async ({ url }) => {
+    let start: Dictionary | undefined;
+    const connection = connect(url, {
+      onStatus: (status) => status.type === "open" && (start = status.start),
+    });
+    const events: Dictionary[] = [];
+    const cursors: (string | undefined)[] = [];
+    while (events.length < count) {
+      const { done, value } = await within(connection.next(), "an event");
+      if (done) throw new Error(`it is over after ${events.length} events`);
+      events.push(value);
+      cursors.push(connection.lastId);
+    }
+    await connection.return();
+    return { start, events, cursors };
+  });
+}
+
+for (const [release, { contentType, text }] of Object.entries(RELEASES)) {
+  test(`Tribler ${release}`, async () => {
+    const { start, events, cursors } = await read(contentType, text, EVENTS.length);
+    assert.equal(start, { type: "events_start", event: START });
+    assert.equal(events, EVENTS);
+    assert.equal(cursors, EVENTS.map(() => undefined));
+  });
+
+  test(`Tribler ${release}, through its catalogue`, async () => {
+    await scripted([streams(contentType, text)], async ({ url }) => {
+      const connection = connect(url, {
+        catalogue: triblerEvents,
+        types: ["torrent_*", "upgrader_finished"],
+      });
+      const first = (await within(connection.next(), "an event")).value;
+      assert.is(first?.type === "torrent_finished" && first.event.infohash, infohash);
+      assert.equal((await within(connection.next(), "an event")).value, UPGRADED);
+      await connection.return();
+    });
+  });
+}
+
+test("what was given by name is the payload; else what was given by place, alone or as an array", async () => {
+  const calls: [Record<string, unknown>, unknown][] = [
+    [{ args: [1], kwargs: { a: 2 } }, { a: 2 }],
+    [{ args: [[1, 2]], kwargs: {} }, [1, 2]],
+    [{ args: [1, "two"], kwargs: {} }, [1, "two"]],
+    [{ args: [null] }, null],
+    [{ args: [] }, undefined],
+    [{ kwargs: { type: "inner", id: "1" } }, { type: "inner", id: "1" }],
+    [{}, undefined],
+  ];
+  const text = calls.map(([call]) => unnamed({ topic: "t", ...call })).join("");
+  const { events } = await read(SSE, text, calls.length);
+  assert.equal(events.map(({ event }) => event), calls.map(([, event]) => event));
+  assert.equal(events.map((event) => "event" in event), calls.map(([, event]) => event !== undefined));
+});
+
+test("a payload that looks like one of our dictionaries is still a payload", async () => {
+  const payloads = [
+    { type: "t" },
+    { type: "t", event: { a: 1 }, id: "e-1", time: "" },
+    { type: "other", id: "e-1" },
+    { type: "t", id: 1 },
+    { topic: "t", args: [], kwargs: {} },
+    [],
+    null,
+    "text",
+  ];
+  const plain = await read(SSE, payloads.map((payload) => named("t", payload)).join(""), payloads.length);
+  assert.equal(plain.events, payloads.map((event) => ({ type: "t", event })));
+
+  // Nor is it one of ours where the block has a cursor, unless type and cursor are both the block's.
+  const withId = (payload: unknown) => `id: e-1\n${named("t", payload)}`;
+  const others = payloads.filter((payload) => json(payload) !== json(payloads[1]));
+  const cursored = await read(SSE, others.map(withId).join(""), others.length);
+  assert.equal(cursored.events, others.map((event) => ({ type: "t", event, id: "e-1" })));
+  assert.equal(cursored.cursors, others.map(() => "e-1"));
+  const ours = await read(SSE, withId(payloads[1]), 1);
+  assert.equal(ours.events, [payloads[1]]);
+});
+
+test("the cursor of a block counts where the dictionary has none, or another", async () => {
+  const text = `id: 1\n${unnamed({ type: "a" })}id: 2\n${unnamed({ type: "b", id: "x" })}${
+    unnamed({ type: "c" })
+  }`;
+  const { events, cursors } = await read(SSE, text, 3);
+  assert.equal(events, [{ type: "a", id: "1" }, { type: "b", id: "x" }, { type: "c" }]);
+  assert.equal(cursors, ["1", "2", "2"]);
+});
+
+test.run();

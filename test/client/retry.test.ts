@@ -1,0 +1,438 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  connect,
+  type Connection,
+  type ConnectOptions,
+  EventsError,
+  type Status,
+} from "../../src/client/mod.ts";
+import { until, within } from "../support/harness.ts";
+import {
+  answers,
+  cuts,
+  ends,
+  line,
+  NDJSON,
+  type Reply,
+  scripted,
+  SSE,
+  start,
+  streams,
+} from "../support/scripted.ts";
+
+const test = suite("client: what follows what");
+
+/** What a connection did until it was closed, or waited for the first time. */
+interface Course {
+  /** The types of the events. */
+  readonly events: string[];
+  readonly told: Status[];
+  /** What came out of `next()` as an error. */
+  readonly error: EventsError | undefined;
+  /** How many requests it made. */
+  readonly asked: number;
+  readonly headers: unknown[];
+}
+
+/** Runs a connection against a script until it is over or waits; and sees that no socket is left open. */
+async function courseOf(replies: readonly Reply[], options: ConnectOptions = {}): Promise<Course> {
+  return await scripted(replies, async ({ url, asked, open }) => {
+    const told: Status[] = [];
+    const events: string[] = [];
+    let error: EventsError | undefined;
+    const connection: Connection<{ type: string }> = connect(url, {
+      reconnect: { min: 1, max: 8, jitter: false },
+      ...options,
+      onStatus: (status) => {
+        told.push(status);
+        if (status.type === "waiting" && options.onStatus === undefined) void connection.return();
+        options.onStatus?.(status);
+      },
+    });
+    const following = (async () => {
+      for await (const { type } of connection) events.push(type);
+    })();
+    await within(following, "the end").catch((caught) => error = caught);
+    assert.ok(error === undefined || error instanceof EventsError, String(error));
+    assert.is(connection.status.type, "closed");
+    await until(() => open() === 0, "no socket is open");
+    return {
+      events,
+      told,
+      error,
+      asked: asked.length,
+      headers: asked.map((one) => one.headers.get("x-token")),
+    };
+  });
+}
+
+/** What a wait was announced as. */
+function waitOf({ told }: Course): { readonly code: string; readonly delay: number } {
+  const waiting = told.find((status) => status.type === "waiting");
+  if (waiting?.type !== "waiting") throw new Error("it did not wait");
+  return { code: waiting.cause.code, delay: waiting.delay };
+}
+
+const GOOD = streams(NDJSON, start("a"), line("x", "b"));
+/** A body that never ends, in a response that nobody wants. */
+function endless(status: number, contentType: string): Reply {
+  return (socket) => {
+    socket.write(
+      `HTTP/1.1 ${status} Endless\r\nContent-Type: ${contentType}\r\nContent-Length: 1000000000\r\n\r\n`,
+    );
+    const timer = setInterval(() => socket.write("x".repeat(10_000)), 1);
+    socket.once("close", () => clearInterval(timer));
+  };
+}
+
+for (
+  const contentType of [
+    "application/x-ndjson",
+    "Application/JSONL; charset=utf-8",
+    "application/ndjson",
+    "application/json",
+    "text/json",
+    "text/plain",
+    "application/octet-stream",
+    undefined,
+  ]
+) {
+  test(`200 and ${contentType ?? "no type"} is the stream`, async () => {
+    await scripted([streams(contentType, start("a"), line("x", "b"))], async ({ url }) => {
+      const connection = connect(url);
+      assert.is((await within(connection.next(), "an event")).value?.type, "x");
+      await connection.return();
+    });
+  });
+}
+
+test("204 is the end, and nothing is tried again", async () => {
+  const course = await courseOf([answers(204), GOOD]);
+  assert.equal([course.events, course.error, course.asked], [[], undefined, 1]);
+  assert.equal(course.told.at(-1), { type: "closed" });
+  const later = await courseOf([ends(NDJSON, start("a"), line("x", "b")), answers(204)], {
+    reconnect: { min: 0.001 },
+    onStatus: () => {},
+  });
+  assert.equal([later.events, later.error, later.asked], [["x"], undefined, 2]);
+});
+
+test("a head that was cut, of which Chromium makes an answer, is tried again", async () => {
+  for (const type of ["application/x-ndjso", "text/event-s", "appl"]) {
+    const course = await courseOf([answers(200, { "Content-Type": type }), GOOD]);
+    assert.equal([waitOf(course).code, course.error], ["ConnectionLost", undefined], type);
+  }
+  for (const status of [5, 50]) {
+    const fetch = () => Object.defineProperty(new Response(), "status", { value: status });
+    const course = await courseOf([], { fetch });
+    assert.equal([waitOf(course).code, course.error], ["Unavailable", undefined]);
+  }
+});
+
+test("another 2xx, or what is no stream, is an error", async () => {
+  const cases: [Reply, RegExp][] = [
+    [answers(201, { "Content-Type": NDJSON }), /answers 201 with "application\/x-ndjson", not a stream/],
+    [answers(206, { "Content-Type": SSE }), /answers 206/],
+    [answers(200, { "Content-Type": "text/html" }, "<h1>"), /answers 200 with "text\/html"/],
+    [endless(200, "text/html"), /answers 200/],
+  ];
+  for (const [reply, message] of cases) {
+    const course = await courseOf([reply, GOOD]);
+    assert.is(course.error?.code, "UnexpectedAnswer");
+    assert.match(course.error!.message, message);
+    assert.is(course.asked, 1);
+    assert.is(course.told.at(-1)?.type, "closed");
+  }
+});
+
+test("a redirect is not followed, and the error says where it leads", async () => {
+  for (const status of [301, 302, 303, 307, 308]) {
+    await scripted([GOOD], async (other) => {
+      const course = await courseOf([answers(status, { Location: other.url }), GOOD], { apiKey: "secret" });
+      assert.is(course.error?.code, "Redirected");
+      assert.ok(course.error!.message.includes(other.url));
+      assert.equal([course.asked, other.asked.length], [1, 0], "nobody was given the key");
+    });
+  }
+});
+
+test("where a redirect leads is told without the query, which may hold a key", async () => {
+  for (const place of ["https://elsewhere.example/events", "/events/"]) {
+    const { error } = await courseOf([answers(301, { Location: `${place}?key=secret` }), GOOD]);
+    assert.match(error!.message, ` redirects to "${place}": `);
+  }
+});
+
+test("what a browser tells of a redirect is enough to refuse it", async () => {
+  const opaque = Object.defineProperties(new Response(null), {
+    status: { value: 0 },
+    type: { value: "opaqueredirect" },
+  });
+  const connection = connect("http://localhost/", { fetch: () => opaque });
+  const error = await connection.next().then(() => undefined, (error: EventsError) => error);
+  assert.is(error?.code, "Redirected");
+});
+
+const REFUSAL = JSON.stringify({ error: { handled: true, code: "NoKey", message: "say who you are" } });
+
+test("401 is an error where the headers stay the same", async () => {
+  for (const headers of [undefined, { "X-Token": "1" }]) {
+    const course = await courseOf([answers(401, {}, REFUSAL), GOOD], headers && { headers });
+    assert.is(course.error?.code, "Unauthorized");
+    assert.equal([course.error?.status, course.error?.serverCode, course.asked], [401, "NoKey", 1]);
+    assert.match(course.error!.message, /answers 401: say who you are/);
+  }
+});
+
+test("401 is tried once more at once where headers can be asked for, and no more", async () => {
+  const headers: ConnectOptions["headers"] = ({ unauthorized }) => ({
+    "X-Token": unauthorized ? "new" : "old",
+  });
+  const twice = await courseOf([answers(401), answers(401, {}, REFUSAL), GOOD], { headers });
+  assert.is(twice.error?.code, "Unauthorized");
+  assert.equal(twice.headers, ["old", "new"]);
+
+  const end = (text: string) => ends(NDJSON, text);
+  const replies = [
+    answers(401),
+    end(start("a") + line("x", "b")),
+    answers(401),
+    end(start("b") + line("y", "c")),
+    answers(204),
+  ];
+  const course = await courseOf(replies, { headers, reconnect: { min: 0.001 }, onStatus: () => {} });
+  assert.equal([course.events, course.error], [["x", "y"], undefined], "a stream that opened was authorized");
+  assert.equal(course.headers, ["old", "new", "old", "new", "old"]);
+
+  const between = [answers(401), answers(503), answers(401), end(start("a") + line("x", "b")), answers(204)];
+  const other = await courseOf(between, { headers, reconnect: { min: 0.001 }, onStatus: () => {} });
+  assert.equal([other.events, other.error], [["x"], undefined], "another answer came between");
+  assert.equal(other.headers, ["old", "new", "old", "new", "old"]);
+});
+
+test("408, 425, 429 and 5xx are tried again, not before Retry-After", async () => {
+  for (const status of [408, 425, 429, 500, 501, 502, 503, 504, 599]) {
+    assert.equal(waitOf(await courseOf([answers(status)])), { code: "Unavailable", delay: 1 }, `${status}`);
+    const later = await courseOf([answers(status, { "Retry-After": "7" }, REFUSAL)]);
+    assert.equal(waitOf(later), { code: "Unavailable", delay: 8 }, `${status}`);
+  }
+  const date = new Date(Date.now() + 100_000).toUTCString();
+  const { delay } = waitOf(await courseOf([answers(503, { "Retry-After": date })]));
+  assert.ok(delay > 80 && delay <= 101, `${delay} s`);
+  for (const nonsense of ["", "soon", "-5", "1.5", new Date(0).toUTCString()]) {
+    assert.is(waitOf(await courseOf([answers(503, { "Retry-After": nonsense })])).delay, 1, nonsense);
+  }
+});
+
+test("another 4xx is an error with the server's code and message", async () => {
+  for (const status of [400, 403, 404, 406, 410, 422]) {
+    const body = JSON.stringify({
+      error: { handled: true, code: "InvalidCursor", message: "no such cursor" },
+    });
+    const course = await courseOf([answers(status, {}, body), GOOD]);
+    const { error, asked } = course;
+    assert.equal([error?.code, error?.status, error?.serverCode], ["Refused", status, "InvalidCursor"]);
+    assert.match(error!.message, new RegExp(`answers ${status}: no such cursor`));
+    assert.is(asked, 1);
+  }
+  for (
+    const body of [
+      "",
+      "<h1>Not Found</h1>",
+      "null",
+      '{"error":null}',
+      '{"error":{"code":1}}',
+      "x".repeat(200_000),
+    ]
+  ) {
+    const { error } = await courseOf([answers(404, {}, body), GOOD]);
+    assert.equal([error?.code, error?.status, error?.serverCode], ["Refused", 404, undefined]);
+    assert.match(error!.message, /answers 404$/);
+  }
+  assert.is((await courseOf([endless(404, "application/json")])).error?.code, "Refused");
+  const stalled: Reply = (socket) => socket.write("HTTP/1.1 404 Stalled\r\nContent-Length: 100\r\n\r\n{");
+  assert.is((await courseOf([stalled, GOOD])).error?.code, "Refused");
+});
+
+test("no connection, no answer: again", async () => {
+  const cut: Reply = (socket) => socket.destroy();
+  assert.is(waitOf(await courseOf([cut])).code, "ConnectionFailed");
+  const half: Reply = (socket) => socket.end("HTTP/1.1 200");
+  assert.is(waitOf(await courseOf([half])).code, "ConnectionFailed");
+  assert.is(waitOf(await courseOf([() => {}], { inactivity: 0.1 })).code, "Silence");
+
+  const port = await scripted([], ({ port }) => Promise.resolve(port)); // Nobody listens there any more.
+  const told: Status[] = [];
+  const connection: Connection<unknown> = connect(`http://127.0.0.1:${port}/events?key=secret`, {
+    onStatus: (status) => {
+      told.push(status);
+      if (status.type === "waiting") void connection.return();
+    },
+  });
+  await within(connection.next(), "the first wait");
+  const cause = told[1]?.type === "waiting" ? told[1].cause : undefined;
+  assert.is(cause?.code, "ConnectionFailed");
+  assert.match(cause!.message, /^no answer from http:\/\/127\.0\.0\.1:\d+\/events: /);
+  assert.not.match(cause!.message, /secret/);
+});
+
+test("an answer is limited until its first event, where no heartbeat was announced yet", async () => {
+  const limits: (number | undefined)[] = [];
+  const { setTimeout } = globalThis;
+  const patched = (callback: () => void, ms?: number) => {
+    limits.push(ms);
+    return setTimeout(callback, ms);
+  };
+  Object.assign(globalThis, { setTimeout: patched });
+  try {
+    const fetch = () => new Response(new ReadableStream(), { headers: { "Content-Type": NDJSON } });
+    const connection = connect("http://localhost/", { fetch });
+    const next = connection.next();
+    await until(() => limits.filter((ms) => ms === 30_000).length === 2, "both are limited");
+    await connection.return();
+    assert.is((await within(next, "the end")).done, true);
+  } finally {
+    Object.assign(globalThis, { setTimeout });
+  }
+});
+
+test("what a runtime says of a failure is told without the query, which may hold a key", async () => {
+  const fetch = (url: string) => {
+    throw new TypeError(`cannot reach (${url})`, { cause: new Error(`"${url}" is down`) });
+  };
+  const connection = connect("http://localhost/events?key=secret", { fetch, reconnect: false });
+  const error = await connection.next().then(() => undefined, (error: EventsError) => error);
+  const place = "http://localhost/events";
+  assert.is(error?.message, `no answer from ${place}: cannot reach (${place}): "${place}" is down`);
+});
+
+test("a stream that ends, is cut, or is silent: again, after the last event that was handed out", async () => {
+  const options: ConnectOptions = { reconnect: { min: 0.001 }, onStatus: () => {} };
+  const text = start("a") + line("x", "b");
+  const losses: [Reply, string, ConnectOptions?][] = [
+    [ends(NDJSON, text), "ConnectionLost"],
+    [ends(NDJSON, text + line("y", "c").slice(0, -1)), "ConnectionLost"],
+    [streams(NDJSON, text), "Silence", { inactivity: 0.2 }],
+    [cuts(NDJSON, text + '{"type":"y","event":123'), "ConnectionLost"],
+  ];
+  for (const [reply, code, more] of losses) {
+    // On Bun nothing of a stream that was cut may have come, so the server sends what it is asked for.
+    const rest: Reply = (socket, asked) => {
+      const missed = asked.query.get("since") === "b" ? "" : line("x", "b");
+      ends(NDJSON, start(asked.query.get("since") ?? "a") + missed + line("y", "c"))(socket, asked);
+    };
+    const course = await courseOf([reply, rest, answers(204)], { ...options, ...more });
+    assert.equal([course.events, course.error, course.asked], [["x", "y"], undefined, 3], code);
+    const waiting = course.told.find(({ type }) => type === "waiting");
+    assert.is(waiting?.type === "waiting" ? waiting.cause.code : "", code);
+  }
+});
+
+test("what is no event, or no end of one, is an error", async () => {
+  const course = await courseOf([streams(NDJSON, start("a") + line("x", "b") + '{"error": "no"}\n'), GOOD]);
+  assert.equal([course.events, course.error?.code, course.asked], [["x"], "InvalidLine", 1]);
+  assert.match(course.error!.message, /\{\\"error\\": \\"no\\"\}/);
+  const long = streams(NDJSON, start("a") + line("x", "b") + "y".repeat(2000));
+  const tooLong = await courseOf([long, GOOD], { maxLineBytes: 1000 });
+  assert.equal([tooLong.events, tooLong.error?.code, tooLong.asked], [["x"], "LineTooLong", 1]);
+});
+
+test("waits double with each failure in a row, up to the longest", async () => {
+  const delays: number[] = [];
+  const attempts: number[] = [];
+  await courseOf(Array.from({ length: 9 }, () => answers(503)), {
+    reconnect: { min: 0.001, max: 0.02, jitter: false, tries: 8 },
+    onStatus: (status) => {
+      if (status.type === "waiting") delays.push(status.delay);
+      if (status.type === "connecting") attempts.push(status.attempt);
+    },
+  });
+  assert.equal(delays, [0.001, 0.002, 0.004, 0.008, 0.016, 0.02, 0.02]);
+  assert.equal(attempts, [1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+test("with jitter a wait is anything up to that", async () => {
+  const delays: number[] = [];
+  await courseOf(Array.from({ length: 60 }, () => answers(503)), {
+    reconnect: { min: 0.004, max: 0.004, tries: 60 },
+    onStatus: (status) => status.type === "waiting" && delays.push(status.delay),
+  });
+  assert.ok(delays.every((delay) => delay >= 0 && delay < 0.004));
+  assert.ok(Math.min(...delays) < 0.001 && Math.max(...delays) > 0.003, "they are spread");
+});
+
+test("what the server asks for stands below any wait", async () => {
+  const asking = await courseOf([ends(SSE, `retry: 3000\n\ndata: ${line("x")}\n`)]);
+  assert.equal([asking.events, waitOf(asking)], [["x"], { code: "ConnectionLost", delay: 4 }]);
+});
+
+test("when the tries are exhausted it is an error with the last one behind it", async () => {
+  for (const tries of [1, 3]) {
+    const replies = Array.from({ length: 4 }, () => answers(503, {}, REFUSAL));
+    const { error, asked } = await courseOf(replies, {
+      reconnect: { min: 0.001, tries },
+      onStatus: () => {},
+    });
+    assert.equal([error?.code, asked], ["TriesExhausted", tries]);
+    assert.is((error?.cause as EventsError).code, "Unavailable");
+  }
+});
+
+test("a server that answers and dies at once is waited for longer and longer; one that lasted is not", async () => {
+  const { now } = performance;
+  let later = 0;
+  performance.now = () => now.call(performance) + later;
+  try {
+    for (const lasted of [0, 4_000, 6_000]) {
+      const delays: number[] = [];
+      const once = ends(NDJSON, start("a") + line("x", "b"));
+      await courseOf([once, once, once, once, answers(204)], {
+        reconnect: { min: 0.001, max: 1, jitter: false },
+        onStatus: (status) => {
+          if (status.type === "open") later += lasted;
+          if (status.type === "waiting") delays.push(status.delay);
+        },
+      });
+      assert.equal(
+        delays,
+        lasted < 5_000 ? [0.001, 0.002, 0.004, 0.008] : [0.001, 0.001, 0.001, 0.001],
+        `${lasted}`,
+      );
+    }
+  } finally {
+    performance.now = now;
+  }
+});
+
+test("a silence is no life, however long it was waited for", async () => {
+  const { now } = performance;
+  let later = 0;
+  performance.now = () => now.call(performance) + later;
+  const { setTimeout } = globalThis;
+  // The time of a silence goes by at once.
+  const patched = (callback: () => void, ms: number) => {
+    if (ms !== 6_000) return setTimeout(callback, ms);
+    return setTimeout(() => {
+      later += ms;
+      callback();
+    }, 100);
+  };
+  Object.assign(globalThis, { setTimeout: patched });
+  try {
+    for (const texts of [[], [start("a")]]) {
+      const { error, asked } = await courseOf(Array.from({ length: 9 }, () => streams(NDJSON, ...texts)), {
+        inactivity: 6,
+        reconnect: { min: 0.001, tries: 3 },
+        onStatus: () => {},
+      });
+      assert.equal([error?.code, asked], ["TriesExhausted", 3]);
+      assert.is((error?.cause as EventsError).code, "Silence");
+    }
+  } finally {
+    Object.assign(globalThis, { setTimeout });
+    performance.now = now;
+  }
+});
+
+test.run();

@@ -1,0 +1,505 @@
+import * as fc from "fast-check";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { createChannel, defineEvents, EventsError, type Fault, type Schemas } from "../../src/mod.ts";
+import { triblerEvents } from "../../src/tribler/mod.ts";
+import { triblerPayloads } from "../support/tribler_payloads.ts";
+
+const test = suite("catalogue");
+
+/** The error that refuses a catalogue. */
+function refusalOf(schemas: unknown): EventsError {
+  try {
+    defineEvents(schemas as Schemas);
+  } catch (error) {
+    if (error instanceof EventsError) return error;
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+// `events_start` cannot be published, so its schema is looked at under another name.
+const { events_start: startSchema, ...publishable } = triblerEvents.schemas;
+const channel = createChannel(defineEvents({ ...publishable, start_payload: startSchema }), {
+  history: { events: 10 },
+});
+const payloads: readonly (readonly [type: string, payload: unknown])[] = Object.entries(triblerPayloads)
+  .map(([type, payload]) => [type === "events_start" ? "start_payload" : type, payload]);
+
+/** What is wrong with the payload, by the word of the channel; nothing, where it takes it. */
+function faultsOf(type: string, payload: unknown): readonly Fault[] {
+  const last = channel.last;
+  try {
+    channel.publishBatch([{ type, event: payload } as never]);
+  } catch (error) {
+    if (!(error instanceof EventsError) || error.code !== "InvalidEvent") throw error;
+    assert.is(channel.last, last, "what is refused is not published");
+    return error.faults;
+  }
+  assert.is(channel.last, last + 1);
+  return [];
+}
+
+function pathsOf(type: string, payload: unknown): string[] {
+  return faultsOf(type, payload).map(({ path }) => path);
+}
+
+/** The payload of the newest event, as its consumers parse it. */
+function newest(): unknown {
+  return channel.parse(channel.read(channel.last - 1, Infinity).entries[0]!).event;
+}
+
+/** A place inside a payload. */
+interface Place {
+  readonly keys: readonly string[];
+  readonly value: unknown;
+}
+
+/** Every place in the value below its root, whatever stands there. */
+function placesIn(value: unknown, keys: readonly string[] = []): Place[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, child]) => [
+    { keys: [...keys, key], value: child },
+    ...placesIn(child, [...keys, key]),
+  ]);
+}
+
+/** A copy of the value in which something is done to what holds the place. */
+function changedAt<T>(root: T, keys: readonly string[], change: (holder: never, key: never) => void): T {
+  const copy = structuredClone(root);
+  let holder: unknown = copy;
+  for (const key of keys.slice(0, -1)) holder = (holder as Record<string, unknown>)[key];
+  change(holder as never, keys.at(-1) as never);
+  return copy;
+}
+
+function withValue<T>(root: T, keys: readonly string[], value: unknown): T {
+  return changedAt(root, keys, (holder: Record<string, unknown>, key: string) => holder[key] = value);
+}
+
+/** How many fields the documentation requires of these payloads, those of each object in a list counted. */
+const REQUIRED = 158;
+/** Keys that a payload need not have. */
+const OPTIONAL = new Set(["hidden", "error_text", "image"]);
+/** The numbers that may have a fraction; all others are counts, sizes, or whole seconds. */
+const FRACTIONAL = new Set(["relevance_score", "amount", "traded", "percent", "time"]);
+
+function isFractional(type: string, key: string): boolean {
+  if (key === "timestamp") return type.startsWith("market_");
+  return FRACTIONAL.has(key);
+}
+
+test("a name is 1 to 128 letters, digits and _ . : - /", () => {
+  const letters = "abcdefghijklmnopqrstuvwxyz";
+  const good = ["a", "_", "0", "-", "a".repeat(128), `${letters}${letters.toUpperCase()}0123456789_.:-/`];
+  for (const name of good) {
+    const catalogue = defineEvents({ [name]: null });
+    assert.equal(catalogue.types, [name]);
+    assert.match(createChannel(catalogue).publish(name), /-1$/);
+  }
+  const bad = ["", "a".repeat(129), "a b", "a\n", "\n", "é", "a*", 'a"', "a\\", "a,b", "😀", "\0", "\u2028"];
+  for (const name of bad) {
+    const error = refusalOf({ fine: null, [name]: null });
+    assert.is(error.code, "InvalidCatalogue");
+    assert.ok(error.message.startsWith(`${JSON.stringify(name)} cannot name an event`), error.message);
+  }
+});
+
+test("any name is either refused or carries events whose type it is", () => {
+  const name = fc.oneof(
+    fc.string({
+      unit: fc.constantFrom("a", "Z", "7", "_", ".", ":", "-", "/", " ", '"', "é", "\n"),
+      maxLength: 5,
+    }),
+    fc.constantFrom("__proto__", "constructor", "toString", "hasOwnProperty", "1", "valueOf"),
+  );
+  fc.assert(
+    fc.property(name, (name) => {
+      const schemas = Object.fromEntries([[name, v.object({ n: v.number() })]]);
+      if (!/^[a-zA-Z0-9_.:/-]+$/.test(name)) {
+        assert.is(refusalOf(schemas).code, "InvalidCatalogue");
+        return;
+      }
+      const channel = createChannel(defineEvents(schemas));
+      assert.equal(channel.catalogue.types, [name]);
+      channel.publish(name, { n: 1 });
+      const event = channel.parse(channel.read(0, 1e6).entries[0]!);
+      assert.is(event.type, name);
+      assert.equal(event.event, { n: 1 });
+      assert.throws(() => channel.publish(name, { n: "1" } as never), /event\.n/);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("names that objects inherit are no types of a catalogue", () => {
+  for (const type of ["__proto__", "constructor", "toString", "valueOf", "hasOwnProperty", "isPrototypeOf"]) {
+    assert.equal(pathsOf(type, {}), ["type"]);
+    assert.equal(pathsOf(type, undefined), ["type"]);
+  }
+});
+
+test("the control events that the stream itself tells cannot be defined", () => {
+  for (const type of ["events_lost", "events_bookmark"]) {
+    for (const schema of [null, v.any()]) {
+      const error = refusalOf({ [type]: schema });
+      assert.is(error.code, "InvalidCatalogue");
+      assert.match(error.message, new RegExp(`"${type}" is a control event`));
+    }
+  }
+});
+
+test("events_start may be described, and still is no type that can be published", () => {
+  const catalogue = defineEvents({ events_start: v.object({ shop: v.string() }), sold: null });
+  assert.equal(catalogue.types, ["sold"]);
+  assert.ok(catalogue.schemas.events_start);
+  const channel = createChannel(catalogue);
+  assert.throws(
+    () => channel.publishBatch([{ type: "events_start", event: { shop: "x" } } as never]),
+    /control event/,
+  );
+  assert.is(channel.last, 0);
+});
+
+test("a schema that answers later is refused: publishing is at once", () => {
+  const schemas = [
+    v.objectAsync({ n: v.number() }),
+    v.pipeAsync(v.string(), v.checkAsync(() => Promise.resolve(true))),
+    v.arrayAsync(v.string()),
+  ];
+  for (const schema of schemas) {
+    const error = refusalOf({ fine: null, later: schema });
+    assert.is(error.code, "InvalidCatalogue");
+    assert.match(error.message, /"later" is no synchronous valibot schema/);
+  }
+});
+
+test("what is no schema is refused", () => {
+  const values = [
+    undefined,
+    "string",
+    7,
+    true,
+    {},
+    [],
+    () => true,
+    { n: v.number() },
+    v.minLength(1),
+    Symbol("s"),
+  ];
+  for (const value of values) {
+    const error = refusalOf({ odd: value });
+    assert.is(error.code, "InvalidCatalogue");
+    assert.match(error.message, /the schema of "odd"/);
+  }
+});
+
+test("a catalogue stays as it was defined", () => {
+  const schemas: Record<string, v.GenericSchema | null> = { a: null, b: v.string() };
+  const catalogue = defineEvents(schemas);
+  schemas["c"] = null;
+  schemas["a"] = v.number();
+  assert.equal(Object.keys(catalogue.schemas), ["a", "b"]);
+  assert.is(catalogue.schemas["a"], null);
+  assert.throws(() => Object.assign(catalogue.schemas, { a: v.number() }));
+  assert.throws(() => (catalogue.types as string[]).push("c"));
+  assert.throws(() => Object.assign(catalogue, { types: [] }));
+  assert.equal(defineEvents({}).types, []);
+});
+
+test("a schema checks and never changes: no default, no transformation, no key taken away", () => {
+  const channel = createChannel(defineEvents({
+    changed: v.object({ text: v.pipe(v.string(), v.trim(), v.toUpperCase()), n: v.optional(v.number(), 7) }),
+  }));
+  channel.publish("changed", { text: "  a ", more: true } as never);
+  assert.equal(channel.parse(channel.read(0, 1e6).entries[0]!).event, { text: "  a ", more: true });
+});
+
+test("a schema sees the payload as it stands in JSON", () => {
+  const channel = createChannel(defineEvents({ at: v.object({ at: v.pipe(v.string(), v.isoTimestamp()) }) }));
+  channel.publish("at", { at: new Date(0) as unknown as string });
+  assert.equal(channel.parse(channel.read(0, 1e6).entries[0]!).event, { at: "1970-01-01T00:00:00.000Z" });
+  assert.throws(() => channel.publish("at", { at: undefined as unknown as string }), /event\.at/);
+});
+
+test("Tribler's catalogue has its 23 documented types and the 3 undocumented ones", () => {
+  const documented = [
+    "events_start",
+    "search_result_channel",
+    "search_result_torrent",
+    "upgrader_started",
+    "upgrader_finished",
+    "upgrader_tick",
+    "watch_folder_corrupt_torrent",
+    "new_version_available",
+    "tribler_started",
+    "channel_discovered",
+    "torrent_discovered",
+    "torrent_removed_from_channel",
+    "torrent_finished",
+    "torrent_error",
+    "tribler_exception",
+    "market_ask",
+    "market_bid",
+    "market_ask_timeout",
+    "market_bid_timeout",
+    "market_transaction_complete",
+    "market_payment_received",
+    "market_payment_sent",
+    "market_iom_input_required",
+  ];
+  const undocumented = ["signal_low_space", "credit_mining_error", "shutdown"];
+  assert.is(documented.length, 23);
+  assert.equal(Object.keys(triblerEvents.schemas).sort(), [...documented, ...undocumented].sort());
+  assert.equal(
+    [...triblerEvents.types].sort(),
+    [...documented, ...undocumented].filter((type) => type !== "events_start").sort(),
+  );
+  assert.equal(Object.keys(triblerPayloads).sort(), [...documented, ...undocumented].sort());
+});
+
+test("every type takes its payload, and tells it as it was given", () => {
+  for (const [type, payload] of payloads) {
+    assert.equal(faultsOf(type, payload), [], type);
+    assert.equal(newest(), payload);
+  }
+});
+
+test("a type with a payload needs it, and one without takes none", () => {
+  for (const [type, payload] of payloads) {
+    if (payload === undefined) {
+      for (const odd of [null, {}, "", 0, false]) assert.equal(pathsOf(type, odd), ["event"], type);
+    } else {
+      assert.equal(pathsOf(type, undefined), ["event"], type);
+      for (const odd of [null, 7, true]) assert.equal(pathsOf(type, odd), ["event"], type);
+      if (type !== "shutdown") assert.equal(pathsOf(type, "text"), ["event"], type);
+    }
+  }
+});
+
+test("shutdown is a bare string, and nothing else", () => {
+  assert.equal(faultsOf("shutdown", "Shutting down"), []);
+  assert.is(newest(), "Shutting down");
+  assert.equal(faultsOf("shutdown", ""), []);
+  for (const odd of [{ text: "x" }, ["x"], { state: "x" }]) assert.equal(pathsOf("shutdown", odd), ["event"]);
+});
+
+test("every required field that is missing, at any depth, is told by its path", () => {
+  let removed = 0;
+  for (const [type, payload] of payloads) {
+    for (const { keys } of placesIn(payload)) {
+      const key = keys.at(-1)!;
+      if (OPTIONAL.has(key) || /^\d+$/.test(key)) continue;
+      const without = changedAt(
+        payload,
+        keys,
+        (holder: object, key: string) => Reflect.deleteProperty(holder, key),
+      );
+      const path = ["event", ...keys].join(".");
+      assert.equal(pathsOf(type, without), [path], `${type} without ${path}`);
+      assert.match(faultsOf(type, without)[0]!.message, new RegExp(`"${key}".*undefined`));
+      removed++;
+    }
+  }
+  assert.is(removed, REQUIRED);
+});
+
+test("every value of a wrong type, at any depth, is told by its path", () => {
+  const samples = [null, "text", 7, true, {}, { a: 1 }, [[]]];
+  let tried = 0;
+  for (const [type, payload] of payloads) {
+    for (const { keys, value } of placesIn(payload)) {
+      const kind = Array.isArray(value) ? "array" : typeof value;
+      const path = ["event", ...keys].join(".");
+      for (const sample of samples) {
+        // An array where a dictionary should be is the matter of the next test.
+        if (Array.isArray(sample) ? typeof value === "object" : sample !== null && typeof sample === kind) {
+          continue;
+        }
+        assert.equal(
+          pathsOf(type, withValue(payload, keys, sample)),
+          [path],
+          `${type}: ${path} is ${sample}`,
+        );
+        tried++;
+      }
+    }
+  }
+  assert.ok(tried > REQUIRED * 4, `${tried} wrong values`);
+});
+
+test("an array where a dictionary should be is told by its path, or by what it lacks", () => {
+  for (const [type, payload] of payloads) {
+    if (typeof payload !== "object") continue;
+    for (const { keys, value } of [{ keys: [], value: payload }, ...placesIn(payload)]) {
+      if (typeof value !== "object" || Array.isArray(value)) continue;
+      const path = ["event", ...keys].join(".");
+      const paths = pathsOf(type, keys.length === 0 ? [] : withValue(payload, keys, []));
+      assert.ok(paths.length > 0, `${type} takes an array as ${path}`);
+      assert.ok(paths.every((found) => found === path || found.startsWith(`${path}.`)), paths.join());
+    }
+  }
+});
+
+test("a count, a size or a time in whole seconds has no fraction; a score or an amount may", () => {
+  for (const [type, payload] of payloads) {
+    for (const { keys, value } of placesIn(payload)) {
+      if (typeof value !== "number") continue;
+      const path = ["event", ...keys].join(".");
+      const expected = isFractional(type, keys.at(-1)!) ? [] : [path];
+      assert.equal(pathsOf(type, withValue(payload, keys, value + 0.5)), expected, `${type}: ${path}`);
+    }
+  }
+});
+
+test("all faults of a payload are told at once, in order", () => {
+  const payload = structuredClone(triblerPayloads.market_transaction_complete) as unknown as {
+    tx: Record<string, unknown>;
+  };
+  payload.tx["assets"] = { first: { amount: "10" }, second: null };
+  payload.tx["trader_id"] = "XY";
+  Reflect.deleteProperty(payload, "mine");
+  assert.equal(pathsOf("market_transaction_complete", payload).sort(), [
+    "event.mine",
+    "event.tx.assets.first.amount",
+    "event.tx.assets.first.type",
+    "event.tx.assets.second",
+    "event.tx.trader_id",
+  ]);
+});
+
+test("keys that later releases add pass unchanged, in every object at any depth", () => {
+  const added = { of_a_later_release: [null, { deep: ["x", 1.5, true] }], name: undefined };
+  for (const [type, payload] of payloads) {
+    if (payload === undefined || typeof payload === "string") continue;
+    const objects = [{ keys: [], value: payload }, ...placesIn(payload)]
+      .filter(({ value }) => typeof value === "object" && !Array.isArray(value));
+    assert.ok(objects.length > 0);
+    const extended = structuredClone(payload);
+    for (const { keys } of objects) {
+      let object = extended as Record<string, unknown>;
+      for (const key of keys) object = object[key] as Record<string, unknown>;
+      object["of_a_later_release"] = added.of_a_later_release;
+      Object.defineProperty(object, "__proto__", { value: { x: 1 }, enumerable: true, configurable: true });
+    }
+    assert.equal(faultsOf(type, extended), [], type);
+    const told = JSON.stringify(newest());
+    assert.is(told, JSON.stringify(extended), type);
+    assert.is(told.split('"of_a_later_release":').length - 1, objects.length);
+    assert.is(told.split('"__proto__":').length - 1, objects.length);
+  }
+  assert.is(({} as { x?: number }).x, undefined);
+});
+
+test("what is optional may be absent, and is checked where it is there", () => {
+  let found = 0;
+  for (const [type, payload] of payloads) {
+    for (const { keys } of placesIn(payload)) {
+      if (!OPTIONAL.has(keys.at(-1)!)) continue;
+      found++;
+      const without = changedAt(
+        payload,
+        keys,
+        (holder: object, key: string) => Reflect.deleteProperty(holder, key),
+      );
+      assert.equal(faultsOf(type, without), [], type);
+      assert.equal(newest(), without);
+      assert.equal(faultsOf(type, withValue(payload, keys, undefined)), [], type);
+      assert.equal(newest(), without, "undefined is the same as absent");
+    }
+  }
+  assert.is(found, 4);
+});
+
+test("a hash is 40 lower-case hexadecimal digits, and no other text", () => {
+  const hashes = new Set(["infohash", "dispersy_cid"]);
+  let found = 0;
+  for (const [type, payload] of payloads) {
+    for (const { keys, value } of placesIn(payload)) {
+      if (!hashes.has(keys.at(-1)!)) continue;
+      found++;
+      const hash = value as string;
+      const path = ["event", ...keys].join(".");
+      assert.equal(faultsOf(type, withValue(payload, keys, "0123456789abcdef".repeat(3).slice(0, 40))), []);
+      const odd = [
+        hash.toUpperCase(),
+        hash.slice(1),
+        hash + "0",
+        "g" + hash.slice(1),
+        ` ${hash}`,
+        `${hash}\n`,
+        `0x${hash.slice(2)}`,
+        "",
+      ];
+      for (const text of odd) {
+        assert.equal(pathsOf(type, withValue(payload, keys, text)), [path], `${type}: ${path} is "${text}"`);
+      }
+    }
+  }
+  assert.is(found, 9);
+});
+
+test("traders and blocks are lower-case hexadecimal digits of any number", () => {
+  const names = new Set(["trader_id", "partner_trader_id", "block_hash"]);
+  let found = 0;
+  for (const [type, payload] of payloads) {
+    for (const { keys } of placesIn(payload)) {
+      if (!names.has(keys.at(-1)!)) continue;
+      found++;
+      const path = ["event", ...keys].join(".");
+      for (const text of ["00", "0123456789abcdef"]) {
+        assert.equal(faultsOf(type, withValue(payload, keys, text)), [], type);
+      }
+      for (const text of ["AB", "0x00", "xyz", "00\n", " 00"]) {
+        assert.equal(pathsOf(type, withValue(payload, keys, text)), [path], `${type}: ${path} is "${text}"`);
+      }
+    }
+  }
+  assert.is(found, 12);
+});
+
+test("a file of a torrent is a pair of path and size", () => {
+  const payload = triblerPayloads.torrent_discovered;
+  const faults = (files: unknown) => pathsOf("torrent_discovered", { ...payload, files });
+  assert.equal(faults([]), []);
+  assert.equal(faults([["a", 0]]), []);
+  assert.equal(faults([["a", 0], ["b"]]), ["event.files.1.1"]);
+  assert.equal(faults([[]]), ["event.files.0.0", "event.files.0.1"]);
+  assert.equal(faults([["a", 0], ["b", "1"], [2, 2]]), ["event.files.1.1", "event.files.2.0"]);
+  assert.equal(faults([{ path: "a", size: 0 }]), ["event.files.0"]);
+  assert.equal(faults(["a", 0]), ["event.files.0", "event.files.1"]);
+  assert.equal(faults({ 0: ["a", 0] }), ["event.files"]);
+  assert.equal(faults([["a", 0.5]]), ["event.files.0.1"]);
+  // A later release may say more of a file, and that passes like an unknown key.
+  assert.equal(faults([["a", 0, "more"]]), []);
+  assert.equal((newest() as { files: unknown }).files, [["a", 0, "more"]]);
+});
+
+test("a form of the internet of money: any number of fields, a picture in base64 or none", () => {
+  const type = "market_iom_input_required";
+  const form = triblerPayloads[type].required_input;
+  const faults = (changes: object) => pathsOf(type, { required_input: { ...form, ...changes } });
+  assert.equal(faults({ required_fields: [] }), []);
+  assert.equal(faults({ additional_data: {} }), []);
+  assert.equal(faults({ required_fields: [form.required_fields[0], { name: "pin" }] }), [
+    "event.required_input.required_fields.1.type",
+    "event.required_input.required_fields.1.text",
+    "event.required_input.required_fields.1.placeholder",
+  ]);
+  assert.equal(faults({ required_fields: [null] }), ["event.required_input.required_fields.0"]);
+  assert.equal(faults({ additional_data: { image: "no base64!" } }), [
+    "event.required_input.additional_data.image",
+  ]);
+  assert.equal(faults({ additional_data: { image: "iVBORw0KGgoA".repeat(60_000) } }), []);
+});
+
+test("numbers keep their value: zero, negative, large, and small", () => {
+  const payload = triblerPayloads.signal_low_space;
+  for (const time of [0, -1, 1e-7, 0.1 + 0.2, 1e21, Number.MAX_VALUE, Number.MIN_VALUE, 2 ** 53 - 1]) {
+    assert.equal(faultsOf("signal_low_space", { ...payload, time }), []);
+    assert.is((newest() as { time: number }).time, time);
+  }
+});
+
+test.run();

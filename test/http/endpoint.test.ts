@@ -1,0 +1,476 @@
+import * as fc from "fast-check";
+import { Hono } from "hono";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import {
+  createChannel,
+  defineEvents,
+  eventsEndpoint,
+  type HistoryLimits,
+  type MemoryChannel,
+} from "../../src/mod.ts";
+import {
+  type Dictionary,
+  linesOf,
+  openLines,
+  openWire,
+  serving,
+  timersLeftBy,
+  until,
+  within,
+} from "../support/harness.ts";
+
+const catalogue = defineEvents({ tick: v.object({ n: v.number() }), note: v.object({ text: v.string() }) });
+
+const test = suite("endpoint");
+
+type Options = { history?: HistoryLimits; heartbeat?: number | null; stallTimeout?: number | null };
+
+function setUp({ history, ...options }: Options = {}) {
+  const channel = createChannel(catalogue, history ? { history } : {});
+  const endpoint = eventsEndpoint(channel, { direct: true, ...options });
+  const app = new Hono();
+  app.route("/events", endpoint);
+  return { channel, endpoint, app };
+}
+
+function publish(channel: MemoryChannel<typeof catalogue.schemas>, count: number): string[] {
+  return Array.from({ length: count }, () => channel.publish("tick", { n: channel.last + 1 }));
+}
+
+function numbers(events: readonly Dictionary[]): number[] {
+  return events.filter(({ type }) => type === "tick").map(({ event }) => event.n);
+}
+
+/** Nobody is subscribed, nothing waits for the channel. */
+async function untilIdle({ channel, endpoint }: ReturnType<typeof setUp>): Promise<void> {
+  await until(() => endpoint.stats().subscribers === 0, "no subscriber is left");
+  await until(() => channel.stats().readers === 0, "no reader is left");
+}
+
+test("answers at once, with the headers of a stream and events_start, before anything happens", async () => {
+  const set = setUp();
+  await serving(set.app, async (url) => {
+    const response = await within(fetch(`${url}/events`), "the answer");
+    assert.is(response.status, 200);
+    assert.is(response.headers.get("content-type"), "application/x-ndjson");
+    assert.is(response.headers.get("cache-control"), "no-store, no-transform");
+    assert.is(response.headers.get("x-accel-buffering"), "no");
+    assert.is(response.headers.get("x-content-type-options"), "nosniff");
+    assert.is(response.headers.get("vary"), "Accept");
+    const lines = linesOf(response.body!);
+    const start = await lines.event();
+    assert.equal(Object.keys(start), ["type", "event", "id", "time"]);
+    assert.is(start.type, "events_start");
+    assert.equal(start.event, { heartbeat: 5 });
+    assert.is(start.id, `${set.channel.epoch}-0`);
+    publish(set.channel, 1);
+    assert.equal(numbers([await lines.event()]), [1]);
+    await lines.close();
+    await untilIdle(set);
+  });
+});
+
+test("HEAD answers with the status and headers of GET, its errors too, and subscribes nobody", async () => {
+  const set = setUp();
+  await serving(set.app, async (url) => {
+    const response = await within(fetch(`${url}/events`, { method: "HEAD" }), "the answer");
+    assert.is(response.status, 200);
+    assert.is(response.headers.get("content-type"), "application/x-ndjson");
+    assert.is(response.headers.get("cache-control"), "no-store, no-transform");
+    assert.is(await response.text(), "");
+    assert.is((await fetch(`${url}/events?since=x`, { method: "HEAD" })).status, 400);
+    assert.is(set.endpoint.stats().subscribers, 0);
+    assert.is(set.channel.stats().readers, 0);
+  });
+});
+
+test("events_start carries what the application shows, asked for at every connection", async () => {
+  const channel = createChannel(defineEvents({ events_start: v.object({ visits: v.number() }), tick: null }));
+  let visits = 0;
+  const endpoint = eventsEndpoint(channel, { start: () => ({ visits: ++visits }), heartbeat: null });
+  for (const expected of [1, 2]) {
+    const [start] = await linesOf((await endpoint.request("/?follow=false")).body!).rest();
+    assert.equal(start!.event, { visits: expected, heartbeat: null });
+  }
+});
+
+test("an error of the application is the application's to answer", async () => {
+  const app = new Hono();
+  const start = () => {
+    throw new Error("no state");
+  };
+  app.route("/events", eventsEndpoint(createChannel(catalogue), { start }));
+  app.onError((error, c) => c.text(`mine: ${error.message}`, 500));
+  assert.is(await (await app.request("/events")).text(), "mine: no state");
+});
+
+test("streams live events in order, those of one turn too", async () => {
+  const set = setUp();
+  await serving(set.app, async (url) => {
+    const lines = await openLines(`${url}/events`);
+    await lines.event();
+    for (const count of [1, 5, 1, 100]) {
+      publish(set.channel, count);
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    assert.equal(numbers(await lines.events(107)), Array.from({ length: 107 }, (_, i) => i + 1));
+    await lines.close();
+  });
+});
+
+test("since=earliest replays what is kept, a cursor what follows it, latest and nothing only what comes", async () => {
+  const { channel, app } = setUp();
+  const ids = publish(channel, 5);
+  const read = async (query: string, headers: Record<string, string> = {}) => {
+    const response = await app.request(`/events?follow=false${query}`, { headers });
+    assert.is(response.status, 200);
+    const events = await linesOf(response.body!).rest();
+    return { start: events[0]!.id, numbers: numbers(events) };
+  };
+  const zero = `${channel.epoch}-0`;
+  assert.equal(await read("&since=earliest"), { start: zero, numbers: [1, 2, 3, 4, 5] });
+  assert.equal(await read(`&since=${ids[2]}`), { start: ids[2], numbers: [4, 5] });
+  assert.equal(await read(`&since=${zero}`), { start: zero, numbers: [1, 2, 3, 4, 5] });
+  assert.equal(await read(`&since=${ids[4]}`), { start: ids[4], numbers: [] });
+  assert.equal(await read("&since=latest"), { start: ids[4], numbers: [] });
+  assert.equal(await read(""), { start: ids[4], numbers: [] });
+  assert.equal(await read("", { "Last-Event-ID": ids[3]! }), { start: ids[3], numbers: [5] });
+  assert.equal(await read(`&since=${ids[0]}`, { "Last-Event-ID": ids[3]! }), { start: ids[3], numbers: [5] });
+  assert.equal(await read(`&since=${ids[0]}`, { "Last-Event-ID": "" }), {
+    start: ids[0],
+    numbers: [2, 3, 4, 5],
+  });
+  assert.equal(await read("&since="), { start: ids[4], numbers: [] });
+});
+
+test("a replayed event is the same text as the live one", async () => {
+  const { channel, app } = setUp();
+  const live = linesOf((await app.request("/events")).body!);
+  publish(channel, 3);
+  await live.next();
+  const text = [await live.next(), await live.next(), await live.next()];
+  const replay = linesOf((await app.request("/events?since=earliest&follow=false")).body!);
+  await replay.next();
+  assert.equal([await replay.next(), await replay.next(), await replay.next()], text);
+  await live.close();
+});
+
+test("refuses cursors that are malformed or ahead, and parameters that mean nothing", async () => {
+  const { channel, app } = setUp();
+  const [id] = publish(channel, 1);
+  const refused = async (query: string, headers: Record<string, string> = {}) => {
+    const response = await app.request(`/events?${query}`, { headers });
+    assert.is(response.status, 400, query);
+    assert.match(response.headers.get("content-type")!, /^application\/json/);
+    const { error } = await response.json();
+    assert.is(error.handled, true);
+    assert.type(error.message, "string");
+    return error.code;
+  };
+  for (
+    const bad of ["x", "1", "a-b", `${id} `, `${channel.epoch}-2`, `${channel.epoch}--1`, "%00", "Latest"]
+  ) {
+    assert.is(await refused(`since=${encodeURIComponent(bad)}`), "InvalidCursor", bad);
+    if (bad !== "%00") assert.is(await refused("", { "Last-Event-ID": bad.trim() + "!" }), "InvalidCursor");
+  }
+  assert.is(await refused(`since=${id}`, { "Last-Event-ID": "bad" }), "InvalidCursor");
+  assert.is(await refused("", { "Last-Event-ID": "earliest" }), "InvalidCursor");
+  assert.is(await refused("follow=no"), "InvalidParameter");
+});
+
+test("an expired cursor is told its loss: reason, exact count, and the position it goes on from", async () => {
+  const { channel, app } = setUp({ history: { events: 3 } });
+  const ids = publish(channel, 10);
+  const events = await linesOf((await app.request(`/events?follow=false&since=${ids[1]}`)).body!).rest();
+  assert.equal(events.map(({ type }) => type), ["events_start", "events_lost", "tick", "tick", "tick"]);
+  assert.is(events[0]!.id, ids[1]);
+  assert.equal(events[1]!.event, { reason: "history_expired", count: 5 });
+  assert.is(events[1]!.id, ids[6]);
+  assert.equal(numbers(events), [8, 9, 10]);
+});
+
+test("a cursor of another channel is told that nobody knows what it misses", async () => {
+  const { channel, app } = setUp({ history: { events: 3 } });
+  publish(channel, 4);
+  const events = await linesOf((await app.request("/events?follow=false&since=gone-2")).body!).rest();
+  assert.is(events[0]!.id, "gone-2");
+  assert.equal(events[1]!.event, { reason: "unknown_epoch", count: null });
+  assert.is(events[1]!.id, `${channel.epoch}-1`);
+  assert.equal(numbers(events), [2, 3, 4]);
+});
+
+test("a reader that is overtaken is told so, and goes on with the oldest kept", async () => {
+  const { channel, app } = setUp({ history: { events: 4 } });
+  const lines = linesOf((await app.request("/events")).body!);
+  await lines.event();
+  publish(channel, 3);
+  assert.equal(numbers(await lines.events(3)), [1, 2, 3]);
+  publish(channel, 20); // In one turn, more than the history holds: even the fastest reader is overtaken.
+  const lost = await lines.event();
+  assert.equal(lost.event, { reason: "slow_consumer", count: 16 });
+  assert.is(lost.id, `${channel.epoch}-19`);
+  assert.equal(numbers(await lines.events(4)), [20, 21, 22, 23]);
+  await lines.close();
+});
+
+test("follow=false ends after what was there when it was asked", async () => {
+  const set = setUp();
+  publish(set.channel, 2);
+  const lines = linesOf((await set.app.request("/events?since=earliest&follow=false")).body!);
+  publish(set.channel, 2);
+  assert.equal(numbers(await lines.rest()), [1, 2]);
+  await untilIdle(set);
+});
+
+test("a long replay comes in bounded chunks, each ending at the end of a line", async () => {
+  const { channel, app } = setUp();
+  for (let i = 0; i < 300; i++) channel.publish("note", { text: "x".repeat(i * 10) });
+  const reader = (await app.request("/events?since=earliest&follow=false")).body!.getReader();
+  let total = 0;
+  for (let read; !(read = await reader.read()).done;) {
+    assert.is(read.value.at(-1), 0x0a);
+    assert.ok(read.value.length < 70_000, `${read.value.length} bytes in one chunk`);
+    total += new TextDecoder().decode(read.value).split("\n").length - 1;
+  }
+  assert.is(total, 301);
+});
+
+test("sends heartbeats as empty lines while nothing happens, and none where they are off", async () => {
+  const set = setUp({ heartbeat: 0.05 });
+  const quiet = setUp({ heartbeat: null });
+  await serving(set.app, async (url) => {
+    const lines = await openLines(`${url}/events`);
+    assert.equal((await lines.event()).event, { heartbeat: 0.05 });
+    assert.equal([await lines.next(), await lines.next()], ["", ""]);
+    publish(set.channel, 1);
+    assert.equal(numbers([await lines.event()]), [1]);
+    assert.is(await lines.next(), "");
+    await lines.close();
+    await untilIdle(set);
+  });
+  const lines = linesOf((await quiet.app.request("/events")).body!);
+  await lines.next();
+  const silent = lines.next();
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  publish(quiet.channel, 1);
+  assert.match((await silent)!, /tick/);
+  await lines.close();
+});
+
+test("where the server times idle connections out, a stream is let be while it is open, and no longer", async () => {
+  const timeouts: number[] = [];
+  // What Bun hands to the handler.
+  const server = {
+    timeout: (_: Request, seconds: number) => void timeouts.push(seconds),
+    requestIP: () => null,
+  };
+  const set = setUp({ heartbeat: 5, stallTimeout: 60 });
+  // Longer than any silence, which is when it is over; and for ever where silence may be that long.
+  for (const options of [{}, { heartbeat: null }, { stallTimeout: null }, { stallTimeout: 300 }]) {
+    const { app } = setUp({ heartbeat: 5, stallTimeout: 60, ...options });
+    await (await app.request("/events?follow=false", {}, { server })).text();
+  }
+  assert.equal(timeouts.splice(0), [240, 0, 0, 0]);
+  const init = {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: '{"type":"tick","event":{"n":1}}',
+  };
+  assert.is((await set.app.request("/events", init, server)).status, 202);
+  assert.equal(timeouts, [0, 10], "a body may take its time; then the connection is as any other");
+});
+
+test("no heartbeat is queued behind a reader that takes nothing", async () => {
+  const set = setUp({ heartbeat: 0.05 });
+  const reader = (await set.app.request("/events")).body!.getReader();
+  const other = linesOf((await set.app.request("/events")).body!);
+  for (let i = 0; i < 6; i++) await other.next(); // Five heartbeats have gone out meanwhile.
+  const atOnce: string[] = [];
+  for (let i = 0; i < 4; i++) {
+    const turn = new Promise<undefined>((resolve) => setTimeout(resolve, 0, undefined));
+    const read = await Promise.race([reader.read(), turn]);
+    if (read === undefined) break;
+    atOnce.push(new TextDecoder().decode(read.value));
+  }
+  assert.match(atOnce[0]!, /^\{.*\}\n$/);
+  assert.ok(atOnce.length <= 2, "at most the heartbeat that is due just now");
+  await reader.cancel();
+  await other.close();
+});
+
+test("closing the channel ends every stream after its last event", async () => {
+  const set = setUp();
+  await serving(set.app, async (url) => {
+    const streams = await Promise.all([1, 2, 3].map(() => openLines(`${url}/events`)));
+    for (const lines of streams) await lines.event();
+    publish(set.channel, 2);
+    set.channel.close();
+    for (const lines of streams) assert.equal(numbers(await lines.rest()), [1, 2]);
+    await untilIdle(set);
+    assert.equal(numbers(await (await openLines(`${url}/events?since=earliest`)).rest()), [1, 2]);
+    await untilIdle(set);
+  });
+});
+
+test("a disconnect in any phase leaves no subscriber, no reader and no timer", async () => {
+  const set = setUp({ heartbeat: 3 });
+  const left = await timersLeftBy(() =>
+    serving(set.app, async (_, port) => {
+      const request = "GET /events?since=earliest HTTP/1.1\r\nHost: x\r\n\r\n";
+      const phases: ((wire: Awaited<ReturnType<typeof openWire>>) => Promise<void> | void)[] = [
+        () => {}, // before a byte of the request
+        (wire) => wire.write(request.slice(0, 20)), // in the middle of it
+        (wire) => wire.write(request), // before the answer
+        async (wire) => {
+          wire.write(request);
+          await until(() => wire.received().includes("events_start"), "the stream has begun");
+        },
+        async (wire) => {
+          wire.write(request);
+          await until(() => wire.received().includes("events_start"), "the stream has begun");
+          publish(set.channel, 1);
+          await until(() => wire.received().includes("tick"), "an event has arrived");
+        },
+        async (wire) => {
+          wire.socket.pause(); // A reader that stalls while much is sent to it.
+          wire.write(request);
+          await until(() => set.endpoint.stats().subscribers === 1, "it has subscribed");
+          for (let i = 0; i < 200; i++) set.channel.publish("note", { text: "x".repeat(50_000) });
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        },
+      ];
+      for (const phase of phases) {
+        for (const leave of ["destroy", "end"] as const) {
+          const wire = await openWire(port);
+          await phase(wire);
+          wire.socket[leave]();
+          if (leave === "end") wire.socket.destroySoon();
+          wire.socket.resume();
+          await untilIdle(set);
+        }
+      }
+    })
+  );
+  assert.is(left, 0);
+});
+
+test("the body's cancel and the request's abort each end a subscriber alone, and both do no harm", async () => {
+  const set = setUp();
+  for (const ways of [["cancel"], ["abort"], ["abort", "cancel"], ["cancel", "abort"]]) {
+    const abort = new AbortController();
+    const body = (await set.app.request("/events", { signal: abort.signal })).body!;
+    assert.is(set.endpoint.stats().subscribers, 1);
+    for (const way of ways) {
+      if (way === "abort") abort.abort();
+      else await body.cancel();
+    }
+    assert.is(set.endpoint.stats().subscribers, 0, ways.join());
+    await untilIdle(set);
+  }
+  const gone = await set.app.request("/events", { signal: AbortSignal.abort() });
+  assert.is(set.endpoint.stats().subscribers, 0);
+  await gone.body?.cancel();
+});
+
+test("options that make no sense are refused", () => {
+  const channel = createChannel(catalogue);
+  for (const options of [{ heartbeat: 0 }, { heartbeat: NaN }, { heartbeat: 1e9 }, { maxBodyBytes: 0 }]) {
+    assert.throws(() => eventsEndpoint(channel, options), (error: unknown) => error instanceof RangeError);
+  }
+});
+
+test("one pipeline serves all: a late joiner, a stalled one and one that reads give the same bytes", async () => {
+  const { channel, app } = setUp();
+  const open = async () => (await app.request("/events?since=earliest")).body!;
+  const text = async (body: ReadableStream<Uint8Array>) => {
+    const lines = linesOf(body);
+    await lines.next();
+    const all = [];
+    while (all.length < 40) all.push(await lines.next());
+    await lines.close();
+    return all;
+  };
+  const stalled = await open();
+  const reading = text(await open());
+  for (let i = 0; i < 20; i++) {
+    publish(channel, 2);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  const late = await open();
+  const expected = await reading;
+  assert.equal(await text(late), expected);
+  assert.equal(await text(stalled), expected);
+});
+
+test("any interleaving: positions only increase; delivered and lost make up all that was published", async () => {
+  const consumer = fc.nat({ max: 3 });
+  const step = fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constant("publish" as const), count: fc.integer({ min: 1, max: 6 }) }),
+    },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant("read" as const), consumer }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("drop" as const), consumer }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("turn" as const) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant("microtasks" as const),
+        count: fc.integer({ min: 1, max: 30 }),
+      }),
+    },
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 12 }),
+      async (steps, events) => {
+        const set = setUp({ history: { events }, heartbeat: null });
+        const { channel, app } = set;
+
+        /** A consumer that checks its account with every line. */
+        const consume = async () => {
+          const state = { seen: 0, id: `${channel.epoch}-0`, lines: await connect(`${channel.epoch}-0`) };
+          return state;
+        };
+        const connect = async (since: string) => {
+          const lines = linesOf((await app.request(`/events?since=${since}`)).body!);
+          const start = await lines.event();
+          assert.is(start.id, since);
+          return lines;
+        };
+        const read = async (state: Awaited<ReturnType<typeof consume>>) => {
+          const event = await state.lines.event();
+          if (event.type === "events_lost") state.seen += event.event.count;
+          else assert.is(event.event.n, ++state.seen, "each event once, in order, and every gap is told");
+          assert.is(event.id, `${channel.epoch}-${state.seen}`);
+          state.id = event.id;
+        };
+
+        const consumers = [await consume(), await consume(), await consume(), await consume()];
+        for (const step of steps) {
+          if (step.do === "publish") publish(channel, step.count);
+          else if (step.do === "turn") await new Promise((resolve) => setTimeout(resolve));
+          else if (step.do === "microtasks") { for (let i = 0; i < step.count; i++) await undefined; }
+          else {
+            const state = consumers[step.consumer]!;
+            if (step.do === "drop") {
+              await state.lines.close();
+              state.lines = await connect(state.id);
+            } else if (state.seen < channel.last) await read(state);
+          }
+        }
+        for (const state of consumers) {
+          while (state.seen < channel.last) await read(state);
+          await state.lines.close();
+        }
+        await untilIdle(set);
+      },
+    ),
+    { numRuns: 400 },
+  );
+});
+
+test.run();

@@ -1,0 +1,280 @@
+import * as fc from "fast-check";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { type Answers, createAnswers, readIdempotencyKey } from "../../src/http/idempotency.ts";
+import {
+  createChannel,
+  defineEvents,
+  type EndpointOptions,
+  eventsEndpoint,
+  EventsError,
+  type EventsErrorCode,
+} from "../../src/mod.ts";
+import { openWire, serving, until, within } from "../support/harness.ts";
+
+const catalogue = defineEvents({ tick: v.object({ n: v.number() }) });
+
+const test = suite("idempotency");
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly headers: Headers;
+  readonly code: string | undefined;
+}
+
+function setUp(options: EndpointOptions<typeof catalogue.schemas> = {}) {
+  const channel = createChannel(catalogue);
+  const endpoint = eventsEndpoint(channel, options);
+  const post = async (body: unknown, key?: string, type = "application/json"): Promise<Answer> => {
+    const headers = {
+      "Content-Type": type,
+      ...(key !== undefined && { "Idempotency-Key": key }),
+    };
+    const response = await endpoint.request("/", {
+      method: "POST",
+      headers,
+      body: typeof body === "string" ? body : JSON.stringify(body),
+    });
+    const text = await response.text();
+    return {
+      status: response.status,
+      text,
+      headers: response.headers,
+      code: JSON.parse(text).error?.code,
+    };
+  };
+  return { channel, endpoint, post };
+}
+
+function tick(n: number) {
+  return { type: "tick", event: { n } };
+}
+
+function isRefusal(code: EventsErrorCode) {
+  return (error: unknown) => error instanceof EventsError && error.code === code;
+}
+
+test("the same key again gets the first answer, and nothing is published twice", async () => {
+  const { channel, post } = setUp();
+  const first = await post([tick(1), tick(2)], "k-1");
+  assert.is(first.status, 202);
+  await post(tick(3));
+  for (let again = 0; again < 3; again++) {
+    const answer = await post([tick(1), tick(2)], "k-1");
+    assert.equal([answer.status, answer.text], [202, first.text]);
+  }
+  assert.is(channel.last, 3);
+  assert.is((await post(tick(1), "k-2")).status, 202, "another key is another request");
+  assert.is((await post(tick(1))).status, 202, "and one without a key always is");
+  assert.is(channel.last, 5);
+});
+
+test("many at the same time are one", async () => {
+  const { channel, post } = setUp();
+  const answers = await Promise.all(Array.from({ length: 50 }, () => post(tick(1), "k")));
+  assert.equal(new Set(answers.map(({ text }) => text)).size, 1);
+  assert.ok(answers.every(({ status }) => status === 202));
+  assert.is(channel.last, 1);
+});
+
+test("another body under the same key is refused, and leaves the first answer", async () => {
+  const { channel, post } = setUp();
+  const first = await post(tick(1), "k");
+  for (const other of [tick(2), `${JSON.stringify(tick(1))} `, "not JSON", ""]) {
+    const answer = await post(other, "k");
+    assert.equal([answer.status, answer.code], [422, "IdempotencyKeyReused"]);
+  }
+  assert.is((await post(tick(1), "k")).text, first.text);
+  assert.is(channel.last, 1);
+});
+
+test("what was refused is not remembered", async () => {
+  const { channel, post } = setUp();
+  for (const body of [{ type: "nope" }, "not JSON", { type: "nope" }]) {
+    assert.is((await post(body, "k")).code, "InvalidEvent");
+  }
+  assert.is((await post(tick(1), "k")).status, 202);
+  assert.is(channel.last, 1);
+});
+
+test("a request of a media type that cannot be read is refused, whatever its key was answered before", async () => {
+  const { channel, post } = setUp();
+  assert.is((await post(tick(1), "k")).status, 202);
+  assert.is((await post(tick(1), "k", "text/plain")).status, 415);
+  assert.is(channel.last, 1);
+});
+
+test("a key with or without quotes is one key, and what is no key is refused before anything is published", async () => {
+  const { channel, post } = setUp();
+  const first = await post(tick(1), "8e03978e-40d5-43dd-bc93-6894a57f9324");
+  assert.is((await post(tick(1), '"8e03978e-40d5-43dd-bc93-6894a57f9324"')).text, first.text);
+  assert.is((await post(tick(1), '"a\\"b\\\\c"')).status, 202);
+  assert.is((await post(tick(1), 'a"b\\c')).status, 202);
+  assert.is(channel.last, 2);
+  const wrong = ["", '""', "a b", '"a b"', '"a', 'a, "b"', '"a", "b"', "é", "x".repeat(256), '"\\x"'];
+  for (const key of wrong) {
+    const answer = await post(tick(1), key);
+    assert.equal([answer.status, answer.code], [400, "InvalidParameter"], key);
+  }
+  assert.is((await post(tick(1), "x".repeat(255))).status, 202);
+  assert.is(channel.last, 3);
+  assert.is(readIdempotencyKey(undefined), undefined);
+});
+
+test("a key is forgotten when its time is over, and never looked at where there is none", async () => {
+  const short = setUp({ idempotencyWindow: 0.02 });
+  await short.post(tick(1), "k");
+  await until(async () => {
+    await short.post(tick(1), "k");
+    return short.channel.last === 2;
+  }, "the key is forgotten");
+  const off = setUp({ idempotencyWindow: null });
+  await off.post(tick(1), "k");
+  await off.post(tick(2), "k");
+  assert.is(off.channel.last, 2);
+});
+
+test("where as many keys are remembered as may be, a new one is refused and no old one forgotten", async () => {
+  const { channel, post } = setUp({ maxIdempotencyKeys: 2 });
+  const first = await post(tick(1), "a");
+  await post(tick(2), "b");
+  const refused = await post(tick(3), "c");
+  assert.equal([refused.status, refused.code], [503, "TooManyIdempotencyKeys"]);
+  assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/);
+  assert.is((await post(tick(1), "a")).text, first.text);
+  assert.is((await post(tick(3))).status, 202, "without a key it is taken");
+  assert.is(channel.last, 3);
+});
+
+test("a request that breaks off is none, and the next one with its key is the first", async () => {
+  const { channel, endpoint } = setUp();
+  await serving(endpoint, async (url, port) => {
+    const body = JSON.stringify(tick(1));
+    const head =
+      "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n" +
+      `Content-Length: ${body.length}\r\n\r\n`;
+    const broken = await openWire(port);
+    broken.write(head + body.slice(0, 10));
+    const late = await openWire(port);
+    late.write(head + body.slice(0, 10));
+    broken.socket.destroy();
+    await within(broken.closed, "the end of the broken request");
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "Idempotency-Key": "k" },
+      body,
+    });
+    const text = await answer.text();
+    assert.is(answer.status, 202, text);
+    late.write(body.slice(10)); // It began before, and comes second.
+    await until(() => late.received().includes(text), "the second has the answer of the first");
+    assert.is(channel.last, 1);
+    late.socket.destroy();
+  });
+});
+
+test("the application's errors are no answers either", async () => {
+  const answers = createAnswers<number>(1000, 10);
+  const failing = () => Promise.reject(new Error("mine"));
+  const both = await Promise.allSettled([answers.once("k", "b", failing), answers.once("k", "b", failing)]);
+  for (const each of both) assert.is(each.status === "rejected" && each.reason.message, "mine");
+  assert.is(answers.size, 0);
+  assert.is(await answers.once("k", "b", () => 7), 7);
+});
+
+test("whatever comes in whatever order: each key is done once in its time, with one body, and memory is bounded", () =>
+  fc.assert(fc.asyncProperty(
+    fc.array(
+      fc.oneof(
+        fc.record({
+          key: fc.constantFrom("a", "b", "c", "d"),
+          body: fc.constantFrom("x", "y"),
+          fails: fc.boolean(),
+        }),
+        fc.record({ wait: fc.integer({ min: 1, max: 60 }) }),
+      ),
+      { maxLength: 40 },
+    ),
+    async (steps) => {
+      let time = 0;
+      let answer = 0;
+      const answers = createAnswers<number>(100, 3, () => time);
+      const model = new Map<string, { body: string; answer: number; until: number }>();
+      for (const step of steps) {
+        if ("wait" in step) {
+          time += step.wait;
+          continue;
+        }
+        const { key, body, fails } = step;
+        for (const [known, { until }] of model) if (until <= time) model.delete(known);
+        const known = model.get(key);
+        const isFull = known === undefined && model.size === 3;
+        let ran = false;
+        const outcome = answers.once(key, body, () => {
+          ran = true;
+          if (fails) throw new EventsError("InvalidEvent", "no");
+          return ++answer;
+        }).then((value) => value, (error: EventsError) => error.code);
+        const result = await outcome;
+        assert.is(ran, known === undefined && !isFull);
+        if (known !== undefined) {
+          assert.is(result, known.body === body ? known.answer : "IdempotencyKeyReused");
+        } else if (isFull) {
+          assert.is(result, "TooManyIdempotencyKeys");
+        } else if (fails) {
+          assert.is(result, "InvalidEvent");
+        } else {
+          assert.is(result, answer);
+          model.set(key, { body, answer, until: time + 100 });
+        }
+        assert.ok(answers.size <= 3, `${answers.size} keys`);
+      }
+    },
+  )));
+
+/** A request whose answer is on its way, and what gives it; the first of all, though the digests are made side by side. */
+async function beginSlow(answers: Answers<string>) {
+  let settle = (_: string) => {};
+  const answer = new Promise<string>((resolve) => settle = resolve);
+  const slow = answers.once("slow", "b", () => answer);
+  await until(() => answers.size === 1, "the slow request is remembered");
+  return { slow, settle };
+}
+
+test("requests that are answered late neither hide what is over nor are forgotten", async () => {
+  let time = 0;
+  const answers = createAnswers<string>(100, 3, () => time);
+  const { slow, settle } = await beginSlow(answers);
+  await answers.once("a", "b", () => "a");
+  await answers.once("b", "b", () => "b");
+  let refused: unknown;
+  await answers.once("c", "b", () => "c").catch((error) => refused = error);
+  assert.ok(isRefusal("TooManyIdempotencyKeys")(refused));
+  time = 150;
+  assert.is(await answers.once("c", "b", () => "c"), "c");
+  assert.is(answers.size, 2, "what is over made room behind what is still being answered");
+  const again = answers.once("slow", "b", () => "never");
+  settle("done");
+  assert.equal(await Promise.all([slow, again]), ["done", "done"]);
+  time = 249;
+  assert.is(await answers.once("slow", "b", () => "never"), "done", "its time begins with its answer");
+  time = 251;
+  assert.is(await answers.once("slow", "b", () => "new"), "new");
+});
+
+test("an answer that came late is forgotten later, and those before it in their own time", async () => {
+  let time = 0;
+  const answers = createAnswers<string>(100, 10, () => time);
+  const { slow, settle } = await beginSlow(answers);
+  await answers.once("a", "b", () => "a");
+  time = 50;
+  settle("done");
+  await slow;
+  time = 120;
+  assert.is(await answers.once("a", "b", () => "again"), "again");
+  assert.is(await answers.once("slow", "b", () => "never"), "done");
+});
+
+test.run();

@@ -1,0 +1,338 @@
+import * as fc from "fast-check";
+import { Hono } from "hono";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import {
+  createChannel,
+  defineEvents,
+  type EndpointOptions,
+  eventsEndpoint,
+  EventsError,
+} from "../../src/mod.ts";
+import { createPlaces, networkOf } from "../../src/http/connection_limiter.ts";
+import { createApp } from "../../src/server/app.ts";
+import { createSession } from "../../src/tribler/mod.ts";
+import { openLines, openWire, serving, until, within } from "../support/harness.ts";
+
+const catalogue = defineEvents({ tick: v.object({ n: v.number() }), any: v.any() });
+type Options = EndpointOptions<typeof catalogue.schemas>;
+
+const test = suite("limits");
+
+function setUp(options: Options = {}) {
+  const channel = createChannel(catalogue);
+  const endpoint = eventsEndpoint(channel, options);
+  return { channel, endpoint, app: new Hono().route("/events", endpoint) };
+}
+
+async function codeOf(response: Response): Promise<string> {
+  return (await response.json()).error.code;
+}
+
+test("who comes when all places are taken is refused, those who have one keep it, and publishing goes on", async () => {
+  const set = setUp({ maxConnections: 3, direct: true });
+  await serving(set.app, async (url) => {
+    const streams = [];
+    for (let n = 0; n < 3; n++) streams.push(await openLines(`${url}/events`));
+    const waits = new Set<string>();
+    for (let n = 0; n < 40; n++) {
+      const refused = await within(fetch(`${url}/events`), "the refusal");
+      assert.is(refused.status, 503);
+      assert.is(refused.headers.get("content-type"), "application/json");
+      const wait = refused.headers.get("retry-after")!;
+      assert.ok(/^\d+$/.test(wait) && Number(wait) >= 5 && Number(wait) <= 13, wait);
+      waits.add(wait);
+      const { error } = await refused.json();
+      assert.equal([error.handled, error.code], [true, "TooManyConnections"]);
+    }
+    assert.ok(waits.size > 1, "not all are told to come back in the same second");
+    const head = await fetch(`${url}/events`, { method: "HEAD" });
+    assert.is(head.status, 503);
+    const posted = await fetch(`${url}/events`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: '{"type":"tick","event":{"n":1}}',
+    });
+    assert.is(posted.status, 202, await posted.text());
+    for (const lines of streams) {
+      assert.is((await lines.event()).type, "events_start");
+      assert.is((await lines.event()).type, "tick");
+    }
+    // Each place that is given back is good for one more, whichever it was.
+    for (let n = 0; n < 3; n++) {
+      await streams[n]!.close();
+      await until(() => set.endpoint.stats().subscribers === 2, "it has left");
+      streams[n] = await openLines(`${url}/events`);
+      const refused = await fetch(`${url}/events`);
+      assert.is(refused.status, 503);
+      await refused.body?.cancel();
+    }
+    for (const lines of streams) await lines.close();
+  });
+});
+
+test("over SSE a refusal is a stream that says when to come back, and ends: an EventSource never returns from a 503", async () => {
+  const { endpoint } = setUp({ maxConnections: 1 });
+  const held = await endpoint.request("/");
+  const retries = new Set<string>();
+  for (let n = 0; n < 20; n++) {
+    const response = await endpoint.request("/?since=earliest", { headers: { Accept: "text/event-stream" } });
+    assert.is(response.status, 200);
+    assert.is(response.headers.get("content-type"), "text/event-stream");
+    const text = await response.text();
+    const retry = /^retry: (\d+)\n\n$/.exec(text)?.[1];
+    assert.ok(Number(retry) >= 5000 && Number(retry) <= 12_500, text);
+    retries.add(retry!);
+  }
+  assert.ok(retries.size > 10);
+  const head = await endpoint.request("/?format=sse", { method: "HEAD" });
+  assert.equal([head.status, await head.text()], [200, ""]);
+  assert.equal(endpoint.stats().subscribers, 1);
+  await held.body!.cancel();
+});
+
+test("what is refused for another reason, and HEAD, take no place; a stream that ends gives its own back", async () => {
+  const { endpoint, channel } = setUp({ maxConnections: 1 });
+  channel.publish("tick", { n: 1 });
+  for (let n = 0; n < 3; n++) {
+    assert.is((await endpoint.request("/?since=nonsense")).status, 400);
+    assert.is((await endpoint.request("/", { method: "HEAD" })).status, 200);
+    const replay = await endpoint.request("/?since=earliest&follow=false");
+    assert.is(replay.status, 200);
+    assert.is((await replay.text()).split("\n").length, 3);
+  }
+  const aborted = await endpoint.request("/", { signal: AbortSignal.abort() });
+  await aborted.body?.cancel();
+  const held = await endpoint.request("/");
+  assert.is(held.status, 200);
+  await held.body!.cancel();
+});
+
+test("an application that throws when a stream is opened takes no place with it", async () => {
+  const session = createSession({ version: "1" });
+  let throws = true;
+  const join = () => {
+    if (throws) throw new Error("not now");
+    return () => {};
+  };
+  const endpoint = eventsEndpoint({ ...session, join }, { maxConnections: 1 });
+  const app = new Hono().route("/events", endpoint);
+  app.onError((error, c) => c.text(error.message, 500));
+  assert.is(await (await app.request("/events")).text(), "not now");
+  throws = false;
+  const response = await app.request("/events");
+  assert.is(response.status, 200);
+  await response.body!.cancel();
+});
+
+test("streams that are reset give their places back", async () => {
+  const { app, endpoint } = setUp({ maxConnections: 20, direct: true });
+  await serving(app, async (url, port) => {
+    for (let round = 0; round < 3; round++) {
+      const wires = await Promise.all(Array.from({ length: 20 }, () => openWire(port)));
+      for (const wire of wires) wire.write("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+      await until(() => endpoint.stats().subscribers === 20, "all places are taken");
+      const refused = await fetch(`${url}/events`);
+      assert.is(await codeOf(refused), "TooManyConnections");
+      for (const { socket } of wires) socket.destroy();
+      await until(() => endpoint.stats().subscribers === 0, "all have left");
+    }
+  });
+});
+
+test("one address has no more places than it may; the others do not notice", async () => {
+  const { endpoint } = setUp({
+    maxConnectionsPerAddress: 2,
+    clientAddress: (c) => c.req.header("X-Real-IP"),
+  });
+  const from = (address: string) => endpoint.request("/", { headers: { "X-Real-IP": address } });
+  const held = [await from("192.0.2.1"), await from("192.0.2.1"), await from("2001:db8::1")];
+  assert.is(await codeOf(await from("192.0.2.1")), "TooManyConnections");
+  assert.is(await codeOf(await from("::ffff:192.0.2.1")), "TooManyConnections");
+  held.push(await from("192.0.2.2"), await from("2001:db8:0:0:ffff::2"));
+  assert.is(await codeOf(await from("2001:db8::3")), "TooManyConnections");
+  for (let n = 0; n < 3; n++) held.push(await endpoint.request("/"));
+  assert.ok(held.every(({ status }) => status === 200), "whose address nobody knows is not counted");
+  await held[0]!.body!.cancel();
+  held[0] = await from("192.0.2.1");
+  assert.is(held[0].status, 200);
+  for (const { body } of held) await body!.cancel();
+});
+
+test("a server on a socket knows the address by itself", async () => {
+  const { app } = setUp({ maxConnectionsPerAddress: 2 });
+  await serving(app, async (url) => {
+    const streams = [await openLines(`${url}/events`), await openLines(`${url}/events`)];
+    const refused = await fetch(`${url}/events`);
+    assert.is(refused.status, 503);
+    assert.match((await refused.json()).error.message, /2 streams to 127\.0\.0\.1 /);
+    for (const lines of streams) await lines.close();
+  });
+});
+
+test("the server believes the header that it was told to believe, the last address in it, and no other", async () => {
+  const session = createSession({ version: "7.1.5" });
+  const limits = { heartbeat: 5, maxConnectionsPerAddress: 1 };
+  const app = createApp(session, { ...limits, clientAddressHeader: "X-Forwarded-For" });
+  const from = (headers: Record<string, string>) => app.request("/events", { headers });
+  const first = await from({ "X-Forwarded-For": "10.0.0.1, 192.0.2.1" });
+  assert.is(first.status, 200);
+  assert.is((await from({ "X-Forwarded-For": "10.9.9.9, 192.0.2.1" })).status, 503);
+  const second = await from({ "X-Forwarded-For": "192.0.2.1, 192.0.2.2" });
+  assert.is(second.status, 200);
+  for (const { body } of [first, second]) await body!.cancel();
+  const withPort = [
+    ["192.0.2.3:5678", "192.0.2.3:5679", "192.0.2.3"],
+    ["[2001:db8::1]:99", "[2001:db8::1]", "2001:db8::1", "[2001:db8::2]:98"],
+  ];
+  for (const [held, ...others] of withPort) {
+    const { body } = await from({ "X-Forwarded-For": held! });
+    for (const other of others) assert.is((await from({ "X-Forwarded-For": other })).status, 503, other);
+    await body!.cancel();
+  }
+  await serving(createApp(session, limits), async (url) => {
+    const lines = await openLines(`${url}/events`, { headers: { "X-Forwarded-For": "192.0.2.7" } });
+    const other = await fetch(`${url}/events`, { headers: { "X-Forwarded-For": "192.0.2.8" } });
+    assert.is(await codeOf(other), "TooManyConnections");
+    await lines.close();
+  });
+});
+
+test("without a number of its own, this machine is no client whose places are counted", () => {
+  const places = createPlaces({ maxConnections: null, maxConnectionsPerAddress: 2, exemptLoopback: true });
+  const twice = (address: string) => [places.take(address), places.take(address)];
+  for (const address of ["127.0.0.1", "::1", "::ffff:127.0.0.1", "127.8.9.10"]) {
+    twice(address);
+    places.check(address);
+  }
+  for (const address of ["128.0.0.1", "::2", "192.0.2.127", "127.0.0.1.example"]) {
+    twice(address);
+    assert.throws(() => places.check(address), (error: unknown) => error instanceof EventsError);
+  }
+});
+
+test("an address counts as the network that whoever has it has", () => {
+  const cases: Record<string, string> = {
+    "192.0.2.1": "192.0.2.1",
+    "::ffff:192.0.2.1": "192.0.2.1",
+    "::FFFF:192.0.2.1": "192.0.2.1",
+    "::1": "0:0:0:0::/64",
+    "::": "0:0:0:0::/64",
+    "2001:db8::1": "2001:db8:0:0::/64",
+    "2001:DB8:0:0:1:2:3:4": "2001:db8:0:0::/64",
+    "2001:0db8:0001::": "2001:db8:1:0::/64",
+    "2001:db8:1:2::": "2001:db8:1:2::/64",
+    "2001:db8:1:2:3:4:5::": "2001:db8:1:2::/64",
+    "fe80::1%eth0": "fe80:0:0:0::/64",
+    "::a:b:c:d:e": "0:0:0:a::/64",
+  };
+  for (const [address, network] of Object.entries(cases)) assert.is(networkOf(address), network, address);
+});
+
+test("in whatever order places are taken and given back: never more than there are, and none is lost", () =>
+  fc.assert(fc.property(
+    fc.array(fc.oneof(
+      fc.record({ take: fc.constantFrom("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", undefined) }),
+      fc.record({ free: fc.nat(10) }),
+    )),
+    (steps) => {
+      const places = createPlaces({ maxConnections: 5, maxConnectionsPerAddress: 2, exemptLoopback: false });
+      const held: { client: string | undefined; free: () => void }[] = [];
+      for (const step of steps) {
+        if ("free" in step) {
+          held.splice(step.free, 1)[0]?.free();
+          continue;
+        }
+        const client = step.take?.startsWith("2001") ? "2001" : step.take;
+        const own = held.filter((each) => each.client === client).length;
+        const hasPlace = held.length < 5 && (client === undefined || own < 2);
+        let refused = false;
+        try {
+          places.check(step.take);
+        } catch {
+          refused = true;
+        }
+        assert.is(refused, !hasPlace);
+        if (!refused) held.push({ client, free: places.take(step.take) });
+      }
+      for (const { free } of held.splice(0)) free();
+      assert.is(places.clients, 0, "nobody is remembered who has left");
+      for (let n = 0; n < 5; n++) {
+        places.check(`192.0.2.${n}`);
+        places.take(`192.0.2.${n}`);
+      }
+      assert.throws(() => places.check("192.0.2.9"));
+    },
+  )));
+
+test("a POST holds no more events than it may, each no deeper than it may be", async () => {
+  const { channel, endpoint } = setUp({ maxBatch: 3, maxDepth: 4 });
+  const post = (body: string, type = "application/json") =>
+    endpoint.request("/", { method: "POST", headers: { "Content-Type": type }, body });
+  const tick = '{"type":"tick","event":{"n":1}}';
+  const events = (count: number) => Array.from({ length: count }, () => tick);
+  assert.is((await post(`[${events(3)}]`)).status, 202);
+  assert.is((await post(`\n${events(3).join("\n\n")}\n\n`, "application/x-ndjson")).status, 202);
+  for (
+    const response of [
+      await post(`[${events(4)}]`),
+      await post(events(4).join("\n"), "application/x-ndjson"),
+      await post(`${events(3).join("\n")}\nnot JSON`, "application/x-ndjson"),
+    ]
+  ) {
+    assert.is(response.status, 413);
+    assert.is(await codeOf(response), "PayloadTooLarge");
+  }
+  const deep = (levels: number) => `{"type":"any","event":${"[".repeat(levels)}${"]".repeat(levels)}}`;
+  assert.is((await post(deep(3))).status, 202);
+  const tooDeep = await post(deep(4));
+  assert.is(tooDeep.status, 400);
+  assert.match((await tooDeep.json()).error.details[0].message, /more than 4 levels/);
+  assert.is(channel.last, 7);
+});
+
+test("the defaults of a POST: 10 000 events, 64 levels", async () => {
+  const { endpoint } = setUp();
+  const post = (body: string) =>
+    endpoint.request("/", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  const events = (count: number) => `[${Array.from({ length: count }, () => '{"type":"any","event":1}')}]`;
+  assert.is((await post(events(10_000))).status, 202);
+  assert.is((await post(events(10_001))).status, 413);
+  const deep = (levels: number) => `{"type":"any","event":${"[".repeat(levels)}${"]".repeat(levels)}}`;
+  assert.is((await post(deep(63))).status, 202);
+  assert.is((await post(deep(64))).status, 400);
+});
+
+test("a limit that means nothing is refused when the endpoint is made", () => {
+  const wrong: Options[] = [
+    { maxConnections: 0 },
+    { maxConnections: 1.5 },
+    { maxConnections: Infinity },
+    { maxConnectionsPerAddress: -1 },
+    { maxBatch: 0 },
+    { maxDepth: 0 },
+    { maxDepth: 1001 },
+    { maxDepth: NaN },
+    { idempotencyWindow: 0 },
+    { idempotencyWindow: Infinity },
+    { maxIdempotencyKeys: 0 },
+    { maxBodyBytes: 0 },
+  ];
+  for (const options of wrong) {
+    const [name] = Object.keys(options);
+    assert.throws(
+      () => eventsEndpoint(createChannel(catalogue), options),
+      (error: unknown) => error instanceof RangeError && error.message.startsWith(name!),
+      JSON.stringify(options),
+    );
+  }
+  eventsEndpoint(createChannel(catalogue), {
+    maxConnections: null,
+    maxConnectionsPerAddress: null,
+    idempotencyWindow: null,
+    maxDepth: 1000,
+  });
+});
+
+test.run();

@@ -1,0 +1,59 @@
+/**
+ * The pages of a channel on NATS JetStream, without NATS.
+ *
+ * @module
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { createPages, type Fetched } from "../../src/nats/pages.ts";
+import { upTo } from "./channels.ts";
+
+const test = suite("nats pages");
+
+function fetchedOf(first: number, last: number, bytes = 2, isCut = false): Fetched {
+  const entries = upTo(last, first).map((position) => {
+    return { position, id: `epoch-${position}`, type: "silence", json: "{}", bytes };
+  });
+  return { last, entries, isCut };
+}
+
+test("a page that comes when its positions mean something else is nobody's, and nothing is fetched after it", async () => {
+  const asked: number[] = [];
+  let give = (_: Fetched) => {};
+  const pages = createPages({
+    fetch: (after) => {
+      asked.push(after);
+      return new Promise((resolve) => give = resolve);
+    },
+    refresh: () => Promise.resolve(),
+  });
+  const reading = pages.read(0, 5000, Infinity);
+  pages.clear();
+  give(fetchedOf(1, 1024));
+  assert.equal(await reading, { entries: [] });
+  assert.equal(asked, [0], "what would be the next page is not one there is");
+  const anew = pages.read(1030, 1500, Infinity);
+  give(fetchedOf(1025, 1500));
+  assert.equal((await anew).entries.map(({ position }) => position), upTo(1500, 1031));
+});
+
+test("large events are fetched once for one who reads them, however many there are", async () => {
+  let fetched = 0;
+  const pages = createPages({
+    fetch: (after, end) => {
+      if (++fetched > 500) throw new Error("it is fetched again and again");
+      const last = Math.min(after + 10, end);
+      return Promise.resolve(fetchedOf(after + 1, last, 100_000, last < end));
+    },
+    refresh: () => Promise.resolve(),
+  });
+  const seen: number[] = [];
+  while (seen.length < 2500) {
+    const { entries } = await pages.read(seen.length, 2500, 256 * 1024);
+    seen.push(...entries.map(({ position }) => position));
+  }
+  assert.equal(seen, upTo(2500));
+  assert.ok(fetched <= 260, `${fetched} pages were fetched`);
+});
+
+test.run();

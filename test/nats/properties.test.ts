@@ -1,0 +1,209 @@
+/**
+ * The channel on NATS JetStream against a model: whatever is published, purged, put in by others, read and resumed in
+ * whatever order, at whichever server, each reader is told every event once and in order, or that it is gone.
+ *
+ * @module
+ */
+import { jetstream } from "@nats-io/jetstream";
+import * as fc from "fast-check";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type Lines, until } from "../support/harness.ts";
+import { joining, type Party, tick } from "./channels.ts";
+import { managerOf, type NatsServer, withConnection, withNats } from "./server.ts";
+
+const test = suite("nats properties");
+
+/** What somebody does; numbers are taken modulo how many there are. */
+type Deed =
+  /** Events with so many characters besides. */
+  | { readonly do: "publish"; readonly at: number; readonly count: number; readonly size: number }
+  /** Something is put into the stream that is no event. */
+  | { readonly do: "litter" }
+  /** A share of what the stream holds is dropped, in hundredths. */
+  | { readonly do: "purge"; readonly share: number }
+  /** A reader goes on where it was, at another server perhaps, and reads what there is. */
+  | { readonly do: "read"; readonly reader: number; readonly at: number; readonly most: number }
+  /** A server is replaced by a new one, which holds so many events itself. */
+  | { readonly do: "replace"; readonly at: number; readonly holds: number };
+
+const deed: fc.Arbitrary<Deed> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("publish" as const),
+      at: fc.nat(1),
+      count: fc.integer({ min: 1, max: 40 }),
+      size: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 50_000),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("litter" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("purge" as const), share: fc.integer({ min: 0, max: 100 }) }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("read" as const),
+      reader: fc.nat(2),
+      at: fc.nat(1),
+      most: fc.integer({ min: 1, max: 100 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("replace" as const),
+      at: fc.nat(1),
+      holds: fc.constantFrom(1, 5, 1000),
+    }),
+  },
+);
+
+/** What has become of each position of the stream. */
+interface Model {
+  /** The number of the event at a position; `undefined` where there is none. */
+  readonly events: (number | undefined)[];
+  /** How far the stream was purged. */
+  purged: number;
+}
+
+/** Somebody who reads. */
+interface Reader {
+  /** How far it was told. */
+  position: number;
+}
+
+/** Takes one line for a reader, and sees that it is what had to come. */
+function take(model: Model, reader: Reader, line: string): void {
+  const { type, id, event } = JSON.parse(line);
+  const here = Number(id.split("-")[1]);
+  if (type === "events_lost") {
+    assert.is(here, reader.position + event.count, "the count says how far it jumps");
+    assert.ok(event.count > 0, "something is lost");
+    for (let lost = reader.position + 1; lost <= here; lost++) {
+      assert.ok(lost <= model.purged || model.events[lost] === undefined, `${lost} is still there`);
+    }
+  } else {
+    assert.is(here, reader.position + 1, "nothing is left out or comes twice");
+    assert.is(event.n, model.events[here], `what was published as ${here}`);
+  }
+  reader.position = here;
+}
+
+/** The next line that is not empty; everything has been published, so that there is no long silence before it. */
+async function nextEvent(lines: Lines): Promise<string | undefined> {
+  for (let heartbeats = 0; heartbeats < 5; heartbeats++) {
+    const line = await lines.next();
+    if (line !== "") return line;
+  }
+  throw new Error("nothing comes any more");
+}
+
+/** Reads at most so many lines of what there is after where a reader has come. */
+async function read(model: Model, reader: Reader, party: Party, most: number): Promise<void> {
+  const lines = await party.open(`since=${party.channel.epoch}-${reader.position}&follow=false`);
+  try {
+    await lines.next(); // events_start
+    for (let line, taken = 0; taken < most && (line = await nextEvent(lines)) !== undefined; taken++) {
+      take(model, reader, line);
+    }
+  } finally {
+    await lines.close();
+  }
+}
+
+/** Reads on a stream that was open all the time. One whose server was replaced has ended with it. */
+async function follow(model: Model, lines: Lines, last: number, isReplaced: boolean): Promise<void> {
+  const reader: Reader = { position: 0 };
+  await lines.next(); // events_start
+  while (reader.position < last) {
+    const line = await nextEvent(lines);
+    if (line === undefined && isReplaced) return;
+    assert.ok(line !== undefined, "the stream is still open");
+    take(model, reader, line);
+  }
+}
+
+async function live(server: NatsServer, stream: string, deeds: readonly Deed[]): Promise<void> {
+  await withConnection(server, (connection) =>
+    joining(server, async (join) => {
+      const manager = await managerOf(connection);
+      const open: [Party, Lines][] = [];
+      const joined = async (holds: number): Promise<Party> => {
+        const party = await join({ stream, history: { events: holds }, onProblem: () => {} });
+        open.push([party, await party.open(`since=${party.channel.epoch}-0`)]);
+        return party;
+      };
+      const parties = [await joined(5), await joined(1000)];
+      const model: Model = { events: [undefined], purged: 0 };
+      const readers: Reader[] = [0, 1, 2].map(() => ({ position: 0 }));
+      let n = 0;
+      for (const deed of deeds) {
+        switch (deed.do) {
+          case "publish": {
+            const drafts = Array.from({ length: deed.count }, () => {
+              const { type, event } = tick(++n);
+              return { type, event: { ...event, more: "x".repeat(deed.size) } };
+            });
+            const ids = await parties[deed.at]!.channel.publishBatch(drafts);
+            const numbers = drafts.map(({ event }) => event.n);
+            assert.equal(
+              ids,
+              numbers.map((_, i) => `${parties[0]!.channel.epoch}-${model.events.length + i}`),
+            );
+            model.events.push(...numbers);
+            break;
+          }
+          case "litter":
+            await jetstream(connection).publish(`${stream.toLowerCase()}.tick`, "no event");
+            model.events.push(undefined);
+            break;
+          case "purge": {
+            const least = Math.floor(model.events.length * deed.share / 100);
+            if (least > model.purged + 1) {
+              await manager.streams.purge(stream, { seq: least }); // It keeps this one.
+              model.purged = least - 1;
+            }
+            break;
+          }
+          case "read":
+            await read(model, readers[deed.reader]!, parties[deed.at]!, deed.most);
+            break;
+          case "replace": {
+            parties[deed.at]!.channel.close();
+            parties[deed.at] = await joined(deed.holds);
+            break;
+          }
+        }
+      }
+      const last = model.events.length;
+      await parties[0]!.channel.publish("tick", { n: ++n });
+      model.events.push(n);
+      for (const { channel } of parties) await until(() => channel.last === last, "all have come to the end");
+      for (const reader of readers) {
+        for (const party of parties) await read(model, reader, party, Infinity);
+        assert.is(reader.position, last, "it has read all there is");
+      }
+      for (const [party, lines] of open) {
+        await follow(model, lines, last, !parties.includes(party));
+        await lines.close();
+      }
+      await manager.streams.delete(stream);
+    }));
+}
+
+test("each reader is told every event once and in order, or that it is gone", () =>
+  withNats(async (server) => {
+    let runs = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(deed, { minLength: 1, maxLength: 25 }),
+        (deeds) => live(server, `RUN_${++runs}`, deeds),
+      ),
+      { numRuns: 150, includeErrorInReport: true },
+    );
+  }));
+
+test.run();

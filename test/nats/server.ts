@@ -1,0 +1,261 @@
+/**
+ * NATS servers of the tests, JetStream on, each in a temporary folder: alone or as a cluster, with what may happen to
+ * them.
+ *
+ * @module
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { cp, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect as connectSocket, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection, NodeConnectionOptions } from "@nats-io/transport-node";
+import { connectTo as connectPatiently } from "../../src/server/nats.ts";
+import { type Child, startProgram } from "../support/children.ts";
+import { findFreePort, until, within } from "../support/harness.ts";
+
+/** A server that was started. */
+export interface NatsServer {
+  /** Where it listens; the same after each start. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends it as a power cut would: SIGKILL. Its folder stays. */
+  kill(): Promise<void>;
+  /** Starts it again, after {@linkcode kill}, on the same port and with what its folder holds. */
+  restart(): Promise<void>;
+  /** Ends it and starts it again with what its folder held before `use`: what was stored meanwhile is gone. */
+  forgetting(use: () => Promise<void>): Promise<void>;
+  /** Lets it stand still, its connections open: SIGSTOP. */
+  freeze(): void;
+  /** Lets it go on. */
+  thaw(): void;
+  /** Waits for a line in its log since it was started last. */
+  says(pattern: RegExp, ms?: number): Promise<unknown>;
+}
+
+/** Options of {@linkcode withNats}. */
+export interface NatsOptions {
+  /** The most bytes that it stores, in all its streams. */
+  readonly maxStore?: number;
+  /** More lines of its configuration. */
+  readonly settings?: string;
+}
+
+/** Runs `use` with a server, which is gone after it with all that it stored. */
+export async function withNats(
+  use: (server: NatsServer) => Promise<void>,
+  { maxStore = 2 ** 34, settings = "" }: NatsOptions = {},
+): Promise<void> {
+  await withFolder(async (folder) => {
+    const server = await startNats(folder, "alone", maxStore, settings);
+    try {
+      await use(server);
+    } finally {
+      await server.kill();
+    }
+  });
+}
+
+/** Runs `use` with a cluster of three servers that has come together. */
+export async function withCluster(use: (servers: readonly NatsServer[]) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
+    const ports = await Promise.all([findFreePort(), findFreePort(), findFreePort()]);
+    const routes = ports.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
+    const starting = await Promise.allSettled(ports.map((port, index) => {
+      const cluster = `cluster { name: three, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
+      return startNats(folder, `node-${index}`, 2 ** 34, cluster);
+    }));
+    const servers = starting.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
+    try {
+      for (const one of starting) if (one.status === "rejected") throw one.reason;
+      await withConnection(servers[0]!, async (connection) => {
+        // JetStream answers once the three have chosen who leads.
+        const isThere = () =>
+          managerOf(connection).then((m) => m.getAccountInfo()).then(() => true, () => false);
+        await until(isThere, "the cluster has a leader", 30_000);
+      });
+      await use(servers);
+    } finally {
+      await Promise.all(servers.map((server) => server.kill()));
+    }
+  });
+}
+
+/** Runs `use` with a connection to a server, which is closed after it. */
+export async function withConnection<T>(
+  { url }: { readonly url: string },
+  use: (connection: NatsConnection) => Promise<T>,
+  options: NodeConnectionOptions = {},
+): Promise<T> {
+  const connection = await connectTo({ url }, options);
+  try {
+    return await use(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Connects as a server does, though it is less patient. */
+export function connectTo(
+  { url }: { readonly url: string },
+  options: NodeConnectionOptions = {},
+): Promise<NatsConnection> {
+  const servers = { addresses: [new URL(url).host], tls: false, user: undefined, password: undefined };
+  const hasty = { reconnectTimeWait: 50, reconnectJitter: 20, pingInterval: 1000, ...options };
+  return within(connectPatiently(servers, hasty), `a connection to ${url}`);
+}
+
+/** What changes streams, and looks at them. */
+export function managerOf(connection: NatsConnection): Promise<JetStreamManager> {
+  return jetstreamManager(connection, { checkAPI: false, timeout: 5000 });
+}
+
+/** A way to a server on which connections can be cut and held up. */
+export interface Link {
+  /** Its near end: what it leads to is reached here as well. */
+  readonly url: string;
+  /** Cuts all connections; what was under way is lost. New ones are let through. */
+  cut(): void;
+  /** Carries nothing more, in open connections and in new ones, and tells nobody. */
+  hold(): void;
+  /** Carries again: what was held up arrives late. */
+  release(): void;
+  /** Ends it. */
+  close(): Promise<void>;
+}
+
+/** Runs `use` with a way to a server. What goes by it is to be closed before it ends. */
+export async function withLink(
+  { port }: { readonly port: number },
+  use: (link: Link) => Promise<void>,
+): Promise<void> {
+  const link = await startLink(port);
+  try {
+    await use(link);
+  } finally {
+    await link.close();
+  }
+}
+
+async function startLink(target: number): Promise<Link> {
+  const open = new Set<Socket>();
+  let isHeld = false;
+  const cut = () => open.forEach((socket) => socket.destroy());
+  const server = createServer((near) => {
+    const far = connectSocket(target, "127.0.0.1");
+    for (const [from, to] of [[near, far], [far, near]] as const) {
+      open.add(from);
+      from.on("error", () => {}); // Its end follows.
+      from.on("data", (bytes: Uint8Array) => {
+        if (!to.write(bytes)) from.pause();
+      });
+      to.on("drain", () => {
+        if (!isHeld) from.resume();
+      });
+      from.once("close", () => {
+        open.delete(from);
+        to.destroy();
+      });
+      if (isHeld) from.pause();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    cut,
+    hold: () => {
+      isHeld = true;
+      for (const socket of open) socket.pause();
+    },
+    release: () => {
+      isHeld = false;
+      for (const socket of open) socket.resume();
+    },
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      cut();
+      await within(closed, "the end of the link");
+    },
+  };
+}
+
+async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
+  try {
+    await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, maxRetries: 3 });
+  }
+}
+
+async function startNats(
+  folder: string,
+  name: string,
+  maxStore: number,
+  settings: string,
+): Promise<NatsServer> {
+  const config = join(folder, `${name}.conf`);
+  let port = -1; // Any that is free, and that one from then on.
+  let child = await start();
+
+  async function start(): Promise<Child> {
+    const store = JSON.stringify(join(folder, name));
+    const lines = [
+      `server_name: ${name}`,
+      `listen: "127.0.0.1:${port}"`,
+      `jetstream { store_dir: ${store}, max_file_store: ${maxStore}, max_memory_store: 0 }`,
+      settings,
+    ];
+    await writeFile(config, lines.join("\n"));
+    // Debian puts it where only root looks.
+    const path = `${process.env["PATH"]}:/usr/sbin`;
+    const child = startProgram("nats-server", ["-c", config], { env: { PATH: path } });
+    try {
+      const [, found] = await child.stderr.match(/Listening for client connections on \S+:(\d+)/);
+      port = Number(found);
+      await child.stderr.match(/Server is ready/);
+      return child;
+    } catch (error) {
+      await child.kill();
+      throw error;
+    }
+  }
+
+  const restart = async () => void (child = await start());
+
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    port,
+    kill: () => child.kill(),
+    restart,
+    forgetting: async (use) => {
+      const store = join(folder, name);
+      await child.kill();
+      await cp(store, `${store}.before`, { recursive: true });
+      await restart();
+      await use();
+      await child.kill();
+      await rm(store, { recursive: true });
+      await rename(`${store}.before`, store);
+      await restart();
+    },
+    freeze: () => {
+      child.signal("SIGSTOP");
+      waitUntilStopped(child.pid);
+    },
+    thaw: () => child.signal("SIGCONT"),
+    says: (pattern, ms) => child.stderr.match(pattern, ms),
+  };
+}
+
+/** Whoever sends the signal may be faster than some of the threads that it stops. Where there is no /proc it is taken for done. */
+function waitUntilStopped(pid: number): void {
+  const tasks = `/proc/${pid}/task`;
+  const isStopped = (task: string) => /\) T /.test(readFileSync(`${tasks}/${task}/stat`, "latin1"));
+  for (const end = Date.now() + 2000; existsSync(tasks) && Date.now() < end;) {
+    if (readdirSync(tasks).every(isStopped)) return;
+  }
+}

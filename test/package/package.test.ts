@@ -1,0 +1,204 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { VERSION } from "../../src/version.ts";
+import { running, startProgram, whereItListens } from "../support/children.ts";
+import { openLines, within } from "../support/harness.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+const test = suite("package");
+
+/** What one entry point after the other is good for, in words that are both JavaScript and TypeScript. */
+const PROGRAM = `
+import { Hono } from "hono";
+import * as v from "valibot";
+import { createChannel, defineEvents, eventsEndpoint } from "events-endpoint";
+import { connect } from "events-endpoint/client";
+import { createSession } from "events-endpoint/tribler";
+
+const shop = defineEvents({ order_placed: v.object({ total: v.number() }), shop_closed: null });
+const channel = createChannel(shop);
+channel.publish("order_placed", { total: 42 });
+const app = new Hono();
+app.route("/events", eventsEndpoint(channel));
+
+const options = { catalogue: shop, since: "earliest", fetch: app.request };
+for await (const event of connect("http://127.0.0.1/events", options)) {
+  if (event.type !== "order_placed") continue;
+  console.log(event.event.total.toFixed(2), typeof event.id);
+  break;
+}
+console.log(createSession({ version: "7.1.5" }).channel.catalogue.types.includes("torrent_finished"));
+`;
+
+/** What compiles only where the types have arrived. */
+const TYPES = `
+export function refused(): void {
+  // @ts-expect-error a total is a number
+  channel.publish("order_placed", { total: "42" });
+  // @ts-expect-error there is no such event
+  channel.publish("order_lost");
+}
+const first = (await channel.batches("earliest").next()).value;
+const length: number = first.entries.length;
+console.log(length);
+`;
+
+/** The same for NATS, whose own types want the declarations of `Symbol.asyncDispose`. */
+const NATS_PROGRAM = `
+import { natsChannel } from "events-endpoint/nats";
+console.log(typeof natsChannel);
+`;
+const NATS_TYPES = `
+import { defineEvents } from "events-endpoint";
+export async function refused(connection: Parameters<typeof natsChannel>[0]): Promise<string> {
+  const channel = await natsChannel(connection, defineEvents({ shop_closed: null }), { stream: "SHOP" });
+  // @ts-expect-error there is no such event
+  channel.publish("order_lost");
+  return await channel.publish("shop_closed");
+}
+`;
+
+const JS_OUTPUT = "42.00 string\ntrue\n";
+const TS_OUTPUT = `${JS_OUTPUT}1\n`;
+
+/** Runs a program of the machine to its end, and fails where that is not a good one. */
+async function run(program: string, args: string[], cwd: string): Promise<string> {
+  const child = spawn(program, args, { cwd, env: { ...process.env, NO_COLOR: "1" }, stdio: "pipe" });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => output += text);
+  child.stderr.setEncoding("utf8").on("data", (text: string) => output += text);
+  const ended = new Promise<number | null>((resolve, reject) =>
+    child.once("error", reject).once("close", resolve)
+  );
+  const code = await within(ended, `${program} ${args.join(" ")}`, 120_000);
+  assert.is(code, 0, `${program} ${args.join(" ")}\n${output}`);
+  return output;
+}
+
+/** Runs `use` in a project that has nothing but the package, installed from what would be published. */
+async function withProject(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
+  try {
+    await run("npm", ["pack", "--pack-destination", folder], root);
+    await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+    await run("npm", ["install", "--prefer-offline", `./events-endpoint-${VERSION}.tgz`], folder);
+    await writeFile(join(folder, "program.js"), PROGRAM);
+    await writeFile(join(folder, "program.ts"), PROGRAM + TYPES);
+    await writeFile(join(folder, "nats.js"), NATS_PROGRAM);
+    await writeFile(join(folder, "nats.ts"), NATS_PROGRAM + NATS_TYPES);
+    await use(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Type-checks a program under these options. */
+async function typeCheck(folder: string, program: string, options: object): Promise<void> {
+  const compilerOptions = { target: "es2022", strict: true, noEmit: true, types: [], ...options };
+  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: [program] }));
+  await run(join(root, "node_modules/.bin/tsc"), ["--project", "tsconfig.json"], folder);
+}
+
+test("it is installed from its tarball and works", async () => {
+  await withProject(async (folder) => {
+    if ("Deno" in globalThis) {
+      assert.is(await run(process.execPath, ["run", "--allow-env", "program.js"], folder), JS_OUTPUT);
+      await run(process.execPath, ["check", "program.ts"], folder);
+      assert.is(await run(process.execPath, ["run", "--allow-env", "program.ts"], folder), TS_OUTPUT);
+      await run(process.execPath, ["check", "nats.ts"], folder);
+      assert.is(await run(process.execPath, ["run", "--allow-env", "nats.js"], folder), "function\n");
+      return;
+    }
+    assert.is(await run(process.execPath, ["program.js"], folder), JS_OUTPUT);
+    assert.is(await run(process.execPath, ["nats.js"], folder), "function\n");
+    if ("Bun" in globalThis) {
+      assert.is(await run(process.execPath, ["program.ts"], folder), TS_OUTPUT);
+      return;
+    }
+    // The declarations that came with the package are checked too, and want nothing that is newer than ES2022.
+    const lib = ["es2022", "dom", "dom.iterable", "dom.asynciterable"];
+    await typeCheck(folder, "program.ts", { module: "nodenext", lib });
+    await typeCheck(folder, "nats.ts", { module: "nodenext", lib: [...lib, "esnext.disposable"] });
+    // As in a project that Vite sets up.
+    await typeCheck(folder, "program.ts", {
+      module: "esnext",
+      moduleResolution: "bundler",
+      skipLibCheck: true,
+    });
+    assert.is(await run("npx", ["events-endpoint", "--version"], folder), `${VERSION}\n`);
+    const command = join(folder, "node_modules/.bin/events-endpoint");
+    await running(startProgram(command, ["serve", "--port", "0"]), async (child) => {
+      const { url } = await whereItListens(child);
+      const lines = await openLines(`${url}/events`);
+      assert.is((await lines.event()).event.version, VERSION);
+      await lines.close();
+      assert.match(await (await within(fetch(url), "the page")).text(), "<title>Events</title>");
+      assert.is(await run(command, ["emit", `${url}/events`, "upgrader_started"], folder), "1 accepted\n");
+      await run(command, ["tail", "--help"], folder);
+      child.signal("SIGTERM");
+      assert.equal(await child.exit(), { code: 0, signal: null });
+    });
+  });
+});
+
+test("in a browser the client is at most 6 kB, and loads what reads SSE only where SSE comes", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
+  try {
+    const options = ["--bundle", "--splitting", "--minify", "--format=esm", "--platform=browser"];
+    const esbuild = join(root, "node_modules/.bin/esbuild");
+    await run(
+      esbuild,
+      [...options, "--external:valibot", `--outdir=${folder}`, "src/client/mod.ts"],
+      root,
+    );
+    const files = await Promise.all((await readdir(folder)).map(async (name) => {
+      const code = await readFile(join(folder, name), "utf8");
+      return { name, code, size: gzipSync(code, { level: 9 }).byteLength };
+    }));
+    const client = files.find(({ name }) => name === "mod.js")!;
+    const [sse, ...others] = files.filter((file) => file !== client);
+    console.log(`the client: ${client.size} bytes gzipped, and ${sse?.size} more for SSE`);
+    assert.ok(client.size <= 6000, `${client.size} bytes`);
+    assert.equal(others, []);
+    assert.match(client.code, `import("./${sse?.name}")`);
+    assert.equal([...client.code.matchAll(/\bfrom ?"([^"]+)"/g)].map(([, from]) => from), ["valibot"]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("its version is the same wherever it stands", async () => {
+  for (const file of ["package.json", "package-lock.json", "deno.json"]) {
+    assert.is(JSON.parse(await readFile(join(root, file), "utf8")).version, VERSION, file);
+  }
+});
+
+test("what it exports, Deno has as well, and the sources here by the same names", async () => {
+  const read = async (file: string) => JSON.parse(await readFile(join(root, file), "utf8"));
+  const [npm, deno, tsconfig] = await Promise.all(["package.json", "deno.json", "tsconfig.json"].map(read));
+  const sources = Object.fromEntries(
+    Object.entries<{ default: string }>(npm.exports).map(([name, { default: file }]) => {
+      return [name, file.replace("./dist/", "./src/").replace(/\.js$/, ".ts")];
+    }),
+  );
+  assert.equal(deno.exports, sources);
+  for (const [name, source] of Object.entries(sources)) {
+    const specifier = join("events-endpoint", name);
+    assert.is(deno.imports[specifier], source);
+    assert.equal(tsconfig.compilerOptions.paths[specifier], [source]);
+  }
+  assert.equal(
+    new Set(Object.keys(deno.imports).filter((name) => !name.startsWith("events-endpoint"))),
+    new Set(Object.keys(npm.dependencies)),
+  );
+});
+
+test.run();

@@ -1,0 +1,487 @@
+import * as fc from "fast-check";
+import { spawn } from "node:child_process";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { createHistogram } from "../../src/stream/histogram.ts";
+import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../../src/mod.ts";
+import type { EndReason, FeedStats, HistoryLimits, StreamEnd } from "../../src/mod.ts";
+import { createApp } from "../../src/server/app.ts";
+import { createLog } from "../../src/server/log.ts";
+import { createSession } from "../../src/tribler/mod.ts";
+import { linesOf, openLines, openWire, serving, until, within } from "../support/harness.ts";
+
+const catalogue = defineEvents({ note: v.object({ text: v.string() }), bell: null });
+
+const test = suite("metrics");
+
+function setUp(options: EndpointOptions<typeof catalogue.schemas> & { history?: HistoryLimits } = {}) {
+  const { history, ...rest } = options;
+  const channel = createChannel(catalogue, history ? { history } : {});
+  const ends: StreamEnd[] = [];
+  const endpoint = eventsEndpoint(channel, { heartbeat: null, onEnd: (end) => void ends.push(end), ...rest });
+  const publish = (count: number, text = "x") => {
+    for (let n = 0; n < count; n++) channel.publish("note", { text });
+  };
+  const ndjson = (): FeedStats => endpoint.stats().formats["ndjson"]!;
+  const sse = (): FeedStats => endpoint.stats().formats["sse"]!;
+  return { channel, endpoint, ends, publish, ndjson, sse };
+}
+
+/** The whole text of a stream that does not follow. */
+async function read(endpoint: ReturnType<typeof setUp>["endpoint"], query: string): Promise<string> {
+  return await (await endpoint.request(`/?follow=false&${query}`)).text();
+}
+
+const NONE: Record<EndReason, number> = { left: 0, ended: 0, closed: 0, refused: 0, stalled: 0, failed: 0 };
+
+test("a channel counts what is published, by type", () => {
+  const { channel, publish } = setUp({ history: { events: 2 } });
+  assert.equal(channel.stats().published, { note: 0, bell: 0 });
+  publish(3);
+  channel.publishBatch([{ type: "bell" }, { type: "note", event: { text: "y" } }]);
+  assert.throws(() =>
+    channel.publishBatch([{ type: "bell" }, { type: "note", event: {} as { text: string } }])
+  );
+  assert.equal(channel.stats().published, { note: 4, bell: 1 });
+  assert.is(channel.stats().events, 2);
+});
+
+test("events and bytes are those that arrive: live and replayed, filtered or not, in both formats", async () => {
+  const { channel, endpoint, ends, publish, ndjson, sse } = setUp();
+  await serving(endpoint, async (url, port) => {
+    publish(5);
+    channel.publish("bell");
+    const texts = [
+      await (await fetch(`${url}/?follow=false&since=earliest`)).text(), // 6
+      await (await fetch(`${url}/?follow=false&since=earliest&types=bell`)).text(), // 1
+      await (await fetch(`${url}/?follow=false&since=${channel.epoch}-4`)).text(), // 2
+      await (await fetch(`${url}/?follow=false`)).text(), // 0
+    ];
+    const wire = await openWire(port);
+    wire.write("GET /?format=sse HTTP/1.1\r\nHost: x\r\n\r\n");
+    await until(() => wire.received().includes("events_start"), "the stream is open");
+    const lines = await openLines(url);
+    const filtered = await openLines(`${url}/?types=bell`);
+    for (const open of [lines, filtered]) await open.event();
+    const open = endpoint.stats();
+    assert.equal([open.subscribers, ndjson().subscribers, sse().subscribers], [3, 2, 1]);
+    channel.publishBatch([{ type: "note", event: { text: "ä" } }, { type: "bell" }]);
+    for (const one of [...await lines.events(2), await filtered.event()]) assert.ok(one.id);
+    await until(() => wire.received().includes("event: bell"), "both events have come");
+
+    // Those who are still there count as well.
+    assert.is(ndjson().deliveries, 6 + 1 + 2 + 0 + 2 + 1);
+    assert.is(sse().deliveries, 2);
+    await lines.close();
+    await filtered.close();
+    wire.socket.destroy();
+    await until(() => endpoint.stats().subscribers === 0, "all have left");
+    assert.is(ndjson().deliveries, 12);
+    assert.equal([ndjson().ended, sse().ended], [{ ...NONE, ended: 4, left: 2 }, { ...NONE, left: 1 }]);
+
+    assert.equal(ends.map(({ reason }) => reason).sort(), [
+      "ended",
+      "ended",
+      "ended",
+      "ended",
+      "left",
+      "left",
+      "left",
+    ]);
+    assert.equal(ends.slice(0, 4).map(({ events }) => events), [6, 1, 2, 0]);
+    assert.equal(
+      ends.slice(0, 4).map(({ bytes }) => bytes),
+      texts.map((text) => new TextEncoder().encode(text).length),
+    );
+    const total = ends.filter(({ format }) => format === "ndjson").reduce((sum, { bytes }) => sum + bytes, 0);
+    assert.is(ndjson().bytes, total);
+    const [streamed] = ends.filter(({ format }) => format === "sse");
+    const chunks = wire.received().split("\r\n\r\n").slice(1).join("\r\n\r\n");
+    const sent = [...chunks.matchAll(/^([0-9a-f]+)\r\n/gm)].reduce(
+      (sum, [, size]) => sum + parseInt(size!, 16),
+      0,
+    );
+    assert.is(streamed?.bytes, sent);
+    assert.is(sse().bytes, sent);
+    for (const { address, seconds } of ends) {
+      assert.is(address, "127.0.0.1");
+      assert.ok(seconds >= 0 && seconds < 60, `${seconds}`);
+    }
+  });
+});
+
+test("every way out has its reason, and each is told once", async () => {
+  const errors: unknown[] = [];
+  const { channel, endpoint, ends, publish } = setUp({
+    stallTimeout: 0.3,
+    direct: true,
+    onError: (error) => void errors.push(error),
+    select: (event) => {
+      if (event.type === "bell") throw new Error("a bell");
+      return true;
+    },
+  });
+  await serving(endpoint, async (_, port) => {
+    const wires = [await openWire(port), await openWire(port)];
+    const [stalled, left] = wires as [typeof wires[0], typeof wires[0]];
+    stalled.socket.pause();
+    for (const wire of wires) wire.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await until(() => endpoint.stats().subscribers === 2, "both are open");
+    await until(() => left.received().includes("events_start"), "it has begun");
+    left.socket.destroy();
+    await until(() => ends.length === 1, "it has left");
+    // More than the buffers of a connection hold.
+    for (let n = 0; n < 120; n++) publish(100, "x".repeat(1000));
+    await until(() => ends.length === 2, "it was cut off");
+    stalled.socket.destroy();
+
+    await read(endpoint, "since=latest");
+    const failing = linesOf((await endpoint.request("/")).body!);
+    await failing.event();
+    channel.publish("bell");
+    await within(failing.rest().then(() => false, () => true), "the end of the stream");
+    const closed = linesOf((await endpoint.request("/")).body!);
+    await closed.event();
+    channel.close();
+    await closed.rest();
+  });
+  assert.equal(errors.map((error) => (error as Error).message), ["a bell"]);
+  assert.equal(ends.map(({ reason }) => reason), ["left", "stalled", "ended", "failed", "closed"]);
+  const { ended, subscribers } = endpoint.stats().formats["ndjson"]!;
+  assert.equal([ended, subscribers], [
+    { left: 1, ended: 1, closed: 1, refused: 0, stalled: 1, failed: 1 },
+    0,
+  ]);
+  assert.is(ends[2]?.address, undefined, "without a server nobody knows the address");
+});
+
+test("an onEnd that throws disturbs nobody", async () => {
+  const { error } = console;
+  const shown: unknown[] = [];
+  console.error = (...args: unknown[]) => void shown.push(args[0]);
+  try {
+    const { endpoint, publish, ndjson } = setUp({
+      onEnd: () => {
+        throw new Error("no log");
+      },
+    });
+    const lines = linesOf((await endpoint.request("/")).body!);
+    await read(endpoint, "since=earliest");
+    publish(1);
+    assert.equal((await lines.events(2)).map(({ type }) => type), ["events_start", "note"]);
+    await lines.close();
+    assert.is(ndjson().subscribers, 0);
+    assert.equal(shown.map((one) => (one as Error).message), ["no log", "no log"]);
+  } finally {
+    console.error = error;
+  }
+});
+
+test("onError is told of what the application throws while streams are open, once for each", async () => {
+  const errors: unknown[] = [];
+  let asked = 0;
+  const { channel, endpoint } = setUp({
+    heartbeat: 0.1,
+    authorize: (c) => {
+      if (c.req.query("who") !== "a") return true;
+      if (asked++ === 0) return true;
+      throw new Error("no database");
+    },
+    select: (event) => {
+      if (event.type === "bell") throw new Error("a bell");
+      return true;
+    },
+    onEnd: () => {
+      throw new Error("no log");
+    },
+    onError: (error) => void errors.push((error as Error).message),
+  });
+  const unconfirmed = linesOf((await endpoint.request("/?who=a")).body!);
+  await unconfirmed.rest();
+  assert.equal(errors.splice(0), ["no database", "no log"]);
+  for (let n = 0; n < 2; n++) await linesOf((await endpoint.request("/")).body!).event();
+  channel.publish("bell");
+  await until(() => endpoint.stats().subscribers === 0, "both are cut off");
+  assert.equal(errors.sort(), ["a bell", "a bell", "no log", "no log"]);
+});
+
+test("losses are counted by reason, and the events in them where that can be known", async () => {
+  const { channel, endpoint, publish, ndjson, sse } = setUp({ history: { events: 10 } });
+  publish(25);
+  await read(endpoint, `since=${channel.epoch}-3`); // 12 are gone
+  await read(endpoint, `since=${channel.epoch}-0`); // 15
+  await read(endpoint, `since=${channel.epoch}-15`); // none
+  await read(endpoint, "since=gone-3");
+  await read(endpoint, "since=gone-3&format=sse");
+  assert.equal(ndjson().lost, {
+    history_expired: { times: 2, events: 27 },
+    unknown_epoch: { times: 1, events: 0 },
+    slow_consumer: { times: 0, events: 0 },
+  });
+  assert.is(sse().lost.unknown_epoch.times, 1);
+
+  const slow = linesOf((await endpoint.request("/")).body!);
+  publish(1);
+  await slow.events(2);
+  for (let n = 0; n < 5; n++) {
+    publish(10);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  const seen = channel.last;
+  publish(1);
+  const told: number[] = [];
+  for (let event; (event = await slow.event()).id !== `${channel.epoch}-${seen + 1}`;) {
+    if (event.type === "events_lost") told.push(event.event.count);
+  }
+  await slow.close();
+  assert.ok(told.length > 0, "it was overtaken");
+  const events = told.reduce((sum, count) => sum + count);
+  assert.equal(ndjson().lost.slow_consumer, { times: told.length, events });
+});
+
+test("refusals are counted by the code they were told", async () => {
+  const { channel, endpoint } = setUp({ maxBodyBytes: 100 });
+  const before = endpoint.stats().refusals;
+  assert.ok(Object.values(before).every((count) => count === 0));
+  const post = (body: string, type = "application/json") =>
+    endpoint.request("/", { method: "POST", body, headers: { "Content-Type": type } });
+  await endpoint.request("/?since=nonsense");
+  await endpoint.request("/?since=nonsense", { headers: { Accept: "image/png" } });
+  await endpoint.request("/?types=nothing");
+  await endpoint.request("/?follow=perhaps");
+  await endpoint.request("/?follow=perhaps", { method: "HEAD" });
+  await post("{}");
+  await post("[]");
+  await post("x".repeat(101));
+  await post("", "text/plain");
+  await post('{"type":"bell"}');
+  channel.close();
+  await post('{"type":"bell"}');
+  const codes = Object.entries(endpoint.stats().refusals).filter(([, count]) => count! > 0);
+  assert.equal(Object.fromEntries(codes), {
+    InvalidCursor: 1,
+    NotAcceptable: 1,
+    UnknownEventType: 1,
+    InvalidParameter: 2,
+    InvalidEvent: 2,
+    PayloadTooLarge: 1,
+    UnsupportedMediaType: 1,
+    ChannelClosed: 1,
+  });
+  assert.equal(Object.keys(endpoint.stats().refusals), Object.keys(before), "no code comes or goes");
+});
+
+test("batches and their latency are counted once for all subscribers of a format, and not while there are none", async () => {
+  const { channel, endpoint, publish, ndjson, sse } = setUp();
+  publish(7);
+  const streams = await Promise.all(
+    ["/", "/", "/?types=bell", "/?format=sse"].map((path) => endpoint.request(path)),
+  );
+  const lines = linesOf(streams[0]!.body!);
+  await lines.event();
+  for (let n = 0; n < 3; n++) {
+    channel.publishBatch([{ type: "bell" }, { type: "bell" }]);
+    await lines.events(2);
+  }
+  await until(() => sse().batches.sum === 6, "the other format is as far");
+  for (const stats of [ndjson(), sse()]) {
+    const { bounds, counts, sum } = stats.batches;
+    assert.is(sum, 6);
+    assert.is(counts.length, bounds.length + 1);
+    const batches = counts.reduce((total, count) => total + count);
+    assert.is(stats.latency.counts.reduce((total, count) => total + count), batches);
+    // Nobody waited for the other format, so it may have joined some.
+    if (stats.subscribers === 3) {
+      assert.equal([batches, counts[bounds.findIndex((bound) => bound >= 2)]], [3, 3]);
+    } else assert.ok(batches >= 1 && batches <= 3, `${batches}`);
+    assert.ok(stats.latency.sum >= 0 && stats.latency.sum < 30, `${stats.latency.sum}`);
+  }
+  await lines.close();
+  for (const stream of streams.slice(1)) await stream.body?.cancel();
+  publish(2);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.is(ndjson().batches.sum, 6, "nobody was there");
+});
+
+test("the latency is counted from the time that the event carries", async () => {
+  const { endpoint, publish, ndjson } = setUp();
+  const { now } = Date;
+  const lines = linesOf((await endpoint.request("/")).body!);
+  await lines.event();
+  try {
+    publish(1); // It is handed out in a microtask: by then the clock shows more, and once less.
+    Date.now = () => now() + 2000;
+    await lines.event();
+    Date.now = () => now() - 5000;
+    publish(1);
+    Date.now = () => now() - 9000;
+    await lines.event();
+  } finally {
+    Date.now = now;
+  }
+  const { bounds, counts, sum } = ndjson().latency;
+  assert.is(counts[bounds.indexOf(3)], 1);
+  assert.ok(sum >= 2 && sum < 30, `${sum}`);
+  await lines.close();
+});
+
+test("a histogram: each value is in the first bucket that holds it", () => {
+  const bounds = fc.uniqueArray(fc.integer({ min: -50, max: 50 }), { maxLength: 8 })
+    .map((values) => values.sort((a, b) => a - b));
+  fc.assert(
+    fc.property(bounds, fc.array(fc.integer({ min: -60, max: 60 })), (bounds, values) => {
+      const histogram = createHistogram(bounds);
+      const empty = histogram.read();
+      for (const value of values) histogram.add(value);
+      const { counts, sum } = histogram.read();
+      const expected = [...bounds, Infinity].map((bound, bucket) =>
+        values.filter((value) => value <= bound && value > (bounds[bucket - 1] ?? -Infinity)).length
+      );
+      assert.equal(counts, expected);
+      assert.is(sum, values.reduce((total, value) => total + value, 0));
+      assert.equal(empty.counts, new Array(bounds.length + 1).fill(0), "what was read stays as it is");
+    }),
+  );
+});
+
+/** What `promtool check metrics` has to say of a text: nothing, where it is well. */
+async function promtool(text: string): Promise<{ code: number | null; said: string }> {
+  const child = spawn("promtool", ["check", "metrics"], { stdio: "pipe" });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (part: string) => said += part);
+  }
+  const ended = new Promise<number | null>((resolve, reject) =>
+    child.once("error", reject).once("close", resolve)
+  );
+  child.stdin.end(text);
+  return { code: await within(ended, "promtool (of Debian's package prometheus)"), said };
+}
+
+/** The samples of an exposition. */
+function samplesOf(text: string): Map<string, number> {
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const samples = lines.map((line) =>
+    [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))] as const
+  );
+  assert.is(new Set(lines).size, samples.length);
+  return new Map(samples);
+}
+
+test("GET /metrics: a text that promtool finds nothing wrong with, and every number in its place", async () => {
+  const session = createSession({ version: "7.1.5", history: { events: 3 } });
+  const app = createApp(session, { heartbeat: null });
+  const metrics = async () => await (await app.request("/metrics")).text();
+  const first = await metrics();
+  assert.equal(await promtool(first), { code: 0, said: "" });
+
+  for (let n = 0; n < 5; n++) session.emit("upgrader_tick", { text: "half way" });
+  const read = async (query: string) => await (await app.request(`/events?follow=false&${query}`)).text();
+  const text = await read(`since=${session.channel.epoch}-1`);
+  await read("since=gone-7&format=sse");
+  await read("since=nonsense");
+  const lines = linesOf((await app.request("/events")).body!);
+  await lines.event();
+  session.emit("upgrader_finished");
+  await lines.event();
+
+  const response = await app.request("/metrics");
+  assert.is(response.status, 200);
+  assert.is(response.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  const last = await response.text();
+  assert.equal(await promtool(last), { code: 0, said: "" });
+  const samples = samplesOf(last);
+  const expected: Record<string, number> = {
+    [`info{version="7.1.5",epoch="${session.channel.epoch}"}`]: 1,
+    'published_events_total{type="upgrader_tick"}': 5,
+    'published_events_total{type="upgrader_finished"}': 1,
+    'published_events_total{type="shutdown"}': 0,
+    "history_events": 3,
+    "history_bytes": session.channel.stats().bytes,
+    'subscribers{format="ndjson"}': 1,
+    'subscribers{format="sse"}': 0,
+    'ended_streams_total{format="ndjson",reason="ended"}': 1,
+    'ended_streams_total{format="sse",reason="ended"}': 1,
+    'ended_streams_total{format="sse",reason="stalled"}': 0,
+    'deliveries_total{format="ndjson"}': 4,
+    'deliveries_total{format="sse"}': 3,
+    'losses_total{format="ndjson",reason="history_expired"}': 1,
+    'lost_events_total{format="ndjson",reason="history_expired"}': 1,
+    'losses_total{format="sse",reason="unknown_epoch"}': 1,
+    'refusals_total{code="InvalidCursor"}': 1,
+    'refusals_total{code="PayloadTooLarge"}': 0,
+    'batch_events_bucket{format="ndjson",le="1"}': 1,
+    'batch_events_bucket{format="ndjson",le="+Inf"}': 1,
+    'batch_events_sum{format="ndjson"}': 1,
+    'batch_events_count{format="ndjson"}': 1,
+    'publish_to_write_seconds_count{format="ndjson"}': 1,
+    'publish_to_write_seconds_bucket{format="sse",le="+Inf"}': 0,
+  };
+  for (const [name, value] of Object.entries(expected)) {
+    assert.is(samples.get(`events_endpoint_${name}`), value, name);
+  }
+  assert.ok(samples.get('events_endpoint_sent_bytes_total{format="ndjson"}')! > text.length);
+  assert.equal(
+    [...samples.keys()],
+    [...samplesOf(first).keys()],
+    "no series comes or goes: labels are bounded",
+  );
+  await lines.close();
+
+  const head = await app.request("/metrics", { method: "HEAD" });
+  assert.equal([head.status, await head.text()], [200, ""]);
+});
+
+test("refusals count that never come to the endpoint, and the one that an EventSource is told by a 200", async () => {
+  const session = createSession({ version: "7.1.5" });
+  const lines: string[] = [];
+  const log = createLog("text", (line) => void lines.push(line));
+  const app = createApp(session, { heartbeat: null, apiKey: "s3cret", maxConnections: 1, log });
+  const headers = { "X-Api-Key": "s3cret" };
+  await app.request("/events?key=wrong");
+  await app.request("/metrics");
+  const open = linesOf((await app.request("/events", { headers })).body!);
+  await open.event();
+  assert.is((await app.request("/events", { headers })).status, 503);
+  assert.is((await app.request("/events?format=sse", { headers })).status, 200);
+  const samples = samplesOf(await (await app.request("/metrics", { headers })).text());
+  assert.is(samples.get('events_endpoint_refusals_total{code="Unauthorized"}'), 2);
+  assert.is(samples.get('events_endpoint_refusals_total{code="TooManyConnections"}'), 2);
+  await open.close();
+  assert.equal(lines.map((line) => line.replace(/^\S+ /, "").replace(/ (format|seconds)=.*/, "")), [
+    "info stream refused reason=refused code=Unauthorized status=401",
+    "info stream refused reason=refused code=TooManyConnections status=503",
+    "info stream refused reason=refused code=TooManyConnections status=200",
+    "info stream ended reason=left",
+  ]);
+});
+
+test("a stream whose permission is gone ends as refused", async () => {
+  let permitted = true;
+  const { endpoint, ends } = setUp({ heartbeat: 0.05, authorize: () => permitted });
+  const lines = linesOf((await endpoint.request("/")).body!);
+  await lines.event();
+  permitted = false;
+  await lines.rest();
+  assert.equal(ends.map(({ reason }) => reason), ["refused"]);
+});
+
+test("the buckets of every histogram hold what is below them too", async () => {
+  const session = createSession({ version: "7.1.5" });
+  const app = createApp(session, { heartbeat: null });
+  const lines = linesOf((await app.request("/events")).body!);
+  await lines.event();
+  for (const size of [1, 2, 5, 50]) {
+    session.channel.publishBatch(Array.from({ length: size }, () => ({ type: "upgrader_started" as const })));
+    await lines.events(size);
+  }
+  const samples = samplesOf(await (await app.request("/metrics")).text());
+  const buckets = [...samples].filter(([name]) =>
+    name.startsWith('events_endpoint_batch_events_bucket{format="ndjson"')
+  );
+  assert.equal(buckets.map(([, count]) => count), [1, 2, 3, 3, 4, 4, 4, 4, 4]);
+  await lines.close();
+});
+
+test.run();

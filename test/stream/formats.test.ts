@@ -1,0 +1,187 @@
+import * as fc from "fast-check";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import { openWire, serving, until } from "../support/harness.ts";
+
+const catalogue = defineEvents({
+  "note": v.object({ text: v.string() }),
+  "a:b/c.d-e": null,
+});
+
+const test = suite("formats");
+
+function setUp() {
+  const channel = createChannel(catalogue);
+  const endpoint = eventsEndpoint(channel, { heartbeat: null });
+  return { channel, endpoint };
+}
+
+/** What the endpoint answers to an Accept header: a media type, or the code of a refusal. */
+async function answerTo(accept: string | undefined, query = ""): Promise<string> {
+  const { endpoint } = setUp();
+  const headers = accept === undefined ? {} : { Accept: accept };
+  const response = await endpoint.request(`/?follow=false${query}`, { headers });
+  if (response.status !== 200) return `${response.status} ${(await response.json()).error.code}`;
+  assert.is(response.headers.get("vary"), "Accept");
+  await response.body?.cancel();
+  return response.headers.get("content-type")!;
+}
+
+test("answers NDJSON under the name that was asked for, SSE to those who accept it, 406 to the rest", async () => {
+  const answers: [accept: string | undefined, answer: string][] = [
+    [undefined, "application/x-ndjson"],
+    ["", "application/x-ndjson"],
+    ["*/*", "application/x-ndjson"],
+    ["application/*", "application/x-ndjson"],
+    ["text/*", "text/event-stream"],
+    ["application/x-ndjson", "application/x-ndjson"],
+    ["application/jsonl", "application/jsonl"],
+    ["application/ndjson", "application/ndjson"],
+    ["APPLICATION/NDJSON", "application/ndjson"],
+    ["text/event-stream", "text/event-stream"],
+    ["Text/Event-Stream; charset=utf-8", "text/event-stream"],
+    ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/x-ndjson"],
+    ["text/event-stream, */*;q=0.1", "text/event-stream"],
+    ["application/x-ndjson;q=0.5, text/event-stream", "text/event-stream"],
+    ["application/x-ndjson;q=0.5, text/event-stream;q=0.4", "application/x-ndjson"],
+    ["text/event-stream;q=0.4,application/jsonl;q=0.400", "application/jsonl"],
+    ["application/x-ndjson;q=0, */*", "application/jsonl"],
+    ["application/*;q=0, */*;q=0.1", "text/event-stream"],
+    ["*/*;q=0, text/event-stream", "text/event-stream"],
+    ["application/*;q=0.9, application/x-ndjson;q=0.1, application/jsonl;q=0.1", "application/ndjson"],
+    ['application/json;a="x, text/html;q=1", text/event-stream', "text/event-stream"],
+    ['text/event-stream;a=";q=0.3", application/x-ndjson;q=0.5', "text/event-stream"],
+    ['text/event-stream;a="\\";q=0";q=0.5, application/jsonl;q=0.4', "text/event-stream"],
+    ['application/jsonl, text/event-stream;a="never closed, */*', "application/jsonl"],
+    ["text/event-stream;q = 0.5, application/jsonl;Q=0.6", "application/jsonl"],
+    ["text/html", "406 NotAcceptable"],
+    ["application/json", "406 NotAcceptable"],
+    ["text/event-stream;q=0", "406 NotAcceptable"],
+    ["*/*;q=0.0", "406 NotAcceptable"],
+    ["text/event-stream;q=2", "406 NotAcceptable"],
+    ["nonsense", "406 NotAcceptable"],
+    [",;,", "406 NotAcceptable"],
+  ];
+  for (const [accept, answer] of answers) assert.is(await answerTo(accept), answer, `Accept: ${accept}`);
+});
+
+test("?format= overrides Accept, and keeps the name that Accept asks for", async () => {
+  assert.is(await answerTo("text/event-stream", "&format=ndjson"), "application/x-ndjson");
+  assert.is(await answerTo("application/jsonl, text/event-stream", "&format=ndjson"), "application/jsonl");
+  assert.is(await answerTo("application/x-ndjson", "&format=sse"), "text/event-stream");
+  assert.is(await answerTo("text/html", "&format=sse"), "text/event-stream");
+  assert.is(await answerTo("*/*", "&format="), "application/x-ndjson");
+  assert.is(await answerTo("*/*", "&format=xml"), "400 InvalidParameter");
+});
+
+test("a 406 lists what is to be had", async () => {
+  const response = await setUp().endpoint.request("/", { headers: { Accept: "image/png" } });
+  assert.is(response.status, 406);
+  assert.is(response.headers.get("vary"), "Accept");
+  const { error } = await response.json();
+  for (
+    const name of ["application/x-ndjson", "application/jsonl", "application/ndjson", "text/event-stream"]
+  ) {
+    assert.ok(error.message.includes(name), error.message);
+  }
+});
+
+test("a refusal repeats no more of what it was asked than it takes to know it", async () => {
+  const long = "image/png,".repeat(1000);
+  const { endpoint } = setUp();
+  const answers = [
+    await endpoint.request("/", { headers: { Accept: long } }),
+    await endpoint.request("/", { headers: { "Last-Event-ID": long } }),
+    ...await Promise.all(["format", "follow", "bookmarks", "since", "types"].map((name) => {
+      return endpoint.request(`/?${name}=${long}`);
+    })),
+  ];
+  for (const answer of answers) {
+    assert.ok(answer.status >= 400);
+    assert.ok((await answer.text()).length < 1000);
+  }
+});
+
+test("any Accept header is answered by a stream or by 406, never by an error", async () => {
+  const part = fc.constantFrom(
+    "text",
+    "*",
+    "/",
+    "event-stream",
+    ";",
+    "q",
+    "=",
+    "0.5",
+    ",",
+    '"',
+    "\\",
+    " ",
+    "1",
+    "x-ndjson",
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(part, { maxLength: 20 }), async (parts) => {
+      const answer = await answerTo(parts.join("").trim());
+      assert.match(answer, /^(application\/|text\/event-stream|406 NotAcceptable)/);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("no Accept header takes long to read", async () => {
+  // As much as an HTTP/2 server takes, of what a pattern may be tried on again and again.
+  for (const accept of ['"' + '\\"'.repeat(30_000) + "\\", '"\\'.repeat(30_000), ",".repeat(60_000)]) {
+    const start = performance.now();
+    const { endpoint } = setUp();
+    const response = await endpoint.request("/", { headers: { Accept: accept } });
+    assert.is(response.status, 406);
+    const ms = performance.now() - start;
+    assert.ok(ms < 500, `${ms} ms`);
+  }
+});
+
+test("SSE: retry, then for each event its id, its name and the whole dictionary", async () => {
+  const { channel, endpoint } = setUp();
+  const ids = [channel.publish("note", { text: "line\nbreak \u2028 \ud800" }), channel.publish("a:b/c.d-e")];
+  const [note, other] = channel.read(0, 1e6).entries;
+  const response = await endpoint.request("/?since=earliest&follow=false&format=sse");
+  const text = await response.text();
+  const [retry, start, ...rest] = text.split("\n\n");
+  assert.is(retry, "retry: 2000");
+  assert.match(
+    start!,
+    new RegExp(`^id: ${channel.epoch}-0\nevent: events_start\ndata: \\{"type":"events_start".*\\}$`),
+  );
+  assert.equal(rest, [
+    `id: ${ids[0]}\nevent: note\ndata: ${note!.json}`,
+    `id: ${ids[1]}\nevent: a:b/c.d-e\ndata: ${other!.json}`,
+    "",
+  ]);
+  assert.ok(note!.json.includes("line\\nbreak \\u2028 \ufffd"));
+});
+
+test("the dictionary is the same text in both formats", async () => {
+  const { channel, endpoint } = setUp();
+  for (const text of ["a", "é😀", "\u0085"]) channel.publish("note", { text });
+  const ndjson = await (await endpoint.request("/?since=earliest&follow=false")).text();
+  const sse = await (await endpoint.request("/?since=earliest&follow=false&format=sse")).text();
+  const lines = ndjson.split("\n").slice(1, -1);
+  const data = [...sse.matchAll(/^data: (.*)$/gm)].slice(1).map(([, json]) => json);
+  assert.is(lines.length, 3);
+  assert.equal(data, lines);
+});
+
+test("SSE heartbeats are comments", async () => {
+  const channel = createChannel(catalogue);
+  const endpoint = eventsEndpoint(channel, { heartbeat: 0.02 });
+  await serving(endpoint, async (_, port) => {
+    const wire = await openWire(port);
+    wire.write("GET /?format=sse HTTP/1.1\r\nHost: x\r\n\r\n");
+    await until(() => wire.received().split(":\n\n").length > 3, "three heartbeats");
+    wire.socket.destroy();
+  });
+});
+
+test.run();

@@ -1,0 +1,290 @@
+import { Hono } from "hono";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import {
+  createChannel,
+  defineEvents,
+  type EndpointOptions,
+  eventsEndpoint,
+  type HistoryLimits,
+} from "../../src/mod.ts";
+import { linesOf, openLines, openWire, serving, timersLeftBy, until, within } from "../support/harness.ts";
+
+const catalogue = defineEvents({ note: v.object({ n: v.number(), text: v.string() }) });
+
+const test = suite("slow readers");
+
+function setUp(options: EndpointOptions<typeof catalogue.schemas> & { history?: HistoryLimits } = {}) {
+  const { history, ...rest } = options;
+  const channel = createChannel(catalogue, history ? { history } : {});
+  const endpoint = eventsEndpoint(channel, { heartbeat: null, direct: true, ...rest });
+  const app = new Hono();
+  app.route("/events", endpoint);
+  const publish = (count: number, size = 1000) => {
+    for (let i = 0; i < count; i++) channel.publish("note", { n: channel.last + 1, text: "x".repeat(size) });
+  };
+  return { channel, endpoint, app, publish };
+}
+
+const REQUEST = "GET /events HTTP/1.1\r\nHost: x\r\n\r\n";
+const turn = () => new Promise((resolve) => setTimeout(resolve));
+
+/** A socket that has asked for the stream and reads nothing of it. */
+async function openStalled(port: number, subscribers: () => number) {
+  const before = subscribers();
+  const wire = await openWire(port);
+  wire.socket.pause();
+  wire.write(REQUEST);
+  await until(() => subscribers() === before + 1, "it has subscribed");
+  return wire;
+}
+
+/** More than the buffers of a connection hold, so that a reader that does not read is noticed. */
+const MUCH = 12_000;
+
+test("a stalled reader holds up nobody, and goes on without a gap when it wakes while history lasts", async () => {
+  const { endpoint, app, publish } = setUp();
+  await serving(app, async (url, port) => {
+    const stalled = await openStalled(port, () => endpoint.stats().subscribers);
+    const lines = await openLines(`${url}/events`);
+    await lines.event();
+    for (let i = 0; i < MUCH / 100; i++) {
+      publish(100);
+      await turn();
+    }
+    for (let n = 1; n <= MUCH; n++) assert.is((await lines.event()).event.n, n);
+    await lines.close();
+    stalled.socket.resume();
+    await until(() => stalled.received().includes(`"n":${MUCH},`), "it has read all of it");
+    const numbers = [...stalled.received().matchAll(/"n":(\d+),/g)].map(([, n]) => Number(n));
+    assert.equal(numbers, Array.from({ length: MUCH }, (_, i) => i + 1));
+    stalled.socket.destroy();
+    await until(() => endpoint.stats().subscribers === 0, "both have left");
+  });
+});
+
+test("a stalled reader that was overtaken is told how much it missed, exactly", async () => {
+  const { channel, app, endpoint, publish } = setUp({ history: { events: 500 } });
+  await serving(app, async (_, port) => {
+    const stalled = await openStalled(port, () => endpoint.stats().subscribers);
+    for (let i = 0; i < MUCH / 100; i++) {
+      publish(100);
+      await turn();
+    }
+    stalled.socket.resume();
+    await until(() => stalled.received().includes(`"n":${MUCH},`), "it has read to the end");
+    const body = stalled.received();
+    const account = [
+      ...body.matchAll(/"n":(\d+),|"reason":"slow_consumer","count":(\d+)},"id":"\w+-(\d+)"/g),
+    ];
+    let position = 0;
+    for (const [, n, count, id] of account) {
+      position += n === undefined ? Number(count) : 1;
+      assert.is(Number(n ?? id), position, "every event is delivered or counted, and in order");
+    }
+    assert.is(position, channel.last);
+    assert.ok(account.some(([, , count]) => count !== undefined), "it was overtaken");
+    stalled.socket.destroy();
+    await until(() => endpoint.stats().subscribers === 0, "it has left");
+  });
+});
+
+test("a reader that takes nothing for the stall timeout is disconnected, and nobody else is", async () => {
+  const { channel, app, endpoint, publish } = setUp({ stallTimeout: 0.3 });
+  const left = await timersLeftBy(() =>
+    serving(app, async (_, port) => {
+      const lines = linesOf((await app.request("/events")).body!); // Silent for long, but not stalled.
+      await lines.event();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const stalled = await openStalled(port, () => endpoint.stats().subscribers);
+      publish(MUCH);
+      const reading = (async () => {
+        for (let n = 1; n <= MUCH; n++) assert.is((await lines.event()).event.n, n);
+      })();
+      await until(() => endpoint.stats().subscribers === 1, "the stalled one is forgotten");
+      stalled.socket.resume();
+      await within(stalled.closed, "its connection to be closed");
+      await reading;
+      publish(1);
+      assert.is((await lines.event()).event.n, MUCH + 1);
+      await lines.close();
+      await until(
+        () => endpoint.stats().subscribers === 0 && channel.stats().readers === 0,
+        "nobody is left",
+      );
+    })
+  );
+  assert.is(left, 0);
+});
+
+test("a large event may take longer than the stall timeout, as long as some of it is taken", async () => {
+  const { endpoint, publish } = setUp({ stallTimeout: 1 });
+  const reader = (await endpoint.request("/")).body!.getReader();
+  publish(1, 2_000_000);
+  let size = 0;
+  let pieces = 0;
+  for (; size < 2_000_000; pieces++) {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    size += (await within(reader.read(), "a piece")).value!.length;
+  }
+  assert.ok(pieces * 300 > 1500, `${pieces} pieces`);
+  assert.is(endpoint.stats().subscribers, 1);
+  // And one that takes a part of it, and then nothing, is cut off.
+  publish(1, 2_000_000);
+  await reader.read();
+  await until(() => endpoint.stats().subscribers === 0, "it is cut off");
+  assert.is(endpoint.stats().formats.ndjson!.ended.stalled, 1);
+});
+
+test("who has just taken some of a large event has the whole stall timeout before it", async () => {
+  const { endpoint, publish } = setUp({ stallTimeout: 2.4 }); // It is looked at every 200 ms.
+  publish(1, 600_000); // Two pieces: with one taken, as much is left as before the first was written.
+  const reader = (await endpoint.request("/?since=earliest")).body!.getReader();
+  await new Promise((resolve) => setTimeout(resolve, 202));
+  await reader.read();
+  await new Promise((resolve) => setTimeout(resolve, 170));
+  await reader.read();
+  const start = performance.now();
+  await until(() => endpoint.stats().subscribers === 0, "it is cut off");
+  const ms = performance.now() - start;
+  assert.ok(ms > 2390, `it was given ${ms} ms`);
+});
+
+test("nobody is cut off for the time in which the process stood still", async () => {
+  const { endpoint, publish } = setUp({ stallTimeout: 0.6 });
+  const reader = (await endpoint.request("/")).body!.getReader();
+  await reader.read();
+  publish(1, 600_000);
+  await reader.read();
+  await new Promise((resolve) => setTimeout(resolve, 200)); // It is looked at.
+  for (const end = performance.now() + 1000; performance.now() < end;);
+  await turn();
+  await turn();
+  assert.is(endpoint.stats().subscribers, 1);
+  await until(() => endpoint.stats().subscribers === 0, "it is cut off in its own time");
+});
+
+test("a large event arrives whole and in its place, live and from history", async () => {
+  const { app, publish } = setUp({ history: { bytes: 100_000_000 } });
+  const sizes = [10, 600_000, 10, 12_000_000, 524_288, 10, 700_000, 700_000, 10];
+  await serving(app, async (url) => {
+    const live = await openLines(`${url}/events`); // Nothing of it is read for now.
+    for (const size of sizes) {
+      publish(1, size);
+      await turn();
+    }
+    const replayed = await openLines(`${url}/events?since=earliest`);
+    for (const lines of [live, replayed]) {
+      assert.is((await lines.event()).type, "events_start");
+      for (const [i, size] of sizes.entries()) {
+        const { event } = await lines.event();
+        assert.equal([event.n, event.text.length], [i + 1, size]);
+      }
+      await lines.close();
+    }
+  });
+});
+
+test("large events behind many that a filter hides arrive whole too", async () => {
+  const { app, publish } = setUp({ select: ({ event }) => event.n > 3 });
+  publish(6, 700_000);
+  await serving(app, async (url) => {
+    const lines = await openLines(`${url}/events?since=earliest`);
+    await lines.event();
+    for (const n of [4, 5, 6]) assert.is((await lines.event()).event.n, n);
+    await lines.close();
+  });
+});
+
+test("stallTimeout: null keeps a stalled reader for as long as it stays", async () => {
+  const { app, endpoint, publish } = setUp({ stallTimeout: null });
+  await serving(app, async (_, port) => {
+    const stalled = await openStalled(port, () => endpoint.stats().subscribers);
+    publish(MUCH);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    assert.is(endpoint.stats().subscribers, 1);
+    stalled.socket.destroy();
+    await until(() => endpoint.stats().subscribers === 0, "it has left");
+  });
+});
+
+test("what a stalled reader was given and has not taken is one chunk, whatever is published", async () => {
+  const { endpoint, publish } = setUp();
+  const body = (await endpoint.request("/")).body!;
+  for (let i = 0; i < 50; i++) {
+    publish(20);
+    await turn();
+  }
+  const reader = body.getReader();
+  const read = async () => new TextDecoder().decode((await reader.read()).value);
+  assert.match(await read(), /^\{"type":"events_start".*\}\n$/);
+  // What follows was made when it was asked for: from its position, not from a queue of what there was.
+  publish(1);
+  let numbers: number[] = [];
+  while (numbers.length < 1001) {
+    numbers = numbers.concat([...(await read()).matchAll(/"n":(\d+),/g)].map(([, n]) => Number(n)));
+  }
+  assert.equal(numbers, Array.from({ length: 1001 }, (_, i) => i + 1));
+  await reader.cancel();
+});
+
+test("an event after a quiet moment goes out at once; a flood goes out in few chunks", async () => {
+  const { endpoint, publish } = setUp({ maxDelay: 5 });
+  const lines = linesOf((await endpoint.request("/")).body!);
+  await lines.next();
+  let arrived = false;
+  const first = lines.event().then(() => arrived = true);
+  publish(1);
+  for (let i = 0; i < 200 && !arrived; i++) await undefined;
+  assert.ok(arrived, "within the microtasks of the turn it was published in");
+  await first;
+  await lines.close();
+
+  const reader = (await endpoint.request("/")).body!.getReader();
+  await reader.read();
+  let chunks = 0;
+  let events = 0;
+  const reading = (async () => {
+    while (events < 2000) {
+      events += new TextDecoder().decode((await reader.read()).value).split("\n").length - 1;
+      chunks++;
+    }
+  })();
+  const immediate = () =>
+    new Promise<void>((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => (port1.close(), resolve());
+      port2.postMessage(0);
+    });
+  for (let i = 0; i < 2000; i++) {
+    publish(1, 10);
+    await immediate();
+  }
+  await within(reading, "all events");
+  assert.is(events, 2000);
+  assert.ok(chunks < 1000, `${chunks} chunks for 2000 events`);
+  await reader.cancel();
+});
+
+if (!("Deno" in globalThis || "Bun" in globalThis)) {
+  test("who aborts long after the request was made is forgotten, whatever was collected meanwhile", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const { app, endpoint } = setUp();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reader = (await app.fetch(new Request("http://localhost/events", { signal }))).body!.getReader();
+    await reader.read();
+    await turn();
+    collect();
+    await turn();
+    controller.abort();
+    await until(() => endpoint.stats().subscribers === 0, "it is forgotten", 1000);
+    await reader.cancel();
+  });
+}
+
+test.run();

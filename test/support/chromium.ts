@@ -1,0 +1,161 @@
+/**
+ * A real browser as a reader: headless Chromium, whose pages report to the test by `fetch()` what they have seen, or
+ * are driven as a person would.
+ *
+ * @module
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import type { Hono } from "hono";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { until } from "./harness.ts";
+
+const program = [process.env["CHROMIUM"], "chromium", "chromium-browser", "google-chrome"].find((name) =>
+  name !== undefined && spawnSync(name, ["--version"]).status === 0
+);
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Whether tests in it are to be run: where it is, and in CI, where they fail without it. */
+export const hasChromium: boolean = program !== undefined || process.env["CI"] !== undefined;
+
+/** Shows the URL in Chromium while `use` runs. */
+export async function browsing<T>(url: string, use: () => Promise<T>): Promise<T> {
+  if (program === undefined) throw new Error("there is no Chromium: install it, or name one in CHROMIUM");
+  const profile = await mkdtemp(join(tmpdir(), "chromium-"));
+  const browser = spawn(program, [...FLAGS, `--user-data-dir=${profile}`, url], { stdio: "ignore" });
+  const exited = new Promise<void>((resolve) => browser.once("exit", () => resolve()));
+  try {
+    return await use();
+  } finally {
+    browser.kill();
+    await exited;
+    // Some of its processes write for a moment longer. (Deno does not know the option maxRetries.)
+    await until(
+      () => rm(profile, { recursive: true, force: true }).then(() => true, () => false),
+      "it is gone",
+    );
+  }
+}
+
+/** Where and how a page is looked at. */
+export interface Look {
+  readonly url: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly colorScheme?: "light" | "dark";
+}
+
+/** Starts Chromium, to be driven. Whoever starts it closes it. */
+export async function launchChromium(): Promise<Browser> {
+  if (program === undefined) throw new Error("there is no Chromium: install it, or name one in CHROMIUM");
+  const path = spawnSync("sh", ["-c", 'command -v "$0"', program], { encoding: "utf8" }).stdout.trim();
+  return await chromium.launch({ executablePath: path, args: ["--no-sandbox", "--disable-gpu"] });
+}
+
+/** The one that all visits are made in: to start it takes longer than most of them. */
+let shared: Promise<Browser> | undefined;
+
+/** Ends what the visits were made in: to be called after the last one. */
+export async function endVisits(): Promise<void> {
+  await (await shared)?.close();
+  shared = undefined;
+}
+
+/** What a page collects that its policy kept from it. */
+const WATCH_POLICY = `
+  globalThis.violations = [];
+  addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective + " " + event.blockedURI));`;
+
+/**
+ * Looks at a page in Chromium while `use` drives it. An error in the page that nobody caught, or something that its
+ * policy forbids, is an error here.
+ */
+export async function visiting(
+  { url, width = 1280, height = 800, colorScheme = "light" }: Look,
+  use: (page: Page) => Promise<void>,
+): Promise<void> {
+  const browser = await (shared ??= launchChromium());
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme });
+  try {
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    const problems: string[] = [];
+    page.on("pageerror", (error) => problems.push(String(error)));
+    await page.addInitScript(WATCH_POLICY);
+    await page.goto(url);
+    await use(page);
+    problems.push(...await page.evaluate("violations") as string[]);
+    if (problems.length > 0) throw new Error(`the page has problems:\n${problems.join("\n")}`);
+  } finally {
+    await context.close();
+  }
+}
+
+/** What the pages of a test have reported. */
+export interface Reports<T> {
+  /** The next report; each is given once. */
+  next(ms?: number): Promise<T>;
+}
+
+/** Adds to the app a page at `/`, and `POST /report`, where it says in JSON what it has seen. */
+export function servePage<T>(app: Hono, html: string): Reports<T> {
+  const all: T[] = [];
+  app.get("/", (c) => c.html(`<!doctype html><title>reader</title>${html}`));
+  app.post("/report", async (c) => {
+    all.push(await c.req.json());
+    return c.body(null, 204);
+  });
+  return {
+    next: async (ms = 60_000) => {
+      await until(() => all.length > 0, "the page reports", ms);
+      return all.shift()!;
+    },
+  };
+}
+
+/**
+ * Adds to the app a module as it is built for browsers, and what it loads, under `/js/`.
+ *
+ * @param file its path from the root of the repository; `src/client/mod.ts` becomes `/js/mod.js`
+ * @returns the names of the files that were asked for so far
+ */
+export async function serveScript(app: Hono, file: string): Promise<readonly string[]> {
+  const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
+  const files = new Map<string, string>();
+  try {
+    const options = ["--bundle", "--splitting", "--minify", "--format=esm", "--platform=browser"];
+    const { status, stderr } = spawnSync(
+      join(root, "node_modules/.bin/esbuild"),
+      [...options, `--outdir=${folder}`, file],
+      { cwd: root, encoding: "utf8" },
+    );
+    if (status !== 0) throw new Error(`cannot build ${file}: ${stderr}`);
+    for (const name of await readdir(folder)) files.set(name, await readFile(join(folder, name), "utf8"));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  const asked: string[] = [];
+  app.get("/js/:name", (c) => {
+    const name = c.req.param("name");
+    asked.push(name);
+    const code = files.get(name);
+    if (code === undefined) return c.notFound();
+    return c.body(code, 200, { "Content-Type": "text/javascript" });
+  });
+  return asked;
+}

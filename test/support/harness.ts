@@ -1,0 +1,190 @@
+/**
+ * What the tests share: waiting with a limit, a server on a free port, and a client on a bare socket.
+ *
+ * @module
+ */
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type Fetch, listen } from "../../src/server/listen.ts";
+import { countTimers } from "./timers.ts";
+
+/** What a test waits with is no timer of what it tests: these are not counted by {@linkcode timersLeftBy}. */
+const { setTimeout, clearTimeout } = globalThis;
+
+/** No wait in a test takes longer than so many milliseconds, unless it says so. */
+const PATIENCE = 10_000;
+
+/** The promise, or an error that names what was waited for. */
+export async function within<T>(promise: Promise<T>, label: string, ms: number = PATIENCE): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${label}`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits until the condition holds; looked at again every few milliseconds. */
+export async function until(condition: () => unknown, label: string, ms: number = PATIENCE): Promise<void> {
+  for (const end = Date.now() + ms; !(await condition());) {
+    if (Date.now() > end) throw new Error(`waited ${ms} ms until ${label}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Whatever has `fetch`: a Hono app. */
+interface App {
+  fetch(request: Request, ...rest: never[]): Response | Promise<Response>;
+}
+
+/** Serves the app on a free port of this machine while `use` runs; cuts what is open after it. */
+export async function serving(app: App, use: (url: string, port: number) => Promise<void>): Promise<void> {
+  const server = await listen(app.fetch as Fetch, { host: "127.0.0.1", port: 0 });
+  try {
+    await use(`http://127.0.0.1:${server.port}`, server.port);
+  } finally {
+    await server.stop(0);
+  }
+}
+
+/** A port that was free a moment ago. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** The lines of a streamed response, heartbeats (empty lines) included. */
+export interface Lines {
+  /** The next line, without its end; `undefined` after the last. */
+  next(): Promise<string | undefined>;
+  /** The next line that is not empty, parsed; an error where the stream is over. */
+  event(): Promise<Dictionary>;
+  /** So many of them. */
+  events(count: number): Promise<Dictionary[]>;
+  /** All there are until the stream is over, parsed. */
+  rest(): Promise<Dictionary[]>;
+  /** Leaves. */
+  close(): Promise<void>;
+}
+
+/** An event as it was read, not yet trusted to be anything. */
+export interface Dictionary {
+  readonly type: string;
+  // deno-lint-ignore no-explicit-any
+  readonly event?: any;
+  readonly id: string;
+  readonly time: string;
+}
+
+/** Opens a stream by `fetch()`. Fails where the answer is not 200. */
+export async function openLines(url: string, init: RequestInit = {}): Promise<Lines> {
+  const response = await within(fetch(url, init), `an answer from ${url}`);
+  if (response.status !== 200 || response.body === null) {
+    throw new Error(`${url} answers ${response.status}: ${await response.text()}`);
+  }
+  return linesOf(response.body);
+}
+
+/** The lines of a body. */
+export function linesOf(body: ReadableStream<Uint8Array>): Lines {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  const lines: string[] = [];
+  let rest = "";
+  let done = false;
+
+  async function next(): Promise<string | undefined> {
+    while (lines.length === 0 && !done) {
+      const read = await within(reader.read(), "a line");
+      if (read.done) {
+        done = true;
+        if (rest !== "") throw new Error(`the stream ends in the middle of a line: ${rest}`);
+      } else {
+        const parts = (rest + decoder.decode(read.value, { stream: true })).split("\n");
+        rest = parts.pop()!;
+        lines.push(...parts);
+      }
+    }
+    return lines.shift();
+  }
+
+  async function event(): Promise<Dictionary> {
+    // Heartbeats do not make the wait longer.
+    for (const end = Date.now() + PATIENCE; Date.now() < end;) {
+      const line = await next();
+      if (line === undefined) throw new Error("the stream is over");
+      if (line !== "") return JSON.parse(line);
+    }
+    throw new Error(`waited ${PATIENCE} ms for an event`);
+  }
+
+  return {
+    next,
+    event,
+    events: async (count) => {
+      const events = [];
+      while (events.length < count) events.push(await event());
+      return events;
+    },
+    rest: async () => {
+      const events = [];
+      for (let line; (line = await next()) !== undefined;) if (line !== "") events.push(JSON.parse(line));
+      return events;
+    },
+    close: () => reader.cancel(),
+  };
+}
+
+/** A client that is nothing but a socket: it writes what it is told, when it is told. */
+export interface Wire {
+  readonly socket: Socket;
+  /** All bytes received so far, as text. */
+  received(): string;
+  /** All bytes received so far. */
+  bytes(): Uint8Array;
+  write(bytes: string | Uint8Array): void;
+  /** Resolves when the server has closed the connection. */
+  readonly closed: Promise<void>;
+}
+
+/** Connects a bare socket. */
+export async function openWire(port: number): Promise<Wire> {
+  const socket = connect(port, "127.0.0.1");
+  const chunks: Uint8Array[] = [];
+  socket.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+  socket.on("error", () => {}); // A reset is what some tests are about.
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  await within(new Promise<void>((resolve) => socket.once("connect", () => resolve())), "a connection");
+  return {
+    socket,
+    received: () => Buffer.concat(chunks).toString("utf8"),
+    bytes: () => Buffer.concat(chunks),
+    write: (bytes) => void socket.write(bytes),
+    closed,
+  };
+}
+
+/**
+ * Counts the timers that `use` leaves behind.
+ *
+ * @param atLeast only those of so many milliseconds or more: `fetch` on Node has short ones of its own
+ * @returns how many timers made while it ran were neither cleared nor fired
+ */
+export async function timersLeftBy(use: () => Promise<void>, atLeast: number = 0): Promise<number> {
+  const timers = countTimers(atLeast);
+  try {
+    await use();
+    // One that fires by itself in a moment, and is not set again, was not left behind (Node's adapter has one of 500 ms).
+    for (const end = Date.now() + 1000; timers.running() > 0 && Date.now() < end;) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return timers.running();
+  } finally {
+    timers.end();
+  }
+}
