@@ -53,7 +53,7 @@ async function measure(readers: number): Promise<number> {
   const channel = createChannel(catalogue, { history: { bytes: HISTORY } });
   const endpoint = eventsEndpoint(channel, {
     stallTimeout: null,
-    direct: true,
+    writeToSocket: true,
   });
   const app = new Hono();
   app.route("/events", endpoint);

@@ -39,7 +39,7 @@ app.post("/orders", async (c) => {
 
 app.onError((error, c) => {
   if (error instanceof SyntaxError) return c.json({ error: "the body is not JSON" }, 400);
-  if (error instanceof EventsError) return c.json({ error: error.message, faults: error.faults }, 400);
+  if (error instanceof EventsError) return c.json({ error: error.message, faults: error.issues }, 400);
   console.error(error);
   return c.json({ error: "something went wrong" }, 500);
 });

@@ -42,7 +42,7 @@ export type {
   StreamEnd,
 } from "./http/endpoint.ts";
 export { EventsError } from "./events/errors.ts";
-export type { EventsErrorCode, Fault } from "./events/errors.ts";
+export type { EventsErrorCode, Issue } from "./events/errors.ts";
 export type { Authorize, Permission } from "./http/authorize.ts";
 export type {
   EventDictionary,
@@ -56,4 +56,4 @@ export type {
 export { createChannel } from "./channel/memory.ts";
 export type { ChannelOptions, HistoryLimits, MemoryChannel } from "./channel/memory.ts";
 export type { Histogram } from "./stream/histogram.ts";
-export type { End, EndReason, FeedStats, LossStats } from "./stream/stats.ts";
+export type { End, EndReason, LossStats, StreamStats } from "./stream/stats.ts";

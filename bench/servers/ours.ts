@@ -8,7 +8,7 @@ import { takePlans } from "./control.ts";
 const catalogue = defineEvents({ tick: v.looseObject({ n: v.number(), at: v.number(), pad: v.string() }) });
 const channel = createChannel(catalogue);
 const app = new Hono();
-app.route("/events", eventsEndpoint(channel, { direct: true }));
+app.route("/events", eventsEndpoint(channel, { writeToSocket: true }));
 
 const { port } = await listen(app.fetch, { host: "127.0.0.1", port: 0 });
 takePlans(port, (tick) => void channel.publish("tick", tick));

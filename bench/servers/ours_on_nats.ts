@@ -11,7 +11,7 @@ const catalogue = defineEvents({ tick: v.looseObject({ n: v.number(), at: v.numb
 const connection = await connect({ servers: process.env["BENCH_NATS"]!, maxReconnectAttempts: -1 });
 const channel = await natsChannel(connection, catalogue, { stream: process.argv[2]!.toUpperCase() });
 const app = new Hono();
-app.route("/events", eventsEndpoint(channel, { direct: true }));
+app.route("/events", eventsEndpoint(channel, { writeToSocket: true }));
 
 const { port } = await listen(app.fetch, { host: "127.0.0.1", port: 0 });
 process.stdin.on("end", () => process.exit(0)).resume();

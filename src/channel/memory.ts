@@ -6,7 +6,7 @@
 import { iterate } from "./iterator.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../events/catalogue.ts";
 import { type Batch, type Channel, locate, type Start } from "./channel.ts";
-import { type AnyDraft, prepareDrafts } from "../events/encode.ts";
+import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor } from "../events/event.ts";
 import { createHistory } from "./history.ts";
@@ -85,9 +85,9 @@ export function createChannel<S extends Schemas>(
     if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
   }
 
-  function publishBatch(drafts: readonly AnyDraft[]): string[] {
+  function publishBatch(drafts: readonly UncheckedDraft[]): string[] {
     checkOpen();
-    const prepared = prepareDrafts(catalogue, drafts, maxBytes);
+    const prepared = encodeEvents(catalogue, drafts, maxBytes);
     checkOpen(); // What was published may have getters.
     const time = new Date().toISOString();
     const ids = prepared.map(({ type, payload }) => append(type, payload, time));

@@ -6,10 +6,10 @@
 import type { EventLog } from "./channel.ts";
 
 /** Calls the listener once the log is closed; what it returns takes that back. */
-export type OnEnding = (listener: () => void) => () => void;
+export type OnClose = (listener: () => void) => () => void;
 
 /** Watches the log for its end, while there are any who want to be told. */
-export function watchEnding(log: EventLog): OnEnding {
+export function watchClose(log: EventLog): OnClose {
   const listeners = new Set<() => void>();
   let batches: ReturnType<EventLog["batches"]> | undefined;
 

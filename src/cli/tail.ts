@@ -19,7 +19,7 @@ const HELP = `events-endpoint tail URL: follow the events of a server, until Ctr
   --types TYPES           only these types, with commas between; * at the end matches a prefix
   --since CURSOR          go on after the event with this id; earliest: with all that is kept; latest: from now (latest)
   --json                  one dictionary a line, whole, also on a terminal
-  --tries N               give up after so many attempts in a row (never)
+  --max-attempts N        give up after so many attempts in a row (never)
   --api-key KEY           the key that the server wants (EVENTS_API_KEY, which other users of the machine do not see)
   --help                  show this and exit
 
@@ -34,14 +34,14 @@ export async function tail(args: string[]): Promise<void> {
     types: { type: "string", multiple: true },
     since: { type: "string" },
     json: { type: "boolean" },
-    tries: { type: "string" },
+    "max-attempts": { type: "string" },
     "api-key": { type: "string" },
     help: { type: "boolean", short: "h" },
   }, true);
   if (values["help"]) return console.log(HELP);
   const remote = readRemote(positionals[0], values["api-key"], process.env);
   if (positionals.length > 1) throw new UsageError(`tail takes one URL, and not also "${positionals[1]}"`);
-  const tries = readTries(values["tries"] as string | undefined);
+  const maxAttempts = readMaxAttempts(values["max-attempts"] as string | undefined);
   const types = ((values["types"] ?? []) as string[]).flatMap((list) => list.split(",")).filter(Boolean);
 
   const stop = new AbortController();
@@ -60,7 +60,7 @@ export async function tail(args: string[]): Promise<void> {
     await follow(remote, reader, {
       types,
       ...(values["since"] === undefined ? {} : { since: values["since"] as string }),
-      reconnect: { tries },
+      reconnect: { maxAttempts },
       signal: stop.signal,
     });
     if (failure !== undefined) throw new Error(`cannot write: ${failure.message}`);
@@ -116,17 +116,17 @@ function describe(cause: EventsError, place: string): string {
       return cause.cause === undefined
         ? printable(cause.message)
         : `lost ${place}: ${printable(reasonOf(cause.cause))}`;
-    case "TriesExhausted":
+    case "RetriesExhausted":
       return `gave up: ${describe(cause.cause as EventsError, place)}`;
     default:
       return printable(cause.message);
   }
 }
 
-function readTries(text: string | undefined): number {
+function readMaxAttempts(text: string | undefined): number {
   if (text === undefined) return Infinity;
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new UsageError(`--tries takes a whole number from 1 on, not "${text}"`);
+  throw new UsageError(`--max-attempts takes a whole number from 1 on, not "${text}"`);
 }
 
 /** For programs: events as lines of JSON on stdout, everything else on stderr. */

@@ -4,13 +4,13 @@
  * @module
  */
 import { EventsError } from "../events/errors.ts";
-import { createDecoder, type Piece, type ResponseDecoder } from "./decode.ts";
-import { judge, retryAfter } from "./retry.ts";
+import { createDecoder, type Frame, type ResponseDecoder } from "./decode.ts";
+import { classifyResponse, retryAfter } from "./retry.ts";
 
 /** The stream of one response. */
 export interface Source {
   /** The pieces that came next, maybe none; `undefined` at the end. Rejects where it is cut. */
-  read(): Promise<readonly Piece[] | undefined>;
+  read(): Promise<readonly Frame[] | undefined>;
   /** How many seconds the server wants its clients to wait before they come back. */
   retry(): number;
   /** Leaves. */
@@ -18,7 +18,7 @@ export interface Source {
 }
 
 /** What became of an attempt. */
-export type Answer =
+export type Outcome =
   | { readonly type: "open"; readonly source: Source }
   | { readonly type: "end" }
   /** If it is to be tried again, then after so many seconds at the least. */
@@ -42,7 +42,7 @@ export async function ask(
   signal: AbortSignal,
   place: string,
   maxLineBytes: number,
-): Promise<Answer> {
+): Promise<Outcome> {
   let response: Response;
   try {
     response = await fetch();
@@ -54,7 +54,7 @@ export async function ask(
   }
   const { status, headers, body } = response;
   const contentType = headers.get("Content-Type");
-  const verdict = judge(status, contentType);
+  const verdict = classifyResponse(status, contentType);
   if (!signal.aborted && verdict === "open" && body !== null) {
     return { type: "open", source: sourceOf(body, createDecoder(contentType, maxLineBytes), place) };
   }
@@ -69,10 +69,10 @@ export async function ask(
       JSON.stringify(location) ?? "elsewhere"
     }: connect to that address if you trust it`;
   }
-  if (verdict === "open" || verdict === "UnexpectedAnswer") {
+  if (verdict === "open" || verdict === "UnexpectedResponse") {
     said += ` with ${JSON.stringify(contentType)}, not a stream of events`;
   }
-  const error = new EventsError(verdict === "open" ? "UnexpectedAnswer" : verdict, said, {
+  const error = new EventsError(verdict === "open" ? "UnexpectedResponse" : verdict, said, {
     status,
     serverCode: code,
   });

@@ -6,8 +6,8 @@
 import type { Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { admission } from "./event_filter.ts";
-import { type Answer, ask, reasonOf, type Source } from "./attempt.ts";
-import type { Piece } from "./decode.ts";
+import { ask, type Outcome, reasonOf, type Source } from "./attempt.ts";
+import type { Frame } from "./decode.ts";
 import { type Dictionary, readPiece } from "./dialect.ts";
 import {
   type ClientEvent,
@@ -24,7 +24,7 @@ import { createTimer } from "./timer.ts";
  * default heartbeat, so a server that answers and dies at once, again and again, does not pass for a healthy one, and
  * is waited for longer each time.
  */
-const LASTING = 5_000;
+const STABLE_AFTER_MS = 5_000;
 /** An open connection is dead after so many heartbeats without a byte: two were missed for sure. */
 const HEARTBEATS_MISSED = 2.5;
 
@@ -95,7 +95,7 @@ export function connect<S extends Schemas>(
   let openedAt = 0;
   let isOpenTold = false;
   /** What was received and not handed out yet. */
-  let pieces: readonly Piece[] = [];
+  let pieces: readonly Frame[] = [];
   let at = 0;
 
   // What a connection holds, and close() lets go.
@@ -165,7 +165,7 @@ export function connect<S extends Schemas>(
     tell({ type: "connecting", attempt });
     if (isOver) return;
     const { signal } = request = new AbortController();
-    let answer: Answer;
+    let answer: Outcome;
     try {
       answer = await timer.limit(send(attempt, signal), settings.answerLimit, `no answer from ${place}`);
     } catch (error) {
@@ -191,7 +191,7 @@ export function connect<S extends Schemas>(
     await wait(cause, floor);
   }
 
-  async function send(attempt: number, signal: AbortSignal): Promise<Answer> {
+  async function send(attempt: number, signal: AbortSignal): Promise<Outcome> {
     const { headers: own, apiKey, fetch = globalThis.fetch } = options;
     const given = typeof own === "function" ? await own({ attempt, unauthorized: isUnauthorized }) : own;
     const headers = new Headers(given);
@@ -231,8 +231,8 @@ export function connect<S extends Schemas>(
     }
     drop();
     // The silence it ended with was not life: a server that accepts and says nothing fails, every time.
-    const lived = performance.now() - openedAt - (cause.code === "Silence" ? ms : 0);
-    failures = lived >= LASTING ? 0 : failures + 1;
+    const lived = performance.now() - openedAt - (cause.code === "Timeout" ? ms : 0);
+    failures = lived >= STABLE_AFTER_MS ? 0 : failures + 1;
     if (isOpenTold) tell({ type: "lost", cause });
     if (!isOver) await wait(cause, from.retry());
   }
@@ -240,9 +240,9 @@ export function connect<S extends Schemas>(
   /** Waits before the next attempt, if there is to be one. */
   async function wait(cause: EventsError, floor: number): Promise<void> {
     if (pace === undefined) throw cause;
-    if (failures >= pace.tries) {
+    if (failures >= pace.maxAttempts) {
       const message = `gave up after ${failures} attempts in a row: ${cause.message}`;
-      throw new EventsError("TriesExhausted", message, { cause });
+      throw new EventsError("RetriesExhausted", message, { cause });
     }
     const delay = delayAfter(failures, pace, floor, Math.random);
     tell({ type: "waiting", delay, attempt: failures + 1, cause });

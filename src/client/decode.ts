@@ -10,12 +10,12 @@ import type { Block } from "./sse.ts";
  * What a stream is made of: a line of NDJSON without its end, empty where it is a heartbeat; a block of SSE; or what
  * is wrong with the rest of the stream, told in its place behind the pieces that were whole.
  */
-export type Piece = string | Block | EventsError;
+export type Frame = string | Block | EventsError;
 
 /** Turns the bytes of one response into pieces. */
 export interface Decoder {
   /** The pieces that end in this chunk, in order. What has begun is kept for the next one. */
-  push(chunk: Uint8Array): readonly Piece[];
+  push(chunk: Uint8Array): readonly Frame[];
   /** Whether a piece has begun that has not ended: at the end of a response it is lost. */
   partial(): boolean;
   /** How many seconds the server wants its clients to wait before they come back (`retry:` in SSE). */
@@ -49,7 +49,7 @@ export function isStreamType(contentType: string | null): boolean {
 /** Turns the bytes of one response into pieces, once its parts have been loaded. */
 export interface ResponseDecoder extends Omit<Decoder, "push"> {
   /** As {@linkcode Decoder.push}. To be called again only when it has resolved. */
-  push(chunk: Uint8Array): Promise<readonly Piece[]>;
+  push(chunk: Uint8Array): Promise<readonly Frame[]>;
 }
 
 /**

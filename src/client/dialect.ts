@@ -14,7 +14,7 @@
  * @module
  */
 import { EventsError } from "../events/errors.ts";
-import type { Piece } from "./decode.ts";
+import type { Frame } from "./decode.ts";
 
 /** An event as it was received: only its type has been looked at. */
 export interface Dictionary {
@@ -48,7 +48,7 @@ export interface Received {
  * @returns `undefined` for a heartbeat
  * @throws {EventsError} `InvalidLine` where it is none of these; or the error that the piece is
  */
-export function readPiece(piece: Piece): Received | undefined {
+export function readPiece(piece: Frame): Received | undefined {
   if (typeof piece === "string") {
     // Its length first: engines make a string of what they have cut from another to compare it.
     if (piece.length < 2 && (piece === "" || piece === "\r")) return undefined;

@@ -9,17 +9,17 @@
  * | --- | --- |
  * | 200, and a media type that can be a stream of events | the stream |
  * | 204 | the end: done, and no more attempts (WHATWG HTML 9.2) |
- * | another 2xx, 3xx, another media type | `UnexpectedAnswer` or `Redirected`, closed; a redirect is never followed, because the headers may hold a key |
+ * | another 2xx, 3xx, another media type | `UnexpectedResponse` or `Redirected`, closed; a redirect is never followed, because the headers may hold a key |
  * | 401 | where `headers` is a function, once more at once with `unauthorized: true`; else, and the second time in a row, `Unauthorized`, closed |
  * | 408, 425, 429, 5xx | again, not before `Retry-After` |
- * | another 4xx | `Refused` with the server's code and message, closed |
+ * | another 4xx | `RequestRejected` with the server's code and message, closed |
  * | no connection, no answer in time, or one that was cut in its head | again |
  * | the stream ends, is cut, or is silent for too long | again, after the last event that was handed out |
  * | a line that is no event, or too long | `InvalidLine`, `LineTooLong`, closed |
  *
  * "Again" waits anything from nothing up to 0.5 s, twice as much after each failure in a row up to 30 s, on top of
  * what the server asked for (`Retry-After`, or `retry:` in SSE). A connection that lived for 5 s, without the silence it died of, ends the row. Where
- * `tries` attempts in a row have failed it is `TriesExhausted`, closed. With `reconnect: false` nothing is tried again:
+ * `tries` attempts in a row have failed it is `RetriesExhausted`, closed. With `reconnect: false` nothing is tried again:
  * a stream that ends whole is done, and everything else is its error.
  *
  * @example
@@ -45,4 +45,4 @@ export type {
   Status,
 } from "./options.ts";
 export { EventsError } from "../events/errors.ts";
-export type { EventsErrorCode, Fault } from "../events/errors.ts";
+export type { EventsErrorCode, Issue } from "../events/errors.ts";

@@ -4,10 +4,10 @@
  * @module
  */
 import type { Catalogue, PayloadOf, PublishableType, Schemas } from "../events/catalogue.ts";
-import { EventsError, type Fault } from "../events/errors.ts";
+import { EventsError, type Issue } from "../events/errors.ts";
 import type { Loss } from "../events/event.ts";
 import type { Dictionary } from "./dialect.ts";
-import type { Pace } from "./retry.ts";
+import type { Backoff } from "./retry.ts";
 
 /**
  * An event of a catalogue as a client reads it. It has no `id` and no `time` where the server has none: a real
@@ -81,7 +81,7 @@ export interface ReconnectOptions {
   /** The longest wait, in seconds, beside what the server asks for; default 30. */
   readonly max?: number;
   /** How many attempts in a row may fail; default `Infinity`. */
-  readonly tries?: number;
+  readonly maxAttempts?: number;
   /** Whether each wait is anything from nothing up to the longest one; default `true`. */
   readonly jitter?: boolean;
 }
@@ -124,7 +124,7 @@ export interface ConnectOptions<S extends Schemas = Schemas> {
    * `null` for never. Default 2.5 times the heartbeat that `events_start` announced, and never where it announced
    * none; and 30 for an answer, to which the first event belongs.
    */
-  readonly inactivity?: number | null;
+  readonly idleTimeout?: number | null;
   /** The most bytes a line may have, in SSE the most characters of a block; default 16 MiB. */
   readonly maxLineBytes?: number;
   /**
@@ -136,7 +136,7 @@ export interface ConnectOptions<S extends Schemas = Schemas> {
    * What happens to an event whose payload does not fit its schema. `"throw"`, the default: `next()` rejects with
    * `InvalidEvent`, and the connection is closed. Or a function called with it and its faults; it is not yielded.
    */
-  readonly onInvalid?: "throw" | ((event: Dictionary, faults: readonly Fault[]) => void);
+  readonly onInvalid?: "throw" | ((event: Dictionary, faults: readonly Issue[]) => void);
   /** Called at each change of the status. */
   readonly onStatus?: (status: Status) => void;
   /** What is used for `fetch`. */
@@ -151,7 +151,7 @@ export interface Settings {
   /** The address without what changes from one attempt to the next. */
   readonly url: URL;
   /** How to come back, if at all. */
-  readonly pace: (Pace & { readonly tries: number }) | undefined;
+  readonly pace: (Backoff & { readonly maxAttempts: number }) | undefined;
   /** Milliseconds to wait for an answer. */
   readonly answerLimit: number;
   /** Milliseconds of silence; `undefined` where the server's heartbeat says it. */
@@ -168,10 +168,10 @@ export interface Settings {
  * @throws {RangeError} where an option has no meaning
  */
 export function settingsOf<S extends Schemas>(address: string | URL, options: ConnectOptions<S>): Settings {
-  const { inactivity, reconnect = {}, maxLineBytes = 16 * 1024 * 1024 } = options;
-  if (inactivity !== undefined && inactivity !== null) checkSeconds("inactivity", inactivity);
+  const { idleTimeout, reconnect = {}, maxLineBytes = 16 * 1024 * 1024 } = options;
+  if (idleTimeout !== undefined && idleTimeout !== null) checkSeconds("idleTimeout", idleTimeout);
   if (!(maxLineBytes > 0)) throw new RangeError(`maxLineBytes must be above 0, not ${maxLineBytes}`);
-  const limit = inactivity === null ? Infinity : inactivity === undefined ? undefined : inactivity * 1000;
+  const limit = idleTimeout === null ? Infinity : idleTimeout === undefined ? undefined : idleTimeout * 1000;
   return {
     url: urlOf(address, options.types),
     pace: reconnect === false ? undefined : paceOf(reconnect),
@@ -200,11 +200,13 @@ function urlOf(address: string | URL, types: readonly string[] = []): URL {
   return url;
 }
 
-function paceOf({ min = 0.5, max = 30, tries = Infinity, jitter = true }: ReconnectOptions) {
+function paceOf({ min = 0.5, max = 30, maxAttempts = Infinity, jitter = true }: ReconnectOptions) {
   checkSeconds("reconnect.min", min);
   checkSeconds("reconnect.max", max);
-  if (!(tries >= 1)) throw new RangeError(`reconnect.tries must be 1 or more, not ${tries}`);
-  return { min, max, tries, jitter };
+  if (!(maxAttempts >= 1)) {
+    throw new RangeError(`reconnect.maxAttempts must be 1 or more, not ${maxAttempts}`);
+  }
+  return { min, max, maxAttempts, jitter };
 }
 
 function checkSeconds(name: string, seconds: number): void {

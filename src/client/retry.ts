@@ -13,28 +13,28 @@ export type Verdict =
   | "end"
   | "Unauthorized"
   | "Unavailable"
-  | "Refused"
+  | "RequestRejected"
   | "Redirected"
-  | "UnexpectedAnswer";
+  | "UnexpectedResponse";
 
 /** The statuses below 500 that may be another one later. */
 const PASSING: readonly number[] = [408, 425, 429];
 
 /** What an answer means by its head. */
-export function judge(status: number, contentType: string | null): Verdict {
-  if (status === 200) return isStreamType(contentType) ? "open" : "UnexpectedAnswer";
+export function classifyResponse(status: number, contentType: string | null): Verdict {
+  if (status === 200) return isStreamType(contentType) ? "open" : "UnexpectedResponse";
   if (status === 204) return "end";
   if (status === 401) return "Unauthorized";
   // Chromium takes a head that was cut for a whole one, and what it has of the status for a status.
   const isCut = status > 0 && status < 100;
   if (status >= 500 || isCut || PASSING.includes(status)) return "Unavailable";
-  if (status >= 400) return "Refused";
+  if (status >= 400) return "RequestRejected";
   // A browser does not tell where it was sent: the status is 0 (Fetch, opaque-redirect filtered response).
-  return status >= 300 || status === 0 ? "Redirected" : "UnexpectedAnswer";
+  return status >= 300 || status === 0 ? "Redirected" : "UnexpectedResponse";
 }
 
 /** The errors after which there is another attempt, as long as no stream was open. */
-const RETRIED: readonly string[] = ["ConnectionFailed", "Silence", "Unavailable"];
+const RETRIED: readonly string[] = ["ConnectionFailed", "Timeout", "Unavailable"];
 
 /** Whether asking again may change the answer. */
 export function isRetried({ code }: EventsError): boolean {
@@ -54,7 +54,7 @@ export function retryAfter(value: string | null, now: number): number {
 }
 
 /** How a client comes back. All in seconds. */
-export interface Pace {
+export interface Backoff {
   /** The longest wait after a first failure. */
   readonly min: number;
   /** The longest wait ever, but for what the server asks for. */
@@ -71,7 +71,7 @@ export interface Pace {
  * @param failures how many attempts failed in a row
  * @param floor the seconds that the server asked for
  */
-export function delayAfter(failures: number, pace: Pace, floor: number, random: () => number): number {
+export function delayAfter(failures: number, pace: Backoff, floor: number, random: () => number): number {
   const longest = Math.min(pace.max, pace.min * 2 ** Math.max(0, failures - 1));
   return floor + (pace.jitter ? random() * longest : longest);
 }

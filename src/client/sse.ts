@@ -6,7 +6,7 @@
  */
 import { createParser } from "eventsource-parser";
 import type { EventsError } from "../events/errors.ts";
-import type { Decoder, Piece } from "./decode.ts";
+import type { Decoder, Frame } from "./decode.ts";
 
 /** One block of an event stream. */
 export interface Block {
@@ -32,7 +32,7 @@ export function sseDecoder(
   tooLong: (maxLineBytes: number) => EventsError,
 ): Decoder {
   const decoder = new TextDecoder(); // It drops a byte order mark at the start, and only there.
-  let pieces: Piece[] = [];
+  let pieces: Frame[] = [];
   let retry = 0;
   let wasReturn = false;
   /** The block that has begun. */

@@ -12,7 +12,7 @@ export interface Timer {
    * The promise, or where it takes longer than so many milliseconds an error.
    *
    * @param what what did not happen, for the error
-   * @throws {EventsError} `Silence`
+   * @throws {EventsError} `Timeout`
    */
   limit<T>(promise: Promise<T>, ms: number, what: string): Promise<T>;
   /** Resolves after so many milliseconds. */
@@ -33,7 +33,7 @@ export function createTimer(): Timer {
     limit: (promise, ms, what) => {
       if (ms === Infinity) return promise;
       return new Promise((resolve, reject) => {
-        const own = start(() => reject(new EventsError("Silence", `${what} for ${ms / 1000} s`)), ms);
+        const own = start(() => reject(new EventsError("Timeout", `${what} for ${ms / 1000} s`)), ms);
         promise.finally(() => clearTimeout(own)).then(resolve, reject);
       });
     },

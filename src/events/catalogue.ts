@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { EventsError, type Fault } from "./errors.ts";
+import { EventsError, type Issue } from "./errors.ts";
 import {
   type EventDictionary,
   type EventsBookmark,
@@ -120,8 +120,8 @@ export function defineEvents<const S extends Schemas>(schemas: S): Catalogue<S> 
  *
  * @param index the place of the event in its batch, for the faults
  */
-export function checkEvent(catalogue: Catalogue, type: unknown, payload: unknown, index: number): Fault[] {
-  const fault = (path: string, message: string): Fault => ({ index, path, message });
+export function checkEvent(catalogue: Catalogue, type: unknown, payload: unknown, index: number): Issue[] {
+  const fault = (path: string, message: string): Issue => ({ index, path, message });
   if (typeof type !== "string") return [fault("type", "must be a string: the name of an event type")];
   if (isControlType(type)) return [fault("type", `"${type}" is a control event, which cannot be published`)];
   const schema = Object.hasOwn(catalogue.schemas, type) ? catalogue.schemas[type] : undefined;
@@ -142,12 +142,12 @@ export function checkPayload(
   type: string,
   payload: unknown,
   index: number,
-): Fault[] {
-  const fault = (path: string, message: string): Fault => ({ index, path, message });
+): Issue[] {
+  const fault = (path: string, message: string): Issue => ({ index, path, message });
   if (schema === null) return payload === undefined ? [] : [fault("event", `"${type}" has no payload`)];
   if (payload === undefined) return [fault("event", `"${type}" needs a payload`)];
   const { issues = [] } = v.safeParse(schema, payload);
-  const faults: Fault[] = [];
+  const faults: Issue[] = [];
   let length = 0;
   for (const issue of issues) {
     const path = ["event", ...pathOf(issue)].join(".");
@@ -170,7 +170,11 @@ function pathOf(issue: v.BaseIssue<unknown>): string[] {
  * @param faults every fault found; at least one
  * @param events the events refused, as they were given
  */
-export function refusal(faults: readonly Fault[], events: readonly unknown[], cause?: unknown): EventsError {
+export function invalidEventError(
+  faults: readonly Issue[],
+  events: readonly unknown[],
+  cause?: unknown,
+): EventsError {
   const { index, path, message } = faults[0]!;
   const type = (events[index] as { type?: unknown } | null | undefined)?.type;
   const name = typeof type === "string"

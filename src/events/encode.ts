@@ -3,18 +3,18 @@
  *
  * @module
  */
-import { type Catalogue, checkEvent, refusal } from "./catalogue.ts";
-import type { Fault } from "./errors.ts";
+import { type Catalogue, checkEvent, invalidEventError } from "./catalogue.ts";
+import type { Issue } from "./errors.ts";
 import { toJson, utf8Length } from "./json.ts";
 
 /** A draft whose type nobody has checked yet. */
-export interface AnyDraft {
+export interface UncheckedDraft {
   readonly type: string;
   readonly event?: unknown;
 }
 
 /** A draft that can be published. */
-export interface PreparedDraft {
+export interface EncodedEvent {
   readonly type: string;
   /** The text of its payload with its key, `"event":{…},` as it stands in the dictionary; empty without one. */
   readonly payload: string;
@@ -29,30 +29,30 @@ const ENVELOPE_BYTES = 256;
  * @param maxBytes the most bytes of JSON in UTF-8 that the dictionary of one may have
  * @throws {EventsError} `InvalidEvent` with every fault of every draft
  */
-export function prepareDrafts(
+export function encodeEvents(
   catalogue: Catalogue,
-  drafts: readonly AnyDraft[],
+  drafts: readonly UncheckedDraft[],
   maxBytes: number,
-): PreparedDraft[] {
-  const prepared: PreparedDraft[] = [];
-  const faults: Fault[] = [];
+): EncodedEvent[] {
+  const prepared: EncodedEvent[] = [];
+  const faults: Issue[] = [];
   for (const [index, draft] of drafts.entries()) {
     const checked = prepare(catalogue, draft, index, maxBytes);
     // One by one: there may be more of them than a call takes arguments.
     if ("faults" in checked) { for (const fault of checked.faults) faults.push(fault); }
     else prepared.push(checked);
   }
-  if (faults.length > 0) throw refusal(faults, drafts);
+  if (faults.length > 0) throw invalidEventError(faults, drafts);
   return prepared;
 }
 
 /** One draft, or its faults. Looks at the draft once: it may have getters. */
 function prepare(
   catalogue: Catalogue,
-  { type, event }: AnyDraft,
+  { type, event }: UncheckedDraft,
   index: number,
   maxBytes: number,
-): PreparedDraft | { readonly faults: Fault[] } {
+): EncodedEvent | { readonly faults: Issue[] } {
   if (event === undefined) {
     const faults = checkEvent(catalogue, type, undefined, index);
     return faults.length > 0 ? { faults } : { type, payload: "" };

@@ -31,7 +31,7 @@ export type EventsErrorCode =
   /** Nothing has come of a request body for too long (408). */
   | "RequestTimeout"
   /** A request body broke off before its end: its client has left, or does not keep to the framing of HTTP (400). */
-  | "BodyCutOff"
+  | "BodyIncomplete"
   /** A request body is of a media type that cannot be read. */
   | "UnsupportedMediaType"
   /** A client got no answer: the server cannot be reached, or the connection broke before it said anything. */
@@ -39,11 +39,11 @@ export type EventsErrorCode =
   /** A client's stream ended or was cut. */
   | "ConnectionLost"
   /** Nothing came for longer than a client was to wait: no answer, or no byte of an open stream. */
-  | "Silence"
+  | "Timeout"
   /** The server cannot answer a client now, but may later (408, 425, 429, 5xx). */
   | "Unavailable"
   /** A client has tried as often as it was to. */
-  | "TriesExhausted"
+  | "RetriesExhausted"
   /** Who asks is not known, or may not: a server that wants a key or token was not told one it takes (401). */
   | "Unauthorized"
   /** Who asks is known, and may not do this (403). */
@@ -61,18 +61,18 @@ export type EventsErrorCode =
   /** The server is about to stop (503). */
   | "ShuttingDown"
   /** The server refuses a client's request, and asking again would not change that (other 4xx). */
-  | "Refused"
+  | "RequestRejected"
   /** The server sends a client elsewhere. Nobody follows: the headers may hold a key. */
   | "Redirected"
   /** What a client was answered is no stream of events. */
-  | "UnexpectedAnswer"
+  | "UnexpectedResponse"
   /** A server sent a line that is no event. */
   | "InvalidLine"
   /** A server sent a line over the size limit. */
   | "LineTooLong";
 
 /** One fault of one event: which event, where in it, and what is wrong there. */
-export interface Fault {
+export interface Issue {
   /** The place of the event in its batch, from 0; 0 for a single one. */
   readonly index: number;
   /** The dotted path inside the event's dictionary (`event.files.0.1`); empty for the dictionary itself. */
@@ -88,7 +88,7 @@ export class EventsError extends Error {
   /** What went wrong, as a stable name. */
   readonly code: EventsErrorCode;
   /** For `InvalidEvent`: every fault found, in order. */
-  readonly faults: readonly Fault[];
+  readonly issues: readonly Issue[];
   /** For an `InvalidEvent` of a client: the event, as it was received. */
   readonly event: unknown;
   /** For an answer that a client cannot use: its HTTP status. */
@@ -108,7 +108,7 @@ export class EventsError extends Error {
     code: EventsErrorCode,
     message: string,
     options: {
-      readonly faults?: readonly Fault[];
+      readonly faults?: readonly Issue[];
       readonly event?: unknown;
       readonly status?: number;
       readonly serverCode?: string | undefined;
@@ -117,7 +117,7 @@ export class EventsError extends Error {
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.faults = options.faults ?? [];
+    this.issues = options.faults ?? [];
     this.event = options.event;
     this.status = options.status;
     this.serverCode = options.serverCode;

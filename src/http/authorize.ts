@@ -15,7 +15,7 @@ export interface Permission<S extends Schemas = Schemas> {
    *
    * @param event the event; shared with other requests, so not to be changed
    */
-  readonly select?: (event: PublishedEvent<S>) => boolean;
+  readonly filter?: (event: PublishedEvent<S>) => boolean;
   /** When the permission ends: a date, or milliseconds since 1970; default never. */
   readonly expiresAt?: Date | number;
 }
@@ -26,13 +26,13 @@ export type Authorize<S extends Schemas = Schemas> = (
 ) => Permission<S> | boolean | Promise<Permission<S> | boolean>;
 
 /** Asks the application, at once and again. */
-export interface Guard<S extends Schemas> {
+export interface Authorizer<S extends Schemas> {
   /**
    * Asks what a request may do.
    *
    * @throws {EventsError} `Unauthorized` where it may do nothing; and what the application throws
    */
-  ask(c: Context): Promise<Permission<S>>;
+  authorize(c: Context): Promise<Permission<S>>;
   /**
    * Asks again and again, until it is told to stop or the permission is gone. It is gone as well where no answer comes
    * in time: at any moment the last answer is one to a question of the last pace.
@@ -41,7 +41,7 @@ export interface Guard<S extends Schemas> {
    * @param tell called with each new answer, and with `undefined` once the permission is gone
    * @returns stops it
    */
-  watch(
+  keepAuthorized(
     c: Context,
     permission: Permission<S>,
     tell: (permission: Permission<S> | undefined) => void,
@@ -70,11 +70,11 @@ interface Watched<S extends Schemas> {
  * @param paceMs each stream is asked for, and answered, within so many milliseconds
  * @param onError told of what it throws for an open stream, unless that is a refusal
  */
-export function createGuard<S extends Schemas>(
+export function createAuthorizer<S extends Schemas>(
   authorize: Authorize<S>,
   paceMs: number,
   onError: (error: unknown) => void,
-): Guard<S> {
+): Authorizer<S> {
   const open = new Set<Watched<S>>();
   let timer: ReturnType<typeof setInterval> | undefined;
 
@@ -125,8 +125,8 @@ export function createGuard<S extends Schemas>(
   }
 
   return {
-    ask,
-    watch: (c, permission, tell) => {
+    authorize: ask,
+    keepAuthorized: (c, permission, tell) => {
       const watched: Watched<S> = { c, tell, permission, due: dueAgain(), asking: false };
       open.add(watched);
       timer ??= setInterval(look, paceMs / 10);

@@ -6,7 +6,7 @@
 import { EventsError } from "../events/errors.ts";
 
 /** The places for streams, as they are taken and given back. */
-export interface Places {
+export interface ConnectionLimiter {
   /** How many clients have any. */
   readonly clients: number;
   /**
@@ -21,11 +21,11 @@ export interface Places {
    *
    * @returns gives it back; to be called once
    */
-  take(address: string | undefined): () => void;
+  acquire(address: string | undefined): () => void;
 }
 
 /** How many places there are. */
-export interface PlaceLimits {
+export interface ConnectionLimits {
   /** In all; `null` for any number. */
   readonly maxConnections: number | null;
   /** For each client address; `null` for any number. */
@@ -35,9 +35,9 @@ export interface PlaceLimits {
 }
 
 /** Makes the places, all free. Who comes when all are taken is refused, and nobody is sent away for them. */
-export function createPlaces(
-  { maxConnections, maxConnectionsPerAddress, exemptLoopback }: PlaceLimits,
-): Places {
+export function createConnectionLimiter(
+  { maxConnections, maxConnectionsPerAddress, exemptLoopback }: ConnectionLimits,
+): ConnectionLimiter {
   const taken = new Map<string, number>();
   let total = 0;
   /** Gives the place of one who is not counted back: the same for all, as there is one for each open stream. */
@@ -68,7 +68,7 @@ export function createPlaces(
         `${maxConnectionsPerAddress} streams to ${client} are open, which is all that one address may have: end one of them`,
       );
     },
-    take: (address) => {
+    acquire: (address) => {
       const client = clientOf(address);
       total++;
       if (client === undefined) return giveBack;

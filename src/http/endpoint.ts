@@ -7,21 +7,33 @@ import { type Context, Hono } from "hono";
 import type { PublishedEvent, Schemas, StartOf } from "../events/catalogue.ts";
 import type { Channel, EventLog, Start } from "../channel/channel.ts";
 import type { Filter } from "../stream/chunk.ts";
-import { watchEnding } from "../channel/on_close.ts";
+import { watchClose } from "../channel/on_close.ts";
 import { EventsError, type EventsErrorCode } from "../events/errors.ts";
 import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "../events/event.ts";
-import { createFeed, type Feed, PACE, type Subscriber, type Subscription } from "../stream/hub.ts";
-import { addressOf, keepOpen, onGone, outgoingOf, parksPull } from "./runtime.ts";
-import { createAnswers } from "./idempotency.ts";
+import {
+  createHub,
+  DEFAULT_HEARTBEAT_SECONDS,
+  type Hub,
+  type Subscriber,
+  type Subscription,
+} from "../stream/hub.ts";
+import {
+  canParkPull,
+  clientAddress as connectionAddress,
+  disableIdleTimeout,
+  nodeResponse,
+  onDisconnect,
+} from "./runtime.ts";
+import { createIdempotencyStore } from "./idempotency.ts";
 import { headersOf, negotiate, type Negotiated, selectTypes } from "./negotiate.ts";
-import { StreamOutlet } from "../stream/stream_sink.ts";
-import { type Authorize, createGuard, type Permission } from "./authorize.ts";
-import { createPlaces } from "./connection_limiter.ts";
+import { StreamSink } from "../stream/stream_sink.ts";
+import { type Authorize, createAuthorizer, type Permission } from "./authorize.ts";
+import { createConnectionLimiter } from "./connection_limiter.ts";
 import { type Accepted, publishHandler } from "./publish.ts";
 import { createRefusalCounts, errorResponse, STATUS, STAY_AWAY } from "./error_response.ts";
 import { FORMATS, type WireFormat } from "../stream/wire_format.ts";
-import { SocketOutlet } from "../stream/socket_sink.ts";
-import type { End, FeedStats } from "../stream/stats.ts";
+import { SocketSink } from "../stream/socket_sink.ts";
+import type { End, StreamStats } from "../stream/stats.ts";
 
 /** An application's state behind a channel: what `events_start` says, and who is connected. */
 export interface EventsSource<S extends Schemas> {
@@ -34,7 +46,7 @@ export interface EventsSource<S extends Schemas> {
    *
    * @returns called once when that stream is over
    */
-  join(): () => void;
+  onConnect(): () => void;
 }
 
 /** Options of {@linkcode eventsEndpoint}. */
@@ -45,7 +57,7 @@ export interface EndpointOptions<S extends Schemas> {
    */
   readonly heartbeat?: number | null;
   /** The payload of `events_start` beside `heartbeat`, asked for at every connection; a session brings its own. */
-  readonly start?: () => StartOf<S>;
+  readonly startPayload?: () => StartOf<S>;
   /**
    * Seconds after which a client is given up that takes nothing of what it was sent, or sends nothing of a body that
    * it has begun; default 60, `null` for never. What it takes is seen in pieces of 256 to 512 KiB.
@@ -61,7 +73,7 @@ export interface EndpointOptions<S extends Schemas> {
    * `false`. That spares each of them a stream, a promise, a read and two writes. Only for applications without middleware that reads or changes
    * the body of the response: it would see no more than the beginning. Elsewhere it changes nothing.
    */
-  readonly direct?: boolean;
+  readonly writeToSocket?: boolean;
   /**
    * Which events a request may see, replayed ones too; default all. `events_lost` counts events whatever this says.
    * Where it throws, the response is cut off.
@@ -69,7 +81,7 @@ export interface EndpointOptions<S extends Schemas> {
    * @param event the event; shared with other requests, so not to be changed
    * @param context the request that is being answered
    */
-  readonly select?: (event: PublishedEvent<S>, context: Context) => boolean;
+  readonly filter?: (event: PublishedEvent<S>, context: Context) => boolean;
   /**
    * What a request may do, `POST` and `HEAD` too; default everything. It is asked before anything else, and for an
    * open stream twice again within each {@linkcode heartbeat}. A stream whose permission is
@@ -83,10 +95,10 @@ export interface EndpointOptions<S extends Schemas> {
   /** Whether events can be published by `POST`; default `true`. */
   readonly publish?: boolean;
   /** Called when a stream is over, once for each that was opened: for a line in a log. */
-  readonly onEnd?: (end: StreamEnd) => void;
+  readonly onStreamEnd?: (end: StreamEnd) => void;
   /**
    * Told of errors that no answer can tell, because they come up while streams are open: what `select`, `authorize` or
-   * {@linkcode onEnd} throws, and a channel that cannot be read. Default `console.error`.
+   * {@linkcode onStreamEnd} throws, and a channel that cannot be read. Default `console.error`.
    */
   readonly onError?: (error: unknown) => void;
   /** The most bytes the body of a `POST` may have; default 1 MiB. */
@@ -129,7 +141,7 @@ export interface EndpointStats {
   /** How many streams are open. */
   readonly subscribers: number;
   /** Its streams by their wire format, `ndjson` and `sse`. */
-  readonly formats: Readonly<Record<string, FeedStats>>;
+  readonly formats: Readonly<Record<string, StreamStats>>;
   /** How many requests were refused, by the code they were told. */
   readonly refusals: Readonly<Partial<Record<EventsErrorCode, number>>>;
 }
@@ -176,11 +188,19 @@ export function eventsEndpoint<S extends Schemas>(
   source: Channel<S> | EventsSource<S>,
   options: EndpointOptions<S> = {},
 ): EventsEndpoint {
-  const { channel, startPayload, join } = "channel" in source ? source : sourceOf(source, options.start);
-  const { heartbeat = PACE, stallTimeout = 60, maxDelay = 5, maxBodyBytes = 1024 * 1024 } = options;
+  const { channel, startPayload, onConnect } = "channel" in source
+    ? source
+    : sourceOf(source, options.startPayload);
+  const {
+    heartbeat = DEFAULT_HEARTBEAT_SECONDS,
+    stallTimeout = 60,
+    maxDelay = 5,
+    maxBodyBytes = 1024 * 1024,
+  } = options;
   const { maxBatch = 10_000, maxDepth = 64, idempotencyWindow = 120, maxIdempotencyKeys = 100_000 } = options;
   const { onError = (error) => console.error(error) } = options;
-  const { maxConnections = 10_000, maxConnectionsPerAddress = 1000, clientAddress = addressOf } = options;
+  const { maxConnections = 10_000, maxConnectionsPerAddress = 1000, clientAddress = connectionAddress } =
+    options;
   checkSeconds("heartbeat", heartbeat);
   checkSeconds("stallTimeout", stallTimeout);
   checkSeconds("idempotencyWindow", idempotencyWindow);
@@ -193,23 +213,24 @@ export function eventsEndpoint<S extends Schemas>(
     throw new RangeError(`maxDelay must be a number of milliseconds from 0 on, not ${maxDelay}`);
   }
   if (!(maxBodyBytes > 0)) throw new RangeError(`maxBodyBytes must be above 0, not ${maxBodyBytes}`);
-  const feeds = new Map(FORMATS.map((format): [WireFormat, Feed] => {
-    return [format, createFeed(channel, format, { heartbeat, stallTimeout, maxDelay, onError })];
+  const hubs = new Map(FORMATS.map((format): [WireFormat, Hub] => {
+    return [format, createHub(channel, format, { heartbeat, stallTimeout, maxDelay, onError })];
   }));
-  const guard = options.authorize && createGuard(options.authorize, (heartbeat ?? PACE) * 1000, onError);
-  const places = createPlaces({
+  const authorizer = options.authorize &&
+    createAuthorizer(options.authorize, (heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000, onError);
+  const limiter = createConnectionLimiter({
     maxConnections,
     maxConnectionsPerAddress,
     exemptLoopback: options.maxConnectionsPerAddress === undefined,
   });
-  const answers = idempotencyWindow === null
+  const idempotencyStore = idempotencyWindow === null
     ? undefined
-    : createAnswers<Accepted>(idempotencyWindow * 1000, maxIdempotencyKeys);
+    : createIdempotencyStore<Accepted>(idempotencyWindow * 1000, maxIdempotencyKeys);
   const refusals = createRefusalCounts();
   const encoder = new TextEncoder();
   /** So many seconds a stream may carry nothing. */
   const silence = Math.max(heartbeat ?? Infinity, stallTimeout ?? Infinity);
-  const patienceMs = stallTimeout === null ? Infinity : stallTimeout * 1000;
+  const bodyTimeoutMs = stallTimeout === null ? Infinity : stallTimeout * 1000;
 
   /** Opens a stream as soon as it is known where it starts. */
   function open(c: Context, permission?: Permission<S>): Response | Promise<Response> {
@@ -227,7 +248,7 @@ export function eventsEndpoint<S extends Schemas>(
    * stream that ends at once.
    */
   function turnAway(c: Context, { format, mediaType }: Negotiated, error: unknown): Response {
-    const farewell = format.farewell(STAY_AWAY * 1000);
+    const farewell = format.closing(STAY_AWAY * 1000);
     if (farewell === "" || !(error instanceof EventsError && STATUS[error.code] === 503)) throw error;
     refusals.count(error);
     c.error = error; // As Hono leaves what was thrown, for middleware to see.
@@ -246,7 +267,7 @@ export function eventsEndpoint<S extends Schemas>(
     const headers = headersOf(mediaType);
     const address = clientAddress(c);
     try {
-      places.check(address);
+      limiter.check(address);
     } catch (error) {
       return turnAway(c, { format, mediaType }, error);
     }
@@ -254,26 +275,26 @@ export function eventsEndpoint<S extends Schemas>(
     if (c.req.method === "HEAD") return new Response(null, { headers });
 
     const payload = { ...(startPayload() as object), heartbeat };
-    const opening = format.opening + format.write(controlLine("events_start", start.id, payload));
-    keepOpen(c, silence);
-    const left = join(); // The application's code: where it throws, no place is taken yet.
-    const onLeave = inTurn(places.take(address), endOf(format, address, left));
+    const opening = format.preamble + format.write(controlLine("events_start", start.id, payload));
+    disableIdleTimeout(c, silence);
+    const left = onConnect(); // The application's code: where it throws, no place is taken yet.
+    const onLeave = inTurn(limiter.acquire(address), endOf(format, address, left));
     const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
-    const feed = feeds.get(format)!;
+    const hub = hubs.get(format)!;
     // Nothing that is kept for the connection may hold on to the context: what an idle one weighs is what it keeps.
-    const source = new StreamOutlet(feed, parksPull(c));
+    const source = new StreamSink(hub, canParkPull(c));
     const body = new ReadableStream(source);
-    const outgoing = options.direct ? outgoingOf(c) : undefined;
-    const outlet = outgoing ? new SocketOutlet(feed, source, outgoing) : source;
+    const outgoing = options.writeToSocket ? nodeResponse(c) : undefined;
+    const sink = outgoing ? new SocketSink(hub, source, outgoing) : source;
     const bytes = encoder.encode(opening);
-    outlet.write(bytes);
+    sink.write(bytes);
     const filter = filterOf(c, types, permission);
-    const subscription = { ...start, until, filter, bookmarks, outlet, bytes: bytes.length, onLeave };
+    const subscription = { ...start, until, filter, bookmarks, sink, bytes: bytes.length, onLeave };
     const subscriber = permission === undefined
-      ? feed.subscribe(subscription)
-      : subscribeWatched(c, feed, subscription, types, permission);
-    outlet.serve(subscriber);
-    const signal = onGone(c, () => outlet.handleEvent());
+      ? hub.subscribe(subscription)
+      : subscribeWatched(c, hub, subscription, types, permission);
+    sink.serve(subscriber);
+    const signal = onDisconnect(c, () => sink.handleEvent());
     if (signal) source.listenTo(signal);
     return new Response(body, { headers });
   }
@@ -281,28 +302,28 @@ export function eventsEndpoint<S extends Schemas>(
   /** A subscriber for as long as it has the permission. In a function of its own, because it holds on to the context. */
   function subscribeWatched(
     c: Context,
-    feed: Feed,
+    hub: Hub,
     subscription: Subscription,
     types: ReadonlySet<string> | undefined,
     permission: Permission<S>,
   ): Subscriber {
     let stop = () => {};
     const onLeave = inTurn(() => stop(), (end) => subscription.onLeave(end));
-    const subscriber = feed.subscribe({ ...subscription, onLeave });
-    stop = guard!.watch(c, permission, (renewed) => {
-      if (renewed === undefined) feed.dismiss(subscriber);
-      else feed.restrict(subscriber, filterOf(c, types, renewed));
+    const subscriber = hub.subscribe({ ...subscription, onLeave });
+    stop = authorizer!.keepAuthorized(c, permission, (renewed) => {
+      if (renewed === undefined) hub.revoke(subscriber);
+      else hub.setFilter(subscriber, filterOf(c, types, renewed));
     });
     return subscriber;
   }
 
   /** What to do when the stream is over: nothing more than `left`, where nobody wants to know of it. */
   function endOf(format: WireFormat, address: string | undefined, left: () => void): (end: End) => void {
-    const { onEnd } = options;
-    if (onEnd === undefined) return left;
+    const { onStreamEnd } = options;
+    if (onStreamEnd === undefined) return left;
     return (end) => {
       left();
-      onEnd({ ...end, format: format.name, address });
+      onStreamEnd({ ...end, format: format.name, address });
     };
   }
 
@@ -318,16 +339,16 @@ export function eventsEndpoint<S extends Schemas>(
     types: ReadonlySet<string> | undefined,
     permission: Permission<S> | undefined,
   ): Filter | undefined {
-    const { select } = options;
-    const permitted = permission?.select;
-    if (select === undefined && permitted === undefined) {
+    const { filter } = options;
+    const permitted = permission?.filter;
+    if (filter === undefined && permitted === undefined) {
       return types && { key: [...types].sort().join(), accepts: (entry) => types.has(entry.type) };
     }
     return {
       accepts: (entry, event) => {
         if (types?.has(entry.type) === false) return false;
         const published = event() as PublishedEvent<S>;
-        if (select !== undefined && select(published, c) !== true) return false;
+        if (filter !== undefined && filter(published, c) !== true) return false;
         return permitted === undefined || permitted(published) === true;
       },
     };
@@ -338,22 +359,28 @@ export function eventsEndpoint<S extends Schemas>(
     refusals.count(error);
     return errorResponse(c, error);
   });
-  app.get("/", guard === undefined ? (c) => open(c) : async (c) => await open(c, await guard.ask(c)));
+  app.get(
+    "/",
+    authorizer === undefined ? (c) => open(c) : async (c) => await open(c, await authorizer.authorize(c)),
+  );
   if (options.publish ?? true) {
     const publish = publishHandler(channel, {
       maxBodyBytes,
       maxBatch,
       maxDepth,
-      patienceMs,
-      answers,
-      onEnding: watchEnding(channel),
+      bodyTimeoutMs,
+      idempotencyStore,
+      onClose: watchClose(channel),
     });
-    app.post("/", guard === undefined ? publish : async (c) => (await guard.ask(c), await publish(c)));
+    app.post(
+      "/",
+      authorizer === undefined ? publish : async (c) => (await authorizer.authorize(c), await publish(c)),
+    );
   }
   return Object.assign(app, {
-    cut: () => feeds.forEach((feed) => feed.cut()),
+    cut: () => hubs.forEach((hub) => hub.abort()),
     stats: () => {
-      const formats = [...feeds].map(([{ name }, feed]) => [name, feed.stats()] as const);
+      const formats = [...hubs].map(([{ name }, hub]) => [name, hub.stats()] as const);
       return {
         subscribers: formats.reduce((sum, [, { subscribers }]) => sum + subscribers, 0),
         formats: Object.fromEntries(formats),
@@ -374,9 +401,9 @@ function inTurn(first: () => void, second: (end: End) => void): (end: End) => vo
 /** A channel on its own as a source: nobody asks who is connected. */
 function sourceOf<S extends Schemas>(
   channel: Channel<S>,
-  start: EndpointOptions<S>["start"],
+  start: EndpointOptions<S>["startPayload"],
 ): EventsSource<S> {
-  return { channel, startPayload: start ?? (() => ({}) as StartOf<S>), join: () => () => {} };
+  return { channel, startPayload: start ?? (() => ({}) as StartOf<S>), onConnect: () => () => {} };
 }
 
 function checkSeconds(name: string, seconds: number | null): void {

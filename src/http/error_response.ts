@@ -5,7 +5,7 @@
  */
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { EventsError, type EventsErrorCode, type Fault } from "../events/errors.ts";
+import { EventsError, type EventsErrorCode, type Issue } from "../events/errors.ts";
 
 /** The status that each refusal is answered with. */
 export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCode>>> = {
@@ -13,7 +13,7 @@ export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCo
   InvalidCursor: 400,
   UnknownEventType: 400,
   InvalidParameter: 400,
-  BodyCutOff: 400,
+  BodyIncomplete: 400,
   NotAcceptable: 406,
   RequestTimeout: 408,
   PayloadTooLarge: 413,
@@ -52,7 +52,7 @@ const MAX_DETAIL_LENGTH = 100_000;
 export function errorResponse(c: Context, error: Error): Response {
   if (!(error instanceof EventsError)) throw error;
   const { code, message } = error;
-  const details = error.faults.slice(0, countShown(error.faults));
+  const details = error.issues.slice(0, countShown(error.issues));
   const body = { handled: true, code, message, ...(details.length > 0 ? { details } : {}) };
   return c.json({ error: body }, STATUS[code] ?? 500, headersFor(code));
 }
@@ -76,13 +76,13 @@ export interface RefusalCounts {
 
 /** Makes counts that are all 0. */
 export function createRefusalCounts(): RefusalCounts {
-  const { BodyCutOff: _, ...told } = STATUS;
+  const { BodyIncomplete: _, ...told } = STATUS;
   const counts: Partial<Record<EventsErrorCode, number>> = Object.fromEntries(
     Object.keys(told).map((code) => [code, 0]),
   );
   return {
     count: (error) => {
-      if (!(error instanceof EventsError) || error.code === "BodyCutOff") return;
+      if (!(error instanceof EventsError) || error.code === "BodyIncomplete") return;
       counts[error.code] = (counts[error.code] ?? 0) + 1;
     },
     read: () => ({ ...counts }),
@@ -90,7 +90,7 @@ export function createRefusalCounts(): RefusalCounts {
 }
 
 /** How many of the faults are told one by one. */
-function countShown(faults: readonly Fault[]): number {
+function countShown(faults: readonly Issue[]): number {
   let length = 0;
   const beyond = faults.findIndex(({ path, message }, index) => {
     length += path.length + message.length;

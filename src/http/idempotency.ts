@@ -6,7 +6,7 @@
 import { EventsError } from "../events/errors.ts";
 
 /** The answers given of late, by the key of the request. */
-export interface Answers<T> {
+export interface IdempotencyStore<T> {
   /** How many keys are remembered, those included whose time is over and that nobody has asked for since. */
   readonly size: number;
   /**
@@ -18,7 +18,7 @@ export interface Answers<T> {
    * @throws {EventsError} `IdempotencyKeyReused` where the key came with another body; `TooManyIdempotencyKeys`;
    *   and what `run` throws
    */
-  once(key: string, body: string, run: () => T | Promise<T>): Promise<T>;
+  run(key: string, body: string, run: () => T | Promise<T>): Promise<T>;
 }
 
 /** An answer, and what it was to. */
@@ -39,11 +39,11 @@ interface Remembered<T> {
  * @param maxKeys how many are kept
  * @param now the clock, in milliseconds
  */
-export function createAnswers<T>(
+export function createIdempotencyStore<T>(
   windowMs: number,
   maxKeys: number,
   now: () => number = () => performance.now(),
-): Answers<T> {
+): IdempotencyStore<T> {
   /** Those that have their answer stand in the order in which they are forgotten. */
   const remembered = new Map<string, Remembered<T>>();
 
@@ -56,7 +56,7 @@ export function createAnswers<T>(
     }
   }
 
-  async function once(key: string, body: string, run: () => T | Promise<T>): Promise<T> {
+  async function run(key: string, body: string, run: () => T | Promise<T>): Promise<T> {
     const digest = await digestOf(body);
     // From here to where the key is remembered nothing is waited for: of two at the same time one is the first.
     forget();
@@ -90,7 +90,7 @@ export function createAnswers<T>(
     get size() {
       return remembered.size;
     },
-    once,
+    run,
   };
 }
 

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type Catalogue, checkEvent, refusal } from "../events/catalogue.ts";
-import type { OnEnding } from "../channel/on_close.ts";
-import { EventsError, type Fault } from "../events/errors.ts";
+import { type Catalogue, checkEvent, invalidEventError } from "../events/catalogue.ts";
+import type { OnClose } from "../channel/on_close.ts";
+import { EventsError, type Issue } from "../events/errors.ts";
 import { ndjson } from "../stream/wire_format.ts";
 
 /** An event as a body gives it, not yet checked against a catalogue. */
@@ -35,7 +35,7 @@ export interface BodyLimits {
  * @param maxBytes the most it may hold; counted while it arrives, so no more is ever held
  * @param patienceMs so many milliseconds the next piece of it may take
  * @param onEnding tells when the channel is closed that the body is for: nobody waits for the rest of it then
- * @throws {EventsError} `PayloadTooLarge`; `RequestTimeout`; `BodyCutOff`; `ChannelClosed`; `InvalidEvent` where it is
+ * @throws {EventsError} `PayloadTooLarge`; `RequestTimeout`; `BodyIncomplete`; `ChannelClosed`; `InvalidEvent` where it is
  *   not UTF-8
  */
 export async function readBody(
@@ -43,7 +43,7 @@ export async function readBody(
   contentLength: string | undefined,
   maxBytes: number,
   patienceMs: number,
-  onEnding: OnEnding,
+  onEnding: OnClose,
 ): Promise<string> {
   if (body === null) return "";
   let stopListening = () => {};
@@ -99,7 +99,7 @@ async function next(
   try {
     first = await Promise.race([reader.read(), late, ...closed]);
   } catch (cause) {
-    throw new EventsError("BodyCutOff", "the body broke off before its end: nothing was published", {
+    throw new EventsError("BodyIncomplete", "the body broke off before its end: nothing was published", {
       cause,
     });
   } finally {
@@ -116,7 +116,7 @@ function decode(decoder: TextDecoder, bytes?: Uint8Array): string {
   try {
     return decoder.decode(bytes, { stream: bytes !== undefined });
   } catch (cause) {
-    throw refusal([{ index: 0, path: "", message: "the body is not UTF-8" }], [], cause);
+    throw invalidEventError([{ index: 0, path: "", message: "the body is not UTF-8" }], [], cause);
   }
 }
 
@@ -141,7 +141,7 @@ export function parseBody(
   const unfit = parts.flatMap(({ value }, index) =>
     isDictionary(value) ? checkEvent(catalogue, value["type"], value["event"], index) : []
   );
-  throw refusal(faults.concat(unfit).sort((a, b) => a.index - b.index), drafts);
+  throw invalidEventError(faults.concat(unfit).sort((a, b) => a.index - b.index), drafts);
 }
 
 /**
@@ -183,7 +183,7 @@ interface Part {
   /** The value; `undefined` where it is not JSON, or nested so deeply that nobody should look into it. */
   readonly value?: unknown;
   /** What is wrong with its text. */
-  readonly faults: readonly Omit<Fault, "index">[];
+  readonly faults: readonly Omit<Issue, "index">[];
 }
 
 function parseLines(text: string, { maxBatch, maxDepth }: BodyLimits): Part[] {
@@ -203,7 +203,7 @@ function parseDocument(text: string, { maxBatch, maxDepth }: BodyLimits): Part[]
   const whole = parseText(text, maxDepth);
   if (!Array.isArray(whole.value)) return [whole];
   if (whole.value.length > maxBatch) throw tooMany(maxBatch);
-  const parts: { value: unknown; faults: Omit<Fault, "index">[] }[] = whole.value.map((value) =>
+  const parts: { value: unknown; faults: Omit<Issue, "index">[] }[] = whole.value.map((value) =>
     bounded(value, maxDepth)
   );
   for (const [index, ...path] of findUnsafeIntegers(text, maxDepth)) {
@@ -234,8 +234,8 @@ function parseText(text: string, maxDepth: number): Part {
 }
 
 /** The value with what is beyond the limits in it. */
-function bounded(value: unknown, maxDepth: number): { value: unknown; faults: Omit<Fault, "index">[] } {
-  const faults: Omit<Fault, "index">[] = [];
+function bounded(value: unknown, maxDepth: number): { value: unknown; faults: Omit<Issue, "index">[] } {
+  const faults: Omit<Issue, "index">[] = [];
   let tooDeep = false;
 
   function visit(value: unknown, path: string, depth: number): void {
@@ -258,7 +258,7 @@ function bounded(value: unknown, maxDepth: number): { value: unknown; faults: Om
 }
 
 /** The faults of a part: those of its text, and those in the form of the dictionary it should be. */
-function checkForm({ value, faults }: Part, index: number): Fault[] {
+function checkForm({ value, faults }: Part, index: number): Issue[] {
   if (value !== undefined && !isDictionary(value)) {
     return [{ index, path: "", message: 'must be a dictionary: {"type": …, "event": …}' }];
   }
@@ -274,7 +274,7 @@ function isDictionary(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function unsafeInteger(path: readonly string[]): Omit<Fault, "index"> {
+function unsafeInteger(path: readonly string[]): Omit<Issue, "index"> {
   return { path: path.join("."), message: "is an integer that a double cannot hold: send it as a string" };
 }
 

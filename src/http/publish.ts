@@ -6,10 +6,10 @@
 import type { Context } from "hono";
 import type { Draft, Schemas } from "../events/catalogue.ts";
 import type { Channel } from "../channel/channel.ts";
-import type { OnEnding } from "../channel/on_close.ts";
+import type { OnClose } from "../channel/on_close.ts";
 import { EventsError } from "../events/errors.ts";
-import { keepOpen, keepOpenNoMore } from "./runtime.ts";
-import { type Answers, readIdempotencyKey } from "./idempotency.ts";
+import { disableIdleTimeout, restoreIdleTimeout } from "./runtime.ts";
+import { type IdempotencyStore, readIdempotencyKey } from "./idempotency.ts";
 import { type BodyLimits, checkCoding, isNdjson, parseBody, readBody } from "./parse_body.ts";
 
 /** What a `POST` is answered that was taken. */
@@ -23,11 +23,11 @@ export interface PublishHandlerOptions extends BodyLimits {
   /** The most bytes of a body. */
   readonly maxBodyBytes: number;
   /** So many milliseconds the next piece of a body may take. */
-  readonly patienceMs: number;
+  readonly bodyTimeoutMs: number;
   /** The answers to requests with a key; none: keys mean nothing. */
-  readonly answers: Answers<Accepted> | undefined;
+  readonly idempotencyStore: IdempotencyStore<Accepted> | undefined;
   /** Tells when the channel is closed. */
-  readonly onEnding: OnEnding;
+  readonly onClose: OnClose;
 }
 
 /** Makes the handler of `POST`, which answers 202 once the channel has the events, or throws an `EventsError`. */
@@ -35,20 +35,20 @@ export function publishHandler<S extends Schemas>(
   channel: Channel<S>,
   options: PublishHandlerOptions,
 ): (c: Context) => Promise<Response> {
-  const { maxBodyBytes, patienceMs, answers, onEnding } = options;
+  const { maxBodyBytes, bodyTimeoutMs, idempotencyStore, onClose } = options;
 
   async function textOf(c: Context): Promise<string> {
     // A middleware that read the body left it with Hono.
     const body = c.req.raw.bodyUsed ? new Response(await c.req.arrayBuffer()).body : c.req.raw.body;
-    keepOpen(c); // Bun would cut off a body that takes its time, whether or not it comes on.
+    disableIdleTimeout(c); // Bun would cut off a body that takes its time, whether or not it comes on.
     try {
-      return await readBody(body, c.req.header("Content-Length"), maxBodyBytes, patienceMs, onEnding);
+      return await readBody(body, c.req.header("Content-Length"), maxBodyBytes, bodyTimeoutMs, onClose);
     } catch (cause) {
       // A server that stops may cut off the body itself (Deno does), which is no fault of the client.
       if (!channel.closed) throw cause;
       throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events", { cause });
     } finally {
-      keepOpenNoMore(c);
+      restoreIdleTimeout(c);
     }
   }
 
@@ -62,7 +62,7 @@ export function publishHandler<S extends Schemas>(
       const ids = await channel.publishBatch(drafts as Draft<S>[], key);
       return { accepted: ids.length, last_id: ids.at(-1)! };
     };
-    const isKept = key !== undefined && answers !== undefined;
-    return c.json(isKept ? await answers.once(key, text, accept) : await accept(), 202);
+    const isKept = key !== undefined && idempotencyStore !== undefined;
+    return c.json(isKept ? await idempotencyStore.run(key, text, accept) : await accept(), 202);
   };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Context } from "hono";
-import type { Outgoing } from "../stream/socket_sink.ts";
+import type { NodeResponse } from "../stream/socket_sink.ts";
 
 /** What a server hands over beside the request: Deno its info, Bun its server object. */
 interface Host extends Partial<BunServer> {
@@ -33,14 +33,14 @@ interface BunServer {
  *
  * @returns the signal that tells it, where that is how; nobody listens to it yet
  */
-export function onGone(c: Context, gone: () => void): AbortSignal | undefined {
+export function onDisconnect(c: Context, gone: () => void): AbortSignal | undefined {
   const { completed } = hostOf(c);
   if (completed instanceof Promise) {
     // Deno's request signal fires after a normal end too, and whoever looks at it gets a warning on the console.
     completed.then(gone, gone);
     return;
   }
-  const outgoing = outgoingOf(c);
+  const outgoing = nodeResponse(c);
   if (outgoing !== undefined) {
     // Also where it ends well, and was not ours in the end.
     outgoing.on("close", gone);
@@ -61,7 +61,7 @@ export function onGone(c: Context, gone: () => void): AbortSignal | undefined {
 const requests = new WeakMap<AbortSignal, Request>();
 
 /** As much as is used here of what is closed one day. */
-type Closing = Pick<Outgoing, "on">;
+type Closing = Pick<NodeResponse, "on">;
 
 /** For each connection the responses that wait behind another one of it, and what is to be done when it closes. */
 const queues = new WeakMap<Closing, Set<() => void>>();
@@ -70,7 +70,7 @@ const queues = new WeakMap<Closing, Set<() => void>>();
  * Tells a response when its connection closes. Node tells only the one that is being sent, and those that wait behind it would
  * never be over.
  */
-function whenClosed(socket: Closing | undefined, outgoing: Outgoing, gone: () => void): void {
+function whenClosed(socket: Closing | undefined, outgoing: NodeResponse, gone: () => void): void {
   if (socket === undefined) return;
   const queue = queues.get(socket) ?? new Set();
   if (!queues.has(socket)) {
@@ -87,7 +87,7 @@ function whenClosed(socket: Closing | undefined, outgoing: Outgoing, gone: () =>
  * @param silence so many seconds nothing may move at the most; the connection is closed some time later, so that it does
  *   not stay open for good when it is idle after the response. Default any number: it does
  */
-export function keepOpen(c: Context, silence: number = Infinity): void {
+export function disableIdleTimeout(c: Context, silence: number = Infinity): void {
   bunServerOf(c)?.timeout(c.req.raw, silence < BUN_LONGEST_SECONDS ? BUN_LONGEST_SECONDS : 0);
 }
 
@@ -95,7 +95,7 @@ export function keepOpen(c: Context, silence: number = Infinity): void {
 const BUN_LONGEST_SECONDS = 240;
 
 /** Takes that back once the request has come whole, or its connection would stay open for good when it is idle. */
-export function keepOpenNoMore(c: Context): void {
+export function restoreIdleTimeout(c: Context): void {
   bunServerOf(c)?.timeout(c.req.raw, BUN_IDLE_SECONDS);
 }
 
@@ -106,19 +106,19 @@ const BUN_IDLE_SECONDS = 10;
  * Whether a stream does better to leave its `pull` pending while it has nothing to give. It spares a call after each
  * chunk, a third of what one costs on Deno; on Bun it spares nothing that can be measured, and weighs.
  */
-export function parksPull(c: Context): boolean {
+export function canParkPull(c: Context): boolean {
   return bunServerOf(c) === undefined;
 }
 
 /** The response of Node's server as it goes out, where the request came by one. */
-export function outgoingOf(c: Context): Outgoing | undefined {
-  const outgoing = hostOf(c).outgoing as Partial<Outgoing> | undefined;
+export function nodeResponse(c: Context): NodeResponse | undefined {
+  const outgoing = hostOf(c).outgoing as Partial<NodeResponse> | undefined;
   const isOutgoing = typeof outgoing?.write === "function" && typeof outgoing.destroy === "function";
-  return isOutgoing ? outgoing as Outgoing : undefined;
+  return isOutgoing ? outgoing as NodeResponse : undefined;
 }
 
 /** The IP address the request came from, a proxy's where there is one; `undefined` where the server does not tell. */
-export function addressOf(c: Context): string | undefined {
+export function clientAddress(c: Context): string | undefined {
   const { incoming, remoteAddr } = hostOf(c);
   return incoming?.socket?.remoteAddress ?? remoteAddr?.hostname ??
     bunServerOf(c)?.requestIP(c.req.raw)?.address;

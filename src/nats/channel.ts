@@ -8,14 +8,14 @@ import type { NatsConnection, QueuedIterator, Status } from "@nats-io/nats-core"
 import { iterate } from "../channel/iterator.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../events/catalogue.ts";
 import { type Batch, type Channel, locate, type Start } from "../channel/channel.ts";
-import { type AnyDraft, prepareDrafts } from "../events/encode.ts";
+import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor, parseCursor } from "../events/event.ts";
 import { utf8Length } from "../events/json.ts";
 import { checkLimit, type HistoryLimits, historyLimits } from "../channel/memory.ts";
-import { createArrivals } from "./position_waiters.ts";
-import { createAsking } from "./requests.ts";
-import { createCopy } from "./replica.ts";
+import { createPositionWaiters } from "./position_waiters.ts";
+import { createRequests } from "./requests.ts";
+import { createReplica } from "./replica.ts";
 import { createFetcher } from "./fetcher.ts";
 import { follow } from "./consumer_loop.ts";
 import { entryOf, messageOf } from "./message.ts";
@@ -52,9 +52,9 @@ export interface NatsChannel<S extends Schemas = Schemas> extends Channel<S> {
 }
 
 /** So long a reader whose cursor this process has not reached yet waits for it, in milliseconds. */
-const LAG_PATIENCE = 5000;
+const CATCH_UP_TIMEOUT_MS = 5000;
 /** So long whoever published waits until this process was told the event as well, in milliseconds. */
-const ECHO_PATIENCE = 1000;
+const READ_YOUR_WRITES_TIMEOUT_MS = 1000;
 /** The stream is asked so often how far it has lost its beginning, and whether it still is the same, in milliseconds. */
 const LOOK_EVERY = 5000;
 /** The stream is asked for so many bytes ahead of what has come. */
@@ -99,11 +99,11 @@ export async function natsChannel<S extends Schemas>(
   const place = placeOf(stream, prefix, create);
   const subjects = createSubjects(prefix, catalogue.types);
   const client = jetstream(connection);
-  const asking = createAsking();
+  const asking = createRequests();
   const publisher = createPublisher(client, stream);
   const readers = new Set<() => void>();
   const published = new Map(catalogue.types.map((type) => [type, 0]));
-  const arrivals = createArrivals();
+  const arrivals = createPositionWaiters();
   /** Aborted when what was asked of the stream is wanted no more. */
   let era = new AbortController();
   let closed = false;
@@ -121,7 +121,7 @@ export async function natsChannel<S extends Schemas>(
       cause: error,
     });
   }
-  const copy = createCopy(info, {
+  const copy = createReplica(info, {
     maxEvents,
     maxBytes,
     entryOf: (message, epoch) => entryOf(message, epoch, subjects),
@@ -137,7 +137,7 @@ export async function natsChannel<S extends Schemas>(
     },
     onLostEnd: () => void look().catch(() => {}), // Then the next one will tell.
     onBehind: () => follower.restart(),
-    onForeign: ({ seq, subject }) =>
+    onInvalidMessage: ({ seq, subject }) =>
       onProblem(new Error(`message ${seq} of the stream ${stream} is no event: ${subject}`)),
   });
   const fetcher = createFetcher(client, manager, {
@@ -185,7 +185,7 @@ export async function natsChannel<S extends Schemas>(
   async function learn(request: () => Promise<StreamInfo>): Promise<StreamInfo> {
     const before = copy.standing;
     const info = await asking.ask(request);
-    if (!closed) copy.learn(info, before);
+    if (!closed) copy.applyInfo(info, before);
     if (!copy.hasLostEnd || closed) return info;
     return await (renewing ??= renew(info).finally(() => renewing = undefined));
   }
@@ -195,7 +195,7 @@ export async function natsChannel<S extends Schemas>(
     const before = copy.standing;
     try {
       const renewed = await asking.ask(() => markAnew(manager, stream, copy.known));
-      if (!closed) copy.learn(renewed, before);
+      if (!closed) copy.applyInfo(renewed, before);
       return renewed;
     } catch (error) {
       // What is wrong with a change is told by 500, and by 503 that it can be made later.
@@ -251,13 +251,13 @@ export async function natsChannel<S extends Schemas>(
     if (!asking.isConnected) throw unavailable("the connection to NATS is down");
   }
 
-  async function publishBatch(drafts: readonly AnyDraft[], key?: string): Promise<string[]> {
+  async function publishBatch(drafts: readonly UncheckedDraft[], key?: string): Promise<string[]> {
     if (closed) checkOpen();
     if (key !== undefined && /[\r\n]/.test(key)) throw new RangeError("a key must not have line breaks");
     // The server counts the header with the key.
     const room = key === undefined ? 0 : HEADER_BYTES + utf8Length(key);
     const most = Math.min(maxBytes, Math.min(connection.info?.max_payload ?? Infinity, copy.largest) - room);
-    const prepared = prepareDrafts(catalogue, drafts, most);
+    const prepared = encodeEvents(catalogue, drafts, most);
     checkOpen();
     const ofEpoch = copy.epoch;
     const { last } = copy.window;
@@ -268,14 +268,14 @@ export async function natsChannel<S extends Schemas>(
     })));
     // A stream that was made anew counts from the beginning: what is not after all that was told may be another's.
     if (copy.epoch === ofEpoch && stored.some(({ seq }) => seq <= last)) {
-      if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) copy.loseEnd();
+      if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) copy.markTruncated();
       await look().catch(({ message }) => {
         throw unconfirmed(message, stored.length);
       });
     }
     // And what is after it may be another's until this process is told of it.
     if (copy.epoch === ofEpoch) {
-      await reaches(stored.reduce((most, { seq }) => Math.max(most, seq), 0), ECHO_PATIENCE);
+      await reaches(stored.reduce((most, { seq }) => Math.max(most, seq), 0), READ_YOUR_WRITES_TIMEOUT_MS);
     }
     if (copy.epoch !== ofEpoch) throw unconfirmed("the stream was made anew", stored.length);
     for (const [index, { type }] of prepared.entries()) {
@@ -309,7 +309,7 @@ export async function natsChannel<S extends Schemas>(
     }
     const isAhead = cursor.epoch === copy.epoch && cursor.position > copy.window.last &&
       cursor.position <= last;
-    if (!isAhead || await reaches(cursor.position, LAG_PATIENCE)) return locate(channel, since);
+    if (!isAhead || await reaches(cursor.position, CATCH_UP_TIMEOUT_MS)) return locate(channel, since);
     throw new EventsError("ChannelUnavailable", `this server has not come as far as "${since}" yet`);
   }
 

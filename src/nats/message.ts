@@ -5,13 +5,13 @@
  */
 import type { JsMsg } from "@nats-io/jetstream";
 import type { Entry } from "../channel/channel.ts";
-import type { PreparedDraft } from "../events/encode.ts";
+import type { EncodedEvent } from "../events/encode.ts";
 import { formatCursor, isControlType } from "../events/event.ts";
 import { toJson, utf8Length } from "../events/json.ts";
 import type { Subjects } from "./subject.ts";
 
 /** What a message holds: the dictionary without `id` and `time`, which the stream gives it. */
-export function messageOf({ type, payload }: PreparedDraft): string {
+export function messageOf({ type, payload }: EncodedEvent): string {
   return `{"type":"${type}"${payload === "" ? "" : `,${payload.slice(0, -1)}`}}`;
 }
 

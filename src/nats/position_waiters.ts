@@ -22,7 +22,7 @@ interface Waiting {
 }
 
 /** Makes a list of those who wait, empty. */
-export function createArrivals(): Arrivals {
+export function createPositionWaiters(): Arrivals {
   /** The lowest position first: what is published is acknowledged in order, so that most belong at the end. */
   const waiting: Waiting[] = [];
 

@@ -9,7 +9,7 @@ import { createHistory, type History } from "../channel/history.ts";
 import { epochOf, firstOf, largestOf, madeOf } from "./stream.ts";
 
 /** What is known of the stream. */
-export interface StreamCopy {
+export interface Replica {
   /** Which stream it is: another one, where positions mean something else than before. */
   readonly epoch: string;
   /** The epoch that the stream itself has had last. */
@@ -24,14 +24,14 @@ export interface StreamCopy {
   readonly window: History;
   /** The position from which it has to be told what follows: where there is one that of the newest event. */
   readonly next: number;
-  /** How far it has come: taken before the stream is asked for what {@linkcode StreamCopy.learn} is told. */
+  /** How far it has come: taken before the stream is asked for what {@linkcode Replica.applyInfo} is told. */
   readonly standing: Standing;
   /** Learns what has become of the stream. */
-  learn(info: StreamInfo, before: Standing): void;
+  applyInfo(info: StreamInfo, before: Standing): void;
   /** Takes the next message of the stream. */
   take(message: JsMsg): void;
   /** The stream was seen to have lost its end. */
-  loseEnd(): void;
+  markTruncated(): void;
   /** It has, and cannot be given another epoch: this copy gives it one of its own. */
   beginAlone(info: StreamInfo): void;
 }
@@ -42,8 +42,8 @@ export interface Standing {
   readonly last: number;
 }
 
-/** Options of {@linkcode createCopy}. */
-export interface CopyOptions {
+/** Options of {@linkcode createReplica}. */
+export interface ReplicaOptions {
   /** How many events are held, and how many bytes of them. */
   readonly maxEvents: number;
   readonly maxBytes: number;
@@ -58,7 +58,7 @@ export interface CopyOptions {
   /** Called when the leader of the stream has less than before: what it tells next shows whether that is lost. */
   onBehind(): void;
   /** Called with the first message that is no event: where there is one there may be many. */
-  onForeign(message: JsMsg): void;
+  onInvalidMessage(message: JsMsg): void;
 }
 
 /** So long the new leader of a stream in a cluster may have less than was told of it, in milliseconds. */
@@ -66,8 +66,8 @@ const CATCH_UP = 2000;
 const LOST = "has lost events that it had acknowledged";
 
 /** Makes a copy that has come as far as the stream, and holds nothing of it yet. */
-export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
-  const { maxEvents, maxBytes, entryOf, onNews, onAnew, onLostEnd, onBehind, onForeign } = options;
+export function createReplica(info: StreamInfo, options: ReplicaOptions): Replica {
+  const { maxEvents, maxBytes, entryOf, onNews, onAnew, onLostEnd, onBehind, onInvalidMessage } = options;
   let known = epochOf(info);
   let epoch = known;
   let first = firstOf(info);
@@ -92,7 +92,7 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
    * @param before one that has less now has lost what it had acknowledged, and will give the same numbers again; an
    *   answer that was overtaken by another epoch says nothing
    */
-  function learn(info: StreamInfo, before: Standing): void {
+  function applyInfo(info: StreamInfo, before: Standing): void {
     if (epoch !== before.epoch) return;
     const made = madeOf(info);
     if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next look will tell.
@@ -152,7 +152,7 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
     onNews();
     if (entry !== undefined || isForeignTold) return;
     isForeignTold = true;
-    onForeign(message);
+    onInvalidMessage(message);
   }
 
   return {
@@ -180,10 +180,10 @@ export function createCopy(info: StreamInfo, options: CopyOptions): StreamCopy {
     get hasLostEnd() {
       return hasLostEnd;
     },
-    learn,
+    applyInfo,
     take,
     beginAlone: (info) => beginAnew(epochOf(info) + Date.now().toString(36), epochOf(info), info, LOST),
-    loseEnd: () => {
+    markTruncated: () => {
       hasLostEnd = true;
     },
   };

@@ -20,7 +20,7 @@ export interface Asking {
 }
 
 /** Asks over a connection that is there. */
-export function createAsking(): Asking {
+export function createRequests(): Asking {
   const waiting = new Set<(error: Error) => void>();
   let isConnected = true;
 

@@ -51,7 +51,7 @@ function reason(cause: EventsError): string {
       return "the server cannot be reached";
     case "ConnectionLost":
       return "the connection was lost";
-    case "Silence":
+    case "Timeout":
       return "the server has fallen silent";
     case "Unauthorized":
       return "The server wants an API key";

@@ -7,7 +7,7 @@ import { type Context, Hono } from "hono";
 import type { Channel } from "../channel/channel.ts";
 import { type EndpointOptions, eventsEndpoint } from "../http/endpoint.ts";
 import { EventsError } from "../events/errors.ts";
-import { addressOf } from "../http/runtime.ts";
+import { clientAddress as connectionAddress } from "../http/runtime.ts";
 import { createRefusalCounts, errorResponse } from "../http/error_response.ts";
 import type { TriblerSchemas } from "../tribler/events.ts";
 import type { Session } from "../tribler/session.ts";
@@ -52,12 +52,12 @@ export function createApp(session: Session<Channel<TriblerSchemas>>, options: Ap
   const { channel } = session;
   const clientAddress = clientAddressHeader
     ? (c: Context) => addressIn(c.req.header(clientAddressHeader))
-    : addressOf;
+    : connectionAddress;
   const endpoint = eventsEndpoint(session, {
     ...options,
-    direct: true,
+    writeToSocket: true,
     clientAddress,
-    onEnd: log.streamEnded,
+    onStreamEnd: log.streamEnded,
     onError: log.problem,
   });
   /** Those that never came to the endpoint. */

@@ -49,7 +49,7 @@ export function createLog(
     streamEnded: ({ reason, format, address, seconds, events, bytes }) =>
       info("stream ended", { reason, format, address, seconds: Number(seconds.toFixed(3)), events, bytes }),
     refused: ({ code, status, address }) =>
-      info("stream refused", { reason: "refused", code, status, address }),
+      info("stream refused", { reason: "rejected", code, status, address }),
     problem: (what) => put("error", what instanceof Error ? what.stack ?? what.message : `${what}`, {}),
     warning: (message) => put("warn", message, {}),
   };

@@ -36,7 +36,7 @@ const STREAM_CODES: readonly ErrorCode[] = [
 /** What `POST /events` may be refused with. */
 const PUBLISH_CODES: readonly ErrorCode[] = [
   "InvalidEvent",
-  "BodyCutOff",
+  "BodyIncomplete",
   "RequestTimeout",
   "PayloadTooLarge",
   "UnsupportedMediaType",

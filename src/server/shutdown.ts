@@ -27,7 +27,7 @@ export function refuseWhenClosed(channel: EventLog): MiddlewareHandler {
 /** What a stream in the format that was asked for would end with. */
 function farewellTo(accept: string | undefined, format: string | undefined): string {
   try {
-    return negotiate(accept, format).format.farewell();
+    return negotiate(accept, format).format.closing();
   } catch {
     return ""; // Whatever it asks for, it is not to be had now.
   }

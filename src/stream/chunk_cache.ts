@@ -6,7 +6,7 @@
 import type { Chunk } from "./chunk.ts";
 
 /** The newest chunks of a feed, without a gap between them. */
-export interface Recent {
+export interface ChunkCache {
   /** The position before the first of them. */
   readonly after: number;
   /** Forgets all of them; the next one follows the position. */
@@ -14,7 +14,7 @@ export interface Recent {
   /** Adds the next chunk, and forgets what is too much or no longer kept by the channel. */
   add(chunk: Chunk, firstKept: number): void;
   /** The chunk with the event after the position; none where nothing follows it yet. */
-  find(position: number): Chunk | undefined;
+  chunkAfter(position: number): Chunk | undefined;
 }
 
 /**
@@ -22,7 +22,7 @@ export interface Recent {
  *
  * @param maxBytes how much it holds; the newest chunk is held whatever its size
  */
-export function createRecent(maxBytes: number): Recent {
+export function createChunkCache(maxBytes: number): ChunkCache {
   let chunks: Chunk[] = [];
   let bytes = 0;
   let after = 0;
@@ -51,7 +51,7 @@ export function createRecent(maxBytes: number): Recent {
       }
       if (forgotten > 0) chunks.splice(0, forgotten);
     },
-    find: (position) => {
+    chunkAfter: (position) => {
       const newest = chunks.at(-1);
       if (newest === undefined || newest.last <= position) return undefined;
       if (newest.after <= position) return newest; // Where nearly everybody is.

@@ -10,20 +10,20 @@ import type { Batch, EventLog } from "../channel/channel.ts";
 import { type Chunk, type Filter, makeChunk, select } from "./chunk.ts";
 import { controlLine, formatCursor, type Loss, type LossReason, publishedAt } from "../events/event.ts";
 import { startPipeline } from "./pipeline.ts";
-import { createRecent } from "./chunk_cache.ts";
+import { createChunkCache } from "./chunk_cache.ts";
 import { serialize, type WireFormat } from "./wire_format.ts";
 import {
   countChunk,
   countEnd,
-  createTally,
+  createStats,
   type End,
   type EndReason,
-  type FeedStats,
-  readTally,
+  readStats,
+  type StreamStats,
 } from "./stats.ts";
 
 /** Where a subscriber's bytes go: one open response. */
-export interface Outlet {
+export interface Sink {
   /** Whether it takes more at the moment. */
   readonly ready: boolean;
   /** A number that has changed when more was taken of what was written, as far as that can be seen. */
@@ -33,7 +33,7 @@ export interface Outlet {
   /** Ends the response after what was written. */
   end(): void;
   /** Cuts the response off, whatever of it is still unread. A server may show the text where it shows errors. */
-  cut(reason: string): void;
+  abort(reason: string): void;
   /** Called once, when nothing more will be written. */
   release(): void;
 }
@@ -51,7 +51,7 @@ export interface Subscription {
   /** Whether it is told by an event how far it has come while its filter hides everything. */
   readonly bookmarks: boolean;
   /** Where its bytes go. */
-  readonly outlet: Outlet;
+  readonly sink: Sink;
   /** How many bytes went there already. */
   readonly bytes: number;
   /** Called once, when it is no longer a subscriber, however that came. */
@@ -65,7 +65,7 @@ export interface Subscriber {
 }
 
 /** One running pipeline and its subscribers. */
-export interface Feed {
+export interface Hub {
   /** Adds a subscriber; the first one starts the pipeline, and when the last one leaves it ends. */
   subscribe(subscription: Subscription): Subscriber;
   /** Gives a subscriber what follows its position, for as long as its outlet takes more. */
@@ -73,20 +73,20 @@ export interface Feed {
   /** Forgets a subscriber. Once is enough, and more does no harm. */
   leave(subscriber: Subscriber): void;
   /** Sets which events a subscriber is to see from now on. */
-  restrict(subscriber: Subscriber, filter: Filter | undefined): void;
+  setFilter(subscriber: Subscriber, filter: Filter | undefined): void;
   /** Gives a subscriber no event more, and ends its response as soon as its outlet takes the end. */
-  dismiss(subscriber: Subscriber): void;
+  revoke(subscriber: Subscriber): void;
   /** Cuts off every subscriber that is left, as one whose channel was closed and who has not taken the rest of it. */
-  cut(): void;
+  abort(): void;
   /** What was counted so far. */
-  stats(): FeedStats;
+  stats(): StreamStats;
 }
 
-/** Options of {@linkcode createFeed}. */
-export interface FeedOptions {
+/** Options of {@linkcode createHub}. */
+export interface HubOptions {
   /**
    * Seconds of silence after which a subscriber is sent a heartbeat; `null` for never. It is told how far it has come all
-   * the same, at the pace of {@linkcode PACE}.
+   * the same, at the pace of {@linkcode DEFAULT_HEARTBEAT_SECONDS}.
    */
   readonly heartbeat: number | null;
   /** Seconds after which, or at most a sixth later, a subscriber is cut off that takes nothing of what it was sent; `null` for never. */
@@ -98,17 +98,17 @@ export interface FeedOptions {
 }
 
 /** Seconds between two signs of life, where nobody says otherwise. */
-export const PACE = 5;
+export const DEFAULT_HEARTBEAT_SECONDS = 5;
 
 /** So many bytes of recent chunks are kept ready for those who read a little slower than the rest. */
-const RECENT_BYTES = 8 * 1024 * 1024;
+const CACHE_BYTES = 8 * 1024 * 1024;
 /** A chunk read from history holds about so many bytes: what a stalled replay keeps to itself. */
 const REPLAY_BYTES = 64 * 1024;
 /** After so many bytes at a stretch, shown or hidden by its filter, a reader of history lets others go first. */
-const STRETCH_BYTES = 1024 * 1024;
+const YIELD_AFTER_BYTES = 1024 * 1024;
 
 /** The `until` of a subscriber that was dismissed. */
-const DISMISSED = -1;
+const REVOKED = -1;
 /** The `pending` of a subscriber that was written to since it was looked at: no number that an outlet has which is not ready. */
 const UNSEEN = -1;
 
@@ -117,13 +117,13 @@ interface State extends Omit<Subscription, "unknownEpoch"> {
   until: number;
   filter: Filter | undefined;
   /** The last position that its consumer knows it has reached. */
-  told: number;
+  announcedPosition: number;
   /** What a loss would be called that is found next. */
   lossReason: LossReason;
   /** When it came, in `performance.now()`. */
   readonly since: number;
   /** When it was last sent something or seen to take some of it, or there was nothing to break its silence with. */
-  lastMove: number;
+  lastActivity: number;
   /** What its outlet had pending when it was last looked at; {@linkcode UNSEEN} since it was sent something after that. */
   pending: number;
   /** How many events it has been handed. */
@@ -131,22 +131,22 @@ interface State extends Omit<Subscription, "unknownEpoch"> {
   /** How many bytes it has been handed. */
   bytes: number;
   /** Goes on with a history that it has read a stretch of. */
-  rest: ReturnType<typeof setTimeout> | undefined;
+  yieldTimer: ReturnType<typeof setTimeout> | undefined;
   /** What follows its position in a history that is kept elsewhere: asked for, or there. */
   replay: Batch | Promise<Batch> | undefined;
 }
 
 /** Makes a feed of the log in one wire format. Nothing runs before the first subscriber. */
-export function createFeed(log: EventLog, format: WireFormat, options: FeedOptions): Feed {
-  const paceMs = (options.heartbeat ?? PACE) * 1000;
+export function createHub(log: EventLog, format: WireFormat, options: HubOptions): Hub {
+  const paceMs = (options.heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000;
   const stallMs = options.stallTimeout === null ? Infinity : options.stallTimeout * 1000;
   /** How often the readers are looked at. */
   const tickMs = Math.min(paceMs, stallMs / 12);
   const subscribers = new Set<State>();
   const encoder = new TextEncoder();
   const heartbeat = options.heartbeat === null ? undefined : encoder.encode(format.heartbeat);
-  const recent = createRecent(RECENT_BYTES);
-  const tally = createTally();
+  const recent = createChunkCache(CACHE_BYTES);
+  const tally = createStats();
   let stopPipeline: (() => void) | undefined;
   /** What the pipeline tells of. */
   let { epoch } = log;
@@ -157,16 +157,16 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   let due = 0;
 
   function subscribe(subscription: Subscription): State {
-    const { position, unknownEpoch, until, filter, bookmarks, outlet, bytes, onLeave } = subscription;
+    const { position, unknownEpoch, until, filter, bookmarks, sink, bytes, onLeave } = subscription;
     const now = performance.now();
     // Written out, not spread: engines lay such an object out in half the memory, and there is one for each connection.
     const subscriber: State = {
       position,
-      told: position,
+      announcedPosition: position,
       until,
       filter,
       bookmarks,
-      outlet,
+      sink,
       onLeave,
       // What is still kept now is lost later by nothing but slowness.
       lossReason: unknownEpoch
@@ -175,28 +175,28 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
         ? "history_expired"
         : "slow_consumer",
       since: now,
-      lastMove: now,
+      lastActivity: now,
       pending: UNSEEN,
       events: 0,
       bytes,
-      rest: undefined,
+      yieldTimer: undefined,
       replay: undefined,
     };
     if (subscribers.size === 0) {
       scheduleTick(tickMs);
       start();
     } else if (epoch !== log.epoch) {
-      startAnew(); // The pipeline has not come as far yet, and its chunks are of the old one.
+      resetToEpoch(); // The pipeline has not come as far yet, and its chunks are of the old one.
     }
     subscribers.add(subscriber);
     return subscriber;
   }
 
   /** The events are counted anew. */
-  function startAnew(): void {
+  function resetToEpoch(): void {
     stopPipeline?.();
     start();
-    for (const subscriber of subscribers) beginAnew(subscriber);
+    for (const subscriber of subscribers) restart(subscriber);
   }
 
   function start(): void {
@@ -206,10 +206,10 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     stopPipeline = startPipeline(log, format, {
       onChunk(chunk) {
         recent.add(chunk, log.first);
-        handOut(chunk);
+        broadcast(chunk);
         countChunk(tally, chunk.entries.length, publishedAt(chunk.entries[0]!.json));
       },
-      onNewEpoch: startAnew,
+      onNewEpoch: resetToEpoch,
       onLoss() {
         recent.restart(log.last); // No chunk tells of it: it is found in the history.
         pumpAll();
@@ -235,14 +235,14 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     const { since, events, bytes } = subscriber;
     const end: End = { reason, seconds: (performance.now() - since) / 1000, events, bytes };
     countEnd(tally, end);
-    clearTimeout(subscriber.rest);
+    clearTimeout(subscriber.yieldTimer);
     if (subscribers.size === 0) {
       stopPipeline?.();
       recent.restart(0);
       clearTimeout(timer);
     }
     try {
-      subscriber.outlet.release();
+      subscriber.sink.release();
       subscriber.onLeave(end);
     } catch (error) {
       options.onError(error); // Somebody else's error, in the middle of what others are being sent.
@@ -250,14 +250,14 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   }
 
   /** The newest chunk, to everybody. What the read loop would do, with nothing to find out for most of them. */
-  function handOut(chunk: Chunk): void {
+  function broadcast(chunk: Chunk): void {
     const now = performance.now();
     for (const subscriber of subscribers) {
       const isLive = subscriber.position === chunk.after && subscriber.filter === undefined;
       if (
-        isLive && subscriber.until === Infinity && chunk.after >= log.first - 1 && subscriber.outlet.ready
+        isLive && subscriber.until === Infinity && chunk.after >= log.first - 1 && subscriber.sink.ready
       ) {
-        subscriber.position = subscriber.told = chunk.last;
+        subscriber.position = subscriber.announcedPosition = chunk.last;
         send(subscriber, chunk.bytes, chunk.entries.length, now);
       } else {
         pump(subscriber);
@@ -267,31 +267,31 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   /** The one read loop. */
   function pump(subscriber: State): void {
-    const { filter, outlet, until } = subscriber;
+    const { filter, sink, until } = subscriber;
     let passed = 0;
-    while (outlet.ready && subscribers.has(subscriber)) {
-      if (until === DISMISSED) return bidFarewell(subscriber, "refused");
+    while (sink.ready && subscribers.has(subscriber)) {
+      if (until === REVOKED) return finish(subscriber, "unauthorized");
       if (epoch !== log.epoch) return; // Its position means nothing any more: the pipeline will say so.
       const loss = findLoss(subscriber);
       if (loss !== undefined) {
-        lose(subscriber, loss, log.first - 1);
+        reportLoss(subscriber, loss, log.first - 1);
         continue;
       }
       const { position } = subscriber;
       if (position >= until) {
-        tellPosition(subscriber);
-        return end(subscriber, "ended");
+        sendPosition(subscriber);
+        return end(subscriber, "completed");
       }
       const isRecent = position >= recent.after;
-      const found = isRecent ? recent.find(position) : readHistory(subscriber);
+      const found = isRecent ? recent.chunkAfter(position) : readHistory(subscriber);
       if (found instanceof Promise) return;
       if (found !== undefined && "reason" in found) {
-        lose(subscriber, found, position + (found.count ?? 0));
+        reportLoss(subscriber, found, position + (found.count ?? 0));
         continue;
       }
       if (found === undefined) {
         // Of a closed history that is kept elsewhere nothing more may be had.
-        if (log.closed && (position >= log.last || !isRecent || hasEnded)) bidFarewell(subscriber, "closed");
+        if (log.closed && (position >= log.last || !isRecent || hasEnded)) finish(subscriber, "closed");
         return;
       }
       const chunk = found;
@@ -299,12 +299,12 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
       if (selection === undefined) return;
       subscriber.position = Math.min(chunk.last, until);
       if (selection.seen !== undefined) {
-        subscriber.told = selection.seen;
+        subscriber.announcedPosition = selection.seen;
         send(subscriber, selection.bytes, selection.count);
       }
-      if ((passed += chunk.bytes.length) > STRETCH_BYTES && subscribers.has(subscriber)) {
-        clearTimeout(subscriber.rest);
-        subscriber.rest = setTimeout(pump, 0, subscriber);
+      if ((passed += chunk.bytes.length) > YIELD_AFTER_BYTES && subscribers.has(subscriber)) {
+        clearTimeout(subscriber.yieldTimer);
+        subscriber.yieldTimer = setTimeout(pump, 0, subscriber);
         return;
       }
     }
@@ -323,13 +323,13 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   /** Hands it bytes, and so many events with them. */
   function send(subscriber: State, bytes: Uint8Array, events: number, now = performance.now()): void {
-    subscriber.lastMove = now;
+    subscriber.lastActivity = now;
     // As much may be pending after it as before, and then what is taken of it by the next look would not show.
     subscriber.pending = UNSEEN;
     try {
-      subscriber.outlet.write(bytes);
+      subscriber.sink.write(bytes);
     } catch {
-      return leave(subscriber, "left"); // The response is gone, and nobody had said so yet.
+      return leave(subscriber, "disconnected"); // The response is gone, and nobody had said so yet.
     }
     subscriber.events += events;
     subscriber.bytes += bytes.length;
@@ -340,31 +340,31 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     send(subscriber, encoder.encode(format.write(line)), 0);
   }
 
-  function bidFarewell(subscriber: State, reason: EndReason): void {
-    const farewell = format.farewell();
+  function finish(subscriber: State, reason: EndReason): void {
+    const farewell = format.closing();
     if (farewell !== "") send(subscriber, encoder.encode(farewell), 0);
     end(subscriber, reason);
   }
 
   function dismiss(subscriber: State): void {
-    subscriber.until = DISMISSED;
+    subscriber.until = REVOKED;
     pump(subscriber);
   }
 
   function end(subscriber: State, reason: EndReason): void {
     if (!subscribers.has(subscriber)) return;
     leave(subscriber, reason);
-    subscriber.outlet.end();
+    subscriber.sink.end();
   }
 
   function cut(subscriber: State, reason: EndReason, shown: string): void {
     leave(subscriber, reason);
-    subscriber.outlet.cut(shown);
+    subscriber.sink.abort(shown);
   }
 
   /** Tells it that it misses events, and lets it go on after the position. */
-  function lose(subscriber: State, { reason, count }: Loss, position: number): void {
-    subscriber.position = subscriber.told = position;
+  function reportLoss(subscriber: State, { reason, count }: Loss, position: number): void {
+    subscriber.position = subscriber.announcedPosition = position;
     subscriber.replay = undefined; // It follows the position that it was at.
     tally.lost[reason].times++;
     tally.lost[reason].events += count ?? 0;
@@ -372,8 +372,8 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   }
 
   /** The events are counted anew, and nobody knows what it misses. */
-  function beginAnew(subscriber: State): void {
-    subscriber.position = subscriber.told = log.first - 1;
+  function restart(subscriber: State): void {
+    subscriber.position = subscriber.announcedPosition = log.first - 1;
     subscriber.lossReason = "unknown_epoch";
     subscriber.replay = undefined;
     if (subscriber.until >= 0 && subscriber.until < Infinity) subscriber.until = log.last;
@@ -396,7 +396,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     const { replay } = subscriber;
     const batch = replay ?? log.read(subscriber.position, REPLAY_BYTES);
     if (batch instanceof Promise) {
-      if (batch !== replay) goOnWith(subscriber, batch);
+      if (batch !== replay) awaitReplay(subscriber, batch);
       return batch;
     }
     subscriber.replay = undefined;
@@ -409,7 +409,7 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   }
 
   /** Waits for what it has asked for; unless its position has moved meanwhile, it goes on with that. */
-  function goOnWith(subscriber: State, asked: Promise<Batch>): void {
+  function awaitReplay(subscriber: State, asked: Promise<Batch>): void {
     const isWaiting = () => subscriber.replay === asked && subscribers.has(subscriber);
     subscriber.replay = asked;
     asked.then((batch) => {
@@ -435,9 +435,9 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
     // A process that stood still has not yet heard what was taken meanwhile.
     const stoodStill = now - due > stallMs / 2;
     for (const subscriber of subscribers) {
-      if (subscriber.outlet.ready) {
-        if (subscriber.lastMove + paceMs <= now) keepAlive(subscriber, now);
-        next = Math.min(next, subscriber.lastMove + paceMs);
+      if (subscriber.sink.ready) {
+        if (subscriber.lastActivity + paceMs <= now) keepAlive(subscriber, now);
+        next = Math.min(next, subscriber.lastActivity + paceMs);
       } else {
         watch(subscriber, now, stoodStill);
       }
@@ -447,24 +447,24 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
 
   /** Cuts off a subscriber that has taken nothing for too long of what it was sent, unless it is to be given more time. */
   function watch(subscriber: State, now: number, isGivenTime: boolean): void {
-    const { pending } = subscriber.outlet;
-    if (pending !== subscriber.pending || isGivenTime) subscriber.lastMove = now;
-    else if (subscriber.lastMove + stallMs <= now) cut(subscriber, "stalled", STALLED);
+    const { pending } = subscriber.sink;
+    if (pending !== subscriber.pending || isGivenTime) subscriber.lastActivity = now;
+    else if (subscriber.lastActivity + stallMs <= now) cut(subscriber, "stalled", STALLED);
     subscriber.pending = pending;
   }
 
   /** Breaks a silence: with the position, where events have passed unseen, else with a heartbeat, where there are any. */
   function keepAlive(subscriber: State, now: number): void {
-    subscriber.lastMove = now;
-    if (!tellPosition(subscriber) && heartbeat !== undefined) send(subscriber, heartbeat, 0);
+    subscriber.lastActivity = now;
+    if (!sendPosition(subscriber) && heartbeat !== undefined) send(subscriber, heartbeat, 0);
   }
 
   /** Tells how far it has come, where events have passed unseen and there is a way to; whether it did. */
-  function tellPosition(subscriber: State): boolean {
-    const { position, told, bookmarks } = subscriber;
-    if (position <= told) return false;
-    subscriber.told = position;
-    const move = bookmarks ? "" : format.moveTo(formatCursor(epoch, position));
+  function sendPosition(subscriber: State): boolean {
+    const { position, announcedPosition, bookmarks } = subscriber;
+    if (position <= announcedPosition) return false;
+    subscriber.announcedPosition = position;
+    const move = bookmarks ? "" : format.encodePosition(formatCursor(epoch, position));
     if (bookmarks) sendLine(subscriber, "events_bookmark");
     else if (move !== "") send(subscriber, encoder.encode(move), 0);
     return bookmarks || move !== "";
@@ -473,15 +473,15 @@ export function createFeed(log: EventLog, format: WireFormat, options: FeedOptio
   return {
     subscribe,
     pull: pump as (subscriber: Subscriber) => void,
-    leave: (subscriber) => leave(subscriber as State, "left"),
-    restrict: (subscriber, filter) => {
+    leave: (subscriber) => leave(subscriber as State, "disconnected"),
+    setFilter: (subscriber, filter) => {
       (subscriber as State).filter = filter;
     },
-    dismiss: dismiss as (subscriber: Subscriber) => void,
-    cut: () => {
+    revoke: dismiss as (subscriber: Subscriber) => void,
+    abort: () => {
       for (const subscriber of subscribers) cut(subscriber, "closed", CLOSED);
     },
-    stats: () => readTally(tally, subscribers),
+    stats: () => readStats(tally, subscribers),
   };
 }
 

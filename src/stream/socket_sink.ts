@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Feed, Outlet, Subscriber } from "./hub.ts";
-import type { StreamOutlet } from "./stream_sink.ts";
-import { piecesOf } from "./segments.ts";
+import type { Hub, Sink, Subscriber } from "./hub.ts";
+import type { StreamSink } from "./stream_sink.ts";
+import { segmentsOf } from "./segments.ts";
 
 /** As much of Node's sockets as is used here. */
 interface Socket {
@@ -15,7 +15,7 @@ interface Socket {
 }
 
 /** As much of Node's `ServerResponse` as is used here. */
-export interface Outgoing {
+export interface NodeResponse {
   write(chunk: Uint8Array, ...rest: unknown[]): boolean;
   end(...rest: unknown[]): unknown;
   on(event: "close", listener: () => void): unknown;
@@ -40,11 +40,11 @@ export interface Outgoing {
  * it stays with the stream. A middleware that looks at the body and changes some of it cannot be told from one that
  * does not, so this is for applications that have none.
  */
-export class SocketOutlet implements Outlet {
-  readonly #feed: Feed;
-  readonly #outgoing: Outgoing;
+export class SocketSink implements Sink {
+  readonly #feed: Hub;
+  readonly #outgoing: NodeResponse;
   /** Where the bytes go until they go to the socket. */
-  #stream: StreamOutlet | undefined;
+  #stream: StreamSink | undefined;
   #socket: Socket | undefined;
   #subscriber: Subscriber | undefined;
   #full = false;
@@ -55,10 +55,10 @@ export class SocketOutlet implements Outlet {
   /** Whether what goes out is known to be what was put into the stream. */
   #hasArrived = false;
   /** Ends the response, for as long as its own `end` is not to be listened to. */
-  #end: Outgoing["end"] | undefined;
+  #end: NodeResponse["end"] | undefined;
 
   /** An outlet over the stream, to which nothing was written yet, and the response it will arrive at. */
-  constructor(feed: Feed, stream: StreamOutlet, outgoing: Outgoing) {
+  constructor(feed: Hub, stream: StreamSink, outgoing: NodeResponse) {
     this.#feed = feed;
     this.#stream = stream;
     this.#outgoing = outgoing;
@@ -103,11 +103,11 @@ export class SocketOutlet implements Outlet {
 
   write(bytes: Uint8Array): void {
     if (this.#stream !== undefined) {
-      this.#underWay?.push(...piecesOf(bytes));
+      this.#underWay?.push(...segmentsOf(bytes));
       return this.#stream.write(bytes);
     }
     if (this.#isOver()) throw new Error("the response is over");
-    this.#writeAll(piecesOf(framed(bytes)));
+    this.#writeAll(segmentsOf(framed(bytes)));
   }
 
   end(): void {
@@ -118,9 +118,9 @@ export class SocketOutlet implements Outlet {
     (this.#end ?? this.#outgoing.end).call(this.#outgoing);
   }
 
-  cut(reason: string): void {
+  abort(reason: string): void {
     // What goes out may be somebody else's response by now, who has dropped ours.
-    if (this.#stream !== undefined && !this.#hasArrived) return this.#stream.cut(reason);
+    if (this.#stream !== undefined && !this.#hasArrived) return this.#stream.abort(reason);
     this.#outgoing.destroy();
   }
 

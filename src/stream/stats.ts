@@ -9,13 +9,13 @@ import { type Counting, createHistogram, type Histogram } from "./histogram.ts";
 /** Why a stream is over. */
 export type EndReason =
   /** The client has left, or its connection was lost. */
-  | "left"
+  | "disconnected"
   /** It was given all that it had asked for (`?follow=false`). */
-  | "ended"
+  | "completed"
   /** The channel was closed. */
   | "closed"
   /** Its permission is gone (`authorize`). */
-  | "refused"
+  | "unauthorized"
   /** It took nothing for too long and was cut off. */
   | "stalled"
   /** Something threw, `select` for example, and it was cut off. */
@@ -30,7 +30,7 @@ export interface LossStats {
 }
 
 /** The streams of one wire format, since the endpoint was made. */
-export interface FeedStats {
+export interface StreamStats {
   /** How many are open. */
   readonly subscribers: number;
   /** How many are over, and why. */
@@ -63,7 +63,7 @@ export interface End {
 }
 
 /** What a feed counts, but for what its open subscribers have been given: that stands with each of them. */
-export interface Tally {
+export interface MutableStats {
   /** Subscribers that are over. */
   readonly ended: Record<EndReason, number>;
   /** Events handed to them. */
@@ -82,9 +82,9 @@ const BATCH_BOUNDS: readonly number[] = [1, 3, 10, 30, 100, 300, 1000, 3000];
 const LATENCY_BOUNDS: readonly number[] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 
 /** A tally in which nothing was counted yet. */
-export function createTally(): Tally {
+export function createStats(): MutableStats {
   return {
-    ended: { left: 0, ended: 0, closed: 0, refused: 0, stalled: 0, failed: 0 },
+    ended: { disconnected: 0, completed: 0, closed: 0, unauthorized: 0, stalled: 0, failed: 0 },
     deliveries: 0,
     bytes: 0,
     lost: {
@@ -98,23 +98,23 @@ export function createTally(): Tally {
 }
 
 /** Counts a subscriber that is over. */
-export function countEnd(tally: Tally, { reason, events, bytes }: End): void {
+export function countEnd(tally: MutableStats, { reason, events, bytes }: End): void {
   tally.ended[reason]++;
   tally.deliveries += events;
   tally.bytes += bytes;
 }
 
 /** Counts a chunk whose first event was published at this time, in milliseconds since 1970, and is handed out now. */
-export function countChunk(tally: Tally, events: number, published: number): void {
+export function countChunk(tally: MutableStats, events: number, published: number): void {
   tally.batches.add(events);
   tally.latency.add(Math.max(Date.now() - published, 0) / 1000); // A clock may be set back.
 }
 
 /** What was counted, and with it what those have been given who are still there. */
-export function readTally(
-  tally: Tally,
+export function readStats(
+  tally: MutableStats,
   open: { readonly size: number; [Symbol.iterator](): Iterator<{ events: number; bytes: number }> },
-): FeedStats {
+): StreamStats {
   let { deliveries, bytes } = tally;
   for (const subscriber of open) {
     deliveries += subscriber.events;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Feed, Outlet, Subscriber } from "./hub.ts";
-import { piecesOf } from "./segments.ts";
+import type { Hub, Sink, Subscriber } from "./hub.ts";
+import { segmentsOf } from "./segments.ts";
 
 /**
  * The source of a response's stream, which is the outlet of its subscriber. Once the stream was made with it, which
@@ -13,8 +13,8 @@ import { piecesOf } from "./segments.ts";
  * A class, because there is one for each connection: what it can do costs nothing there, where as many functions
  * made anew would be a good part of what an idle connection weighs.
  */
-export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array> {
-  readonly #feed: Feed;
+export class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
+  readonly #feed: Hub;
   readonly #parks: boolean;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #subscriber: Subscriber | undefined;
@@ -29,7 +29,7 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
    * @param parks whether `pull` is left pending while there is nothing to give, so that the stream does not ask again
    *   after each chunk that is pushed
    */
-  constructor(feed: Feed, parks: boolean) {
+  constructor(feed: Hub, parks: boolean) {
     this.#feed = feed;
     this.#parks = parks;
   }
@@ -88,7 +88,7 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
 
   write(bytes: Uint8Array): void {
     this.#isWriting = true;
-    for (const piece of piecesOf(bytes)) this.#controller!.enqueue(piece);
+    for (const piece of segmentsOf(bytes)) this.#controller!.enqueue(piece);
     this.#isWriting = false;
   }
 
@@ -96,7 +96,7 @@ export class StreamOutlet implements Outlet, UnderlyingDefaultSource<Uint8Array>
     this.#controller!.close();
   }
 
-  cut(reason: string): void {
+  abort(reason: string): void {
     this.#controller!.error(reason);
   }
 

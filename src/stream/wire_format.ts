@@ -22,7 +22,7 @@ export interface WireFormat {
   /** The names of its media type, the preferred one first. */
   readonly mediaTypes: readonly [string, ...string[]];
   /** What stands before the first event. */
-  readonly opening: string;
+  readonly preamble: string;
   /** The text of one event. */
   write(line: Line): string;
   /** How many `\n` that text has: its last one ends it. */
@@ -30,26 +30,26 @@ export interface WireFormat {
   /** What keeps a silent stream open; every reader skips it. */
   readonly heartbeat: string;
   /** Moves a reader's cursor without an event; empty where the format has no way to. */
-  moveTo(id: string): string;
+  encodePosition(id: string): string;
   /**
    * What stands at the end of a stream that its server ends, for whoever can come back; empty where there is nothing
    * to say.
    *
    * @param least so many milliseconds it stays away at the least, and 2.5 times as many at the most; default 2000
    */
-  farewell(least?: number): string;
+  closing(least?: number): string;
 }
 
 /** One dictionary a line; an empty line is a heartbeat. */
 export const ndjson: WireFormat = {
   name: "ndjson",
   mediaTypes: ["application/x-ndjson", "application/jsonl", "application/ndjson"],
-  opening: "",
+  preamble: "",
   write: ({ json }) => json + "\n",
   linesPerEvent: 1,
   heartbeat: "\n",
-  moveTo: () => "",
-  farewell: () => "",
+  encodePosition: () => "",
+  closing: () => "",
 };
 
 /**
@@ -59,13 +59,13 @@ export const ndjson: WireFormat = {
 export const sse: WireFormat = {
   name: "sse",
   mediaTypes: ["text/event-stream"],
-  opening: "retry: 2000\n\n",
+  preamble: "retry: 2000\n\n",
   write: ({ id, type, json }) => `id: ${id}\nevent: ${type}\ndata: ${json}\n\n`,
   linesPerEvent: 4,
   heartbeat: ":\n\n",
-  moveTo: (id) => `id: ${id}\n\n`,
+  encodePosition: (id) => `id: ${id}\n\n`,
   // All of them come back; not all in the same moment.
-  farewell: (least = 2000) => `retry: ${Math.floor(least * (1 + 1.5 * Math.random()))}\n\n`,
+  closing: (least = 2000) => `retry: ${Math.floor(least * (1 + 1.5 * Math.random()))}\n\n`,
 };
 
 /** All wire formats, the preferred one first. */

@@ -6,9 +6,9 @@
 import {
   checkEvent,
   type Draft,
+  invalidEventError,
   type PayloadArguments,
   type PublishableType,
-  refusal,
   type StartOf,
 } from "../events/catalogue.ts";
 import type { Channel } from "../channel/channel.ts";
@@ -142,7 +142,7 @@ export function createSession(
       ...[event]: PayloadArguments<TriblerSchemas, T>
     ): string | Promise<string> | undefined => {
       const faults = checkEvent(triblerEvents, type, event, 0);
-      if (faults.length > 0) throw refusal(faults, [{ type }]);
+      if (faults.length > 0) throw invalidEventError(faults, [{ type }]);
       const draft = { type, event } as Draft<TriblerSchemas>;
       const key = searchKey(draft);
       if (key === null || (key !== undefined && told.has(key))) return undefined;
@@ -167,7 +167,7 @@ export function createSession(
     },
     startNewQuery: () => told.clear(),
     startPayload: (): StartOf<TriblerSchemas> => ({ tribler_started: started, version }),
-    join: () => {
+    onConnect: () => {
       connected++;
       const text = unheard;
       unheard = undefined;

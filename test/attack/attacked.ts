@@ -71,7 +71,7 @@ const STATUS: Readonly<Record<string, number>> = {
   CrossSiteRequest: 403,
   ForbiddenHost: 403,
   NotFound: 404,
-  BodyCutOff: 400,
+  BodyIncomplete: 400,
   NotAcceptable: 406,
   RequestTimeout: 408,
   PayloadTooLarge: 413,
@@ -121,8 +121,8 @@ async function attacked(
   let open = 0;
   const app = createApp({
     ...session,
-    join: () => {
-      const leave = session.join();
+    onConnect: () => {
+      const leave = session.onConnect();
       open++;
       return () => {
         open--;

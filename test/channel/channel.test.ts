@@ -73,7 +73,7 @@ test("refuses what does not fit: every fault with type, path and reason, and not
   const channel = createChannel(catalogue);
   const error = refusalOf(() => channel.publish("tick", { n: "one" } as never));
   assert.is(error.code, "InvalidEvent");
-  assert.equal(error.faults.map(({ index, path }) => ({ index, path })), [{ index: 0, path: "event.n" }]);
+  assert.equal(error.issues.map(({ index, path }) => ({ index, path })), [{ index: 0, path: "event.n" }]);
   assert.match(error.message, /"tick".*event\.n.*Expected number/);
   assert.match(refusalOf(() => channel.publish("tock" as "closed")).message, /"tock" is not a type/);
   assert.match(refusalOf(() => channel.publish("constructor" as "closed")).message, /not a type/);
@@ -115,8 +115,8 @@ test("refuses what cannot be JSON, and says where", () => {
   for (const [payload, path, reason] of cases) {
     const error = refusalOf(() => channel.publish("any", payload));
     assert.is(error.code, "InvalidEvent");
-    assert.is(error.faults[0]?.path, path, `${error.message}`);
-    assert.match(error.faults[0]!.message, reason);
+    assert.is(error.issues[0]?.path, path, `${error.message}`);
+    assert.match(error.issues[0]!.message, reason);
   }
   assert.is(channel.last, 0);
 });
@@ -200,7 +200,7 @@ test("publishes a batch whole or not at all, and tells every fault of every even
       { type: "any", event: { a: 1n } },
     ])
   );
-  assert.equal(error.faults.map(({ index, path }) => `${index} ${path}`), [
+  assert.equal(error.issues.map(({ index, path }) => `${index} ${path}`), [
     "1 event.n",
     "2 type",
     "3 event.a",
@@ -428,7 +428,7 @@ test("an event with more faults than a call takes arguments is refused as any ot
     assert.unreachable("it is published");
   } catch (error) {
     assert.is((error as EventsError).code, "InvalidEvent");
-    assert.ok((error as EventsError).faults.length > 65_536);
+    assert.ok((error as EventsError).issues.length > 65_536);
   }
 });
 

@@ -498,7 +498,7 @@ test("a session tells on a channel elsewhere, and forgets what was not taken", a
   assert.is(await Promise.resolve(refused).catch(({ code }) => code), "ChannelUnavailable");
   const rejections = await rejectionsDuring(async () => {
     await session.exception(new Error("waits for a client"));
-    session.join()();
+    session.onConnect()();
     await new Promise((resolve) => setTimeout(resolve));
   });
   assert.equal(rejections, []);
@@ -506,7 +506,7 @@ test("a session tells on a channel elsewhere, and forgets what was not taken", a
 
   isAway = false;
   assert.is(await session.emit("search_result_torrent", payload), `${store.epoch}-2`);
-  session.join();
+  session.onConnect();
   await until(() => store.last === 3, "the next one is told");
   const [, , exception] = store.read(0, Infinity).entries;
   assert.match(JSON.stringify(store.parse(exception!)), /waits for a client/);

@@ -16,7 +16,7 @@ const SOAK = process.env["SOAK"] === "1";
 /** How often the server is started, and for how long it is published to each time. */
 const LIVES = SOAK ? 5 : 3;
 const LIFE_MS = SOAK ? 25_000 : 2_000;
-const PACE: ConnectOptions = SOAK ? {} : { reconnect: { min: 0.02, max: 0.3 }, inactivity: 2 };
+const PACE: ConnectOptions = SOAK ? {} : { reconnect: { min: 0.02, max: 0.3 }, idleTimeout: 2 };
 const HEARTBEAT = SOAK ? "5" : "0.3";
 
 /** What the server has accepted: for each of its lives the type and text of each event, by its position. */

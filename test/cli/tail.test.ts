@@ -161,8 +161,8 @@ test("a command line that cannot be understood is refused with exit code 2", asy
   assert.equal(await outcome(["events"]), refused(2, '"events" is no URL: write http://HOST:PORT/events'));
   assert.equal(await outcome([url, "more"]), refused(2, 'tail takes one URL, and not also "more"'));
   assert.equal(
-    await outcome([url, "--tries", "0"]),
-    refused(2, '--tries takes a whole number from 1 on, not "0"'),
+    await outcome([url, "--max-attempts", "0"]),
+    refused(2, '--max-attempts takes a whole number from 1 on, not "0"'),
   );
 });
 
@@ -175,7 +175,7 @@ test("a server that is not there is waited for, or not; one that comes back is t
   await first.stop(0);
   const url = `http://127.0.0.1:${port}/events`;
   assert.equal(
-    await outcome([url, "--tries", "1"]),
+    await outcome([url, "--max-attempts", "1"]),
     refused(1, `gave up: cannot reach ${url}: connection refused`),
   );
   await running(startCli(["tail", url, "--since", "earliest"]), async (child) => {

@@ -139,7 +139,7 @@ test("another 2xx, or what is no stream, is an error", async () => {
   ];
   for (const [reply, message] of cases) {
     const course = await courseOf([reply, GOOD]);
-    assert.is(course.error?.code, "UnexpectedAnswer");
+    assert.is(course.error?.code, "UnexpectedResponse");
     assert.match(course.error!.message, message);
     assert.is(course.asked, 1);
     assert.is(course.told.at(-1)?.type, "closed");
@@ -232,7 +232,11 @@ test("another 4xx is an error with the server's code and message", async () => {
     });
     const course = await courseOf([answers(status, {}, body), GOOD]);
     const { error, asked } = course;
-    assert.equal([error?.code, error?.status, error?.serverCode], ["Refused", status, "InvalidCursor"]);
+    assert.equal([error?.code, error?.status, error?.serverCode], [
+      "RequestRejected",
+      status,
+      "InvalidCursor",
+    ]);
     assert.match(error!.message, new RegExp(`answers ${status}: no such cursor`));
     assert.is(asked, 1);
   }
@@ -247,12 +251,12 @@ test("another 4xx is an error with the server's code and message", async () => {
     ]
   ) {
     const { error } = await courseOf([answers(404, {}, body), GOOD]);
-    assert.equal([error?.code, error?.status, error?.serverCode], ["Refused", 404, undefined]);
+    assert.equal([error?.code, error?.status, error?.serverCode], ["RequestRejected", 404, undefined]);
     assert.match(error!.message, /answers 404$/);
   }
-  assert.is((await courseOf([endless(404, "application/json")])).error?.code, "Refused");
+  assert.is((await courseOf([endless(404, "application/json")])).error?.code, "RequestRejected");
   const stalled: Reply = (socket) => socket.write("HTTP/1.1 404 Stalled\r\nContent-Length: 100\r\n\r\n{");
-  assert.is((await courseOf([stalled, GOOD])).error?.code, "Refused");
+  assert.is((await courseOf([stalled, GOOD])).error?.code, "RequestRejected");
 });
 
 test("no connection, no answer: again", async () => {
@@ -260,7 +264,7 @@ test("no connection, no answer: again", async () => {
   assert.is(waitOf(await courseOf([cut])).code, "ConnectionFailed");
   const half: Reply = (socket) => socket.end("HTTP/1.1 200");
   assert.is(waitOf(await courseOf([half])).code, "ConnectionFailed");
-  assert.is(waitOf(await courseOf([() => {}], { inactivity: 0.1 })).code, "Silence");
+  assert.is(waitOf(await courseOf([() => {}], { idleTimeout: 0.1 })).code, "Timeout");
 
   const port = await scripted([], ({ port }) => Promise.resolve(port)); // Nobody listens there any more.
   const told: Status[] = [];
@@ -313,7 +317,7 @@ test("a stream that ends, is cut, or is silent: again, after the last event that
   const losses: [Reply, string, ConnectOptions?][] = [
     [ends(NDJSON, text), "ConnectionLost"],
     [ends(NDJSON, text + line("y", "c").slice(0, -1)), "ConnectionLost"],
-    [streams(NDJSON, text), "Silence", { inactivity: 0.2 }],
+    [streams(NDJSON, text), "Timeout", { idleTimeout: 0.2 }],
     [cuts(NDJSON, text + '{"type":"y","event":123'), "ConnectionLost"],
   ];
   for (const [reply, code, more] of losses) {
@@ -342,7 +346,7 @@ test("waits double with each failure in a row, up to the longest", async () => {
   const delays: number[] = [];
   const attempts: number[] = [];
   await courseOf(Array.from({ length: 9 }, () => answers(503)), {
-    reconnect: { min: 0.001, max: 0.02, jitter: false, tries: 8 },
+    reconnect: { min: 0.001, max: 0.02, jitter: false, maxAttempts: 8 },
     onStatus: (status) => {
       if (status.type === "waiting") delays.push(status.delay);
       if (status.type === "connecting") attempts.push(status.attempt);
@@ -355,7 +359,7 @@ test("waits double with each failure in a row, up to the longest", async () => {
 test("with jitter a wait is anything up to that", async () => {
   const delays: number[] = [];
   await courseOf(Array.from({ length: 60 }, () => answers(503)), {
-    reconnect: { min: 0.004, max: 0.004, tries: 60 },
+    reconnect: { min: 0.004, max: 0.004, maxAttempts: 60 },
     onStatus: (status) => status.type === "waiting" && delays.push(status.delay),
   });
   assert.ok(delays.every((delay) => delay >= 0 && delay < 0.004));
@@ -368,13 +372,13 @@ test("what the server asks for stands below any wait", async () => {
 });
 
 test("when the tries are exhausted it is an error with the last one behind it", async () => {
-  for (const tries of [1, 3]) {
+  for (const maxAttempts of [1, 3]) {
     const replies = Array.from({ length: 4 }, () => answers(503, {}, REFUSAL));
     const { error, asked } = await courseOf(replies, {
-      reconnect: { min: 0.001, tries },
+      reconnect: { min: 0.001, maxAttempts },
       onStatus: () => {},
     });
-    assert.equal([error?.code, asked], ["TriesExhausted", tries]);
+    assert.equal([error?.code, asked], ["RetriesExhausted", maxAttempts]);
     assert.is((error?.cause as EventsError).code, "Unavailable");
   }
 });
@@ -422,12 +426,12 @@ test("a silence is no life, however long it was waited for", async () => {
   try {
     for (const texts of [[], [start("a")]]) {
       const { error, asked } = await courseOf(Array.from({ length: 9 }, () => streams(NDJSON, ...texts)), {
-        inactivity: 6,
-        reconnect: { min: 0.001, tries: 3 },
+        idleTimeout: 6,
+        reconnect: { min: 0.001, maxAttempts: 3 },
         onStatus: () => {},
       });
-      assert.equal([error?.code, asked], ["TriesExhausted", 3]);
-      assert.is((error?.cause as EventsError).code, "Silence");
+      assert.equal([error?.code, asked], ["RetriesExhausted", 3]);
+      assert.is((error?.cause as EventsError).code, "Timeout");
     }
   } finally {
     Object.assign(globalThis, { setTimeout });

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { createChannel, defineEvents, EventsError, type Fault, type Schemas } from "../../src/mod.ts";
+import { createChannel, defineEvents, EventsError, type Issue, type Schemas } from "../../src/mod.ts";
 import { triblerEvents } from "../../src/tribler/mod.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
 
@@ -28,14 +28,14 @@ const payloads: readonly (readonly [type: string, payload: unknown])[] = Object.
   .map(([type, payload]) => [type === "events_start" ? "start_payload" : type, payload]);
 
 /** What is wrong with the payload, by the word of the channel; nothing, where it takes it. */
-function faultsOf(type: string, payload: unknown): readonly Fault[] {
+function faultsOf(type: string, payload: unknown): readonly Issue[] {
   const last = channel.last;
   try {
     channel.publishBatch([{ type, event: payload } as never]);
   } catch (error) {
     if (!(error instanceof EventsError) || error.code !== "InvalidEvent") throw error;
     assert.is(channel.last, last, "what is refused is not published");
-    return error.faults;
+    return error.issues;
   }
   assert.is(channel.last, last + 1);
   return [];

@@ -311,24 +311,24 @@ export const checks: readonly (() => void)[] = [
     sure<Equal<StartOf<Bare>, Readonly<Record<string, unknown>>>>();
     sure<Equal<StartOf<TriblerSchemas>, TriblerStart>>();
     sure<
-      Equal<NonNullable<EndpointOptions<Shop>["start"]>, () => { shop: string; open: boolean }>
+      Equal<NonNullable<EndpointOptions<Shop>["startPayload"]>, () => { shop: string; open: boolean }>
     >();
 
     const channel = createChannel(shop);
-    eventsEndpoint(channel, { start: () => ({ shop: "x", open: true }) });
+    eventsEndpoint(channel, { startPayload: () => ({ shop: "x", open: true }) });
     // @ts-expect-error: a field is missing
-    eventsEndpoint(channel, { start: () => ({ shop: "x" }) });
+    eventsEndpoint(channel, { startPayload: () => ({ shop: "x" }) });
     // @ts-expect-error: a field is of another type
-    eventsEndpoint(channel, { start: () => ({ shop: "x", open: "yes" }) });
+    eventsEndpoint(channel, { startPayload: () => ({ shop: "x", open: "yes" }) });
     // @ts-expect-error: it is asked for at every connection, so it is a function
-    eventsEndpoint(channel, { start: { shop: "x", open: true } });
+    eventsEndpoint(channel, { startPayload: { shop: "x", open: true } });
     // @ts-expect-error: and it answers at once
-    eventsEndpoint(channel, { start: () => Promise.resolve({ shop: "x", open: true }) });
+    eventsEndpoint(channel, { startPayload: () => Promise.resolve({ shop: "x", open: true }) });
 
     eventsEndpoint(createChannel(bare));
-    eventsEndpoint(createChannel(bare), { start: () => ({ anything: 1 }) });
+    eventsEndpoint(createChannel(bare), { startPayload: () => ({ anything: 1 }) });
     // @ts-expect-error: what stands beside the heartbeat is an object
-    eventsEndpoint(createChannel(bare), { start: () => 7 });
+    eventsEndpoint(createChannel(bare), { startPayload: () => 7 });
   },
 
   function anEndpointTakesAChannelOrASource() {
@@ -338,7 +338,7 @@ export const checks: readonly (() => void)[] = [
     const source: EventsSource<Shop> = {
       channel,
       startPayload: () => ({ shop: "x", open: false }),
-      join: () => () => {},
+      onConnect: () => () => {},
     };
     eventsEndpoint(source);
     // @ts-expect-error: the payload of another catalogue
@@ -360,14 +360,14 @@ export const checks: readonly (() => void)[] = [
     eventsEndpoint(channel, { authorize: (c) => Promise.resolve(c.req.header("X") === "y" && {}) });
     eventsEndpoint(channel, { authorize: () => ({ expiresAt: new Date() }) });
     eventsEndpoint(channel, {
-      authorize: () => ({ select: (event) => event.type === "closed", expiresAt: Date.now() }),
+      authorize: () => ({ filter: (event) => event.type === "closed", expiresAt: Date.now() }),
     });
     // @ts-expect-error: who forgets to answer lets nobody in, and is told
     eventsEndpoint(channel, { authorize: () => {} });
     // @ts-expect-error: no type of this catalogue
-    eventsEndpoint(channel, { authorize: () => ({ select: (event) => event.type === "tick" }) });
+    eventsEndpoint(channel, { authorize: () => ({ filter: (event) => event.type === "tick" }) });
     // @ts-expect-error: an event is let through or not at once
-    eventsEndpoint(channel, { authorize: () => ({ select: () => Promise.resolve(true) }) });
+    eventsEndpoint(channel, { authorize: () => ({ filter: () => Promise.resolve(true) }) });
     // @ts-expect-error: a time is a number or a date
     eventsEndpoint(channel, { authorize: () => ({ expiresAt: "2026-11-24" }) });
     eventsEndpoint(channel, {
@@ -488,8 +488,8 @@ export const checks: readonly (() => void)[] = [
     const options: ConnectOptions<Shop> = {
       catalogue: shop,
       headers: ({ attempt, unauthorized }) => Promise.resolve({ "X-Token": `${attempt} ${unauthorized}` }),
-      reconnect: { min: 1, tries: 3 },
-      inactivity: null,
+      reconnect: { min: 1, maxAttempts: 3 },
+      idleTimeout: null,
       onUnknown: ({ type }) => exactly<string>()(type),
       onInvalid: (event, faults) => [exactly<Dictionary>()(event), exactly<string>()(faults[0]!.path)],
       onStatus: told,
@@ -497,7 +497,7 @@ export const checks: readonly (() => void)[] = [
     };
     connect("http://localhost/", options);
     // @ts-expect-error: seconds are a number
-    connect("http://localhost/", { inactivity: "5" });
+    connect("http://localhost/", { idleTimeout: "5" });
     // @ts-expect-error: it is left out, or it is a function
     connect("http://localhost/", { onInvalid: "skip" });
     // @ts-expect-error: either not at all, or how

@@ -325,7 +325,7 @@ type Schemas = typeof catalogue.schemas;
 
 function setUp(authorize: Authorize<Schemas>, options: EndpointOptions<Schemas> = {}) {
   const channel = createChannel(catalogue);
-  const endpoint = eventsEndpoint(channel, { heartbeat: 0.2, direct: true, authorize, ...options });
+  const endpoint = eventsEndpoint(channel, { heartbeat: 0.2, writeToSocket: true, authorize, ...options });
   const problems: Error[] = [];
   const app = new Hono();
   app.route("/events", endpoint);
@@ -398,8 +398,8 @@ test("authorize: Forbidden is 403, and other errors are the application's", asyn
 test("authorize: each sees their own events, the replayed ones too, and no types but those asked for", async () => {
   const set = setUp((c) => {
     const user = userOf(c);
-    return user === "root" || { select: ({ event }) => event.owner === user };
-  }, { select: ({ event }) => event.n !== 3 });
+    return user === "root" || { filter: ({ event }) => event.owner === user };
+  }, { filter: ({ event }) => event.n !== 3 });
   publish(set.channel, ["a", "b", "a", "b"]);
   await serving(set.app, async (url) => {
     for (
@@ -522,7 +522,7 @@ test("an open stream sees what its newest permission lets it see", async () => {
   const set = setUp(() => {
     asked++;
     const owner = sees;
-    return owner === true || { select: ({ event }) => event.owner === owner };
+    return owner === true || { filter: ({ event }) => event.owner === owner };
   });
   const renewed = async () => {
     const before = asked;
@@ -599,7 +599,7 @@ test("when the server shuts down, whoever still comes is told so; /healthz first
   assert.equal([sse.status, sse.headers.get("content-type")], [200, "text/event-stream"]);
   assert.equal([sse.headers.get("vary"), sse.headers.get("x-accel-buffering")], ["Accept", "no"]);
   assert.match(await sse.text(), /^retry: [2-4]\d{3}\n\n$/);
-  assert.match(logged.at(-1)!, / info stream refused reason=refused code=ShuttingDown status=200$/);
+  assert.match(logged.at(-1)!, / info stream refused reason=rejected code=ShuttingDown status=200$/);
   assert.equal((await open.rest()).map(({ type }) => type), ["events_start"]);
 });
 

@@ -29,7 +29,7 @@ type Options = { history?: HistoryLimits; heartbeat?: number | null; stallTimeou
 
 function setUp({ history, ...options }: Options = {}) {
   const channel = createChannel(catalogue, history ? { history } : {});
-  const endpoint = eventsEndpoint(channel, { direct: true, ...options });
+  const endpoint = eventsEndpoint(channel, { writeToSocket: true, ...options });
   const app = new Hono();
   app.route("/events", endpoint);
   return { channel, endpoint, app };
@@ -89,7 +89,7 @@ test("HEAD answers with the status and headers of GET, its errors too, and subsc
 test("events_start carries what the application shows, asked for at every connection", async () => {
   const channel = createChannel(defineEvents({ events_start: v.object({ visits: v.number() }), tick: null }));
   let visits = 0;
-  const endpoint = eventsEndpoint(channel, { start: () => ({ visits: ++visits }), heartbeat: null });
+  const endpoint = eventsEndpoint(channel, { startPayload: () => ({ visits: ++visits }), heartbeat: null });
   for (const expected of [1, 2]) {
     const [start] = await linesOf((await endpoint.request("/?follow=false")).body!).rest();
     assert.equal(start!.event, { visits: expected, heartbeat: null });
@@ -98,10 +98,10 @@ test("events_start carries what the application shows, asked for at every connec
 
 test("an error of the application is the application's to answer", async () => {
   const app = new Hono();
-  const start = () => {
+  const startPayload = () => {
     throw new Error("no state");
   };
-  app.route("/events", eventsEndpoint(createChannel(catalogue), { start }));
+  app.route("/events", eventsEndpoint(createChannel(catalogue), { startPayload }));
   app.onError((error, c) => c.text(`mine: ${error.message}`, 500));
   assert.is(await (await app.request("/events")).text(), "mine: no state");
 });

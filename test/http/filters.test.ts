@@ -70,7 +70,7 @@ test("a name that no type matches is refused by name", async () => {
 
 test("select decides for each request, on replayed events as on live ones, and within types=", async () => {
   const { channel, endpoint } = setUp({
-    select: (event, c) => event.type !== "market_ask" || event.event.user === c.req.query("user"),
+    filter: (event, c) => event.type !== "market_ask" || event.event.user === c.req.query("user"),
   });
   const publish = (user: string) => channel.publish("market_ask", { n: channel.last + 1, user });
   const open = async (query: string) => linesOf((await endpoint.request(`/?since=earliest&${query}`)).body!);
@@ -94,7 +94,7 @@ test("where select throws, nothing more is shown and the response is cut", async
   const errors: unknown[] = [];
   const { channel, endpoint } = setUp({
     onError: (error) => void errors.push(error),
-    select: (event) => {
+    filter: (event) => {
       if ("n" in event.event && event.event.n === 2) throw new Error("no permission to be found");
       return true;
     },

@@ -87,7 +87,11 @@ async function withServer(
   const channel = createChannel(catalogue);
   const ends: StreamEnd[] = [];
   // What `direct` does is for HTTP/1.1; here it must do no harm.
-  const endpoint = eventsEndpoint(channel, { direct: true, onEnd: (end) => void ends.push(end), ...options });
+  const endpoint = eventsEndpoint(channel, {
+    writeToSocket: true,
+    onStreamEnd: (end) => void ends.push(end),
+    ...options,
+  });
   const server = await listen(new Hono().route("/events", endpoint).fetch, tls);
   const sessions: ClientHttp2Session[] = [];
   try {
@@ -236,7 +240,7 @@ test("who leaves is forgotten, by a reset of a stream or with the connection; th
     await until(() => subscribers() === 0, "all have left");
     assert.equal(
       ends.map(({ reason, address }) => [reason, address]),
-      new Array(6).fill(["left", "127.0.0.1"]),
+      new Array(6).fill(["disconnected", "127.0.0.1"]),
     );
   });
 });

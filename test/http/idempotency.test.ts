@@ -2,7 +2,11 @@ import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { type Answers, createAnswers, readIdempotencyKey } from "../../src/http/idempotency.ts";
+import {
+  createIdempotencyStore,
+  type IdempotencyStore,
+  readIdempotencyKey,
+} from "../../src/http/idempotency.ts";
 import {
   createChannel,
   defineEvents,
@@ -176,12 +180,12 @@ test("a request that breaks off is none, and the next one with its key is the fi
 });
 
 test("the application's errors are no answers either", async () => {
-  const answers = createAnswers<number>(1000, 10);
+  const answers = createIdempotencyStore<number>(1000, 10);
   const failing = () => Promise.reject(new Error("mine"));
-  const both = await Promise.allSettled([answers.once("k", "b", failing), answers.once("k", "b", failing)]);
+  const both = await Promise.allSettled([answers.run("k", "b", failing), answers.run("k", "b", failing)]);
   for (const each of both) assert.is(each.status === "rejected" && each.reason.message, "mine");
   assert.is(answers.size, 0);
-  assert.is(await answers.once("k", "b", () => 7), 7);
+  assert.is(await answers.run("k", "b", () => 7), 7);
 });
 
 test("whatever comes in whatever order: each key is done once in its time, with one body, and memory is bounded", () =>
@@ -200,7 +204,7 @@ test("whatever comes in whatever order: each key is done once in its time, with 
     async (steps) => {
       let time = 0;
       let answer = 0;
-      const answers = createAnswers<number>(100, 3, () => time);
+      const answers = createIdempotencyStore<number>(100, 3, () => time);
       const model = new Map<string, { body: string; answer: number; until: number }>();
       for (const step of steps) {
         if ("wait" in step) {
@@ -212,7 +216,7 @@ test("whatever comes in whatever order: each key is done once in its time, with 
         const known = model.get(key);
         const isFull = known === undefined && model.size === 3;
         let ran = false;
-        const outcome = answers.once(key, body, () => {
+        const outcome = answers.run(key, body, () => {
           ran = true;
           if (fails) throw new EventsError("InvalidEvent", "no");
           return ++answer;
@@ -235,46 +239,46 @@ test("whatever comes in whatever order: each key is done once in its time, with 
   )));
 
 /** A request whose answer is on its way, and what gives it; the first of all, though the digests are made side by side. */
-async function beginSlow(answers: Answers<string>) {
+async function beginSlow(answers: IdempotencyStore<string>) {
   let settle = (_: string) => {};
   const answer = new Promise<string>((resolve) => settle = resolve);
-  const slow = answers.once("slow", "b", () => answer);
+  const slow = answers.run("slow", "b", () => answer);
   await until(() => answers.size === 1, "the slow request is remembered");
   return { slow, settle };
 }
 
 test("requests that are answered late neither hide what is over nor are forgotten", async () => {
   let time = 0;
-  const answers = createAnswers<string>(100, 3, () => time);
+  const answers = createIdempotencyStore<string>(100, 3, () => time);
   const { slow, settle } = await beginSlow(answers);
-  await answers.once("a", "b", () => "a");
-  await answers.once("b", "b", () => "b");
+  await answers.run("a", "b", () => "a");
+  await answers.run("b", "b", () => "b");
   let refused: unknown;
-  await answers.once("c", "b", () => "c").catch((error) => refused = error);
+  await answers.run("c", "b", () => "c").catch((error) => refused = error);
   assert.ok(isRefusal("TooManyIdempotencyKeys")(refused));
   time = 150;
-  assert.is(await answers.once("c", "b", () => "c"), "c");
+  assert.is(await answers.run("c", "b", () => "c"), "c");
   assert.is(answers.size, 2, "what is over made room behind what is still being answered");
-  const again = answers.once("slow", "b", () => "never");
+  const again = answers.run("slow", "b", () => "never");
   settle("done");
   assert.equal(await Promise.all([slow, again]), ["done", "done"]);
   time = 249;
-  assert.is(await answers.once("slow", "b", () => "never"), "done", "its time begins with its answer");
+  assert.is(await answers.run("slow", "b", () => "never"), "done", "its time begins with its answer");
   time = 251;
-  assert.is(await answers.once("slow", "b", () => "new"), "new");
+  assert.is(await answers.run("slow", "b", () => "new"), "new");
 });
 
 test("an answer that came late is forgotten later, and those before it in their own time", async () => {
   let time = 0;
-  const answers = createAnswers<string>(100, 10, () => time);
+  const answers = createIdempotencyStore<string>(100, 10, () => time);
   const { slow, settle } = await beginSlow(answers);
-  await answers.once("a", "b", () => "a");
+  await answers.run("a", "b", () => "a");
   time = 50;
   settle("done");
   await slow;
   time = 120;
-  assert.is(await answers.once("a", "b", () => "again"), "again");
-  assert.is(await answers.once("slow", "b", () => "never"), "done");
+  assert.is(await answers.run("a", "b", () => "again"), "again");
+  assert.is(await answers.run("slow", "b", () => "never"), "done");
 });
 
 test.run();

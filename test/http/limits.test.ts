@@ -10,7 +10,7 @@ import {
   eventsEndpoint,
   EventsError,
 } from "../../src/mod.ts";
-import { createPlaces, networkOf } from "../../src/http/connection_limiter.ts";
+import { createConnectionLimiter, networkOf } from "../../src/http/connection_limiter.ts";
 import { createApp } from "../../src/server/app.ts";
 import { createSession } from "../../src/tribler/mod.ts";
 import { openLines, openWire, serving, until, within } from "../support/harness.ts";
@@ -31,7 +31,7 @@ async function codeOf(response: Response): Promise<string> {
 }
 
 test("who comes when all places are taken is refused, those who have one keep it, and publishing goes on", async () => {
-  const set = setUp({ maxConnections: 3, direct: true });
+  const set = setUp({ maxConnections: 3, writeToSocket: true });
   await serving(set.app, async (url) => {
     const streams = [];
     for (let n = 0; n < 3; n++) streams.push(await openLines(`${url}/events`));
@@ -112,11 +112,11 @@ test("what is refused for another reason, and HEAD, take no place; a stream that
 test("an application that throws when a stream is opened takes no place with it", async () => {
   const session = createSession({ version: "1" });
   let throws = true;
-  const join = () => {
+  const onConnect = () => {
     if (throws) throw new Error("not now");
     return () => {};
   };
-  const endpoint = eventsEndpoint({ ...session, join }, { maxConnections: 1 });
+  const endpoint = eventsEndpoint({ ...session, onConnect }, { maxConnections: 1 });
   const app = new Hono().route("/events", endpoint);
   app.onError((error, c) => c.text(error.message, 500));
   assert.is(await (await app.request("/events")).text(), "not now");
@@ -127,7 +127,7 @@ test("an application that throws when a stream is opened takes no place with it"
 });
 
 test("streams that are reset give their places back", async () => {
-  const { app, endpoint } = setUp({ maxConnections: 20, direct: true });
+  const { app, endpoint } = setUp({ maxConnections: 20, writeToSocket: true });
   await serving(app, async (url, port) => {
     for (let round = 0; round < 3; round++) {
       const wires = await Promise.all(Array.from({ length: 20 }, () => openWire(port)));
@@ -200,8 +200,12 @@ test("the server believes the header that it was told to believe, the last addre
 });
 
 test("without a number of its own, this machine is no client whose places are counted", () => {
-  const places = createPlaces({ maxConnections: null, maxConnectionsPerAddress: 2, exemptLoopback: true });
-  const twice = (address: string) => [places.take(address), places.take(address)];
+  const places = createConnectionLimiter({
+    maxConnections: null,
+    maxConnectionsPerAddress: 2,
+    exemptLoopback: true,
+  });
+  const twice = (address: string) => [places.acquire(address), places.acquire(address)];
   for (const address of ["127.0.0.1", "::1", "::ffff:127.0.0.1", "127.8.9.10"]) {
     twice(address);
     places.check(address);
@@ -237,7 +241,11 @@ test("in whatever order places are taken and given back: never more than there a
       fc.record({ free: fc.nat(10) }),
     )),
     (steps) => {
-      const places = createPlaces({ maxConnections: 5, maxConnectionsPerAddress: 2, exemptLoopback: false });
+      const places = createConnectionLimiter({
+        maxConnections: 5,
+        maxConnectionsPerAddress: 2,
+        exemptLoopback: false,
+      });
       const held: { client: string | undefined; free: () => void }[] = [];
       for (const step of steps) {
         if ("free" in step) {
@@ -254,13 +262,13 @@ test("in whatever order places are taken and given back: never more than there a
           refused = true;
         }
         assert.is(refused, !hasPlace);
-        if (!refused) held.push({ client, free: places.take(step.take) });
+        if (!refused) held.push({ client, free: places.acquire(step.take) });
       }
       for (const { free } of held.splice(0)) free();
       assert.is(places.clients, 0, "nobody is remembered who has left");
       for (let n = 0; n < 5; n++) {
         places.check(`192.0.2.${n}`);
-        places.take(`192.0.2.${n}`);
+        places.acquire(`192.0.2.${n}`);
       }
       assert.throws(() => places.check("192.0.2.9"));
     },

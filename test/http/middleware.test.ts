@@ -16,7 +16,7 @@ function setUp(
   options: EndpointOptions<typeof catalogue.schemas> = {},
 ) {
   const channel = createChannel(catalogue);
-  const endpoint = eventsEndpoint(channel, { heartbeat: 0.2, direct: true, ...options });
+  const endpoint = eventsEndpoint(channel, { heartbeat: 0.2, writeToSocket: true, ...options });
   const app = new Hono();
   app.use(middleware);
   app.route("/events", endpoint);
@@ -93,12 +93,12 @@ test("whatever stands in the way of a response's writes sees all of them", async
 });
 
 test("a server that stops lets a slow reader have all that was published, and the end of it", async () => {
-  for (const direct of [true, false]) {
+  for (const writeToSocket of [true, false]) {
     let socket: { readonly writableLength: number } | undefined;
     const set = setUp((c, next) => {
       socket = ((c.env ?? {}) as { outgoing?: { socket: typeof socket } }).outgoing?.socket;
       return next();
-    }, { direct, heartbeat: null });
+    }, { writeToSocket, heartbeat: null });
     const server = await listen(set.app.fetch as Fetch, { host: "127.0.0.1", port: 0 });
     const wire = await openWire(server.port);
     wire.write(REQUEST);

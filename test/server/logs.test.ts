@@ -45,7 +45,7 @@ test("--log json: one object a line for each stream that ends, with what it carr
     assert.equal(ended, {
       level: "info",
       message: "stream ended",
-      reason: "ended",
+      reason: "completed",
       format: "ndjson",
       address: "127.0.0.1",
       events: 1,
@@ -56,7 +56,7 @@ test("--log json: one object a line for each stream that ends, with what it carr
     const lines = await openLines(`${url}/events?key=s3cret`, { headers: { "X-Api-Key": "s3cret" } });
     await lines.event();
     await lines.close();
-    assert.is((await logged(2)).reason, "left");
+    assert.is((await logged(2)).reason, "disconnected");
 
     const refused = await fetch(`${url}/events?since=s3cret`);
     assert.is(refused.status, 400);
@@ -65,7 +65,7 @@ test("--log json: one object a line for each stream that ends, with what it carr
     assert.equal(refusal, {
       level: "info",
       message: "stream refused",
-      reason: "refused",
+      reason: "rejected",
       code: "InvalidCursor",
       status: 400,
       address: "127.0.0.1",
@@ -140,7 +140,7 @@ test("text is the default, off leaves it out", async () => {
     const [line] = await child.stderr.take(1);
     assert.match(
       line!,
-      /^\S+Z info stream ended reason=ended format=ndjson address=127\.0\.0\.1 seconds=\d+(\.\d+)? events=0 bytes=\d+$/,
+      /^\S+Z info stream ended reason=completed format=ndjson address=127\.0\.0\.1 seconds=\d+(\.\d+)? events=0 bytes=\d+$/,
     );
   });
   await withServer(["--log", "off"], { EVENTS_LOG: "json" }, async (url, child) => {
@@ -246,7 +246,7 @@ test("HEAD opens nothing and ends nothing; a refused POST is no stream", async (
   await stream.event();
   await within(stream.close(), "the end of the stream");
   await until(() => lines.length > 0, "the line");
-  assert.match(lines[0]!, / reason=left format=ndjson seconds=/);
+  assert.match(lines[0]!, / reason=disconnected format=ndjson seconds=/);
   assert.is(lines.length, 1);
 });
 

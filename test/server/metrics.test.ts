@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createHistogram } from "../../src/stream/histogram.ts";
 import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../../src/mod.ts";
-import type { EndReason, FeedStats, HistoryLimits, StreamEnd } from "../../src/mod.ts";
+import type { EndReason, HistoryLimits, StreamEnd, StreamStats } from "../../src/mod.ts";
 import { createApp } from "../../src/server/app.ts";
 import { createLog } from "../../src/server/log.ts";
 import { createSession } from "../../src/tribler/mod.ts";
@@ -19,12 +19,16 @@ function setUp(options: EndpointOptions<typeof catalogue.schemas> & { history?: 
   const { history, ...rest } = options;
   const channel = createChannel(catalogue, history ? { history } : {});
   const ends: StreamEnd[] = [];
-  const endpoint = eventsEndpoint(channel, { heartbeat: null, onEnd: (end) => void ends.push(end), ...rest });
+  const endpoint = eventsEndpoint(channel, {
+    heartbeat: null,
+    onStreamEnd: (end) => void ends.push(end),
+    ...rest,
+  });
   const publish = (count: number, text = "x") => {
     for (let n = 0; n < count; n++) channel.publish("note", { text });
   };
-  const ndjson = (): FeedStats => endpoint.stats().formats["ndjson"]!;
-  const sse = (): FeedStats => endpoint.stats().formats["sse"]!;
+  const ndjson = (): StreamStats => endpoint.stats().formats["ndjson"]!;
+  const sse = (): StreamStats => endpoint.stats().formats["sse"]!;
   return { channel, endpoint, ends, publish, ndjson, sse };
 }
 
@@ -33,7 +37,14 @@ async function read(endpoint: ReturnType<typeof setUp>["endpoint"], query: strin
   return await (await endpoint.request(`/?follow=false&${query}`)).text();
 }
 
-const NONE: Record<EndReason, number> = { left: 0, ended: 0, closed: 0, refused: 0, stalled: 0, failed: 0 };
+const NONE: Record<EndReason, number> = {
+  disconnected: 0,
+  completed: 0,
+  closed: 0,
+  unauthorized: 0,
+  stalled: 0,
+  failed: 0,
+};
 
 test("a channel counts what is published, by type", () => {
   const { channel, publish } = setUp({ history: { events: 2 } });
@@ -78,16 +89,19 @@ test("events and bytes are those that arrive: live and replayed, filtered or not
     wire.socket.destroy();
     await until(() => endpoint.stats().subscribers === 0, "all have left");
     assert.is(ndjson().deliveries, 12);
-    assert.equal([ndjson().ended, sse().ended], [{ ...NONE, ended: 4, left: 2 }, { ...NONE, left: 1 }]);
+    assert.equal([ndjson().ended, sse().ended], [{ ...NONE, ended: 4, disconnected: 2 }, {
+      ...NONE,
+      left: 1,
+    }]);
 
     assert.equal(ends.map(({ reason }) => reason).sort(), [
-      "ended",
-      "ended",
-      "ended",
-      "ended",
-      "left",
-      "left",
-      "left",
+      "completed",
+      "completed",
+      "completed",
+      "completed",
+      "disconnected",
+      "disconnected",
+      "disconnected",
     ]);
     assert.equal(ends.slice(0, 4).map(({ events }) => events), [6, 1, 2, 0]);
     assert.equal(
@@ -115,9 +129,9 @@ test("every way out has its reason, and each is told once", async () => {
   const errors: unknown[] = [];
   const { channel, endpoint, ends, publish } = setUp({
     stallTimeout: 0.3,
-    direct: true,
+    writeToSocket: true,
     onError: (error) => void errors.push(error),
-    select: (event) => {
+    filter: (event) => {
       if (event.type === "bell") throw new Error("a bell");
       return true;
     },
@@ -147,10 +161,16 @@ test("every way out has its reason, and each is told once", async () => {
     await closed.rest();
   });
   assert.equal(errors.map((error) => (error as Error).message), ["a bell"]);
-  assert.equal(ends.map(({ reason }) => reason), ["left", "stalled", "ended", "failed", "closed"]);
+  assert.equal(ends.map(({ reason }) => reason), [
+    "disconnected",
+    "stalled",
+    "completed",
+    "failed",
+    "closed",
+  ]);
   const { ended, subscribers } = endpoint.stats().formats["ndjson"]!;
   assert.equal([ended, subscribers], [
-    { left: 1, ended: 1, closed: 1, refused: 0, stalled: 1, failed: 1 },
+    { disconnected: 1, ended: 1, closed: 1, refused: 0, stalled: 1, failed: 1 },
     0,
   ]);
   assert.is(ends[2]?.address, undefined, "without a server nobody knows the address");
@@ -162,7 +182,7 @@ test("an onEnd that throws disturbs nobody", async () => {
   console.error = (...args: unknown[]) => void shown.push(args[0]);
   try {
     const { endpoint, publish, ndjson } = setUp({
-      onEnd: () => {
+      onStreamEnd: () => {
         throw new Error("no log");
       },
     });
@@ -188,11 +208,11 @@ test("onError is told of what the application throws while streams are open, onc
       if (asked++ === 0) return true;
       throw new Error("no database");
     },
-    select: (event) => {
+    filter: (event) => {
       if (event.type === "bell") throw new Error("a bell");
       return true;
     },
-    onEnd: () => {
+    onStreamEnd: () => {
       throw new Error("no log");
     },
     onError: (error) => void errors.push((error as Error).message),
@@ -401,8 +421,8 @@ test("GET /metrics: a text that promtool finds nothing wrong with, and every num
     "history_bytes": session.channel.stats().bytes,
     'subscribers{format="ndjson"}': 1,
     'subscribers{format="sse"}': 0,
-    'ended_streams_total{format="ndjson",reason="ended"}': 1,
-    'ended_streams_total{format="sse",reason="ended"}': 1,
+    'ended_streams_total{format="ndjson",reason="completed"}': 1,
+    'ended_streams_total{format="sse",reason="completed"}': 1,
     'ended_streams_total{format="sse",reason="stalled"}': 0,
     'deliveries_total{format="ndjson"}': 4,
     'deliveries_total{format="sse"}': 3,
@@ -450,10 +470,10 @@ test("refusals count that never come to the endpoint, and the one that an EventS
   assert.is(samples.get('events_endpoint_refusals_total{code="TooManyConnections"}'), 2);
   await open.close();
   assert.equal(lines.map((line) => line.replace(/^\S+ /, "").replace(/ (format|seconds)=.*/, "")), [
-    "info stream refused reason=refused code=Unauthorized status=401",
-    "info stream refused reason=refused code=TooManyConnections status=503",
-    "info stream refused reason=refused code=TooManyConnections status=200",
-    "info stream ended reason=left",
+    "info stream refused reason=rejected code=Unauthorized status=401",
+    "info stream refused reason=rejected code=TooManyConnections status=503",
+    "info stream refused reason=rejected code=TooManyConnections status=200",
+    "info stream ended reason=disconnected",
   ]);
 });
 
@@ -464,7 +484,7 @@ test("a stream whose permission is gone ends as refused", async () => {
   await lines.event();
   permitted = false;
   await lines.rest();
-  assert.equal(ends.map(({ reason }) => reason), ["refused"]);
+  assert.equal(ends.map(({ reason }) => reason), ["unauthorized"]);
 });
 
 test("the buckets of every histogram hold what is below them too", async () => {

@@ -175,7 +175,7 @@ async function eventsArrive(
   await lines.close();
   await sse.close();
   await until(async () => await subscribers() === 0, "nobody is left");
-  assert.equal(ends.map(({ reason }) => reason), ["ended", "left", "left"]);
+  assert.equal(ends.map(({ reason }) => reason), ["completed", "disconnected", "disconnected"]);
   if (tellsAddress) { for (const { address } of ends) assert.is(address, "127.0.0.1"); }
 
   // A server that closes ends the stream that the proxy passes on, on a whole line.

@@ -79,8 +79,8 @@ interface Life extends Setting {
 function begin(setting: Setting): Life {
   const { maxEvents, maxBytes, heartbeat, selects } = setting;
   const channel = createChannel(catalogue, { history: { events: maxEvents, bytes: maxBytes } });
-  const select = ({ id }: { id: string }) => Number(id.split("-")[1]) % 3 !== 0;
-  const endpoint = eventsEndpoint(channel, { heartbeat, ...(selects ? { select } : {}) });
+  const filter = ({ id }: { id: string }) => Number(id.split("-")[1]) % 3 !== 0;
+  const endpoint = eventsEndpoint(channel, { heartbeat, ...(selects ? { filter } : {}) });
   const app = new Hono().route(`/${channel.epoch}/events`, endpoint);
   return { ...setting, channel, endpoint, app, published: [], first: 1, bytes: 0, firsts: new Set([1]) };
 }

@@ -20,7 +20,7 @@ const test = suite("slow readers");
 function setUp(options: EndpointOptions<typeof catalogue.schemas> & { history?: HistoryLimits } = {}) {
   const { history, ...rest } = options;
   const channel = createChannel(catalogue, history ? { history } : {});
-  const endpoint = eventsEndpoint(channel, { heartbeat: null, direct: true, ...rest });
+  const endpoint = eventsEndpoint(channel, { heartbeat: null, writeToSocket: true, ...rest });
   const app = new Hono();
   app.route("/events", endpoint);
   const publish = (count: number, size = 1000) => {
@@ -189,7 +189,7 @@ test("a large event arrives whole and in its place, live and from history", asyn
 });
 
 test("large events behind many that a filter hides arrive whole too", async () => {
-  const { app, publish } = setUp({ select: ({ event }) => event.n > 3 });
+  const { app, publish } = setUp({ filter: ({ event }) => event.n > 3 });
   publish(6, 700_000);
   await serving(app, async (url) => {
     const lines = await openLines(`${url}/events?since=earliest`);
