@@ -611,7 +611,7 @@ test("refuses options that mean nothing, at once", () => {
   assert.throws(() => connect(url, { maxLineBytes: 0 }), /maxLineBytes/);
   assert.throws(() => connect(url, { reconnect: { min: 0 } }), /reconnect\.min/);
   assert.throws(() => connect(url, { reconnect: { max: NaN } }), /reconnect\.max/);
-  assert.throws(() => connect(url, { reconnect: { maxAttempts: 0 } }), /reconnect\.tries/);
+  assert.throws(() => connect(url, { reconnect: { maxAttempts: 0 } }), /reconnect\.maxAttempts/);
   assert.throws(() => connect("nowhere"), (error: unknown) => error instanceof TypeError);
   for (const bad of ["ftp://localhost/", "http://user:word@localhost/"]) {
     assert.throws(() => connect(bad), (error: EventsError) => error.code === "InvalidParameter");

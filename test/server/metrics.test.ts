@@ -89,7 +89,7 @@ test("events and bytes are those that arrive: live and replayed, filtered or not
     wire.socket.destroy();
     await until(() => endpoint.stats().subscribers === 0, "all have left");
     assert.is(ndjson().deliveries, 12);
-    assert.equal([ndjson().ended, sse().ended], [{ ...NONE, ended: 4, disconnected: 2 }, {
+    assert.equal([ndjson().ended, sse().ended], [{ ...NONE, completed: 4, disconnected: 2 }, {
       ...NONE,
       left: 1,
     }]);
@@ -170,7 +170,7 @@ test("every way out has its reason, and each is told once", async () => {
   ]);
   const { ended, subscribers } = endpoint.stats().formats["ndjson"]!;
   assert.equal([ended, subscribers], [
-    { disconnected: 1, ended: 1, closed: 1, refused: 0, stalled: 1, failed: 1 },
+    { disconnected: 1, completed: 1, closed: 1, unauthorized: 0, stalled: 1, failed: 1 },
     0,
   ]);
   assert.is(ends[2]?.address, undefined, "without a server nobody knows the address");
