@@ -27,6 +27,8 @@ export interface Entry {
   readonly json: string;
   /** The length of `json` in UTF-8, in bytes. */
   readonly bytes: number;
+  /** When it was published, in milliseconds since 1970: the dictionary's `time`. */
+  readonly time: number;
 }
 
 /** Some events in a row, in the order of publication. */
@@ -134,8 +136,10 @@ export interface Channel<S extends Schemas = Schemas> extends EventLog {
   parse(entry: Entry): PublishedEvent<S>;
 }
 
-/** Where a reader starts: a position, and whether it comes from a channel that is gone. */
+/** Where a reader starts. */
 export interface Start {
+  /** The epoch that the position belongs to. It may be over when an asynchronous `locate` has answered. */
+  readonly epoch: string;
   /** The last position not to be read. */
   readonly position: number;
   /** Whether the cursor is of another epoch, so that nobody knows how much its holder misses. */
@@ -149,18 +153,16 @@ export interface Start {
  * @throws {EventsError} `InvalidCursor` where it is malformed or ahead of the channel
  */
 export function locate(channel: Pick<EventLog, "epoch" | "first" | "last">, since: string): Start {
-  if (since === "latest") return { position: channel.last, unknownEpoch: false };
-  const beforeFirst = channel.first - 1;
-  if (since === "earliest") return { position: beforeFirst, unknownEpoch: false };
-  const { epoch, position } = parseCursor(since);
-  if (epoch !== channel.epoch) return { position: beforeFirst, unknownEpoch: true };
-  if (position > channel.last) {
+  const { epoch, first, last } = channel;
+  if (since === "latest") return { epoch, position: last, unknownEpoch: false };
+  if (since === "earliest") return { epoch, position: first - 1, unknownEpoch: false };
+  const cursor = parseCursor(since);
+  if (cursor.epoch !== epoch) return { epoch, position: first - 1, unknownEpoch: true };
+  if (cursor.position > last) {
     throw new EventsError(
       "InvalidCursor",
-      `the cursor "${since}" is ahead of the channel, which has reached "${
-        formatCursor(epoch, channel.last)
-      }"`,
+      `the cursor "${since}" is ahead of the channel, which has reached "${formatCursor(epoch, last)}"`,
     );
   }
-  return { position, unknownEpoch: false };
+  return { epoch, position: cursor.position, unknownEpoch: false };
 }

@@ -3,25 +3,26 @@
  *
  * @module
  */
-import type { Batch, EventLog, Start } from "./channel.ts";
+import type { Batch, EventLog } from "./channel.ts";
+import { type ReadPosition, resetToEpoch, startAt, takeLoss } from "./read_position.ts";
 import type { LossReason } from "../events/event.ts";
 
-/** One iteration asks for at most so many bytes of JSON in a batch. */
+/** The most bytes of JSON in one batch. */
 const BATCH_BYTES = 256 * 1024;
 
-/** Who waits for a batch. */
+/** One pending `next()`. */
 interface Waiting {
   resolve(result: IteratorResult<Batch>): void;
   reject(error: unknown): void;
 }
 
 /**
- * An iterator over what follows a position. It is written by hand, because the `return()` of an async generator
- * queues behind a pending `next()` and so would never come while nothing is published.
+ * Iterates over what follows a position.
  *
- * @param listen tells the channel to wake this iterator when there is something new
- * @param leave tells it that nobody waits any more
- * @throws {EventsError} `InvalidCursor`, where that is known at once; else the first `next()` rejects with it
+ * @param since where to start, as for `EventLog.locate`
+ * @param listen asks the channel to call the function whenever there is something new
+ * @param leave takes that back
+ * @throws {EventsError} `InvalidCursor` if that is known at once; otherwise the first `next()` rejects with it
  */
 export function iterate(
   channel: EventLog,
@@ -29,95 +30,115 @@ export function iterate(
   listen: (reader: () => void) => void,
   leave: (reader: () => void) => void,
 ): AsyncIterableIterator<Batch> {
-  let { epoch } = channel;
-  let position = 0;
-  /** What a loss would be called that is found next. */
-  let reason: LossReason = "slow_consumer";
-  let done = false;
-  /** Whether the start, or a batch, is still being asked for. */
-  let isAsking = false;
-  let fetched: Batch | undefined;
-  let failure: { readonly error: unknown } | undefined;
-  /** Only while there are any is the channel told to wake this iterator. */
-  const waiting: Waiting[] = [];
+  return new BatchIterator(channel, since, listen, leave);
+}
 
-  function begin(start: Start): void {
-    ({ position } = start);
-    epoch = channel.epoch;
-    // What is still kept now is lost later by nothing but slowness.
-    if (start.unknownEpoch) reason = "unknown_epoch";
-    else if (position < channel.first - 1) reason = "history_expired";
-  }
+/**
+ * The iterator. It is written by hand, because the `return()` of an async generator queues behind a pending `next()`,
+ * which settles only when something is published.
+ */
+class BatchIterator implements AsyncIterableIterator<Batch>, ReadPosition {
+  position = 0;
+  lossReason: LossReason = "slow_consumer";
+  readonly #channel: EventLog;
+  readonly #listen: (reader: () => void) => void;
+  readonly #leave: (reader: () => void) => void;
+  #epoch: string;
+  #isDone = false;
+  /** Whether an answer of the channel is awaited: the start or a batch. */
+  #isAsking = false;
+  /** A batch that was read and not yet taken. */
+  #batch: Batch | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  /** The channel wakes this iterator only while somebody waits. */
+  readonly #waiting: Waiting[] = [];
+  readonly #settle = () => this.#settleWaiting();
 
-  /** Goes on with the answer, now or when it is there. */
-  function ask<T extends object>(answer: T | Promise<T>, use: (answer: T) => void): void {
-    if (!(answer instanceof Promise)) return use(answer);
-    isAsking = true;
-    answer.then(use).catch((error: unknown) => failure = { error }).finally(() => {
-      isAsking = false;
-      settle();
+  constructor(
+    channel: EventLog,
+    since: string,
+    listen: (reader: () => void) => void,
+    leave: (reader: () => void) => void,
+  ) {
+    this.#channel = channel;
+    this.#epoch = channel.epoch;
+    this.#listen = listen;
+    this.#leave = leave;
+    this.#ask(channel.locate(since), (start) => {
+      this.#epoch = channel.epoch;
+      startAt(this, channel, start);
     });
   }
 
-  function take(): IteratorResult<Batch> | undefined {
-    if (done) return { done, value: undefined };
-    if (failure !== undefined) throw failure.error;
-    if (isAsking) return undefined;
-    if (channel.epoch !== epoch) return beginAnew();
-    if (fetched === undefined) ask(channel.read(position, BATCH_BYTES), (batch) => fetched = batch);
-    if (fetched === undefined) return undefined;
-    const batch: Batch = fetched;
-    fetched = undefined;
-    const { lost, entries } = batch;
-    if (lost === undefined && entries.length === 0) {
-      if (!channel.closed) return undefined;
-      done = true;
-      return { done, value: undefined };
-    }
-    position = entries.at(-1)?.position ?? position + (lost?.count ?? 0);
-    const found = reason;
-    reason = "slow_consumer";
-    if (found === "unknown_epoch") {
-      return { done: false, value: { entries, lost: { reason: found, count: null } } };
-    }
-    return { done: false, value: lost === undefined ? batch : { entries, lost: { ...lost, reason: found } } };
+  next(): Promise<IteratorResult<Batch>> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.push({ resolve, reject }) > 1) return;
+      this.#settleWaiting();
+      if (this.#waiting.length > 0) this.#listen(this.#settle);
+    });
   }
 
-  /** What is kept elsewhere is counted anew: nobody knows what is missing. */
-  function beginAnew(): IteratorResult<Batch> {
-    ({ epoch } = channel);
-    position = channel.first - 1;
-    reason = "slow_consumer";
-    fetched = undefined;
-    return { done: false, value: { lost: { reason: "unknown_epoch", count: null }, entries: [] } };
+  return(): Promise<IteratorResult<Batch>> {
+    this.#isDone = true;
+    this.#settleWaiting();
+    return Promise.resolve({ done: true, value: undefined });
   }
 
-  function settle(): void {
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Uses the answer, now or as soon as it is there. */
+  #ask<T extends object>(answer: T | Promise<T>, use: (answer: T) => void): void {
+    if (!(answer instanceof Promise)) return use(answer);
+    this.#isAsking = true;
+    answer.then(use).catch((error: unknown) => this.#failure = { error }).finally(() => {
+      this.#isAsking = false;
+      this.#settleWaiting();
+    });
+  }
+
+  #settleWaiting(): void {
     try {
-      for (let result; waiting.length > 0 && (result = take()) !== undefined;) {
-        waiting.shift()!.resolve(result);
+      for (let result; this.#waiting.length > 0 && (result = this.#take()) !== undefined;) {
+        this.#waiting.shift()!.resolve(result);
       }
     } catch (error) {
-      for (const { reject } of waiting.splice(0)) reject(error);
+      for (const { reject } of this.#waiting.splice(0)) reject(error);
     }
-    if (waiting.length === 0) leave(settle);
+    if (this.#waiting.length === 0) this.#leave(this.#settle);
   }
 
-  ask(channel.locate(since), begin);
-  return {
-    next: () =>
-      new Promise((resolve, reject) => {
-        if (waiting.push({ resolve, reject }) > 1) return;
-        settle();
-        if (waiting.length > 0) listen(settle);
-      }),
-    return: () => {
-      done = true;
-      settle();
-      return Promise.resolve({ done: true, value: undefined });
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+  /** The next result; `undefined` while there is none. */
+  #take(): IteratorResult<Batch> | undefined {
+    const channel = this.#channel;
+    if (this.#isDone) return { done: true, value: undefined };
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#isAsking) return undefined;
+    if (channel.epoch !== this.#epoch) return this.#takeNewEpoch();
+    if (this.#batch === undefined) {
+      this.#ask(channel.read(this.position, BATCH_BYTES), (batch) => this.#batch = batch);
+    }
+    const batch = this.#batch as Batch | undefined; // It was read just now, unless the channel answers later.
+    this.#batch = undefined;
+    if (batch === undefined) return undefined;
+    const { entries, lost: { count } = { count: 0 } } = batch;
+    if (count === 0 && entries.length === 0) {
+      if (!channel.closed) return undefined;
+      this.#isDone = true;
+      return { done: true, value: undefined };
+    }
+    this.position = entries.at(-1)?.position ?? this.position + (count ?? 0);
+    const lost = takeLoss(this, count ?? 0);
+    return { done: false, value: lost === undefined ? { entries } : { lost, entries } };
+  }
+
+  /** The loss with which a new epoch begins; it has no events, because there may be none yet. */
+  #takeNewEpoch(): IteratorResult<Batch> {
+    this.#epoch = this.#channel.epoch;
+    this.#batch = undefined;
+    resetToEpoch(this, this.#channel);
+    const lost = takeLoss(this, 0)!;
+    return { done: false, value: { lost, entries: [] } };
+  }
 }

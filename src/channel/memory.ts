@@ -72,11 +72,11 @@ export function createChannel<S extends Schemas>(
   let closed = false;
   let waking = false;
 
-  function append(type: string, payload: string, time: string): string {
+  function append(type: string, payload: string, time: number, isoTime: string): string {
     const position = log.last + 1;
     const id = formatCursor(epoch, position);
-    const json = `{"type":"${type}",${payload}"id":"${id}","time":"${time}"}`;
-    log.push({ position, id, type, json, bytes: utf8Length(json) });
+    const json = `{"type":"${type}",${payload}"id":"${id}","time":"${isoTime}"}`;
+    log.push({ position, id, type, json, bytes: utf8Length(json), time });
     published.set(type, published.get(type)! + 1);
     return id;
   }
@@ -89,8 +89,10 @@ export function createChannel<S extends Schemas>(
     checkOpen();
     const prepared = encodeEvents(catalogue, drafts, maxBytes);
     checkOpen(); // What was published may have getters.
-    const time = new Date().toISOString();
-    const ids = prepared.map(({ type, payload }) => append(type, payload, time));
+    const now = new Date();
+    const time = now.getTime();
+    const isoTime = now.toISOString();
+    const ids = prepared.map(({ type, payload }) => append(type, payload, time, isoTime));
     wake();
     return ids;
   }

@@ -54,11 +54,6 @@ export function parseCursor(text: string): Cursor {
   return { epoch, position };
 }
 
-/** When a published event was published, in milliseconds since 1970; `time` stands at the end of its dictionary. */
-export function publishedAt(json: string): number {
-  return Date.parse(json.slice(-'2026-11-22T15:50:52.123Z"}'.length, -'"}'.length));
-}
-
 /** Why a consumer misses events. */
 export type LossReason =
   /** Its cursor is older than what the channel keeps. */

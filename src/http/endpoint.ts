@@ -289,7 +289,7 @@ export function eventsEndpoint<S extends Schemas>(
     const bytes = encoder.encode(opening);
     sink.write(bytes);
     const filter = filterOf(c, types, permission);
-    const subscription = { ...start, until, filter, bookmarks, sink, bytes: bytes.length, onLeave };
+    const subscription = { start, until, filter, bookmarks, sink, bytes: bytes.length, onLeave };
     const subscriber = permission === undefined
       ? hub.subscribe(subscription)
       : subscribeWatched(c, hub, subscription, types, permission);
@@ -430,7 +430,7 @@ function locateRequest(c: Context, channel: EventLog): RequestedStart | Promise<
   const since = lastEventId || c.req.query("since") || "latest";
   const isCursor = since !== "latest" && since !== "earliest";
   const withId = (start: Start): RequestedStart => {
-    return { ...start, id: isCursor ? since : formatCursor(channel.epoch, start.position) };
+    return { ...start, id: isCursor ? since : formatCursor(start.epoch, start.position) };
   };
   const start = channel.locate(since);
   return start instanceof Promise ? start.then(withId) : withId(start);

@@ -31,9 +31,10 @@ export function entryOf(message: JsMsg, epoch: string, subjects: Subjects): Entr
   const body = bodyOf(message.data, type);
   if (body === undefined) return undefined;
   const id = formatCursor(epoch, streamSequence);
-  const rest = `,"id":"${id}","time":"${isoOf(Math.floor(timestampNanos / 1e6))}"}`;
+  const time = Math.floor(timestampNanos / 1e6);
+  const rest = `,"id":"${id}","time":"${isoOf(time)}"}`;
   const bytes = body.bytes - 1 + rest.length;
-  return { position: streamSequence, id, type, json: body.text.slice(0, -1) + rest, bytes };
+  return { position: streamSequence, id, type, json: body.text.slice(0, -1) + rest, bytes, time };
 }
 
 /** The text `{"type":…,"event":…}` as it is to stand in the dictionary, and how many bytes it has. */

@@ -6,9 +6,10 @@
  *
  * @module
  */
-import type { Batch, EventLog } from "../channel/channel.ts";
+import type { Batch, EventLog, Start } from "../channel/channel.ts";
+import { resetToEpoch as beginEpoch, startAt, takeLoss } from "../channel/read_position.ts";
 import { type Chunk, type Filter, makeChunk, select } from "./chunk.ts";
-import { controlLine, formatCursor, type Loss, type LossReason, publishedAt } from "../events/event.ts";
+import { controlLine, formatCursor, type Loss, type LossReason } from "../events/event.ts";
 import { startPipeline } from "./pipeline.ts";
 import { createChunkCache } from "./chunk_cache.ts";
 import { serialize, type WireFormat } from "./wire_format.ts";
@@ -40,10 +41,8 @@ export interface Sink {
 
 /** How a subscriber begins. */
 export interface Subscription {
-  /** The last position it has seen. */
-  readonly position: number;
-  /** Whether the position is a stand-in for one in a channel that is gone. */
-  readonly unknownEpoch: boolean;
+  /** Where it starts. */
+  readonly start: Start;
   /** The position it ends at; infinity: it stays until it leaves or the channel is closed. */
   readonly until: number;
   /** Which events it is to see; none: all of them. */
@@ -112,7 +111,7 @@ const REVOKED = -1;
 /** The `pending` of a subscriber that was written to since it was looked at: no number that an outlet has which is not ready. */
 const UNSEEN = -1;
 
-interface State extends Omit<Subscription, "unknownEpoch"> {
+interface State extends Omit<Subscription, "start"> {
   position: number;
   until: number;
   filter: Filter | undefined;
@@ -157,23 +156,18 @@ export function createHub(log: EventLog, format: WireFormat, options: HubOptions
   let due = 0;
 
   function subscribe(subscription: Subscription): State {
-    const { position, unknownEpoch, until, filter, bookmarks, sink, bytes, onLeave } = subscription;
+    const { start, until, filter, bookmarks, sink, bytes, onLeave } = subscription;
     const now = performance.now();
     // Written out, not spread: engines lay such an object out in half the memory, and there is one for each connection.
     const subscriber: State = {
-      position,
-      announcedPosition: position,
+      position: start.position,
+      announcedPosition: start.position,
       until,
       filter,
       bookmarks,
       sink,
       onLeave,
-      // What is still kept now is lost later by nothing but slowness.
-      lossReason: unknownEpoch
-        ? "unknown_epoch"
-        : position < log.first - 1
-        ? "history_expired"
-        : "slow_consumer",
+      lossReason: "slow_consumer",
       since: now,
       lastActivity: now,
       pending: UNSEEN,
@@ -182,9 +176,11 @@ export function createHub(log: EventLog, format: WireFormat, options: HubOptions
       yieldTimer: undefined,
       replay: undefined,
     };
+    startAt(subscriber, log, start);
+    subscriber.announcedPosition = subscriber.position;
     if (subscribers.size === 0) {
       scheduleTick(tickMs);
-      start();
+      startPipelineAtEnd();
     } else if (epoch !== log.epoch) {
       resetToEpoch(); // The pipeline has not come as far yet, and its chunks are of the old one.
     }
@@ -195,11 +191,11 @@ export function createHub(log: EventLog, format: WireFormat, options: HubOptions
   /** The events are counted anew. */
   function resetToEpoch(): void {
     stopPipeline?.();
-    start();
+    startPipelineAtEnd();
     for (const subscriber of subscribers) restart(subscriber);
   }
 
-  function start(): void {
+  function startPipelineAtEnd(): void {
     ({ epoch } = log);
     recent.restart(log.last);
     hasEnded = false;
@@ -207,7 +203,7 @@ export function createHub(log: EventLog, format: WireFormat, options: HubOptions
       onChunk(chunk) {
         recent.add(chunk, log.first);
         broadcast(chunk);
-        countChunk(tally, chunk.entries.length, publishedAt(chunk.entries[0]!.json));
+        countChunk(tally, chunk.entries.length, chunk.entries[0]!.time);
       },
       onNewEpoch: resetToEpoch,
       onLoss() {
@@ -272,7 +268,7 @@ export function createHub(log: EventLog, format: WireFormat, options: HubOptions
     while (sink.ready && subscribers.has(subscriber)) {
       if (until === REVOKED) return finish(subscriber, "unauthorized");
       if (epoch !== log.epoch) return; // Its position means nothing any more: the pipeline will say so.
-      const loss = findLoss(subscriber);
+      const loss = takeLoss(subscriber, log.first - 1 - subscriber.position);
       if (loss !== undefined) {
         reportLoss(subscriber, loss, log.first - 1);
         continue;
@@ -373,19 +369,11 @@ export function createHub(log: EventLog, format: WireFormat, options: HubOptions
 
   /** The events are counted anew, and nobody knows what it misses. */
   function restart(subscriber: State): void {
-    subscriber.position = subscriber.announcedPosition = log.first - 1;
-    subscriber.lossReason = "unknown_epoch";
+    beginEpoch(subscriber, log);
+    subscriber.announcedPosition = subscriber.position;
     subscriber.replay = undefined;
     if (subscriber.until >= 0 && subscriber.until < Infinity) subscriber.until = log.last;
     pump(subscriber);
-  }
-
-  function findLoss(subscriber: State): Loss | undefined {
-    const reason = subscriber.lossReason;
-    subscriber.lossReason = "slow_consumer";
-    if (reason === "unknown_epoch") return { reason, count: null };
-    const count = log.first - 1 - subscriber.position;
-    return count > 0 ? { reason, count } : undefined;
   }
 
   /**

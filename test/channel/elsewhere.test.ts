@@ -3,155 +3,16 @@
  *
  * @module
  */
-import { Hono } from "hono";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import * as v from "valibot";
-import { iterate } from "../../src/channel/iterator.ts";
-import {
-  type Batch,
-  type Channel,
-  createChannel,
-  defineEvents,
-  eventsEndpoint,
-  EventsError,
-  type MemoryChannel,
-  type Start,
-} from "../../src/mod.ts";
+import { type Channel, createChannel, eventsEndpoint, EventsError, type Start } from "../../src/mod.ts";
 import { createSession, triblerEvents, type TriblerSchemas } from "../../src/tribler/mod.ts";
-import { type Dictionary, type Lines, linesOf, until, within } from "../support/harness.ts";
+import { answering, elsewhere, numbers, open, serve, tick, upTo } from "../support/elsewhere.ts";
+import { type Dictionary, linesOf, until, within } from "../support/harness.ts";
 import { rejectionsDuring } from "../support/rejections.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
 
 const test = suite("elsewhere");
-
-const catalogue = defineEvents({ tick: v.object({ n: v.number() }) });
-type Schemas = typeof catalogue.schemas;
-
-/** Something that was asked for, and is answered when the test says so. */
-interface Question {
-  answer(): void;
-  refuse(error: Error): void;
-}
-
-/** A channel elsewhere, and what stands behind it. */
-interface Elsewhere {
-  readonly channel: Channel<Schemas>;
-  /** What keeps its events. */
-  store: MemoryChannel<Schemas>;
-  /** What was asked for and not answered yet. */
-  readonly questions: Question[];
-  /** The oldest event that is kept, as far as this process knows: what has gone since it learns when it asks. */
-  first: number;
-  /** The position from which on this process has the events itself. */
-  held: number;
-  /** Finds where a reader starts. */
-  locate(since: string): Start | Promise<Start>;
-  /** Tells whoever waits that there is something new. */
-  wake(): void;
-  /** Loses all it had, and counts anew. */
-  beginAnew(): void;
-}
-
-function elsewhere(history = 1000): Elsewhere {
-  const make = () => createChannel(catalogue, { history: { events: history } });
-  const readers = new Set<() => void>();
-
-  function ask<T>(answer: () => T): Promise<T> {
-    return new Promise((resolve, reject) => {
-      self.questions.push({ answer: () => resolve(answer()), refuse: reject });
-    });
-  }
-
-  const channel: Channel<Schemas> = {
-    catalogue,
-    get epoch() {
-      return self.store.epoch;
-    },
-    get first() {
-      return self.first;
-    },
-    get last() {
-      return self.store.last;
-    },
-    get closed() {
-      return self.store.closed;
-    },
-    read: (position, maxBytes): Batch | Promise<Batch> => {
-      const gone = self.first - 1 - position;
-      if (gone > 0) return { lost: { reason: "slow_consumer", count: gone }, entries: [] };
-      const { store } = self;
-      return position >= self.held
-        ? store.read(position, maxBytes)
-        : ask(() => store.read(position, maxBytes));
-    },
-    locate: (since) => self.locate(since),
-    batches: (since = "latest") =>
-      iterate(channel, since, (reader) => readers.add(reader), (reader) => readers.delete(reader)),
-    publish: async (type, ...payload) => {
-      const id = await ask(() => self.store.publish(type, ...payload));
-      self.wake();
-      return id;
-    },
-    publishBatch: async (drafts) => {
-      const ids = await ask(() => self.store.publishBatch(drafts));
-      self.wake();
-      return ids;
-    },
-    parse: (entry) => self.store.parse(entry),
-    close: () => {
-      self.store.close();
-      self.wake();
-    },
-    stats: () => ({ ...self.store.stats(), readers: readers.size }),
-  };
-  const self: Elsewhere = {
-    channel,
-    store: make(),
-    questions: [],
-    first: 1,
-    held: 0,
-    locate: (since) => self.store.locate(since),
-    wake: () => readers.forEach((reader) => reader()),
-    beginAnew: () => {
-      self.store = make();
-      self.wake();
-    },
-  };
-  return self;
-}
-
-function tick(there: Elsewhere, from: number, to: number): void {
-  for (let n = from; n <= to; n++) there.store.publish("tick", { n });
-  there.wake();
-}
-
-async function open(app: Hono, query: string, headers: Record<string, string> = {}): Promise<Lines> {
-  const response = await app.request(`/events?${query}`, { headers });
-  assert.is(response.status, 200);
-  return linesOf(response.body!);
-}
-
-function serve(there: Elsewhere, onError?: (error: unknown) => void) {
-  const endpoint = eventsEndpoint(there.channel, onError && { onError });
-  const app = new Hono();
-  app.route("/events", endpoint);
-  return { app, endpoint };
-}
-
-/** Answers what is asked, now and from now on, until it is stopped. */
-async function answering<T>(there: Elsewhere, use: () => Promise<T>): Promise<T> {
-  const timer = setInterval(() => there.questions.splice(0).forEach(({ answer }) => answer()), 1);
-  try {
-    return await use();
-  } finally {
-    clearInterval(timer);
-  }
-}
-
-const numbers = (events: readonly Dictionary[]) => events.map(({ event }) => event.n);
-const upTo = (last: number, first = 1) =>
-  Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
 test("what has to be asked for comes without gap or repeat, and what is published meanwhile after it", async () => {
   const there = elsewhere();
@@ -186,7 +47,7 @@ test("what is no longer kept is told when it was asked for, with the exact count
   const there = elsewhere(20);
   there.held = 90;
   tick(there, 1, 100);
-  there.locate = () => ({ position: 30, unknownEpoch: false });
+  there.locate = () => ({ epoch: there.store.epoch, position: 30, unknownEpoch: false });
   const { app } = serve(there);
   const lines = await open(app, `since=${there.store.epoch}-30&follow=false`);
   await answering(there, async () => {
@@ -323,7 +184,7 @@ test("who reads on while a history begins anew is given nothing of the new one b
   await lines.event();
   await until(() => there.questions.length === 1, "it is asked for");
   there.held = 0;
-  there.store = createChannel(catalogue);
+  there.replaceStore();
   const { epoch } = there.store;
   for (const n of upTo(5000, 3001)) there.store.publish("tick", { n });
   there.questions.shift()!.answer();
@@ -348,7 +209,7 @@ test("who comes when a history has begun anew is given nothing of the old one, a
   await early.event();
   tick(there, 1, 3);
   assert.equal(numbers(await early.events(3)), [1, 2, 3]);
-  there.store = createChannel(catalogue);
+  there.replaceStore();
   const { epoch } = there.store;
   for (const n of [11, 12, 13]) there.store.publish("tick", { n });
   const late = await open(app, `since=${epoch}-1`);
@@ -386,7 +247,7 @@ test("a reader in this process is given what is asked for, told what is gone, an
   const there = elsewhere(20);
   there.held = 95;
   tick(there, 1, 100);
-  const start: Start = { position: 30, unknownEpoch: false };
+  const start: Start = { epoch: there.store.epoch, position: 30, unknownEpoch: false };
   let found = (_: Start) => {};
   there.locate = () => new Promise((resolve) => found = resolve);
   const batches = there.channel.batches("whatever");
@@ -421,7 +282,7 @@ test("where a stream starts may be known later; until then it is not opened, and
   const opening = app.request(`/events?since=${there.store.epoch}-4`);
   await new Promise((resolve) => setTimeout(resolve, 5));
   assert.is(endpoint.stats().subscribers, 0);
-  found({ position: 4, unknownEpoch: false });
+  found({ epoch: there.store.epoch, position: 4, unknownEpoch: false });
   const lines = linesOf((await opening).body!);
   assert.is((await lines.event()).id, `${there.store.epoch}-4`);
   assert.equal(numbers(await lines.events(1)), [5]);

@@ -482,7 +482,8 @@ test("a stream that is made anew while the consumer of a server is being made is
         });
         const near = await makeAnew(server, join);
         await tickAll(near, 11, 13);
-        assert.equal(await channel.locate("earliest"), { position: 0, unknownEpoch: false });
+        const { epoch } = near.channel;
+        assert.equal(await channel.locate("earliest"), { epoch, position: 0, unknownEpoch: false });
         assert.is(channel.epoch, near.channel.epoch);
         gate.open();
         await until(() => channel.last === 3, "it was told what is in the new one");
@@ -646,9 +647,10 @@ test("a cursor of an event that is newer than what the stream was being asked is
         const start = Promise.resolve(channel.locate(id));
         start.catch(() => {});
         looking.open();
-        assert.equal(await earliest, { position: 0, unknownEpoch: false });
+        const { epoch } = near.channel;
+        assert.equal(await earliest, { epoch, position: 0, unknownEpoch: false });
         making.open();
-        assert.equal(await start, { position: 4, unknownEpoch: false });
+        assert.equal(await start, { epoch, position: 4, unknownEpoch: false });
       } finally {
         making.open();
         looking.open();

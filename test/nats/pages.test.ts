@@ -12,7 +12,7 @@ const test = suite("nats pages");
 
 function fetchedOf(first: number, last: number, bytes = 2, isCut = false): Fetched {
   const entries = upTo(last, first).map((position) => {
-    return { position, id: `epoch-${position}`, type: "silence", json: "{}", bytes };
+    return { position, id: `epoch-${position}`, type: "silence", json: "{}", bytes, time: 0 };
   });
   return { last, entries, isCut };
 }
