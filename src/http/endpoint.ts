@@ -10,13 +10,10 @@ import type { Filter } from "../stream/chunk.ts";
 import { watchClose } from "../channel/on_close.ts";
 import { EventsError, type EventsErrorCode } from "../events/errors.ts";
 import { CONTROL_TYPES, controlLine, formatCursor, parseCursor } from "../events/event.ts";
-import {
-  createHub,
-  DEFAULT_HEARTBEAT_SECONDS,
-  type Hub,
-  type Subscriber,
-  type Subscription,
-} from "../stream/hub.ts";
+import { createHub, type Hub } from "../stream/hub.ts";
+import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
+import type { Sink } from "../stream/sink.ts";
+import type { Subscriber, Subscription } from "../stream/subscriber.ts";
 import {
   canParkPull,
   clientAddress as connectionAddress,
@@ -281,22 +278,27 @@ export function eventsEndpoint<S extends Schemas>(
     const onLeave = inTurn(limiter.acquire(address), endOf(format, address, left));
     const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
     const hub = hubs.get(format)!;
-    // Nothing that is kept for the connection may hold on to the context: what an idle one weighs is what it keeps.
-    const source = new StreamSink(hub, canParkPull(c));
-    const body = new ReadableStream(source);
-    const outgoing = options.writeToSocket ? nodeResponse(c) : undefined;
-    const sink = outgoing ? new SocketSink(hub, source, outgoing) : source;
-    const bytes = encoder.encode(opening);
-    sink.write(bytes);
+    const preamble = encoder.encode(opening);
     const filter = filterOf(c, types, permission);
-    const subscription = { start, until, filter, bookmarks, sink, bytes: bytes.length, onLeave };
+    const createSink = sinkMaker(c, hub);
+    // Nothing that is kept for the connection may hold on to the context: what an idle one weighs is what it keeps.
+    const subscription = { start, until, filter, bookmarks, preamble, createSink, onLeave };
     const subscriber = permission === undefined
       ? hub.subscribe(subscription)
       : subscribeWatched(c, hub, subscription, types, permission);
-    sink.serve(subscriber);
-    const signal = onDisconnect(c, () => sink.handleEvent());
-    if (signal) source.listenTo(signal);
-    return new Response(body, { headers });
+    const { sink } = subscriber;
+    const signal = onDisconnect(c, () => hub.leave(subscriber));
+    if (signal) sink.listenTo(signal);
+    return new Response(sink.body, { headers });
+  }
+
+  /** Makes the sink of a request. In a function of its own, because it holds on to the context. */
+  function sinkMaker(c: Context, hub: Hub): (subscriber: Subscriber) => Sink {
+    return (subscriber) => {
+      const stream = new StreamSink(hub, subscriber, canParkPull(c));
+      const response = options.writeToSocket ? nodeResponse(c) : undefined;
+      return response ? new SocketSink(hub, subscriber, stream, response) : stream;
+    };
   }
 
   /** A subscriber for as long as it has the permission. In a function of its own, because it holds on to the context. */
@@ -345,6 +347,7 @@ export function eventsEndpoint<S extends Schemas>(
       return types && { key: [...types].sort().join(), accepts: (entry) => types.has(entry.type) };
     }
     return {
+      callsApplication: true,
       accepts: (entry, event) => {
         if (types?.has(entry.type) === false) return false;
         const published = event() as PublishedEvent<S>;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Context } from "hono";
-import type { NodeResponse } from "../stream/socket_sink.ts";
+import type { NodeResponse } from "../stream/node_response.ts";
 
 /** What a server hands over beside the request: Deno its info, Bun its server object. */
 interface Host extends Partial<BunServer> {

@@ -43,6 +43,8 @@ export function makeChunk(format: WireFormat, entries: readonly Entry[], bytes: 
 export interface Filter {
   /** Subscribers whose filters have the same key share what is selected for them; none: nobody shares. */
   readonly key?: string;
+  /** Whether it calls code of the application, which runs in the context of its request then. */
+  readonly callsApplication?: boolean;
   /**
    * Whether an event is to be seen.
    *

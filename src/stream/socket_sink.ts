@@ -1,109 +1,84 @@
 /**
- * An outlet that takes a response of `node:http` over from its stream, as soon as nothing stands between the two.
+ * The sink that takes a response of `node:http` over from its stream, as soon as nothing stands between the two.
  *
  * @module
  */
-import type { Hub, Sink, Subscriber } from "./hub.ts";
-import type { StreamSink } from "./stream_sink.ts";
+import type { Hub } from "./hub.ts";
+import type { NodeResponse, NodeSocket } from "./node_response.ts";
 import { segmentsOf } from "./segments.ts";
-
-/** As much of Node's sockets as is used here. */
-interface Socket {
-  write(bytes: Uint8Array): boolean;
-  once(event: "drain", listener: () => void): unknown;
-  destroy(): unknown;
-}
-
-/** As much of Node's `ServerResponse` as is used here. */
-export interface NodeResponse {
-  write(chunk: Uint8Array, ...rest: unknown[]): boolean;
-  end(...rest: unknown[]): unknown;
-  on(event: "close", listener: () => void): unknown;
-  destroy(): unknown;
-  /** Whether it is over, or its connection is gone. */
-  readonly destroyed?: boolean;
-  /** Whether it was ended. */
-  readonly writableEnded: boolean;
-  /** Whether its body goes out in chunks (RFC 9112, section 7.1). */
-  readonly chunkedEncoding?: boolean;
-  /** The connection it goes out on, while it has one. */
-  readonly socket: Socket | null;
-}
+import type { Sink } from "./sink.ts";
+import type { StreamSink } from "./stream_sink.ts";
+import type { Subscriber } from "./subscriber.ts";
 
 /**
- * An outlet that starts with the stream and goes over to the socket behind it: there the bytes that all subscribers
- * share are framed once, and a delivery costs one write instead of a promise, a read and three writes.
+ * The most segments that may be on their way through the stream when another is written. A stream holds one write, and
+ * the adapter reads up to three before it writes the head; a middleware that keeps more back does not pass them on.
+ */
+const MAX_UNDER_WAY = 16;
+
+const NONE: readonly Uint8Array[] = [];
+
+/**
+ * A sink that begins with the stream and moves to the socket behind it: there the bytes that all subscribers share are
+ * framed once, and a delivery costs one write instead of a promise, a read and three writes.
  *
- * The first bytes go the ordinary way, so the head of the response is whatever the application and its middleware
- * make it. Once the very objects that were put into the stream have arrived at the response, the stream is ended
- * unseen and let go, with all that hangs on it, and what follows is written to the socket; if something else arrives,
- * it stays with the stream. A middleware that looks at the body and changes some of it cannot be told from one that
- * does not, so this is for applications that have none.
+ * The first bytes go the ordinary way, so the head of the response is what the application and its middleware make of
+ * it. Once the very objects that were put into the stream have arrived at the response, and the response has confirmed
+ * that they have left it, the stream is ended unseen and released, and what follows is written to the socket. If
+ * something else arrives, the sink stays with the stream. A middleware that changes only some of the body cannot be told
+ * from one that changes nothing, so this is for applications without such middleware.
+ *
+ * The confirmation is the callback of `write`, which Node promises to call when the chunk is flushed. Until then bytes on
+ * the socket would overtake it: Node corks the message (from 26.9 on) or the socket until the next tick, and middleware
+ * or a pipelined response before it can hold it back longer.
  */
 export class SocketSink implements Sink {
-  readonly #feed: Hub;
-  readonly #outgoing: NodeResponse;
+  readonly #hub: Hub;
+  readonly #subscriber: Subscriber;
+  readonly #response: NodeResponse;
   /** Where the bytes go until they go to the socket. */
   #stream: StreamSink | undefined;
-  #socket: Socket | undefined;
-  #subscriber: Subscriber | undefined;
-  #full = false;
-  /** What of the last write the socket has not been given, because it has not taken what comes before. */
-  #rest: readonly Uint8Array[] = [];
-  /** What was put into the stream and has not arrived at the response. */
-  #underWay: Uint8Array[] | undefined = [];
+  #socket: NodeSocket | undefined;
+  #isFull = false;
+  /** The segments of the last write that the socket was not given, because it was full. */
+  #unsent = NONE;
+  /** What was put into the stream and has not arrived at the response; `undefined` once it stays with the stream. */
+  #underWay: Uint8Array[] | undefined;
   /** Whether what goes out is known to be what was put into the stream. */
   #hasArrived = false;
-  /** Ends the response, for as long as its own `end` is not to be listened to. */
+  /** Whether all that was put into the stream has arrived at the response, which has not confirmed it. */
+  #isFlushing = false;
+  /** Ends the response while its own `end` is ignored. */
   #end: NodeResponse["end"] | undefined;
 
-  /** An outlet over the stream, to which nothing was written yet, and the response it will arrive at. */
-  constructor(feed: Hub, stream: StreamSink, outgoing: NodeResponse) {
-    this.#feed = feed;
-    this.#stream = stream;
-    this.#outgoing = outgoing;
-    // Somebody else reads what is written there: it goes the ordinary way, for them to see all of it.
-    if (Object.hasOwn(outgoing, "write")) return;
-    const { write } = outgoing;
-    outgoing.write = (chunk, ...rest) => {
-      const arrived = this.#underWay?.shift() === chunk;
-      const hasArrived = arrived && this.#underWay?.length === 0;
-      this.#hasArrived = hasArrived;
-      if (!arrived || hasArrived) {
-        outgoing.write = write;
-        this.#underWay = undefined;
-      }
-      const taken = write.call(outgoing, chunk, ...rest);
-      if (hasArrived && outgoing.chunkedEncoding && outgoing.socket !== null) {
-        this.#takeOver(outgoing.socket, taken);
-      }
-      return taken;
-    };
-  }
-
-  /** Names the subscriber whose outlet this is. */
-  serve(subscriber: Subscriber): void {
+  /** Makes a sink over a stream to which nothing was written yet, and the response it will arrive at. */
+  constructor(hub: Hub, subscriber: Subscriber, stream: StreamSink, response: NodeResponse) {
+    this.#hub = hub;
     this.#subscriber = subscriber;
-    this.#stream?.serve(subscriber);
+    this.#stream = stream;
+    this.#response = response;
+    // If the application wants to see what is written there, all of it has to go the ordinary way.
+    if (!Object.hasOwn(response, "write")) this.#watchArrivals();
   }
 
-  /** The response is over, or its connection is gone. */
-  handleEvent(): void {
-    this.#feed.leave(this.#subscriber!);
-    this.#stream?.handleEvent();
-  }
-
-  get ready(): boolean {
-    return this.#stream?.ready ?? !this.#full;
+  get body(): ReadableStream<Uint8Array> | undefined {
+    return this.#stream?.body;
   }
 
   get pending(): number {
-    return this.#stream?.pending ?? this.#rest.length;
+    return this.#stream?.pending ?? this.#unsent.length;
+  }
+
+  pollReady(): boolean {
+    if (this.#stream === undefined) return !this.#isFull;
+    return this.#stream.pollReady() && !this.#isFlushing;
   }
 
   write(bytes: Uint8Array): void {
     if (this.#stream !== undefined) {
-      this.#underWay?.push(...segmentsOf(bytes));
+      const segments = segmentsOf(bytes);
+      if (this.#underWay !== undefined && this.#underWay.length > MAX_UNDER_WAY) this.#underWay = undefined;
+      this.#underWay?.push(...segments);
       return this.#stream.write(bytes);
     }
     if (this.#isOver()) throw new Error("the response is over");
@@ -111,77 +86,110 @@ export class SocketSink implements Sink {
   }
 
   end(): void {
-    if (this.#stream !== undefined) {
-      this.#underWay = undefined; // It ends the ordinary way.
-      return this.#stream.end();
-    }
-    (this.#end ?? this.#outgoing.end).call(this.#outgoing);
+    if (this.#stream !== undefined) return this.#stream.end();
+    (this.#end ?? this.#response.end).call(this.#response);
   }
 
   abort(reason: string): void {
-    // What goes out may be somebody else's response by now, who has dropped ours.
+    // What goes out may be another response, with which a middleware has replaced this one.
     if (this.#stream !== undefined && !this.#hasArrived) return this.#stream.abort(reason);
-    this.#outgoing.destroy();
+    this.#response.destroy();
+  }
+
+  listenTo(signal: AbortSignal): void {
+    this.#stream?.listenTo(signal);
   }
 
   release(): void {
-    this.#underWay = undefined; // What has not been taken over by now never is.
+    this.#underWay = undefined; // It is too late to take the response over.
+    this.#stream?.release();
   }
 
-  #takeOver(socket: Socket, taken: boolean): void {
-    const outgoing = this.#outgoing;
+  /** Compares what is written to the response with what was put into the stream. */
+  #watchArrivals(): void {
+    const response = this.#response;
+    const { write } = response;
+    this.#underWay = [];
+    response.write = (chunk, ...rest) => {
+      const isOurs = this.#underWay?.shift() === chunk;
+      if (isOurs && this.#underWay!.length > 0) return write.call(response, chunk, ...rest);
+      response.write = write;
+      this.#hasArrived = isOurs;
+      if (!isOurs || !response.chunkedEncoding || response.socket === null) {
+        this.#underWay = undefined;
+        return write.call(response, chunk, ...rest);
+      }
+      this.#isFlushing = true;
+      const callback = rest.find((argument) => typeof argument === "function");
+      return write.call(response, chunk, (error?: unknown) => {
+        callback?.(error);
+        this.#onFlushed(error);
+      });
+    };
+  }
+
+  #onFlushed(error: unknown): void {
+    const { socket } = this.#response;
+    this.#isFlushing = false;
+    if (error || socket === null || this.#underWay === undefined) this.#underWay = undefined;
+    else this.#takeOver(socket);
+    this.#hub.pull(this.#subscriber);
+  }
+
+  #takeOver(socket: NodeSocket): void {
+    const response = this.#response;
     const stream = this.#stream!;
     this.#stream = undefined;
+    this.#underWay = undefined;
     this.#socket = socket;
-    // Whoever carries the stream to the response ends the response after it, which is not over for that.
-    const end = this.#end = outgoing.end;
-    outgoing.end = () => {
+    // What carries the stream to the response ends the response after it, but this one is not over.
+    const end = this.#end = response.end;
+    response.end = () => {
       this.#end = undefined;
-      outgoing.end = end;
-      return outgoing;
+      response.end = end;
+      return response;
     };
-    stream.end();
-    // From now on the stream asks for nothing any more.
-    if (taken) this.#feed.pull(this.#subscriber!);
-    else this.#waitForRoom();
+    stream.release();
+    stream.end(); // It does not ask for more from now on.
   }
 
-  /** Writes the pieces for as long as the socket takes them, and the rest when it takes more. */
-  #writeAll(pieces: readonly Uint8Array[]): void {
+  /** Writes the segments as long as the socket takes them, and the rest when it takes more. */
+  #writeAll(segments: readonly Uint8Array[]): void {
     let written = 0;
-    while (written < pieces.length && !this.#full) {
-      if (!this.#socket!.write(pieces[written++]!)) this.#waitForRoom();
+    while (written < segments.length && !this.#isFull) {
+      if (!this.#socket!.write(segments[written++]!)) this.#waitForRoom();
     }
-    this.#rest = pieces.slice(written);
+    this.#unsent = written < segments.length ? segments.slice(written) : NONE;
   }
 
   #waitForRoom(): void {
-    this.#full = true;
-    this.#socket!.once("drain", () => this.#goOn());
+    this.#isFull = true;
+    this.#socket!.once("drain", () => this.#resume());
   }
 
-  #goOn(): void {
-    // Where somebody else has ended it within a chunk, nothing could be read of what would follow on the connection.
-    if (this.#rest.length > 0 && this.#isOver()) return void this.#socket!.destroy();
-    this.#full = false;
-    this.#writeAll(this.#rest);
-    if (!this.#full) this.#feed.pull(this.#subscriber!);
+  #resume(): void {
+    // If it was ended within a chunk, nothing that follows on the connection could be read.
+    if (this.#unsent.length > 0 && this.#isOver()) return void this.#socket!.destroy();
+    this.#isFull = false;
+    this.#writeAll(this.#unsent);
+    if (!this.#isFull) this.#hub.pull(this.#subscriber);
   }
 
-  /** Whether what is written to the socket now would be another response's. */
+  /** Whether what is written to the socket now would be part of another response. */
   #isOver(): boolean {
-    const { writableEnded, socket } = this.#outgoing;
+    const { writableEnded, socket } = this.#response;
     return writableEnded || socket !== this.#socket;
   }
 }
 
 const frames = new WeakMap<Uint8Array, Uint8Array>();
+const encoder = new TextEncoder();
 
 /** The bytes as one chunk of a chunked body; the same frame for the same bytes. */
 function framed(bytes: Uint8Array): Uint8Array {
   let frame = frames.get(bytes);
   if (frame === undefined) {
-    const head = new TextEncoder().encode(`${bytes.length.toString(16)}\r\n`);
+    const head = encoder.encode(`${bytes.length.toString(16)}\r\n`);
     frame = new Uint8Array(head.length + bytes.length + 2);
     frame.set(head);
     frame.set(bytes, head.length);

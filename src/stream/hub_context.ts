@@ -1,0 +1,78 @@
+/**
+ * The state of a hub, made once and shared by the functions that work on it.
+ *
+ * @module
+ */
+import type { EventLog } from "../channel/channel.ts";
+import { type ChunkCache, createChunkCache } from "./chunk_cache.ts";
+import { createStats, type MutableStats } from "./stats.ts";
+import type { Subscriber } from "./subscriber.ts";
+import type { WireFormat } from "./wire_format.ts";
+
+/** Options of a hub. */
+export interface HubOptions {
+  /**
+   * Seconds of silence after which a stream carries a heartbeat, or at most an eighth later; `null` for never. Positions
+   * are reported all the same, at the pace of {@linkcode DEFAULT_HEARTBEAT_SECONDS}.
+   */
+  readonly heartbeat: number | null;
+  /** Seconds without progress after which a client is disconnected, or at most a sixth later; `null` for never. */
+  readonly stallTimeout: number | null;
+  /** The most milliseconds that an event waits for others to go out with. */
+  readonly maxDelay: number;
+  /** Called with what the application's own code has thrown, or the log. */
+  onError(error: unknown): void;
+}
+
+/** The default of seconds between two heartbeats. */
+export const DEFAULT_HEARTBEAT_SECONDS = 5;
+
+/** The most bytes of recent chunks that are kept for readers a little slower than the rest. */
+const CACHE_BYTES = 8 * 1024 * 1024;
+
+/** The state of a hub. */
+export interface HubContext {
+  readonly log: EventLog;
+  readonly format: WireFormat;
+  readonly options: HubOptions;
+  /** The bytes of a heartbeat; `undefined` if they are off. */
+  readonly heartbeat: Uint8Array | undefined;
+  /** Milliseconds of silence after which a stream is due for a heartbeat. */
+  readonly heartbeatMs: number;
+  /** Milliseconds without progress after which a client is disconnected; infinity for never. */
+  readonly stallMs: number;
+  readonly subscribers: Set<Subscriber>;
+  readonly cache: ChunkCache;
+  readonly stats: MutableStats;
+  /** The epoch of the pipeline's chunks and of the subscribers' positions. */
+  epoch: string;
+  /** Whether the pipeline has delivered everything of a closed log. */
+  hasEnded: boolean;
+  /** Stops the pipeline; it runs only while there are subscribers. */
+  stopPipeline: (() => void) | undefined;
+  /** The liveness timer; it runs only while there are subscribers. */
+  timer: ReturnType<typeof setTimeout> | undefined;
+  /** When that timer is to fire, in `performance.now()`. */
+  timerDue: number;
+}
+
+/** Makes the state of a hub that has no subscriber. */
+export function createHubContext(log: EventLog, format: WireFormat, options: HubOptions): HubContext {
+  const { heartbeat } = options;
+  return {
+    log,
+    format,
+    options,
+    heartbeat: heartbeat === null ? undefined : new TextEncoder().encode(format.heartbeat),
+    heartbeatMs: (heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000,
+    stallMs: options.stallTimeout === null ? Infinity : options.stallTimeout * 1000,
+    subscribers: new Set(),
+    cache: createChunkCache(CACHE_BYTES),
+    stats: createStats(),
+    epoch: log.epoch,
+    hasEnded: false,
+    stopPipeline: undefined,
+    timer: undefined,
+    timerDue: 0,
+  };
+}
