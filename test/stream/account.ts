@@ -1,0 +1,183 @@
+/**
+ * The account of one open stream: every position is delivered, hidden by its own filter, or reported as lost.
+ *
+ * @module
+ */
+import * as assert from "uvu/assert";
+import type { Dictionary } from "../support/harness.ts";
+import { FILTERS, type Life } from "./model.ts";
+import type { Format, Item } from "./parsers.ts";
+
+/** What a consumer asks for, beside where to start. */
+export interface Wish {
+  readonly format: Format;
+  /** Which of the filters. */
+  readonly filter: number;
+  readonly bookmarks: boolean;
+  readonly follow: boolean;
+}
+
+export interface Account {
+  readonly life: Life;
+  readonly wish: Wish;
+  /** What it asked to start from. */
+  readonly since: string;
+  /** What the channel had when it was asked. */
+  readonly asked: { readonly first: number; readonly last: number };
+  /** What it had when the answer began; until then nothing has come. */
+  answered?: { readonly last: number };
+  /** The position accounted for; unknown until the loss of an unknown epoch is told. */
+  position?: number;
+  /** The id to resume after: that of the last item consumed. */
+  lastId?: string;
+  /** Whether `events_start` was the last that came, heartbeats aside. */
+  fresh: boolean;
+}
+
+export function openAccount(life: Life, wish: Wish, since: string): Account {
+  return { life, wish, since, asked: { first: life.first, last: life.published.length }, fresh: true };
+}
+
+/** Whether the event at a position is one that this stream has to carry. */
+function wants({ life, wish }: Account, position: number): boolean {
+  const { types } = FILTERS[wish.filter]!;
+  if (life.selects && position % 3 === 0) return false;
+  return types === undefined || types.includes(life.published[position - 1]!.type);
+}
+
+/** The first position after the one accounted for that the stream has to carry. */
+function nextWanted(account: Account, upTo = account.life.published.length): number | undefined {
+  for (let position = account.position! + 1; position <= upTo; position++) {
+    if (wants(account, position)) return position;
+  }
+  return undefined;
+}
+
+/** Whether the stream is to carry something, or to end, without anything more being published. */
+export function isDue(account: Account): boolean {
+  if (account.position === undefined || !account.wish.follow || account.life.channel.closed) return true;
+  return nextWanted(account) !== undefined;
+}
+
+function positionOf({ channel }: Life, id: string): number {
+  const [epoch, position] = id.split("-");
+  assert.is(epoch, channel.epoch);
+  return Number(position);
+}
+
+/** What lies between the position accounted for and another is to be nothing that was asked for. */
+function pass(account: Account, position: number): void {
+  assert.ok(position >= account.position!, `positions only increase: ${position} after ${account.position}`);
+  assert.ok(position <= account.life.published.length, `${position} was never published`);
+  const missed = nextWanted(account, position);
+  assert.is(missed, undefined, `${missed} was asked for, and passed over for ${position}`);
+  account.position = position;
+}
+
+export function take(account: Account, item: Item): void {
+  const { life, wish } = account;
+  const isFiltered = FILTERS[wish.filter]!.types !== undefined || life.selects;
+  if (item.is === "heartbeat") {
+    assert.ok(account.answered && life.heartbeat !== null, "heartbeats are on, and the stream has begun");
+    return;
+  }
+  const { fresh } = account;
+  account.fresh = false;
+  if (account.answered === undefined) takeStart(account, item);
+  else if (item.is === "move") {
+    assert.ok(wish.format === "sse" && isFiltered, "only server-sent events move a cursor in silence");
+    takeMark(account, item.id);
+  } else if (item.event.type === "events_lost") takeLoss(account, item.event, fresh);
+  else if (item.event.type === "events_bookmark") {
+    assert.ok(wish.bookmarks && isFiltered, "bookmarks were asked for, and there is a filter");
+    assert.equal(Object.keys(item.event), ["type", "id", "time"]);
+    takeMark(account, item.event.id);
+  } else takeEvent(account, item.event.id, item.text);
+  account.lastId = item.is === "move" ? item.id : item.event.id;
+}
+
+function takeStart(account: Account, item: Item): void {
+  const { life, since, asked } = account;
+  if (item.is !== "event") throw new Error("events_start comes first");
+  const { type, event, id } = item.event;
+  assert.is(type, "events_start");
+  assert.equal(Object.keys(item.event), ["type", "event", "id", "time"]);
+  assert.equal(event, { heartbeat: life.heartbeat });
+  account.answered = { last: life.published.length };
+  account.fresh = true;
+  if (since === "latest") {
+    account.position = positionOf(life, id);
+    assert.ok(account.position >= asked.last && account.position <= account.answered.last, id);
+  } else if (since === "earliest") {
+    account.position = positionOf(life, id);
+    assert.ok(life.firsts.has(account.position + 1) && account.position + 1 >= asked.first, id);
+  } else {
+    assert.is(id, since, "the cursor that was handed in");
+    if (since.startsWith(`${life.channel.epoch}-`)) account.position = positionOf(life, id);
+  }
+}
+
+function takeLoss(account: Account, { event, id, ...rest }: Dictionary, fresh: boolean): void {
+  const { life, asked } = account;
+  assert.equal(Object.keys(event), ["reason", "count"]);
+  assert.equal(Object.keys(rest), ["type", "time"]);
+  const position = positionOf(life, id);
+  assert.ok(life.firsts.has(position + 1), `${id} is just before what was the oldest kept`);
+  assert.ok(position + 1 >= asked.first, `${id} was the oldest kept before it was asked for`);
+  if (account.position === undefined) {
+    assert.equal(event, { reason: "unknown_epoch", count: null });
+    assert.ok(fresh, "the loss of a channel that is gone is told at once");
+  } else {
+    assert.ok(Number.isInteger(event.count) && event.count > 0, `${event.count} events are lost`);
+    const hasExpired = account.position < asked.first - 1;
+    // Whoever has read nothing yet when it is overtaken may be told either.
+    const reasons = hasExpired
+      ? ["history_expired"]
+      : ["slow_consumer", ...(fresh ? ["history_expired"] : [])];
+    assert.ok(reasons.includes(event.reason), `${event.reason} is not ${reasons.join(" or ")}`);
+    // A cursor says what is missing after it. Whoever is overtaken may have been further on than it knows.
+    if (hasExpired) assert.is(position - event.count, account.position, "so many are lost");
+    pass(account, position - event.count);
+  }
+  account.position = position;
+}
+
+function takeMark(account: Account, id: string): void {
+  const position = positionOf(account.life, id);
+  assert.ok(position > account.position!, "the cursor is moved only where it moves on");
+  pass(account, position);
+}
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"\}$/;
+
+function takeEvent(account: Account, id: string, text: string): void {
+  const { life, position, wish, answered } = account;
+  const here = positionOf(life, id);
+  assert.ok(position !== undefined && here > position, `${here} comes after ${position}`);
+  pass(account, here - 1);
+  const published = life.published[here - 1]!;
+  assert.ok(published !== undefined && wants(account, here), `${here} was asked for`);
+  assert.ok(wish.follow || here <= answered!.last, "a stream that is not held open carries what was there");
+  if (published.text === undefined) {
+    assert.ok(text.startsWith(published.head) && TIME.test(text.slice(published.head.length)), text);
+    published.text = text;
+  }
+  assert.ok(text === published.text, "an event is the same text, whenever and in whatever format it comes");
+  account.position = here;
+}
+
+/** The stream is over: what it had to carry has come. */
+export function takeEnd(account: Account): void {
+  const { life, wish, asked, answered } = account;
+  assert.ok(answered !== undefined, "a stream that ends has begun");
+  assert.ok(!wish.follow || life.channel.closed, "it was to end");
+  if (account.position === undefined) {
+    // Where a channel keeps nothing yet, a stream that is not held open leaves the loss to the next one.
+    assert.ok(!wish.follow && asked.last === 0, "the loss of a channel that is gone is told");
+    return;
+  }
+  const missed = nextWanted(account, wish.follow ? life.published.length : asked.last);
+  assert.is(missed, undefined, `${missed} was asked for, and the stream ends after ${account.position}`);
+  const isTold = wish.format === "sse" || wish.bookmarks;
+  if (!wish.follow && isTold) assert.ok(account.position >= asked.last, "it tells how far it has come");
+}

@@ -1,0 +1,124 @@
+/**
+ * The model of the properties: everything that was published, in order, and what of it is still kept.
+ *
+ * @module
+ */
+import { Hono } from "hono";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import {
+  type Catalogue,
+  createChannel,
+  defineEvents,
+  type EventsEndpoint,
+  eventsEndpoint,
+  type MemoryChannel,
+} from "../../src/mod.ts";
+
+const order: Order = v.object({ text: v.string() });
+
+type Order = v.ObjectSchema<{ readonly text: v.StringSchema<undefined> }, undefined>;
+type Schemas = {
+  readonly order_placed: Order;
+  readonly order_paid: Order;
+  readonly stock_low: Order;
+  readonly shop_closed: null;
+};
+
+const catalogue: Catalogue<Schemas> = defineEvents({
+  order_placed: order,
+  order_paid: order,
+  stock_low: order,
+  shop_closed: null,
+});
+
+/** What `?types=` may say, and the types which that means; none: all. */
+export const FILTERS: readonly { readonly query: string; readonly types?: readonly string[] }[] = [
+  { query: "" },
+  { query: "order_*", types: ["order_placed", "order_paid"] },
+  { query: "order_paid", types: ["order_paid"] },
+  { query: "stock_low,shop_closed", types: ["stock_low", "shop_closed"] },
+  { query: "shop_*", types: ["shop_closed"] },
+  { query: "events_lost", types: [] },
+  { query: "order_*,stock_*,shop_*", types: ["order_placed", "order_paid", "stock_low", "shop_closed"] },
+];
+
+/** Sixteen bytes of JSON in UTF-8, in which every length of a character occurs and an escape for line readers. */
+const UNIT = "é漢😀\u2028-";
+
+/** How one life of the channel is set up. */
+export interface Setting {
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+  readonly heartbeat: number | null;
+  /** Whether the application lets nobody see every third event. */
+  readonly selects: boolean;
+}
+
+/** An event as the model knows it. */
+export interface Published {
+  readonly type: string;
+  /** The text of its dictionary up to the time in it. */
+  readonly head: string;
+  /** The length of the whole text in UTF-8. */
+  readonly bytes: number;
+  /** The whole text, as it was first seen by anybody. */
+  text?: string;
+}
+
+/** One life of the channel: its endpoint, and the model of it. */
+export interface Life extends Setting {
+  readonly channel: MemoryChannel<Schemas>;
+  readonly endpoint: EventsEndpoint;
+  /** Serves the endpoint at `/EPOCH/events`. */
+  readonly app: Hono;
+  /** All that was ever published; the event at position 1 stands at index 0. */
+  readonly published: Published[];
+  /** The position of the oldest event kept. */
+  first: number;
+  bytes: number;
+  /** All values that `first` had at the end of a turn of publishing. */
+  readonly firsts: Set<number>;
+}
+
+export function begin(setting: Setting): Life {
+  const { maxEvents, maxBytes, heartbeat, selects } = setting;
+  const channel = createChannel(catalogue, { history: { events: maxEvents, bytes: maxBytes } });
+  const filter = ({ id }: { id: string }) => Number(id.split("-")[1]) % 3 !== 0;
+  const endpoint = eventsEndpoint(channel, { heartbeat, ...(selects ? { filter } : {}) });
+  const app = new Hono().route(`/${channel.epoch}/events`, endpoint);
+  return { ...setting, channel, endpoint, app, published: [], first: 1, bytes: 0, firsts: new Set([1]) };
+}
+
+/** An event to publish: which of the types, and how many units long. */
+export type Wished = { readonly type: number; readonly units: number };
+
+export function publish(life: Life, wished: readonly Wished[], apart: boolean): void {
+  const { channel, published } = life;
+  const drafts = wished.map(({ type, units }) => {
+    const text = `${units}${UNIT.repeat(Math.min(units, Math.floor(life.maxBytes / 16) - 40))}`;
+    return [
+      { type: "order_placed", event: { text } },
+      { type: "order_paid", event: { text } },
+      { type: "stock_low", event: { text } },
+      { type: "shop_closed" },
+    ][type] as { type: "order_placed"; event: { text: string } };
+  });
+  const ids = apart ? drafts.flatMap((draft) => channel.publishBatch([draft])) : channel.publishBatch(drafts);
+  drafts.forEach(({ type, event }, index) => {
+    const id = `${channel.epoch}-${published.length + 1}`;
+    assert.is(ids[index], id);
+    const payload = event ? `"event":${JSON.stringify(event).replaceAll("\u2028", "\\u2028")},` : "";
+    const head = `{"type":"${type}",${payload}"id":"${id}","time":"`;
+    const bytes = new TextEncoder().encode(head).length + '2026-11-22T15:50:52.123Z"}'.length;
+    published.push({ type, head, bytes });
+    life.bytes += bytes;
+    while (published.length - life.first + 1 > life.maxEvents || life.bytes > life.maxBytes) {
+      life.bytes -= published[life.first++ - 1]!.bytes;
+    }
+  });
+  life.firsts.add(life.first);
+  assert.is(channel.last, published.length);
+  assert.is(channel.first, life.first);
+  assert.is(channel.stats().bytes, life.bytes);
+}

@@ -1,0 +1,80 @@
+/**
+ * Time that passes only when a test says so: timers and `performance.now()` of this process.
+ *
+ * @module
+ */
+import { setImmediate } from "node:timers";
+
+/** The time of a test. */
+export interface VirtualTime {
+  /** Milliseconds since it began. */
+  now(): number;
+  /** Lets this many milliseconds pass, and what falls due in them happen. */
+  elapse(ms: number): Promise<void>;
+  /** What comes of the promise; an error if nothing does. */
+  settled<T>(promise: Promise<T>): Promise<T>;
+}
+
+/** All microtasks there are, and those that they make, run before this is over. */
+export function flush(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
+/** Where a process stands still for longer, in milliseconds, it gives its readers as much time again. */
+const LEAP = 25_000;
+
+/**
+ * In this process, in a time that goes by only when it is told to. Then it leaps, and what has fallen due meanwhile
+ * happens late and in its order, as behind a busy event loop.
+ */
+export async function inVirtualTime(use: (time: VirtualTime) => Promise<void>): Promise<void> {
+  const { setTimeout, clearTimeout } = globalThis;
+  const { now } = performance;
+  const setNow = (value: () => number) =>
+    Object.defineProperty(performance, "now", { value, configurable: true, writable: true });
+  const timers = new Map<number, { readonly due: number; readonly run: () => void }>();
+  let made = 0;
+  let time = 0;
+  Object.assign(globalThis, {
+    setTimeout: (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
+      timers.set(++made, { due: time + ms, run: () => callback(...args) });
+      return made;
+    },
+    clearTimeout: (timer: number) => void timers.delete(timer),
+  });
+  setNow(() => time);
+
+  async function elapse(ms: number): Promise<void> {
+    for (let left = ms; left >= LEAP; left -= LEAP) await leap(LEAP);
+    await leap(ms % LEAP);
+  }
+
+  async function leap(ms: number): Promise<void> {
+    await flush();
+    time += ms;
+    const due = [...timers].filter(([, timer]) => timer.due <= time).sort(([, a], [, b]) => a.due - b.due);
+    for (const [id, { run }] of due) {
+      if (!timers.delete(id)) continue; // One that came before has cleared it.
+      run();
+      await flush();
+    }
+  }
+
+  async function settled<T>(promise: Promise<T>): Promise<T> {
+    let isOpen = true;
+    const close = () => isOpen = false;
+    promise.then(close, close);
+    for (let waited = 0; isOpen; waited++) {
+      if (waited === 100) throw new Error("nothing comes, whatever time goes by");
+      await elapse(waited === 0 ? 0 : 1);
+    }
+    return await promise;
+  }
+
+  try {
+    await use({ now: () => time, elapse, settled });
+  } finally {
+    Object.assign(globalThis, { setTimeout, clearTimeout });
+    setNow(now);
+  }
+}
