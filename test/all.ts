@@ -1,8 +1,9 @@
 /**
- * Runs every test file under uvu in this process, on whichever runtime this is: `tsx test/all.ts [name …]`.
+ * Runs test files under uvu in this process, on whichever runtime this is: `tsx test/all.ts [path …]`, where a path is
+ * one of a file or folder from `test/` on.
  *
  * A file that runs no test is a failure, and so is a test that leaves the process without an answer, one that leaves a
- * timer behind (it would fire in the midst of another), and an error that nobody catches, wherever it comes from.
+ * timer behind (it would fire in the midst of another), and an error that is not caught, wherever it comes from.
  *
  * @module
  */
@@ -23,8 +24,8 @@ onUncaught((kind, error) => {
 });
 const wanted = process.argv.slice(2);
 const files = (await readdir(new URL(".", import.meta.url), { recursive: true }))
-  .filter((file) => file.endsWith(".test.ts"))
-  .filter((file) => wanted.length === 0 || wanted.some((name) => file.startsWith(name)))
+  .filter((file) => file.endsWith(".test.ts") && !file.includes("node_modules"))
+  .filter((file) => wanted.length === 0 || wanted.some((path) => file.startsWith(path)))
   .sort();
 for (const file of files) {
   Object.assign(globalThis, { UVU_INDEX: queues.length });
@@ -35,9 +36,9 @@ for (const file of files) {
   for (let i = 1; i < queue.length; i++) queue[i] = whole(file, queue[i] as Run);
   if (queue.length === 1) throw new Error(`${file} runs no test: is its .run() missing?`);
 }
-if (queues.length === 0) throw new Error(`no test file is called ${wanted.join(" or ")}`);
+if (queues.length === 0) throw new Error(`no path of a test file begins with ${wanted.join(" or ")}`);
 await exec();
-await new Promise((resolve) => setTimeout(resolve, 50)); // What comes last is told a moment later.
+await new Promise((resolve) => setTimeout(resolve, 50)); // The last report comes a moment later.
 process.exit(broken ? 1 : process.exitCode);
 
 /** What uvu makes of a suite: runs it, and answers with its errors and how many tests ran, were skipped, and are. */
@@ -50,6 +51,7 @@ function whole(file: string, run: Run): Run {
     const result = await run();
     const [errors, ran, , total] = result;
     broken ||= errors === true && ran !== total;
+    broken ||= total === 0 && !process.env["TEST_NAME"];
     const left = await timersLeft();
     if (left > 0) {
       broken = true;
@@ -59,7 +61,7 @@ function whole(file: string, run: Run): Run {
   };
 }
 
-/** How many timers keep the process from ending, after some time to run out; only Node tells. */
+/** How many timers keep the process from ending, after some time to run out; only Node counts them. */
 async function timersLeft(): Promise<number> {
   const count = () => process.getActiveResourcesInfo?.().filter((name) => name === "Timeout").length ?? 0;
   for (let tries = 0; count() > 0 && tries < 300; tries++) {

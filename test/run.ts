@@ -1,80 +1,211 @@
 /**
- * Runs the checks and then every test on Node, Deno and Bun: `npm test [-- name …]`.
- *
- * The two runtimes that this one is not come as npm packages; they are installed the first time they are wanted.
+ * Runs the checks and the tests: `npm test`, or some of them: `npm test -- http/publish -t "refuses"`.
  *
  * @module
  */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { readdirSync, watch } from "node:fs";
+import { availableParallelism } from "node:os";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { argumentsOf, installRuntimes, programOf } from "./support/runtimes.ts";
+import { type RuntimeName, type Suite, suiteOf } from "./suites.ts";
 
-const here = fileURLToPath(new URL(".", import.meta.url));
-const bin = `${here}runtimes/node_modules/.bin`;
-/** A runtime that has not finished by then never will. */
-const LIMIT_MS = 20 * 60_000;
+const HELP =
+  `npm test [-- PATH … [options]]: all checks and tests, or the test files whose paths below test/ begin with PATH
 
-const RUNTIMES: readonly { name: string; command: string; args: string[] }[] = [
-  { name: "Node", command: process.execPath, args: ["--import", "tsx", `${here}all.ts`] },
-  { name: "Deno", command: `${bin}/deno`, args: ["run", "--allow-all", `${here}all.ts`] },
-  { name: "Bun", command: `${bin}/bun`, args: [`${here}all.ts`] },
-];
+  -t NAME           only the tests whose names contain NAME
+  --runtime NAMES   on these runtimes, with commas: node, node22, node24, node26, deno, bun; all: those that
+                    test/suites.ts names for each file (a PATH alone runs on the Node at hand)
+  --unit            only what is pure, on the Node at hand: npm run test:unit
+  --watch           again whenever a file in src or test changes
+  --jobs N          processes side by side (the number of cores and one)
+  --help            show this and exit`;
 
-/** Runs a command, showing what it prints. */
-function run(command: string, args: string[]): Promise<{ code: number | null; output: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      env: { ...process.env, NO_COLOR: "1" },
-      stdio: ["ignore", "pipe", "inherit"],
-      timeout: LIMIT_MS,
-      killSignal: "SIGKILL",
-    });
-    let output = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-      process.stdout.write(text);
-    });
-    child.once("error", reject).once("close", (code) => resolve({ code, output }));
+const root = fileURLToPath(new URL("..", import.meta.url));
+const here = `${root}test/`;
+/** A process that has not finished by then never will, in milliseconds. */
+const LIMIT_MS = 10 * 60_000;
+
+/** One process to run. */
+interface Job {
+  readonly title: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** About how many seconds it takes. */
+  readonly seconds: number;
+  /** Whether its output counts tests; else its exit code is one. */
+  readonly isTest: boolean;
+}
+
+/** What came of a process. */
+interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const { values, positionals: paths } = parseArgs({
+  allowPositionals: true,
+  options: {
+    name: { type: "string", short: "t" },
+    runtime: { type: "string" },
+    unit: { type: "boolean", default: false },
+    watch: { type: "boolean", default: false },
+    jobs: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+/** The files to run, from `test/` on. */
+function chooseFiles(): string[] {
+  const files = (readdirSync(here, { recursive: true }) as string[])
+    .filter((file) => file.endsWith(".test.ts") && !file.includes("node_modules"))
+    .map((file) => file.replaceAll("\\", "/"))
+    .filter((file) =>
+      paths.length === 0 || paths.some((path) => file.startsWith(path.replace(/^test\//, "")))
+    )
+    .filter((file) => !values.unit || suiteOf(file).isUnit);
+  if (files.length === 0) throw new Error(`no path of a test file begins with ${paths.join(" or ")}`);
+  return files;
+}
+
+/** The runtimes to run a file on. */
+function chooseRuntimes({ on }: Suite): readonly RuntimeName[] {
+  if (values.unit) return ["node"];
+  if (values.runtime === "all" || (values.runtime === undefined && paths.length === 0)) return on;
+  return (values.runtime ?? "node").split(",") as RuntimeName[];
+}
+
+function testJob(files: readonly string[], suite: Suite, runtime: RuntimeName): Job {
+  const isDriver = suite.runs === "programs";
+  const own = isDriver ? "node" : runtime;
+  return {
+    title: `${runtime.padEnd(6)} ${files.join(" ")}`,
+    program: programOf(own),
+    args: [...argumentsOf(own, ["--allow-all"]), `${here}all.ts`, ...files],
+    env: {
+      NO_COLOR: "1",
+      ...(isDriver && { TEST_RUNTIME: runtime }),
+      ...(values.name !== undefined && { TEST_NAME: values.name }),
+    },
+    seconds: suite.seconds ?? 3,
+    isTest: true,
+  };
+}
+
+/** The jobs, the longest first. */
+function chooseJobs(): Job[] {
+  const files = chooseFiles();
+  if (values.unit) return [testJob(files, suiteOf(files[0]!), "node")];
+  const jobs = files.flatMap((file) => {
+    const suite = suiteOf(file);
+    return chooseRuntimes(suite).map((runtime) => testJob([file], suite, runtime));
   });
+  installRuntimes([...new Set(files.flatMap((file) => chooseRuntimes(suiteOf(file))))]);
+  return jobs.sort((one, other) => other.seconds - one.seconds);
 }
 
-/** The counts that uvu prints at the end. */
-function countsOf(output: string): { total: number; passed: number; skipped: number } {
-  const count = (name: string) => Number(new RegExp(`\\n  ${name}:\\s+(\\d+)`).exec(output)?.[1] ?? 0);
-  return { total: count("Total"), passed: count("Passed"), skipped: count("Skipped") };
-}
+/** The checks, which are a job of their own. */
+const CHECKS: Job = {
+  title: "checks",
+  program: process.execPath,
+  args: ["--import", "tsx", `${here}support/check.ts`],
+  env: { NO_COLOR: "1" },
+  seconds: Infinity,
+  isTest: false,
+};
 
-const names = process.argv.slice(2);
-if (!existsSync(`${bin}/deno`) || !existsSync(`${bin}/bun`)) {
-  // Not `npm ci`: it wants the binaries of every platform to be in the registry, whichever one this is.
-  const install = await run("npm", ["install", "--no-save", "--prefix", `${here}runtimes`]);
-  if (install.code !== 0) process.exit(1);
-}
-
-let passed = 0;
-let failed = 0;
-let skipped = 0;
-const summary: string[] = [];
-const check = await run(process.execPath, ["--import", "tsx", `${here}support/check.ts`]);
-if (check.code === 0) passed++;
-else failed++;
-summary.push(`Checks: ${check.code === 0 ? "passed" : "failed"}`);
-
-for (const { name, command, args } of RUNTIMES) {
-  console.log(`\n${name}\n`);
-  const { code, output } = await run(command, [...args, ...names]);
-  const counts = countsOf(output);
-  // A runtime that stopped early, or ran nothing, has failed once more than its tests say.
-  const broken = counts.total === 0 || (code !== 0 && counts.passed === counts.total) ? 1 : 0;
-  passed += counts.passed;
-  failed += counts.total - counts.passed + broken;
-  skipped += counts.skipped;
-  summary.push(
-    `${name}: ${counts.passed} of ${counts.total} passed${broken ? `, and it ended with ${code}` : ""}`,
+/** Runs a job, and prints one line of it, or all of its output where it failed. */
+async function run(job: Job): Promise<Outcome> {
+  const start = performance.now();
+  const child = spawn(job.program, job.args, {
+    cwd: root,
+    env: { ...process.env, ...job.env },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: LIMIT_MS,
+    killSignal: "SIGKILL",
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => output += text);
+  }
+  const code = await new Promise<number | null | string>((resolve) => {
+    child.once("error", (error) => resolve(error.message)).once("close", resolve);
+  });
+  const outcome = job.isTest
+    ? judge(output, code)
+    : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+  const seconds = ((performance.now() - start) / 1000).toFixed(1).padStart(6);
+  const isGood = outcome.failed === 0;
+  console.log(
+    `${isGood ? "passed" : "FAILED"} ${seconds} s ${String(outcome.passed).padStart(4)}  ${job.title}`,
   );
+  if (!isGood || !job.isTest) console.log(`${output}${isGood ? "" : `it ended with ${code}`}`);
+  return outcome;
 }
 
-console.log(`\n${summary.join("\n")}\n`);
-console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
-process.exit(failed > 0 ? 1 : 0);
+/** What the output of a process says. One that stopped early, or ran nothing, has failed once more than its tests say. */
+function judge(output: string, code: number | null | string): Outcome {
+  const count = (name: string) => Number(new RegExp(`\\n  ${name}:\\s+(\\d+)`).exec(output)?.[1] ?? 0);
+  const [total, passed, skipped] = [count("Total"), count("Passed"), count("Skipped")];
+  const isBroken = (total === 0 && values.name === undefined) || (code !== 0 && passed === total);
+  return { passed, failed: total - passed + (isBroken ? 1 : 0), skipped };
+}
+
+/** Runs the jobs, some side by side, and prints how they ended. */
+async function runAll(jobs: Job[]): Promise<boolean> {
+  const start = performance.now();
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  const failures: string[] = [];
+  const queue = [...jobs];
+  const worker = async () => {
+    for (let job; (job = queue.shift()) !== undefined;) {
+      const { passed, failed, skipped } = await run(job);
+      sum.passed += passed;
+      sum.failed += failed;
+      sum.skipped += skipped;
+      if (failed > 0) failures.push(job.title);
+    }
+  };
+  const width = Number(values.jobs ?? availableParallelism() + 1);
+  await Promise.all(Array.from({ length: width }, worker));
+  if (sum.passed + sum.failed === 0) sum.failed++; // A name that no test has.
+  console.log(`\n${jobs.length} processes in ${Math.round((performance.now() - start) / 1000)} s`);
+  for (const title of failures) console.log(`failed: ${title}`);
+  console.log(
+    `\n${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""}`,
+  );
+  return sum.failed === 0;
+}
+
+/** Runs the jobs again whenever a file has changed, until it is interrupted. */
+function runAndWatch(): void {
+  let isRunning = false;
+  let isDue = true;
+  const next = async () => {
+    if (isRunning || !isDue) return;
+    isRunning = true;
+    isDue = false;
+    await runAll(chooseJobs());
+    isRunning = false;
+    await next();
+  };
+  const due = () => {
+    isDue = true;
+    setTimeout(next, 100); // An editor may write several files.
+  };
+  for (const folder of ["src", "test"]) watch(root + folder, { recursive: true }, due);
+  void next();
+}
+
+if (values.help) console.log(HELP);
+else if (values.watch) runAndWatch();
+else {
+  const jobs = chooseJobs();
+  const isWhole = paths.length === 0 && !values.unit && values.name === undefined &&
+    values.runtime === undefined;
+  process.exitCode = await runAll(isWhole ? [CHECKS, ...jobs] : jobs) ? 0 : 1;
+}

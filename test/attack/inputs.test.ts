@@ -1,4 +1,4 @@
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import type * as assert from "uvu/assert";
 import {
   accepts,

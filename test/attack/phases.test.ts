@@ -1,4 +1,4 @@
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { bytes, exchange, get, post, reset, underAttack } from "./attacked.ts";
 import { openWire, until, type Wire, within } from "../support/harness.ts";

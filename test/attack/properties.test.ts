@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import { type Attack, bytes, get, post, underAttack } from "./attacked.ts";
 
 const test = suite("attack by chance");

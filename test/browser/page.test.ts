@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { Hono } from "hono";
 import type { Locator, Page } from "playwright-core";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { buildPage, PAGE_ASSETS as BUILT } from "../../src/page/build.ts";
 import { createRates } from "../../src/page/rates.ts";

@@ -5,7 +5,7 @@
  */
 import { connect, createServer, type Server } from "node:net";
 import { Hono } from "hono";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";

@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { type Batch, createChannel, defineEvents, EventsError } from "../../src/mod.ts";

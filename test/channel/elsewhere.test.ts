@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { type Channel, createChannel, eventsEndpoint, EventsError, type Start } from "../../src/mod.ts";
 import { createSession, triblerEvents, type TriblerSchemas } from "../../src/tribler/mod.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import type { Start } from "../../src/mod.ts";
 import { elsewhere, numbers, open, serve, tick } from "../support/elsewhere.ts";

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { connect } from "node:net";
 import process from "node:process";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";

@@ -1,6 +1,6 @@
 import process from "node:process";
 import { Hono } from "hono";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import type { ConnectOptions, Dictionary } from "../../src/client/mod.ts";
 import { consume, type Diary, LAST, TYPES } from "./consumer.ts";

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { linesOf as portionsOf } from "../../src/cli/lines.ts";

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { EventEmitter } from "node:events";
 import stringWidth from "string-width";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { jsonLine } from "../../src/text/printable.ts";
 import { eventRow } from "../../src/cli/row.ts";

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import type { Socket } from "node:net";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import {

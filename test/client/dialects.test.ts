@@ -1,4 +1,4 @@
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { connect, type Dictionary } from "../../src/client/mod.ts";
 import { triblerEvents } from "../../src/tribler/mod.ts";

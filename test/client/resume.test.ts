@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { connect } from "../../src/client/mod.ts";
 import { within } from "../support/harness.ts";

@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createChannel, defineEvents, EventsError, type Issue, type Schemas } from "../../src/mod.ts";

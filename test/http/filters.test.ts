@@ -1,6 +1,6 @@
 import { compress } from "hono/compress";
 import { Hono } from "hono";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../../src/mod.ts";

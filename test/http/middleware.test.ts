@@ -1,6 +1,6 @@
 /** What stands between the endpoint and the socket: middleware that reads, replaces or writes itself, and a server that stops. */
 import { type Context, Hono, type MiddlewareHandler } from "hono";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../../src/mod.ts";

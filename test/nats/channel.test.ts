@@ -8,7 +8,7 @@ import { jetstream, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import * as fc from "fast-check";
 import type { Hono } from "hono";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { defineEvents, EventsError, type EventsErrorCode } from "../../src/mod.ts";
 import { natsChannel, type NatsChannelOptions } from "../../src/nats/mod.ts";

@@ -6,7 +6,7 @@
 import { jetstream, type StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import process from "node:process";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { natsChannel } from "../../src/nats/mod.ts";
 import { epochOf, markAnew } from "../../src/nats/stream.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { createPages, type Fetched } from "../../src/nats/pages.ts";
 import { upTo } from "./channels.ts";

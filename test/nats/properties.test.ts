@@ -6,7 +6,7 @@
  */
 import { jetstream } from "@nats-io/jetstream";
 import * as fc from "fast-check";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { type Lines, until } from "../support/harness.ts";
 import { joining, type Party, tick } from "./channels.ts";

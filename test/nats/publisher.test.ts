@@ -4,7 +4,7 @@
  * @module
  */
 import type { JetStreamClient, PubAck } from "@nats-io/jetstream";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { createPublisher, type Publisher } from "../../src/nats/publisher.ts";
 

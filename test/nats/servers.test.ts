@@ -4,7 +4,7 @@
  * @module
  */
 import process from "node:process";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { type Child, running, type RUNTIMES, startCliOn, whereItListens } from "../support/children.ts";
 import { type Dictionary, openLines, until, within } from "../support/harness.ts";

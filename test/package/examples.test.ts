@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { app } from "../../examples/hono_app.ts";
 import { type Child, running, startCli, startScript, whereItListens } from "../support/children.ts";

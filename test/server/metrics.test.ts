@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { spawn } from "node:child_process";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createHistogram } from "../../src/stream/histogram.ts";

@@ -20,7 +20,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { EventsError, type EventsErrorCode } from "../../src/mod.ts";
 import { readTorrent } from "../../src/server/torrent.ts";

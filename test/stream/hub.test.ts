@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import type { EventLog } from "../../src/mod.ts";
 import { createHub, type Hub } from "../../src/stream/hub.ts";

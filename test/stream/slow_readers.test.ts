@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import {

@@ -8,7 +8,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import type { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import type { RuntimeName } from "../suites.ts";
 import { within } from "./harness.ts";
+import { argumentsOf, programOf, runtimeUnderTest } from "./runtimes.ts";
 
 /** Options of a child. */
 export interface ChildOptions {
@@ -68,26 +70,26 @@ export function startCli(args: readonly string[], options: ChildOptions = {}): C
   return startScript(CLI, args, { ...options, permissions });
 }
 
-/** The runtimes there are. */
+/** One runtime of each kind. */
 export const RUNTIMES = ["node", "deno", "bun"] as const;
 
 /** Starts the command on a runtime, whichever this one is. */
-export function startCliOn(runtime: (typeof RUNTIMES)[number], args: readonly string[]): Child {
-  const program = runtime === "node" ? "node" : `${root}test/runtimes/node_modules/.bin/${runtime}`;
-  const own =
-    { node: ["--import", "tsx"], deno: ["run", "--no-prompt", ...CLI_PERMISSIONS], bun: [] }[runtime];
-  return start(program, [...own, root + CLI, ...args], {});
+export function startCliOn(runtime: RuntimeName, args: readonly string[]): Child {
+  return start(programOf(runtime), [...argumentsOf(runtime, CLI_PERMISSIONS), root + CLI, ...args], {});
 }
 
 /** The command with these arguments as a shell starts it. */
 export function shellCommand(args: readonly string[]): string {
-  return [process.execPath, ...runtimeArguments({ permissions: CLI_PERMISSIONS }), root + CLI, ...args]
+  const runtime = runtimeUnderTest();
+  return [programOf(runtime), ...argumentsOf(runtime, CLI_PERMISSIONS), root + CLI, ...args]
     .map((arg) => `'${arg.replaceAll("'", `'\\''`)}'`).join(" ");
 }
 
 /** Starts a script, named by its path from the root of the repository, on this runtime. */
 export function startScript(file: string, args: readonly string[], options: ChildOptions = {}): Child {
-  return start(process.execPath, [...runtimeArguments(options), root + file, ...args], options);
+  const runtime = runtimeUnderTest();
+  const own = argumentsOf(runtime, options.permissions ?? []);
+  return start(programOf(runtime), [...own, root + file, ...args], options);
 }
 
 /** Starts a program of the machine. */
@@ -108,11 +110,6 @@ export async function running<T>(child: Child, use: (child: Child) => Promise<T>
 export async function whereItListens(child: Child): Promise<{ url: string; port: number }> {
   const [, url, port] = await child.stdout.match(/(http:\/\/\S+:(\d+))(?:\/|$)/);
   return { url: url!, port: Number(port) };
-}
-
-function runtimeArguments({ permissions = [] }: ChildOptions): string[] {
-  if ("Deno" in globalThis) return ["run", "--no-prompt", ...permissions];
-  return "Bun" in globalThis ? [] : ["--import", "tsx"];
 }
 
 function start(program: string, args: readonly string[], { env, input = false }: ChildOptions): Child {

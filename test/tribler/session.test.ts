@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { suite } from "uvu";
+import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { type EventsEndpoint, eventsEndpoint, EventsError } from "../../src/mod.ts";
 import {

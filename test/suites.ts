@@ -1,0 +1,67 @@
+/**
+ * Which test files run on which runtimes. The first row that a file's path begins with counts.
+ *
+ * @module
+ */
+
+/** The name of a runtime that the tests know. */
+export type RuntimeName = "node" | "node22" | "node24" | "node26" | "deno" | "bun";
+
+/** Every runtime: what crosses a socket or depends on the runtime's streams. */
+const EVERY: readonly RuntimeName[] = ["node", "node22", "node24", "node26", "deno", "bun"];
+/** One release of each kind of runtime: what depends on the kind, and not on the release of Node. */
+const EACH_KIND: readonly RuntimeName[] = ["node", "deno", "bun"];
+/** The Node at hand alone: what is pure, or drives other programs itself. */
+const ONCE: readonly RuntimeName[] = ["node"];
+
+/** One row of the table. */
+export interface Suite {
+  /** What the path of a file begins with, from `test/` on. */
+  readonly path: string;
+  /** The runtimes. */
+  readonly on: readonly RuntimeName[];
+  /**
+   * What runs on the runtime: the test and everything in it, or only the programs that the test starts, which itself runs on
+   * the Node at hand. Default `"test"`.
+   */
+  readonly runs?: "test" | "programs";
+  /** Whether it opens no socket and starts no process: part of `npm run test:unit`. */
+  readonly isUnit?: boolean;
+  /** About how many seconds it takes on Node: the longest begin first. */
+  readonly seconds?: number;
+}
+
+/** The table. */
+export const SUITES: readonly Suite[] = [
+  { path: "events/", on: ONCE, isUnit: true },
+  { path: "text/", on: ONCE, isUnit: true },
+  { path: "channel/", on: ONCE, isUnit: true },
+  { path: "tribler/", on: ONCE, isUnit: true },
+  { path: "stream/formats", on: EVERY, isUnit: true },
+  { path: "stream/slow", on: EVERY, seconds: 14 },
+  { path: "stream/propert", on: EVERY, seconds: 15 },
+  { path: "stream/", on: EVERY },
+  { path: "http/publish", on: EVERY, seconds: 14 },
+  { path: "http/", on: EVERY },
+  { path: "attack/", on: EVERY },
+  { path: "client/", on: EVERY },
+  { path: "chaos/client", on: EACH_KIND, seconds: 30 },
+  { path: "chaos/", on: EACH_KIND },
+  { path: "browser/", on: EACH_KIND, seconds: 40 },
+  { path: "nats/faults", on: EACH_KIND, seconds: 100 },
+  { path: "nats/", on: EACH_KIND, seconds: 15 },
+  { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
+  { path: "package/examples", on: EACH_KIND, runs: "programs" },
+  { path: "package/", on: ONCE, seconds: 10 },
+  { path: "docs/", on: ONCE, seconds: 20 },
+  { path: "server/watch", on: EACH_KIND, seconds: 40 },
+  { path: "server/server", on: EVERY, seconds: 30 },
+  { path: "server/", on: EACH_KIND },
+];
+
+/** The row of a file. Throws an Error for a file that no row covers. */
+export function suiteOf(file: string): Suite {
+  const suite = SUITES.find(({ path }) => file.startsWith(path));
+  if (suite === undefined) throw new Error(`test/${file} stands in no row of test/suites.ts: add one`);
+  return suite;
+}
