@@ -1,0 +1,91 @@
+/**
+ * What a socket sink keeps of the bytes that were sent: nothing, whatever stands between it and the socket.
+ *
+ * @module
+ */
+import { Hono, type MiddlewareHandler } from "hono";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import { linesOf, serving, until } from "../support/harness.ts";
+
+const catalogue = defineEvents({ note: v.object({ n: v.number(), text: v.string() }) });
+
+const test = suite("socket sink memory");
+
+/** Gives each response its own `write`, as middleware for `node:http` does. */
+const ownWrite: MiddlewareHandler = async (c, next) => {
+  const { outgoing } = c.env as { outgoing: { write(...args: unknown[]): boolean } };
+  const { write } = outgoing;
+  outgoing.write = function (...args) {
+    return write.apply(this, args);
+  };
+  await next();
+};
+
+/** The bodies of the responses that {@linkcode withheld} has kept back. */
+const bodies: ReadableStream<Uint8Array>[] = [];
+/** Sends nothing of the stream: the middleware reads it all. */
+const withheld: MiddlewareHandler = async (c, next) => {
+  await next();
+  bodies.push(c.res.body!);
+  c.res = undefined;
+  c.res = new Response(new ReadableStream());
+};
+
+async function bytesKept(middleware: MiddlewareHandler): Promise<number> {
+  const collect = runInNewContext("gc") as () => void;
+  const used = () => {
+    collect();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  const channel = createChannel(catalogue, { history: { bytes: 300_000 } });
+  const endpoint = eventsEndpoint(channel, { heartbeat: null, writeToSocket: true });
+  const app = new Hono().use(middleware).route("/events", endpoint);
+  let kept = 0;
+  await serving(app, async (url) => {
+    const leaving = new AbortController();
+    const response = fetch(`${url}/events`, { signal: leaving.signal });
+    const lines = middleware === withheld ? await linesWithheld() : linesOf((await response).body!);
+    await lines.event();
+    let before = 0;
+    for (let n = 1; n <= 400; n++) {
+      channel.publish("note", { n, text: "x".repeat(200_000) });
+      assert.is((await lines.event()).event.n, n);
+      if (n === 100) before = used(); // More than the cache of chunks holds.
+    }
+    kept = used() - before;
+    await lines.close();
+    leaving.abort();
+    await response.catch(() => {}); // It may have no head yet.
+    await until(() => endpoint.stats().subscribers === 0, "it has left");
+  });
+  return kept;
+}
+
+async function linesWithheld() {
+  await until(() => bodies.length > 0, "the middleware has the body");
+  return linesOf(bodies.pop()!);
+}
+
+// On Deno and Bun there is no response of node:http, and so no such sink.
+const isNode = !("Deno" in globalThis || "Bun" in globalThis);
+if (isNode) {
+  setFlagsFromString("--expose-gc");
+
+  test("a socket sink keeps no bytes when the response has a write of its own", async () => {
+    const kept = await bytesKept(ownWrite);
+    assert.ok(kept < 20_000_000, `${kept} of 60 million bytes are kept`);
+  });
+
+  test("a socket sink keeps no bytes when a middleware reads the stream and passes nothing on", async () => {
+    const kept = await bytesKept(withheld);
+    assert.ok(kept < 20_000_000, `${kept} of 60 million bytes are kept`);
+  });
+}
+
+test.run();
