@@ -9,6 +9,8 @@ export type RuntimeName = "node" | "node22" | "node24" | "node26" | "deno" | "bu
 
 /** Every runtime: what crosses a socket or depends on the runtime's streams. */
 const EVERY: readonly RuntimeName[] = ["node", "node22", "node24", "node26", "deno", "bun"];
+/** Every release of Node: what depends on its responses. */
+const EVERY_NODE: readonly RuntimeName[] = ["node", "node22", "node24", "node26"];
 /** One release of each kind of runtime: what depends on the kind, and not on the release of Node. */
 const EACH_KIND: readonly RuntimeName[] = ["node", "deno", "bun"];
 /** The Node at hand alone: what is pure, or drives other programs itself. */
@@ -40,6 +42,7 @@ export const SUITES: readonly Suite[] = [
   { path: "stream/formats", on: EVERY, isUnit: true },
   { path: "stream/slow", on: EVERY, seconds: 14 },
   { path: "stream/propert", on: EVERY, seconds: 15 },
+  { path: "stream/socket_sink_memory", on: EVERY_NODE },
   { path: "stream/", on: EVERY },
   { path: "http/publish", on: EVERY, seconds: 14 },
   { path: "http/", on: EVERY },

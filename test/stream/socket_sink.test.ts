@@ -11,12 +11,12 @@ import { logger } from "hono/logger";
 import { secureHeaders } from "hono/secure-headers";
 import { timing } from "hono/timing";
 import { gunzipSync } from "node:zlib";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { openLines, openWire, serving, until, type Wire } from "../support/harness.ts";
 import { type Answer, readAnswers, valuesOf } from "../support/http_wire.ts";
+import { suite } from "../support/suite.ts";
 
 const catalogue = defineEvents({ large: v.object({ text: v.string() }), note: v.object({ n: v.number() }) });
 
