@@ -1,0 +1,186 @@
+/**
+ * A filter of the application runs in the context of the request it belongs to, whoever starts what reads the events.
+ *
+ * @module
+ */
+import { type Context, Hono } from "hono";
+import { contextStorage, getContext } from "hono/context-storage";
+import { AsyncLocalStorage } from "node:async_hooks";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../../src/mod.ts";
+import { type Lines, openLines, serving, timersLeftBy, until } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
+
+const catalogue = defineEvents({ message: v.object({ to: v.string(), n: v.number() }) });
+type Options = EndpointOptions<typeof catalogue.schemas>;
+type Message = { readonly event: { readonly to: string } };
+
+const test = suite("request context");
+
+interface User {
+  readonly name: string;
+}
+
+const users = new AsyncLocalStorage<User>();
+
+const fromAsyncLocalStorage = () => users.getStore()?.name;
+const fromHono = () => getContext<{ Variables: { user: string } }>().get("user");
+
+function setUp(options: Options, history?: number) {
+  const channel = createChannel(catalogue, history === undefined ? {} : { history: { events: history } });
+  const endpoint = eventsEndpoint(channel, { heartbeat: null, ...options });
+  const app = new Hono<{ Variables: { user: string } }>();
+  app.use(contextStorage());
+  app.use(async (c, next) => {
+    const name = c.req.query("user")!;
+    c.set("user", name);
+    await users.run({ name }, next);
+  });
+  app.route("/events", endpoint);
+  let published = 0;
+  const publish = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      const n = ++published;
+      channel.publish("message", { to: n % 2 === 0 ? "ann" : "bob", n });
+    }
+  };
+  return { channel, endpoint, app, publish };
+}
+
+async function opened(url: string, user: string, query = ""): Promise<Lines> {
+  const lines = await openLines(`${url}/events?user=${user}${query}`);
+  assert.is((await lines.event()).type, "events_start");
+  return lines;
+}
+
+/** Reads this many messages, which are all to this user. */
+async function readOwn(lines: Lines, user: string, count: number): Promise<number[]> {
+  return (await lines.events(count)).map(({ type, event }) => {
+    assert.equal([type, event.to], ["message", user]);
+    return event.n;
+  });
+}
+
+for (
+  const [source, name] of [[fromAsyncLocalStorage, "AsyncLocalStorage"], [fromHono, "getContext()"]] as const
+) {
+  const isOwn = ({ event }: Message) => event.to === source();
+  const kinds: [what: string, options: Options][] = [
+    ["the option filter", { filter: isOwn }],
+    ["the filter of a permission", { authorize: () => ({ filter: isOwn }) }],
+    ["the option filter on a socket", { filter: isOwn, writeToSocket: true }],
+  ];
+  for (const [what, options] of kinds) {
+    test(`${what} takes the user from ${name}: each gets their own, live and replayed`, async () => {
+      const left = await timersLeftBy(async () => {
+        const { app, publish, endpoint, channel } = setUp(options);
+        await serving(app, async (url) => {
+          publish(10);
+          const ann = await opened(url, "ann", "&since=earliest");
+          const bob = await opened(url, "bob", "&since=earliest");
+          assert.equal(await readOwn(ann, "ann", 5), [2, 4, 6, 8, 10]);
+          assert.equal(await readOwn(bob, "bob", 5), [1, 3, 5, 7, 9]);
+          for (let round = 0; round < 5; round++) {
+            publish(20);
+            await readOwn(bob, "bob", 10);
+            await readOwn(ann, "ann", 10);
+          }
+          // Bob's stream was the second; what it reads after the first has left is its own as well.
+          await ann.close();
+          await until(() => endpoint.stats().subscribers === 1, "ann has left");
+          publish(20);
+          await readOwn(bob, "bob", 10);
+          await bob.close();
+          await until(() => endpoint.stats().subscribers + channel.stats().readers === 0, "both have left");
+        });
+      }, 600);
+      assert.is(left, 0);
+    });
+  }
+
+  test(`a filter that takes the user from ${name} is right after pauses of slow readers and long replays`, async () => {
+    const { app, publish, endpoint } = setUp({ filter: isOwn });
+    publish(30_000); // More than one turn reads, and more than the cache of chunks holds.
+    await serving(app, async (url) => {
+      const ann = await opened(url, "ann", "&since=earliest");
+      const bob = await opened(url, "bob", "&since=earliest");
+      for (let round = 0; round < 15; round++) {
+        publish(100);
+        await readOwn(ann, "ann", 1000);
+        await readOwn(bob, "bob", 1000);
+      }
+      await ann.close();
+      await bob.close();
+      await until(() => endpoint.stats().subscribers === 0, "both have left");
+    });
+  });
+
+  test(`a filter that comes with a later permission takes the user from ${name}`, async () => {
+    let asked = 0;
+    const authorize = (c: Context) => {
+      asked++;
+      const user = c.req.query("user");
+      // From the second time on it may see its own only, as the context says and not the request.
+      return asked <= 2 ? { filter: ({ event }: Message) => event.to === user } : { filter: isOwn };
+    };
+    const { app, publish, endpoint } = setUp({ authorize, heartbeat: 0.05 });
+    await serving(app, async (url) => {
+      const ann = await opened(url, "ann");
+      const bob = await opened(url, "bob");
+      await until(() => asked > 6, "both have been asked for again");
+      publish(20);
+      await readOwn(ann, "ann", 10);
+      await readOwn(bob, "bob", 10);
+      await ann.close();
+      await bob.close();
+      await until(() => endpoint.stats().subscribers === 0, "both have left");
+    });
+  });
+}
+
+test("a stream with a filter ends and is revoked as any other", async () => {
+  let isAllowed = true;
+  const { app, publish, endpoint, channel } = setUp({
+    authorize: () => isAllowed && { filter: ({ event }: Message) => event.to === fromAsyncLocalStorage() },
+    heartbeat: 0.1,
+  });
+  await serving(app, async (url) => {
+    const ann = await opened(url, "ann", "&since=earliest");
+    publish(4);
+    await readOwn(ann, "ann", 2);
+    isAllowed = false;
+    assert.equal(await ann.rest(), []);
+    assert.is(endpoint.stats().formats["ndjson"]!.ended.unauthorized, 1);
+    isAllowed = true;
+    const bob = await opened(url, "bob", "&since=earliest");
+    publish(2);
+    channel.close();
+    assert.equal((await bob.rest()).map(({ event }) => event.n), [1, 3, 5]);
+    const late = await opened(url, "ann", "&since=earliest&follow=false");
+    assert.equal((await late.rest()).map(({ event }) => event.n), [2, 4, 6]);
+  });
+});
+
+test("a filter that throws cuts off its own stream alone", async () => {
+  const errors: unknown[] = [];
+  const { app, publish, endpoint } = setUp({
+    filter: ({ event }) => {
+      if (fromAsyncLocalStorage() === "ann") throw new Error("no rights known");
+      return event.to === fromAsyncLocalStorage();
+    },
+    onError: (error) => void errors.push(error),
+  });
+  await serving(app, async (url) => {
+    const ann = await opened(url, "ann");
+    const bob = await opened(url, "bob");
+    publish(2);
+    assert.ok(await ann.event().then(() => false, () => true), "it is cut off");
+    await readOwn(bob, "bob", 1);
+    assert.is(errors.length, 1);
+    await bob.close();
+    await until(() => endpoint.stats().subscribers === 0, "both have left");
+  });
+});
+
+test.run();
