@@ -13,26 +13,19 @@ import {
 import { createConnectionLimiter, networkOf } from "../../src/http/connection_limiter.ts";
 import { createApp } from "../../src/server/app.ts";
 import { createSession } from "../../src/tribler/mod.ts";
+import { makeEndpoint, withEndpoint } from "../support/endpoint.ts";
 import { openLines, openWire, serving, until, within } from "../support/harness.ts";
 
 const catalogue = defineEvents({ tick: v.object({ n: v.number() }), any: v.any() });
-type Options = EndpointOptions<typeof catalogue.schemas>;
 
 const test = suite("limits");
-
-function setUp(options: Options = {}) {
-  const channel = createChannel(catalogue);
-  const endpoint = eventsEndpoint(channel, options);
-  return { channel, endpoint, app: new Hono().route("/events", endpoint) };
-}
 
 async function codeOf(response: Response): Promise<string> {
   return (await response.json()).error.code;
 }
 
 test("who comes when all places are taken is refused, those who have one keep it, and publishing goes on", async () => {
-  const set = setUp({ maxConnections: 3, writeToSocket: true });
-  await serving(set.app, async (url) => {
+  await withEndpoint(catalogue, { maxConnections: 3, writeToSocket: true }, async ({ endpoint, url }) => {
     const streams = [];
     for (let n = 0; n < 3; n++) streams.push(await openLines(`${url}/events`));
     const waits = new Set<string>();
@@ -62,7 +55,7 @@ test("who comes when all places are taken is refused, those who have one keep it
     // Each place that is given back is good for one more, whichever it was.
     for (let n = 0; n < 3; n++) {
       await streams[n]!.close();
-      await until(() => set.endpoint.stats().subscribers === 2, "it has left");
+      await until(() => endpoint.stats().subscribers === 2, "it has left");
       streams[n] = await openLines(`${url}/events`);
       const refused = await fetch(`${url}/events`);
       assert.is(refused.status, 503);
@@ -73,7 +66,7 @@ test("who comes when all places are taken is refused, those who have one keep it
 });
 
 test("over SSE a refusal is a stream that says when to come back, and ends: an EventSource never returns from a 503", async () => {
-  const { endpoint } = setUp({ maxConnections: 1 });
+  const { endpoint } = makeEndpoint(catalogue, { maxConnections: 1 });
   const held = await endpoint.request("/");
   const retries = new Set<string>();
   for (let n = 0; n < 20; n++) {
@@ -93,7 +86,7 @@ test("over SSE a refusal is a stream that says when to come back, and ends: an E
 });
 
 test("what is refused for another reason, and HEAD, take no place; a stream that ends gives its own back", async () => {
-  const { endpoint, channel } = setUp({ maxConnections: 1 });
+  const { endpoint, channel } = makeEndpoint(catalogue, { maxConnections: 1 });
   channel.publish("tick", { n: 1 });
   for (let n = 0; n < 3; n++) {
     assert.is((await endpoint.request("/?since=nonsense")).status, 400);
@@ -127,22 +120,25 @@ test("an application that throws when a stream is opened takes no place with it"
 });
 
 test("streams that are reset give their places back", async () => {
-  const { app, endpoint } = setUp({ maxConnections: 20, writeToSocket: true });
-  await serving(app, async (url, port) => {
-    for (let round = 0; round < 3; round++) {
-      const wires = await Promise.all(Array.from({ length: 20 }, () => openWire(port)));
-      for (const wire of wires) wire.write("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-      await until(() => endpoint.stats().subscribers === 20, "all places are taken");
-      const refused = await fetch(`${url}/events`);
-      assert.is(await codeOf(refused), "TooManyConnections");
-      for (const { socket } of wires) socket.destroy();
-      await until(() => endpoint.stats().subscribers === 0, "all have left");
-    }
-  });
+  await withEndpoint(
+    catalogue,
+    { maxConnections: 20, writeToSocket: true },
+    async ({ endpoint, url, port }) => {
+      for (let round = 0; round < 3; round++) {
+        const wires = await Promise.all(Array.from({ length: 20 }, () => openWire(port)));
+        for (const wire of wires) wire.write("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+        await until(() => endpoint.stats().subscribers === 20, "all places are taken");
+        const refused = await fetch(`${url}/events`);
+        assert.is(await codeOf(refused), "TooManyConnections");
+        for (const { socket } of wires) socket.destroy();
+        await until(() => endpoint.stats().subscribers === 0, "all have left");
+      }
+    },
+  );
 });
 
 test("one address has no more places than it may; the others do not notice", async () => {
-  const { endpoint } = setUp({
+  const { endpoint } = makeEndpoint(catalogue, {
     maxConnectionsPerAddress: 2,
     clientAddress: (c) => c.req.header("X-Real-IP"),
   });
@@ -161,8 +157,7 @@ test("one address has no more places than it may; the others do not notice", asy
 });
 
 test("a server on a socket knows the address by itself", async () => {
-  const { app } = setUp({ maxConnectionsPerAddress: 2 });
-  await serving(app, async (url) => {
+  await withEndpoint(catalogue, { maxConnectionsPerAddress: 2 }, async ({ url }) => {
     const streams = [await openLines(`${url}/events`), await openLines(`${url}/events`)];
     const refused = await fetch(`${url}/events`);
     assert.is(refused.status, 503);
@@ -275,7 +270,7 @@ test("in whatever order places are taken and given back: never more than there a
   )));
 
 test("a POST holds no more events than it may, each no deeper than it may be", async () => {
-  const { channel, endpoint } = setUp({ maxBatch: 3, maxDepth: 4 });
+  const { channel, endpoint } = makeEndpoint(catalogue, { maxBatch: 3, maxDepth: 4 });
   const post = (body: string, type = "application/json") =>
     endpoint.request("/", { method: "POST", headers: { "Content-Type": type }, body });
   const tick = '{"type":"tick","event":{"n":1}}';
@@ -301,7 +296,7 @@ test("a POST holds no more events than it may, each no deeper than it may be", a
 });
 
 test("the defaults of a POST: 10 000 events, 64 levels", async () => {
-  const { endpoint } = setUp();
+  const { endpoint } = makeEndpoint(catalogue);
   const post = (body: string) =>
     endpoint.request("/", { method: "POST", headers: { "Content-Type": "application/json" }, body });
   const events = (count: number) => `[${Array.from({ length: count }, () => '{"type":"any","event":1}')}]`;
@@ -313,7 +308,7 @@ test("the defaults of a POST: 10 000 events, 64 levels", async () => {
 });
 
 test("a limit that means nothing is refused when the endpoint is made", () => {
-  const wrong: Options[] = [
+  const wrong: EndpointOptions<typeof catalogue.schemas>[] = [
     { maxConnections: 0 },
     { maxConnections: 1.5 },
     { maxConnections: Infinity },

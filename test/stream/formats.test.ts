@@ -2,8 +2,9 @@ import * as fc from "fast-check";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
-import { openWire, serving, until } from "../support/harness.ts";
+import { defineEvents } from "../../src/mod.ts";
+import { makeEndpoint, withEndpoint } from "../support/endpoint.ts";
+import { openWire, until } from "../support/harness.ts";
 
 const catalogue = defineEvents({
   "note": v.object({ text: v.string() }),
@@ -12,15 +13,9 @@ const catalogue = defineEvents({
 
 const test = suite("formats");
 
-function setUp() {
-  const channel = createChannel(catalogue);
-  const endpoint = eventsEndpoint(channel, { heartbeat: null });
-  return { channel, endpoint };
-}
-
 /** What the endpoint answers to an Accept header: a media type, or the code of a refusal. */
 async function answerTo(accept: string | undefined, query = ""): Promise<string> {
-  const { endpoint } = setUp();
+  const { endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   const headers = accept === undefined ? {} : { Accept: accept };
   const response = await endpoint.request(`/?follow=false${query}`, { headers });
   if (response.status !== 200) return `${response.status} ${(await response.json()).error.code}`;
@@ -77,7 +72,9 @@ test("?format= overrides Accept, and keeps the name that Accept asks for", async
 });
 
 test("a 406 lists what is to be had", async () => {
-  const response = await setUp().endpoint.request("/", { headers: { Accept: "image/png" } });
+  const response = await makeEndpoint(catalogue, { heartbeat: null }).endpoint.request("/", {
+    headers: { Accept: "image/png" },
+  });
   assert.is(response.status, 406);
   assert.is(response.headers.get("vary"), "Accept");
   const { error } = await response.json();
@@ -90,7 +87,7 @@ test("a 406 lists what is to be had", async () => {
 
 test("a refusal repeats no more of what it was asked than it takes to know it", async () => {
   const long = "image/png,".repeat(1000);
-  const { endpoint } = setUp();
+  const { endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   const answers = [
     await endpoint.request("/", { headers: { Accept: long } }),
     await endpoint.request("/", { headers: { "Last-Event-ID": long } }),
@@ -134,7 +131,7 @@ test("no Accept header takes long to read", async () => {
   // As much as an HTTP/2 server takes, of what a pattern may be tried on again and again.
   for (const accept of ['"' + '\\"'.repeat(30_000) + "\\", '"\\'.repeat(30_000), ",".repeat(60_000)]) {
     const start = performance.now();
-    const { endpoint } = setUp();
+    const { endpoint } = makeEndpoint(catalogue, { heartbeat: null });
     const response = await endpoint.request("/", { headers: { Accept: accept } });
     assert.is(response.status, 406);
     const ms = performance.now() - start;
@@ -143,7 +140,7 @@ test("no Accept header takes long to read", async () => {
 });
 
 test("SSE: retry, then for each event its id, its name and the whole dictionary", async () => {
-  const { channel, endpoint } = setUp();
+  const { channel, endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   const ids = [channel.publish("note", { text: "line\nbreak \u2028 \ud800" }), channel.publish("a:b/c.d-e")];
   const [note, other] = channel.read(0, 1e6).entries;
   const response = await endpoint.request("/?since=earliest&follow=false&format=sse");
@@ -163,7 +160,7 @@ test("SSE: retry, then for each event its id, its name and the whole dictionary"
 });
 
 test("the dictionary is the same text in both formats", async () => {
-  const { channel, endpoint } = setUp();
+  const { channel, endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   for (const text of ["a", "é😀", "\u0085"]) channel.publish("note", { text });
   const ndjson = await (await endpoint.request("/?since=earliest&follow=false")).text();
   const sse = await (await endpoint.request("/?since=earliest&follow=false&format=sse")).text();
@@ -174,11 +171,9 @@ test("the dictionary is the same text in both formats", async () => {
 });
 
 test("SSE heartbeats are comments", async () => {
-  const channel = createChannel(catalogue);
-  const endpoint = eventsEndpoint(channel, { heartbeat: 0.02 });
-  await serving(endpoint, async (_, port) => {
+  await withEndpoint(catalogue, { heartbeat: 0.02 }, async ({ port }) => {
     const wire = await openWire(port);
-    wire.write("GET /?format=sse HTTP/1.1\r\nHost: x\r\n\r\n");
+    wire.write("GET /events?format=sse HTTP/1.1\r\nHost: x\r\n\r\n");
     await until(() => wire.received().split(":\n\n").length > 3, "three heartbeats");
     wire.socket.destroy();
   });
