@@ -1,0 +1,137 @@
+/**
+ * The architecture as a table: what each folder of `src` may import, and what is wrong where a file does not keep to it.
+ *
+ * @module
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
+
+/** What the files of a folder may import beside each other. */
+interface Room {
+  /** Folders of `src`, and files that stand in `src` itself. */
+  readonly rooms: readonly string[];
+  /** Packages; `node:` is any module of Node. */
+  readonly packages: readonly string[];
+}
+
+/** From the lowest folder up: each imports from folders above its row alone. */
+export const ROOMS: Readonly<Record<string, Room>> = {
+  text: { rooms: [], packages: [] },
+  events: { rooms: [], packages: ["valibot"] },
+  channel: { rooms: ["events"], packages: [] },
+  client: { rooms: ["events"], packages: ["eventsource-parser"] },
+  stream: { rooms: ["events", "channel"], packages: [] },
+  nats: { rooms: ["events", "channel"], packages: ["@nats-io/jetstream", "@nats-io/nats-core"] },
+  http: { rooms: ["events", "channel", "stream"], packages: ["hono"] },
+  tribler: { rooms: ["text", "events", "channel", "http"], packages: ["valibot"] },
+  page: { rooms: ["text", "client", "tribler"], packages: ["uplot"] },
+  server: {
+    rooms: ["text", "events", "channel", "stream", "nats", "http", "tribler", "version.ts"],
+    packages: [
+      "node:",
+      "hono",
+      "valibot",
+      "@hono/node-server",
+      "@nats-io/transport-node",
+      "@valibot/to-json-schema",
+    ],
+  },
+  cli: {
+    rooms: ["text", "events", "channel", "client", "http", "tribler", "server", "version.ts"],
+    packages: ["node:", "string-width"],
+  },
+};
+/** What files of a folder may import that no other file of it may. */
+const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
+  // The entry of the core names what is public of it.
+  "mod.ts": ["events", "channel", "stream", "http"],
+  // Builds the page, and runs on the machine of whoever changed it.
+  "page/build.ts": ["node:", "esbuild", "prettier"],
+};
+/** A function may have so many lines in these rooms. */
+const LONGEST_FUNCTION_LINES = 80;
+const SHORT_FUNCTIONS: readonly string[] = ["events", "channel", "client", "stream", "nats", "http"];
+
+const IMPORT = /^(?:import|export)\b[^;]*?from "([^"]+)";|^import "([^"]+)";|\bimport\("([^"]+)"\)/gm;
+
+/** What every file of `src` imports: paths from `src` on, and names of packages. */
+function readImports(src: string): Map<string, string[]> {
+  const files = (readdirSync(src, { recursive: true }) as string[]).map((file) => file.replaceAll("\\", "/"));
+  return new Map(
+    files.filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts")).map((file) => {
+      const specifiers = [...readFileSync(`${src}/${file}`, "utf8").matchAll(IMPORT)];
+      return [
+        file,
+        specifiers.map(([, from, bare, dynamic]) => {
+          const specifier = from ?? bare ?? dynamic!;
+          return specifier.startsWith(".") ? posix.join(posix.dirname(file), specifier) : specifier;
+        }),
+      ];
+    }),
+  );
+}
+
+/** The imports that the table does not allow, one line each; and rows of the table that import from a row below. */
+export function strayImports(src: string): string[] {
+  const order = Object.keys(ROOMS);
+  const stray = Object.entries(ROOMS).flatMap(([name, { rooms }]) =>
+    rooms.filter((room) => !room.endsWith(".ts") && !order.slice(0, order.indexOf(name)).includes(room))
+      .map((room) => `the table lets ${name} import ${room}, which does not stand above it`)
+  );
+  for (const [file, imports] of readImports(src)) {
+    const [folder = "", ...rest] = file.split("/");
+    const room: Room | undefined = rest.length > 0 ? ROOMS[folder] : { rooms: [], packages: [] };
+    if (room === undefined) {
+      stray.push(`src/${file} stands in a folder that the table of rooms does not have`);
+    }
+    const more = EXCEPTIONS[file] ?? [];
+    for (const imported of imports) {
+      const isOwn = rest.length > 0 && imported.startsWith(`${folder}/`);
+      const isRoom = [...room?.rooms ?? [], ...more].some((one) =>
+        imported === one || imported.startsWith(`${one}/`)
+      );
+      const isPackage = [...room?.packages ?? [], ...more].some((one) =>
+        imported === one || imported.startsWith(one.endsWith(":") ? one : `${one}/`)
+      );
+      if (!isOwn && !isRoom && !isPackage) stray.push(`src/${file} imports ${imported}`);
+    }
+  }
+  return stray;
+}
+
+/** The files that import each other, over whichever way: one line for each circle found. */
+export function importCircles(src: string): string[] {
+  const imports = readImports(src);
+  const finished = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, path: readonly string[]): void => {
+    if (finished.has(file) || !imports.has(file)) return;
+    const start = path.indexOf(file);
+    if (start !== -1) {
+      return void circles.push([...path.slice(start), file].map((one) => `src/${one}`).join(" → "));
+    }
+    for (const imported of imports.get(file)!) visit(imported, [...path, file]);
+    finished.add(file);
+  };
+  for (const file of imports.keys()) visit(file, []);
+  return circles;
+}
+
+/** The functions of the core, the client and the channel on NATS that are too long to read, one line each. */
+export function longFunctions(src: string): string[] {
+  return [...readImports(src).keys()]
+    .filter((file) => SHORT_FUNCTIONS.includes(file.split("/")[0]!))
+    .flatMap((file) => {
+      const lines = readFileSync(`${src}/${file}`, "utf8").split("\n");
+      return lines.flatMap((line, start) => {
+        const [, indent, name] =
+          /^(\s*)(?:export )?(?:default )?(?:async )?(?:function\*? (\w+)|(?:static |async |get |set |#)*(\w+)(?:<[^(]*>)?\(.*\{$)/
+            .exec(line) ?? [];
+        if (indent === undefined || /^\s*(?:if|for|while|switch|return|catch)\b/.test(line)) return [];
+        const length = lines.slice(start).findIndex((one, i) => i > 0 && one === `${indent}}`) + 1;
+        return length > LONGEST_FUNCTION_LINES
+          ? [`src/${file}:${start + 1} ${name ?? line.trim()} has ${length} lines`]
+          : [];
+      });
+    });
+}
