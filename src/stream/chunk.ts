@@ -1,6 +1,5 @@
 /**
- * Chunks: the bytes of some events in a row, made once and shared by whoever sends them; and what a filter leaves
- * of one.
+ * Chunks: the bytes of some events in a row, made once and shared by all subscribers; and what a filter selects of them.
  *
  * @module
  */
@@ -15,18 +14,18 @@ export interface Chunk {
   readonly last: number;
   /** Its events. */
   readonly entries: readonly Entry[];
-  /** Their bytes in the feed's wire format; shared, and never changed. */
+  /** Their bytes in the hub's wire format; shared, and never changed. */
   readonly bytes: Uint8Array;
-  /** Where each event ends in `bytes`; found at the first call. */
+  /** Returns where each event ends in `bytes`; found at the first call. */
   ends(): readonly number[];
   /**
-   * What many subscribers want of it at the same time, made for the first of them. Only the newest chunk keeps
-   * it: for those who read later, memory would grow with every filter there is.
+   * What many subscribers need of it at the same time, made for the first of them. Only the newest chunk keeps it: for
+   * later readers memory would grow with the number of filters.
    */
   shared: { readonly events: unknown[]; readonly selections: Map<string, Selection> } | undefined;
 }
 
-/** A chunk of the entries, at least one, and the bytes they were encoded to. */
+/** Makes a chunk of entries, at least one, and of the bytes they were encoded to. */
 export function makeChunk(format: WireFormat, entries: readonly Entry[], bytes: Uint8Array): Chunk {
   let ends: readonly number[] | undefined;
   return {
@@ -39,14 +38,14 @@ export function makeChunk(format: WireFormat, entries: readonly Entry[], bytes: 
   };
 }
 
-/** Which events a subscriber is to see. */
+/** Which events a subscriber sees. */
 export interface Filter {
-  /** Subscribers whose filters have the same key share what is selected for them; none: nobody shares. */
+  /** Subscribers whose filters have the same key share what is selected; `undefined` to share nothing. */
   readonly key?: string;
   /** Whether it calls code of the application, which runs in the context of its request then. */
   readonly callsApplication?: boolean;
   /**
-   * Whether an event is to be seen.
+   * Returns whether an event is sent.
    *
    * @param event the parsed dictionary; made at the first call and shared, so not to be changed
    */
@@ -65,7 +64,7 @@ export interface Selection {
 
 const NOTHING: Selection = { bytes: new Uint8Array(0), seen: undefined, count: 0 };
 
-/** The events of the chunk after one position and up to another, and of those the ones the filter accepts. */
+/** Selects the events of a chunk after one position and up to another that the filter accepts. */
 export function select(chunk: Chunk, after: number, until: number, filter?: Filter): Selection {
   const first = Math.max(after - chunk.after, 0);
   const end = Math.min(until, chunk.last) - chunk.after;

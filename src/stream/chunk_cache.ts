@@ -1,26 +1,26 @@
 /**
- * The recent chunks of a feed: what those are given who read a little slower than the rest.
+ * The chunk cache: the newest chunks of a hub, for readers a little slower than the rest.
  *
  * @module
  */
 import type { Chunk } from "./chunk.ts";
 
-/** The newest chunks of a feed, without a gap between them. */
+/** The newest chunks, without a gap between them. */
 export interface ChunkCache {
   /** The position before the first of them. */
   readonly after: number;
-  /** Forgets all of them; the next one follows the position. */
+  /** Drops all of them; the next one follows the position. */
   restart(after: number): void;
-  /** Adds the next chunk, and forgets what is too much or no longer kept by the channel. */
+  /** Adds the next chunk, and drops the oldest that are too much or that the channel no longer keeps. */
   add(chunk: Chunk, firstKept: number): void;
-  /** The chunk with the event after the position; none where nothing follows it yet. */
+  /** Finds the chunk with the event after the position; `undefined` if nothing follows it yet. */
   chunkAfter(position: number): Chunk | undefined;
 }
 
 /**
- * Makes an empty store of chunks.
+ * Makes an empty cache.
  *
- * @param maxBytes how much it holds; the newest chunk is held whatever its size
+ * @param maxBytes its size in bytes; the newest chunk is kept whatever its size
  */
 export function createChunkCache(maxBytes: number): ChunkCache {
   let chunks: Chunk[] = [];
@@ -41,20 +41,20 @@ export function createChunkCache(maxBytes: number): ChunkCache {
     add: (chunk, firstKept) => {
       const newest = chunks.at(-1);
       if (newest !== undefined) newest.shared = undefined;
-      if (chunk.after !== (newest?.last ?? after)) restart(chunk.after); // The feed itself was overtaken.
+      if (chunk.after !== (newest?.last ?? after)) restart(chunk.after); // The pipeline itself was overtaken.
       chunks.push(chunk);
       bytes += chunk.bytes.length;
-      let forgotten = 0;
-      while (forgotten < chunks.length - 1 && (bytes > maxBytes || chunks[forgotten]!.last < firstKept)) {
-        bytes -= chunks[forgotten]!.bytes.length;
-        after = chunks[forgotten++]!.last;
+      let dropped = 0;
+      while (dropped < chunks.length - 1 && (bytes > maxBytes || chunks[dropped]!.last < firstKept)) {
+        bytes -= chunks[dropped]!.bytes.length;
+        after = chunks[dropped++]!.last;
       }
-      if (forgotten > 0) chunks.splice(0, forgotten);
+      if (dropped > 0) chunks.splice(0, dropped);
     },
     chunkAfter: (position) => {
       const newest = chunks.at(-1);
       if (newest === undefined || newest.last <= position) return undefined;
-      if (newest.after <= position) return newest; // Where nearly everybody is.
+      if (newest.after <= position) return newest; // Nearly all readers are here.
       let low = 0;
       for (let high = chunks.length; low < high;) {
         const middle = (low + high) >>> 1;

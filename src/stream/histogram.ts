@@ -1,29 +1,29 @@
 /**
- * Histograms: how many values there were, by their size.
+ * Histograms: counts of values by their size.
  *
  * @module
  */
 
-/** How many values there were, by their size. */
+/** Counts of values by their size. */
 export interface Histogram {
   /** The largest value of each bucket but the last, ascending. */
   readonly bounds: readonly number[];
-  /** How many values are in each bucket; the last one holds those above every bound. */
+  /** The number of values in each bucket; the last one holds those above every bound. */
   readonly counts: readonly number[];
   /** The sum of the values. */
   readonly sum: number;
 }
 
-/** A histogram that is being made. */
-export interface Counting {
-  /** Counts a value. */
+/** A histogram that values are added to. */
+export interface HistogramCounter {
+  /** Adds a value. */
   add(value: number): void;
-  /** What was counted so far: a copy. */
+  /** Returns a copy of what was counted so far. */
   read(): Histogram;
 }
 
 /** Makes an empty histogram with these bounds, ascending. */
-export function createHistogram(bounds: readonly number[]): Counting {
+export function createHistogram(bounds: readonly number[]): HistogramCounter {
   const counts = new Array<number>(bounds.length + 1).fill(0);
   let sum = 0;
   return {

@@ -1,5 +1,10 @@
 /**
- * The pipeline of a feed: channel → serializer → `TextEncoderStream` → chunks, each made once and for everybody.
+ * The pipeline of a hub: channel → serializer → `TextEncoderStream` → chunks, each made once for all subscribers.
+ *
+ * It is a `ReadableStream` piped through two `TransformStream`s on purpose: the shape of the whole library, on web
+ * standards alone. It gives backpressure from the hand-out to the channel without code of our own, a place where another
+ * stage can be put (compression, for example), and the platform's encoder. It runs once for each batch and not for each
+ * subscriber, so that the streams cost nothing that can be measured.
  *
  * @module
  */
@@ -8,22 +13,24 @@ import { type Chunk, makeChunk } from "./chunk.ts";
 import { createEncoder } from "./encoder.ts";
 import { serializer, type WireFormat } from "./wire_format.ts";
 
-/** From so many bytes on a chunk does not gain by being held back: batches are no larger than 256 KiB. */
+/** A chunk of this size gains nothing from waiting for more: batches are no larger than 256 KiB. */
 const FULL_BYTES = 192 * 1024;
+/** The least cost of a chunk that can be told from what a timer takes anyway, in milliseconds. */
+const LEAST_COST_MS = 2;
 
-/** What a pipeline is told to do with its chunks, and how fast. */
+/** What a pipeline does with its chunks, and how fast. */
 export interface PipelineOptions {
-  /** Takes the next chunk. */
+  /** Receives the next chunk. */
   onChunk(chunk: Chunk): void;
-  /** The events are counted anew: the chunks that follow are of another epoch. */
+  /** Called before the first chunk of another epoch. */
   onNewEpoch(): void;
-  /** Events are missing, and none follow yet. */
+  /** Called when events are missing and none follow yet. */
   onLoss(): void;
-  /** The channel was closed and everything in it has been told. Not called after the pipeline was stopped. */
+  /** Called when the channel was closed and all its events were delivered; not after the pipeline was stopped. */
   onEnd(): void;
-  /** Something in it threw: there will be no further chunk. */
+  /** Called with what was thrown in it: no further chunk follows. */
   onError(error: unknown): void;
-  /** At most so many milliseconds the next batch is held back after the last. */
+  /** The most milliseconds that a batch is held back after the one before. */
   readonly maxDelay: number;
 }
 
@@ -31,68 +38,67 @@ export interface PipelineOptions {
  * Starts a pipeline at the newest event of the log.
  *
  * The first event after a quiet moment goes out at once. After a chunk the next batch is taken when as much time has
- * passed again as handing out that chunk cost, so that a flooded channel writes few large chunks instead of many
+ * passed again as the hand-out of that chunk took, so that a flooded channel writes few large chunks instead of many
  * small ones: the cost is in the writes, not in the bytes.
  *
- * @returns stops the pipeline at once and for good; nothing of it is left waiting then
+ * @returns stops the pipeline at once and for good, and leaves no timer or iterator behind
  */
 export function startPipeline(log: EventLog, format: WireFormat, options: PipelineOptions): () => void {
   const { onChunk, onNewEpoch, onLoss, onEnd, onError, maxDelay } = options;
   const batches = log.batches("latest");
-  let stopped = false;
-  let underWay: Batch | undefined;
+  let isStopped = false;
+  let batch: Batch | undefined;
   /** Lets the source take the next batch; the stages after it would pull one ahead. */
-  let goOn: (() => void) | undefined;
+  let takeNext: (() => void) | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const source = new ReadableStream<Batch>({
     async pull(controller) {
-      if (underWay !== undefined) await new Promise<void>((resolve) => goOn = resolve);
+      if (batch !== undefined) await new Promise<void>((resolve) => takeNext = resolve);
       for (;;) {
         const next = await batches.next();
         if (next.done) return controller.close();
         const { entries, lost } = next.value;
-        if (lost?.reason === "unknown_epoch" && !stopped) onNewEpoch();
-        else if (entries.length === 0 && !stopped) onLoss();
+        if (lost?.reason === "unknown_epoch" && !isStopped) onNewEpoch();
+        else if (entries.length === 0 && !isStopped) onLoss();
         if (entries.length === 0) continue;
-        underWay = next.value;
-        return controller.enqueue(underWay);
+        batch = next.value;
+        return controller.enqueue(batch);
       }
     },
   }, { highWaterMark: 0 });
 
   async function run(): Promise<void> {
     const reader = source.pipeThrough(serializer(format)).pipeThrough(createEncoder()).getReader();
-    for (let read; !(read = await reader.read()).done && !stopped;) {
+    for (let read; !(read = await reader.read()).done && !isStopped;) {
       const start = performance.now();
-      onChunk(makeChunk(format, underWay!.entries, read.value));
-      if (!stopped) pace(start, read.value.length >= FULL_BYTES);
+      onChunk(makeChunk(format, batch!.entries, read.value));
+      if (!isStopped) holdBack(start, read.value.length >= FULL_BYTES);
     }
-    if (!stopped) onEnd();
+    if (!isStopped) onEnd();
   }
 
-  /** Lets the next batch go as long after the last one as that one kept the event loop busy, or at once behind a full one. */
-  function pace(start: number, isFull: boolean): void {
-    // What a write costs comes after it, in microtasks: a timer fires once they are over.
+  /** Releases the next batch as long after the last one as that one kept the event loop busy; at once behind a full one. */
+  function holdBack(start: number, isFull: boolean): void {
+    // A write costs most after it returned, in microtasks: a timer fires once they are over.
     timer = setTimeout(() => {
-      const cost = performance.now() - start;
-      // Less cannot be told from what a timer takes at the least.
-      if (isFull || cost < 2) release();
-      else timer = setTimeout(release, Math.min(cost, maxDelay));
+      const costMs = performance.now() - start;
+      if (isFull || costMs < LEAST_COST_MS) release();
+      else timer = setTimeout(release, Math.min(costMs, maxDelay));
     });
   }
 
   function release(): void {
-    underWay = undefined;
-    goOn?.();
-    goOn = undefined;
+    batch = undefined;
+    takeNext?.();
+    takeNext = undefined;
   }
 
   run().catch((error: unknown) => {
-    if (!stopped) onError(error);
+    if (!isStopped) onError(error);
   });
   return () => {
-    stopped = true;
+    isStopped = true;
     clearTimeout(timer);
     release();
     batches.return?.();

@@ -1,15 +1,15 @@
 /**
- * Pieces: how bytes that are shared go out, so that it shows how far a slow reader has come in them.
+ * Segments: large writes in parts, so that the progress of a slow reader shows.
  *
  * @module
  */
 
-/** What is no larger than a batch goes out whole: in smaller pieces a flood is slower by a third on Deno and Bun. */
+/** The size of a segment. A batch goes out whole: with smaller segments a flood is slower by a third on Deno and Bun. */
 const SEGMENT_BYTES = 256 * 1024;
 
 const segments = new WeakMap<Uint8Array, readonly Uint8Array[]>();
 
-/** The bytes in pieces of that size or a little more, in order. Nothing is copied; the same bytes have the same pieces. */
+/** Splits bytes in segments of 256 to 512 KiB, without a copy. The same bytes have the same segments. */
 export function segmentsOf(bytes: Uint8Array): readonly Uint8Array[] {
   const count = Math.floor(bytes.length / SEGMENT_BYTES);
   if (count <= 1) return [bytes];

@@ -1,31 +1,31 @@
 /**
- * What a feed counts. A chunk costs a few additions and so does a delivery; sums are made when somebody asks.
+ * What a hub counts. A chunk costs a few additions, and so does a delivery; sums are made when they are read.
  *
  * @module
  */
 import type { LossReason } from "../events/event.ts";
-import { type Counting, createHistogram, type Histogram } from "./histogram.ts";
+import { createHistogram, type Histogram, type HistogramCounter } from "./histogram.ts";
 
-/** Why a stream is over. */
+/** Why a stream has ended. */
 export type EndReason =
-  /** The client has left, or its connection was lost. */
+  /** The client has disconnected, or its connection was lost. */
   | "disconnected"
-  /** It was given all that it had asked for (`?follow=false`). */
+  /** It has carried all that was requested (`?follow=false`). */
   | "completed"
   /** The channel was closed. */
   | "closed"
-  /** Its permission is gone (`authorize`). */
+  /** Its permission was withdrawn or has expired (`authorize`). */
   | "unauthorized"
-  /** It took nothing for too long and was cut off. */
+  /** The client made no progress for too long (`stallTimeout`), and was disconnected. */
   | "stalled"
-  /** Something threw, `select` for example, and it was cut off. */
+  /** Something threw, a `filter` for example, and the response was cut off. */
   | "failed";
 
-/** What subscribers were told of losses for one reason. */
+/** The losses that were reported for one reason. */
 export interface LossStats {
-  /** How often one was told. */
+  /** How many `events_lost` were sent. */
   readonly times: number;
-  /** How many events they were told they miss, as far as that could be known. */
+  /** The sum of their counts, as far as those are known. */
   readonly events: number;
 }
 
@@ -33,55 +33,55 @@ export interface LossStats {
 export interface StreamStats {
   /** How many are open. */
   readonly subscribers: number;
-  /** How many are over, and why. */
+  /** How many have ended, by their reason. */
   readonly ended: Readonly<Record<EndReason, number>>;
-  /** How many events were handed to subscribers: each once for every subscriber. Control events do not count. */
+  /** How many events were written, each once for every stream. Control events do not count. */
   readonly deliveries: number;
-  /** How many bytes they were handed, everything included. */
+  /** How many bytes were written, everything included. */
   readonly bytes: number;
-  /** Which losses they were told of, by their reason. */
+  /** The losses that were reported, by their reason. */
   readonly lost: Readonly<Record<LossReason, LossStats>>;
-  /** How many events went out together, while there were subscribers. */
+  /** How many events went out together, while any stream was open. */
   readonly batches: Histogram;
   /**
-   * Seconds from the publication of an event until it had been handed to every subscriber that took it at once: of
-   * the first event of each batch, which waited longest. Counted in whole milliseconds.
+   * Seconds from the publication of an event until it was written to every stream that was ready for it: of the first
+   * event of each batch, which waited longest. Counted in whole milliseconds.
    */
   readonly latency: Histogram;
 }
 
-/** How one subscriber ended, and what it was given. */
+/** How one stream ended, and what it carried. */
 export interface End {
-  /** Why it is over. */
+  /** Why it has ended. */
   readonly reason: EndReason;
   /** How many seconds it was open. */
   readonly seconds: number;
-  /** How many events it was handed; control events do not count. */
+  /** How many events were written; control events do not count. */
   readonly events: number;
   /** How many bytes it was handed, everything included. */
   readonly bytes: number;
 }
 
-/** What a feed counts, but for what its open subscribers have been given: that stands with each of them. */
+/** What a hub counts. What the open streams have carried is not included: each subscriber has that itself. */
 export interface MutableStats {
-  /** Subscribers that are over. */
+  /** Streams that have ended. */
   readonly ended: Record<EndReason, number>;
-  /** Events handed to them. */
+  /** Events that these carried. */
   deliveries: number;
-  /** Bytes handed to them. */
+  /** Bytes that these carried. */
   bytes: number;
-  /** Losses told, by their reason. */
+  /** Losses that were reported, by their reason. */
   readonly lost: Record<LossReason, { times: number; events: number }>;
   /** Events in each chunk. */
-  readonly batches: Counting;
-  /** Seconds from publication to hand-over, for each chunk. */
-  readonly latency: Counting;
+  readonly batches: HistogramCounter;
+  /** Seconds from publication to the write, for each chunk. */
+  readonly latency: HistogramCounter;
 }
 
 const BATCH_BOUNDS: readonly number[] = [1, 3, 10, 30, 100, 300, 1000, 3000];
 const LATENCY_BOUNDS: readonly number[] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 
-/** A tally in which nothing was counted yet. */
+/** Makes stats in which nothing was counted yet. */
 export function createStats(): MutableStats {
   return {
     ended: { disconnected: 0, completed: 0, closed: 0, unauthorized: 0, stalled: 0, failed: 0 },
@@ -97,36 +97,40 @@ export function createStats(): MutableStats {
   };
 }
 
-/** Counts a subscriber that is over. */
-export function countEnd(tally: MutableStats, { reason, events, bytes }: End): void {
-  tally.ended[reason]++;
-  tally.deliveries += events;
-  tally.bytes += bytes;
+/** Counts a stream that has ended. */
+export function countEnd(stats: MutableStats, { reason, events, bytes }: End): void {
+  stats.ended[reason]++;
+  stats.deliveries += events;
+  stats.bytes += bytes;
 }
 
-/** Counts a chunk whose first event was published at this time, in milliseconds since 1970, and is handed out now. */
-export function countChunk(tally: MutableStats, events: number, published: number): void {
-  tally.batches.add(events);
-  tally.latency.add(Math.max(Date.now() - published, 0) / 1000); // A clock may be set back.
+/**
+ * Counts a chunk that was written just now.
+ *
+ * @param publishedMs when its first event was published, in milliseconds since 1970
+ */
+export function countChunk(stats: MutableStats, events: number, publishedMs: number): void {
+  stats.batches.add(events);
+  stats.latency.add(Math.max(Date.now() - publishedMs, 0) / 1000); // The clock may be set back.
 }
 
-/** What was counted, and with it what those have been given who are still there. */
+/** Returns what was counted, and what the open streams have carried. */
 export function readStats(
-  tally: MutableStats,
+  stats: MutableStats,
   open: { readonly size: number; [Symbol.iterator](): Iterator<{ events: number; bytes: number }> },
 ): StreamStats {
-  let { deliveries, bytes } = tally;
+  let { deliveries, bytes } = stats;
   for (const subscriber of open) {
     deliveries += subscriber.events;
     bytes += subscriber.bytes;
   }
   return {
     subscribers: open.size,
-    ended: { ...tally.ended },
+    ended: { ...stats.ended },
     deliveries,
     bytes,
-    lost: structuredClone(tally.lost),
-    batches: tally.batches.read(),
-    latency: tally.latency.read(),
+    lost: structuredClone(stats.lost),
+    batches: stats.batches.read(),
+    latency: stats.latency.read(),
   };
 }

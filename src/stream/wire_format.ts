@@ -1,11 +1,11 @@
 /**
- * Wire formats: how events become text. Pure functions first, and the `TransformStream` around them.
+ * Wire formats: how events become text. Pure functions, and a `TransformStream` around them.
  *
  * @module
  */
 import type { Batch } from "../channel/channel.ts";
 
-/** One event about to be written: its cursor, the name of its type, and its dictionary as one line of JSON. */
+/** One event to be written. */
 export interface Line {
   /** The event's cursor. */
   readonly id: string;
@@ -17,27 +17,27 @@ export interface Line {
 
 /** How events are written on the wire. */
 export interface WireFormat {
-  /** What `?format=` calls it. */
+  /** Its name in `?format=`. */
   readonly name: string;
   /** The names of its media type, the preferred one first. */
   readonly mediaTypes: readonly [string, ...string[]];
-  /** What stands before the first event. */
+  /** The text before the first event. */
   readonly preamble: string;
-  /** The text of one event. */
+  /** Returns the text of one event. */
   write(line: Line): string;
-  /** How many `\n` that text has: its last one ends it. */
+  /** The number of `\n` in that text: the last one ends it. */
   readonly linesPerEvent: number;
-  /** What keeps a silent stream open; every reader skips it. */
+  /** The text that keeps a silent stream open; every reader skips it. */
   readonly heartbeat: string;
-  /** Moves a reader's cursor without an event; empty where the format has no way to. */
+  /** Returns the text that moves a reader's cursor without an event; empty if the format cannot do that. */
   encodePosition(id: string): string;
   /**
-   * What stands at the end of a stream that its server ends, for whoever can come back; empty where there is nothing
-   * to say.
+   * Returns the text at the end of a stream that the server ends, which delays the reconnect of its client; empty if the
+   * format cannot do that.
    *
-   * @param least so many milliseconds it stays away at the least, and 2.5 times as many at the most; default 2000
+   * @param leastMs the shortest delay in milliseconds; the longest is 2.5 times as long. Default 2000
    */
-  closing(least?: number): string;
+  closing(leastMs?: number): string;
 }
 
 /** One dictionary a line; an empty line is a heartbeat. */
@@ -64,21 +64,21 @@ export const sse: WireFormat = {
   linesPerEvent: 4,
   heartbeat: ":\n\n",
   encodePosition: (id) => `id: ${id}\n\n`,
-  // All of them come back; not all in the same moment.
-  closing: (least = 2000) => `retry: ${Math.floor(least * (1 + 1.5 * Math.random()))}\n\n`,
+  // All clients come back, but not in the same moment.
+  closing: (leastMs = 2000) => `retry: ${Math.floor(leastMs * (1 + 1.5 * Math.random()))}\n\n`,
 };
 
 /** All wire formats, the preferred one first. */
 export const FORMATS: readonly WireFormat[] = [ndjson, sse];
 
-/** The text of events in a row. */
+/** Returns the text of events in a row. */
 export function serialize(format: WireFormat, lines: readonly Line[]): string {
   let text = "";
   for (const line of lines) text += format.write(line);
   return text;
 }
 
-/** Batches in, their text out: one string for each batch. */
+/** Makes a stream of batches in and text out: one string for each batch. */
 export function serializer(format: WireFormat): TransformStream<Batch, string> {
   return new TransformStream({
     transform(batch, controller) {
@@ -87,7 +87,7 @@ export function serializer(format: WireFormat): TransformStream<Batch, string> {
   });
 }
 
-/** Where each event ends in the bytes of a serialized batch. */
+/** Returns where each event ends in the bytes of a serialized batch. */
 export function endsOf(format: WireFormat, bytes: Uint8Array): number[] {
   const ends: number[] = [];
   for (let end = 0, lines = 0; (end = bytes.indexOf(0x0a, end) + 1) > 0;) {
