@@ -80,12 +80,14 @@ const HEADER_BYTES = 64;
  * ```ts
  * import { connect } from "@nats-io/transport-node";
  * import * as v from "valibot";
- * import { defineEvents, eventsEndpoint } from "events-endpoint";
+ * import { defineEvents } from "events-endpoint";
  * import { natsChannel } from "events-endpoint/nats";
  *
  * const connection = await connect({ servers: "nats://127.0.0.1:4222", maxReconnectAttempts: -1 });
  * const channel = await natsChannel(connection, defineEvents({ tick: v.object({ n: v.number() }) }));
  * await channel.publish("tick", { n: 1 });
+ * channel.close();
+ * await connection.close();
  * ```
  */
 export async function natsChannel<S extends Schemas>(

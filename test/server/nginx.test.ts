@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -8,23 +8,20 @@ import type { StreamEnd } from "../../src/mod.ts";
 import { createApp } from "../../src/server/app.ts";
 import { createLog } from "../../src/server/log.ts";
 import { createSession, type Session } from "../../src/tribler/mod.ts";
+import { readBlocks } from "../docs/blocks.ts";
 import { type Child, running, startProgram } from "../support/children.ts";
 import { findFreePort, linesOf, openLines, serving, until, within } from "../support/harness.ts";
 
 const test = suite("nginx");
 
-/** The block of this language in the README's section "In production", which is what a reader would copy. */
-async function fromReadme(language: string): Promise<string> {
-  const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
-  const section = readme.split(/^## /m).find((part) => part.startsWith("In production\n"));
-  const block = new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, "m").exec(section ?? "")?.[1];
-  if (block === undefined) {
-    throw new Error(`the README's section "In production" has no block of ${language}`);
-  }
-  return block;
+/** The block of this language on the page about production, which is what a reader would copy. */
+async function fromPage(language: string): Promise<string> {
+  const block = (await readBlocks("docs/production.md")).find((block) => block.language === language);
+  if (block === undefined) throw new Error(`docs/production.md has no block of ${language}`);
+  return block.text;
 }
 
-/** The server wants it, as the README says that it should. */
+/** The server wants it, as the page says that it should. */
 const KEY = "s3cret";
 const WITH_KEY = { "X-Api-Key": KEY };
 
@@ -104,9 +101,9 @@ const nginx = (block: string): StartProxy => async (folder, port, upstream) => {
   return startProgram("nginx", args, { env: { PATH: path } });
 };
 
-/** Caddy with the README's lines, on a port of this machine in place of a name on the internet. */
+/** Caddy with the lines of the page, on a port of this machine in place of a name on the internet. */
 const caddy: StartProxy = async (folder, port, upstream) => {
-  const lines = (await fromReadme("caddyfile"))
+  const lines = (await fromPage("caddyfile"))
     .replaceAll("127.0.0.1:8085", `127.0.0.1:${upstream}`)
     .replace("events.example.org", `http://127.0.0.1:${port}`);
   await writeFile(join(folder, "Caddyfile"), `{\n\tadmin off\n}\n${lines}`);
@@ -186,7 +183,7 @@ async function eventsArrive(
 }
 
 test("behind nginx with its default buffering events arrive as they happen", async () => {
-  await behind(nginx(await fromReadme("nginx")), (proxied) => eventsArrive(proxied));
+  await behind(nginx(await fromPage("nginx")), (proxied) => eventsArrive(proxied));
 });
 
 test("they do behind nginx with no more than proxy_pass, where its requests are HTTP/1.0", async () => {
