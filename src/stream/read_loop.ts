@@ -7,7 +7,7 @@
 import type { Batch } from "../channel/channel.ts";
 import { takeLoss } from "../channel/read_position.ts";
 import type { Loss } from "../events/event.ts";
-import { type Chunk, makeChunk, select, type Selection } from "./chunk.ts";
+import { type Chunk, makeChunk, select } from "./chunk.ts";
 import { abort, end, finish, send, sendControl, sendPosition } from "./delivery.ts";
 import type { HubContext } from "./hub_context.ts";
 import { REVOKED, type Subscriber } from "./subscriber.ts";
@@ -45,8 +45,20 @@ function whenWoken(subscriber: Subscriber): Promise<void> {
   return new Promise((resolve) => subscriber.wake = resolve);
 }
 
-/** The one read loop. */
+/**
+ * Runs the one read loop. If the application's filter or the log throws, the response is cut off, and no other one: the
+ * caller may be in the middle of a delivery to all.
+ */
 export function pump(hub: HubContext, subscriber: Subscriber): void {
+  try {
+    readOn(hub, subscriber);
+  } catch (error) {
+    hub.options.onError(error);
+    abort(hub, subscriber, "failed");
+  }
+}
+
+function readOn(hub: HubContext, subscriber: Subscriber): void {
   const { log, cache } = hub;
   const { sink } = subscriber;
   let passed = 0;
@@ -76,7 +88,7 @@ export function pump(hub: HubContext, subscriber: Subscriber): void {
       if (log.closed && isAtEnd) finish(hub, subscriber, "closed");
       return;
     }
-    if (!deliver(hub, subscriber, found)) return;
+    deliver(hub, subscriber, found);
     if ((passed += found.bytes.length) > YIELD_AFTER_BYTES && hub.subscribers.has(subscriber)) {
       clearTimeout(subscriber.yieldTimer);
       subscriber.yieldTimer = setTimeout(advance, 0, hub, subscriber);
@@ -85,23 +97,14 @@ export function pump(hub: HubContext, subscriber: Subscriber): void {
   }
 }
 
-/** Sends what the subscriber sees of a chunk. Returns `false` if its filter throws: then the response is cut off. */
-function deliver(hub: HubContext, subscriber: Subscriber, chunk: Chunk): boolean {
-  const { until, filter } = subscriber;
-  let selection: Selection;
-  try {
-    selection = select(chunk, subscriber.position, until, filter);
-  } catch (error) {
-    hub.options.onError(error);
-    abort(hub, subscriber, "failed");
-    return false;
-  }
+/** Sends what the subscriber sees of a chunk. */
+function deliver(hub: HubContext, subscriber: Subscriber, chunk: Chunk): void {
+  const { position, until, filter } = subscriber;
+  const { seen, bytes, count } = select(chunk, position, until, filter);
   subscriber.position = Math.min(chunk.last, until);
-  if (selection.seen !== undefined) {
-    subscriber.announcedPosition = selection.seen;
-    send(hub, subscriber, selection.bytes, selection.count);
-  }
-  return true;
+  if (seen === undefined) return;
+  subscriber.announcedPosition = seen;
+  send(hub, subscriber, bytes, count);
 }
 
 /** Sends `events_lost`, and continues after the position. */

@@ -66,6 +66,7 @@ export class SocketSink implements Sink {
   }
 
   get pending(): number {
+    if (this.#isFlushing) return 0;
     return this.#stream?.pending ?? this.#unsent.length;
   }
 
@@ -87,6 +88,7 @@ export class SocketSink implements Sink {
 
   end(): void {
     if (this.#stream !== undefined) return this.#stream.end();
+    if (this.#response.destroyed) return;
     (this.#end ?? this.#response.end).call(this.#response);
   }
 

@@ -151,6 +151,25 @@ test("leave() and a failing log end every subscriber when their responses are cl
   assert.is(errors.length, 1);
 });
 
+test("a log that throws for one reader cuts off that reader alone", async () => {
+  const there = elsewhere();
+  const errors: unknown[] = [];
+  const hub = hubOf(there.channel, null, (error) => void errors.push(error));
+  tick(there, 1, 3);
+  const other = open(hub, there.channel);
+  const replaying = open(hub, there.channel, { since: "earliest" });
+  const { read } = there.store;
+  there.store.read = (position, maxBytes) => {
+    if (position === 0) throw new Error("the oldest segment is damaged");
+    return read(position, maxBytes);
+  };
+  tick(there, 4, 5); // The chunk goes to both; one of them has to read what comes before it.
+  await until(() => other.sink.numbers().length === 2, "the other one has the events");
+  assert.equal(replaying.ends.map(({ reason }) => reason), ["failed"]);
+  assert.is(errors.length, 1);
+  hub.leave(other.subscriber);
+});
+
 test("the liveness timer walks at most eight times a heartbeat, and no heartbeat is later than an eighth", async () => {
   await inVirtualTime(async ({ elapse, now }) => {
     const there = elsewhere();
