@@ -68,22 +68,4 @@ test("the README takes two minutes: at most 150 lines", () => {
   assert.ok(texts.get("README.md")!.split("\n").length <= 151);
 });
 
-test("ARCHITECTURE.md lists for each room the rooms that it imports, and no others", async () => {
-  const section = texts.get("ARCHITECTURE.md")!.split(/^## /m).find((part) => part.startsWith("Rooms\n"))!;
-  const rows = [...section.matchAll(/^\| `(\w+)` +\|.*\|(.*)\|$/gm)];
-  const listed = rows.map((
-    [, room, cell = ""],
-  ) => [room, [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort()]);
-  const rooms = (await readdir(`${ROOT}src`, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-  const found = await Promise.all(rooms.map(async ({ name }) => {
-    const files = (await readdir(`${ROOT}src/${name}`, { recursive: true })).filter((file) =>
-      file.endsWith(".ts")
-    );
-    const sources = await Promise.all(files.map((file) => readFile(`${ROOT}src/${name}/${file}`, "utf8")));
-    const imported = sources.flatMap((source) => [...source.matchAll(/(?:from |import\()"\.\.\/(\w+)\//g)]);
-    return [name, [...new Set(imported.map(([, room]) => room))].sort()];
-  }));
-  assert.equal(Object.fromEntries(listed), Object.fromEntries(found));
-});
-
 test.run();
