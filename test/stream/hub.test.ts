@@ -165,7 +165,10 @@ test("a log that throws for one reader cuts off that reader alone", async () => 
   };
   tick(there, 4, 5); // The chunk goes to both; one of them has to read what comes before it.
   await until(() => other.sink.numbers().length === 2, "the other one has the events");
+  await until(() => replaying.ends.length === 1, "its stream has ended");
   assert.equal(replaying.ends.map(({ reason }) => reason), ["failed"]);
+  tick(there, 6, 6);
+  await until(() => other.sink.numbers().length === 3, "the other one goes on");
   assert.is(errors.length, 1);
   hub.leave(other.subscriber);
 });
