@@ -278,11 +278,11 @@ export function eventsEndpoint<S extends Schemas>(
     const onLeave = inTurn(limiter.acquire(address), endOf(format, address, left));
     const until = follow ? Infinity : channel.last; // The source may have had something to tell whoever comes.
     const hub = hubs.get(format)!;
-    const preamble = encoder.encode(opening);
+    const firstBytes = encoder.encode(opening);
     const filter = filterOf(c, types, permission);
     const createSink = sinkMaker(c, hub);
     // Nothing that is kept for the connection may hold on to the context: what an idle one weighs is what it keeps.
-    const subscription = { start, until, filter, bookmarks, preamble, createSink, onLeave };
+    const subscription = { start, until, filter, bookmarks, firstBytes, createSink, onLeave };
     const subscriber = permission === undefined
       ? hub.subscribe(subscription)
       : subscribeWatched(c, hub, subscription, types, permission);

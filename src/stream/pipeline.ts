@@ -15,7 +15,7 @@ import { serializer, type WireFormat } from "./wire_format.ts";
 
 /** A chunk of this size gains nothing from waiting for more: batches are no larger than 256 KiB. */
 const FULL_BYTES = 192 * 1024;
-/** The least cost of a chunk that can be told from what a timer takes anyway, in milliseconds. */
+/** The least cost of a chunk, in milliseconds, that differs from what a timer takes anyway. */
 const LEAST_COST_MS = 2;
 
 /** What a pipeline does with its chunks, and how fast. */

@@ -25,8 +25,8 @@ const NONE: readonly Uint8Array[] = [];
  * The first bytes go the ordinary way, so the head of the response is what the application and its middleware make of
  * it. Once the very objects that were put into the stream have arrived at the response, and the response has confirmed
  * that they have left it, the stream is ended unseen and released, and what follows is written to the socket. If
- * something else arrives, the sink stays with the stream. A middleware that changes only some of the body cannot be told
- * from one that changes nothing, so this is for applications without such middleware.
+ * something else arrives, the sink stays with the stream. A middleware that changes only some of the body looks like
+ * one that changes nothing, so this is for applications without such middleware.
  *
  * The confirmation is the callback of `write`, which Node promises to call when the chunk is flushed. Until then bytes on
  * the socket would overtake it: Node corks the message (from 26.9 on) or the socket until the next tick, and middleware

@@ -21,7 +21,7 @@ export interface Subscription {
   /** Whether `events_bookmark` reports the position while the filter hides everything. */
   readonly bookmarks: boolean;
   /** The first bytes of the response. */
-  readonly preamble: Uint8Array;
+  readonly firstBytes: Uint8Array;
   /** Makes the sink of the subscriber, which is not subscribed yet. */
   createSink(subscriber: Subscriber): Sink;
   /** Called once, when the stream is over, however that came. */

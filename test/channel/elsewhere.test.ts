@@ -1,5 +1,5 @@
 /**
- * A channel whose events are kept elsewhere: what it is asked for it answers later, and one day it may begin anew.
+ * Streams of a channel whose events are kept elsewhere: it answers later, and can begin a new epoch.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { triblerPayloads } from "../support/tribler_payloads.ts";
 
 const test = suite("elsewhere");
 
-test("what has to be asked for comes without gap or repeat, and what is published meanwhile after it", async () => {
+test("a replay that answers later comes without gap or repeat, and what is published meanwhile after it", async () => {
   const there = elsewhere();
   there.held = 150;
   tick(there, 1, 200);
@@ -29,7 +29,7 @@ test("what has to be asked for comes without gap or repeat, and what is publishe
   await lines.close();
 });
 
-test("one question at a time is open for a subscriber, also while it is sent heartbeats", async () => {
+test("a subscriber has one read under way at a time, also while it gets heartbeats", async () => {
   const there = elsewhere();
   there.held = 10;
   tick(there, 1, 10);
@@ -43,7 +43,7 @@ test("one question at a time is open for a subscriber, also while it is sent hea
   await lines.close();
 });
 
-test("what is no longer kept is told when it was asked for, with the exact count", async () => {
+test("events_lost has the exact count when a read finds that events have expired", async () => {
   const there = elsewhere(20);
   there.held = 90;
   tick(there, 1, 100);
@@ -59,7 +59,7 @@ test("what is no longer kept is told when it was asked for, with the exact count
   });
 });
 
-test("what has gone while it was asked for is told once", async () => {
+test("events_lost is sent once when events expire during a read", async () => {
   const there = elsewhere(20);
   tick(there, 1, 30);
   there.held = 20;
@@ -70,27 +70,27 @@ test("what has gone while it was asked for is told once", async () => {
   there.first = 12;
   tick(there, 31, 31);
   await answering(there, async () => {
-    const told = await lines.events(21);
-    const shown = told.map(({ type, event }) => type === "tick" ? event.n : -event.count);
+    const received = await lines.events(21);
+    const shown = received.map(({ type, event }) => type === "tick" ? event.n : -event.count);
     assert.equal(shown, [-9, ...Array.from({ length: 20 }, (_, index) => 12 + index)]);
   });
   await lines.close();
 });
 
-test("what is gone is told also where nothing follows it", async () => {
+test("events_lost is sent also when no event follows the loss", async () => {
   const there = elsewhere();
   tick(there, 1, 10);
   const { app } = serve(there);
   const lines = await open(app, "");
   assert.is((await lines.event()).id, `${there.store.epoch}-10`);
-  there.first = 16; // Five more were published and purged, and nobody here was told of them.
+  there.first = 16; // Five more were published and purged, and this process knows nothing of them.
   there.wake();
   const lost = await lines.event();
   assert.equal([lost.event, lost.id], [{ reason: "slow_consumer", count: 5 }, `${there.store.epoch}-15`]);
   await lines.close();
 });
 
-test("one who leaves while it is asked for is forgotten, and the answer goes to nobody", async () => {
+test("a subscriber that leaves during a read leaves nothing behind, and the answer is dropped", async () => {
   const there = elsewhere();
   there.held = 10;
   tick(there, 1, 10);
@@ -105,7 +105,7 @@ test("one who leaves while it is asked for is forgotten, and the answer goes to 
   assert.is(there.questions.length, 0);
 });
 
-test("where it cannot be read the response is cut, and no other one", async () => {
+test("a read that fails cuts off its own response, and no other", async () => {
   const there = elsewhere();
   there.held = 10;
   tick(there, 1, 10);
@@ -116,7 +116,7 @@ test("where it cannot be read the response is cut, and no other one", async () =
   await lines.event();
   await other.event();
   await until(() => there.questions.length === 1, "it is asked for");
-  const error = new Error("the disk is gone");
+  const error = new Error("the disk failed");
   there.questions.shift()!.refuse(error);
   const cut = await lines.event().then(() => false, () => true);
   assert.ok(cut);
@@ -127,7 +127,7 @@ test("where it cannot be read the response is cut, and no other one", async () =
   await other.close();
 });
 
-test("a channel that is closed while it is asked ends its streams", async () => {
+test("a channel that is closed during a read ends its streams", async () => {
   const there = elsewhere();
   there.held = 10;
   tick(there, 1, 10);
@@ -143,7 +143,7 @@ test("a channel that is closed while it is asked ends its streams", async () => 
   there.store.read = read;
 });
 
-test("a history that begins anew is told everybody on their open streams, and they go on in it", async () => {
+test("a new epoch is reported on every open stream, which continues in it", async () => {
   const there = elsewhere();
   tick(there, 1, 100);
   const { app } = serve(there);
@@ -175,7 +175,7 @@ test("a history that begins anew is told everybody on their open streams, and th
   for (const lines of [live, filtered, replaying]) await lines.close();
 });
 
-test("who reads on while a history begins anew is given nothing of the new one before it is told so", async () => {
+test("a replay sends nothing of a new epoch before it has reported it", async () => {
   const there = elsewhere(5000);
   tick(there, 1, 3000);
   there.held = 3000;
@@ -190,9 +190,9 @@ test("who reads on while a history begins anew is given nothing of the new one b
   there.questions.shift()!.answer();
   await new Promise((resolve) => setTimeout(resolve));
   there.wake();
-  const told: Dictionary[] = [];
-  while (told.at(-1)?.id !== `${epoch}-2000`) told.push(await lines.event());
-  const anew = told.filter(({ id }) => id.startsWith(epoch));
+  const received: Dictionary[] = [];
+  while (received.at(-1)?.id !== `${epoch}-2000`) received.push(await lines.event());
+  const anew = received.filter(({ id }) => id.startsWith(epoch));
   assert.equal([anew[0]?.type, anew[0]?.event.reason, anew[0]?.id], [
     "events_lost",
     "unknown_epoch",
@@ -202,7 +202,7 @@ test("who reads on while a history begins anew is given nothing of the new one b
   await lines.close();
 });
 
-test("who comes when a history has begun anew is given nothing of the old one, also before others know", async () => {
+test("a subscriber that comes after a new epoch began gets nothing of the old one, also before others have noticed", async () => {
   const there = elsewhere();
   const { app } = serve(there);
   const early = await open(app, "");
@@ -226,7 +226,7 @@ test("who comes when a history has begun anew is given nothing of the old one, a
   }
 });
 
-test("in a history that begins anew a reader in this process goes on too", async () => {
+test("batches() reports a new epoch and continues in it", async () => {
   const there = elsewhere();
   tick(there, 1, 3);
   const batches = there.channel.batches("earliest");
@@ -243,7 +243,7 @@ test("in a history that begins anew a reader in this process goes on too", async
   assert.is(there.channel.stats().readers, 0);
 });
 
-test("a reader in this process is given what is asked for, told what is gone, and can leave at any time", async () => {
+test("batches() waits for its start and its reads, reports losses, and can be left at any time", async () => {
   const there = elsewhere(20);
   there.held = 95;
   tick(there, 1, 100);
@@ -273,7 +273,7 @@ test("a reader in this process is given what is asked for, told what is gone, an
   assert.is(error?.code, "ChannelUnavailable");
 });
 
-test("where a stream starts may be known later; until then it is not opened, and a refusal is one", async () => {
+test("GET waits for locate(), and answers with its error", async () => {
   const there = elsewhere();
   tick(there, 1, 5);
   let found = (_: Start) => {};
@@ -300,7 +300,7 @@ test("where a stream starts may be known later; until then it is not opened, and
   assert.is(endpoint.stats().refusals.ChannelUnavailable, 2);
 });
 
-test("a POST is answered once the events are kept, and told where they are not", async () => {
+test("POST answers once the events are stored, and with an error if they are not", async () => {
   const there = elsewhere();
   const { app, endpoint } = serve(there);
   const post = (key?: string) =>
@@ -336,7 +336,7 @@ test("a POST is answered once the events are kept, and told where they are not",
   assert.is((await again).status, 202);
 });
 
-test("a session tells on a channel elsewhere, and forgets what was not taken", async () => {
+test("a session publishes on a channel elsewhere, and does not remember what was not stored", async () => {
   const store = createChannel(triblerEvents);
   let isAway = false;
   const later = async <T>(run: () => T): Promise<T> => {
@@ -355,7 +355,7 @@ test("a session tells on a channel elsewhere, and forgets what was not taken", a
   const payload = triblerPayloads.search_result_torrent;
   isAway = true;
   const refused = session.emit("search_result_torrent", payload);
-  assert.is(session.emit("search_result_torrent", payload), undefined, "it is being told");
+  assert.is(session.emit("search_result_torrent", payload), undefined, "it is being published");
   assert.is(await Promise.resolve(refused).catch(({ code }) => code), "ChannelUnavailable");
   const rejections = await rejectionsDuring(async () => {
     await session.exception(new Error("waits for a client"));
@@ -368,7 +368,7 @@ test("a session tells on a channel elsewhere, and forgets what was not taken", a
   isAway = false;
   assert.is(await session.emit("search_result_torrent", payload), `${store.epoch}-2`);
   session.onConnect();
-  await until(() => store.last === 3, "the next one is told");
+  await until(() => store.last === 3, "the next one is published");
   const [, , exception] = store.read(0, Infinity).entries;
   assert.match(JSON.stringify(store.parse(exception!)), /waits for a client/);
 });

@@ -26,7 +26,7 @@ export interface Account {
   readonly asked: { readonly first: number; readonly last: number };
   /** What it had when the answer began; until then nothing has come. */
   answered?: { readonly last: number };
-  /** The position accounted for; unknown until the loss of an unknown epoch is told. */
+  /** The position accounted for; unknown until the loss of an unknown epoch is reported. */
   position?: number;
   /** The id to resume after: that of the last item consumed. */
   lastId?: string;
@@ -126,17 +126,17 @@ function takeLoss(account: Account, { event, id, ...rest }: Dictionary, fresh: b
   assert.ok(position + 1 >= asked.first, `${id} was the oldest kept before it was asked for`);
   if (account.position === undefined) {
     assert.equal(event, { reason: "unknown_epoch", count: null });
-    assert.ok(fresh, "the loss of a channel that is gone is told at once");
+    assert.ok(fresh, "the loss of an unknown epoch is reported at once");
   } else {
     assert.ok(Number.isInteger(event.count) && event.count > 0, `${event.count} events are lost`);
     const hasExpired = account.position < asked.first - 1;
-    // Whoever has read nothing yet when it is overtaken may be told either.
+    // A reader that is overtaken before its first event may get either reason.
     const reasons = hasExpired
       ? ["history_expired"]
       : ["slow_consumer", ...(fresh ? ["history_expired"] : [])];
     assert.ok(reasons.includes(event.reason), `${event.reason} is not ${reasons.join(" or ")}`);
-    // A cursor says what is missing after it. Whoever is overtaken may have been further on than it knows.
-    if (hasExpired) assert.is(position - event.count, account.position, "so many are lost");
+    // A cursor says what is missing after it. A reader that is overtaken may have read more than was recorded here.
+    if (hasExpired) assert.is(position - event.count, account.position, "the count is exact");
     pass(account, position - event.count);
   }
   account.position = position;
@@ -173,11 +173,13 @@ export function takeEnd(account: Account): void {
   assert.ok(!wish.follow || life.channel.closed, "it was to end");
   if (account.position === undefined) {
     // Where a channel keeps nothing yet, a stream that is not held open leaves the loss to the next one.
-    assert.ok(!wish.follow && asked.last === 0, "the loss of a channel that is gone is told");
+    assert.ok(!wish.follow && asked.last === 0, "the loss of an unknown epoch is reported");
     return;
   }
   const missed = nextWanted(account, wish.follow ? life.published.length : asked.last);
   assert.is(missed, undefined, `${missed} was asked for, and the stream ends after ${account.position}`);
-  const isTold = wish.format === "sse" || wish.bookmarks;
-  if (!wish.follow && isTold) assert.ok(account.position >= asked.last, "it tells how far it has come");
+  const isReported = wish.format === "sse" || wish.bookmarks;
+  if (!wish.follow && isReported) {
+    assert.ok(account.position >= asked.last, "it reports the position it has reached");
+  }
 }

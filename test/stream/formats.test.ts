@@ -13,7 +13,7 @@ const catalogue = defineEvents({
 
 const test = suite("formats");
 
-/** What the endpoint answers to an Accept header: a media type, or the code of a refusal. */
+/** Returns what the endpoint answers to an Accept header: a media type, or the code of an error. */
 async function answerTo(accept: string | undefined, query = ""): Promise<string> {
   const { endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   const headers = accept === undefined ? {} : { Accept: accept };
@@ -24,7 +24,7 @@ async function answerTo(accept: string | undefined, query = ""): Promise<string>
   return response.headers.get("content-type")!;
 }
 
-test("answers NDJSON under the name that was asked for, SSE to those who accept it, 406 to the rest", async () => {
+test("GET answers NDJSON under the name that Accept asks for, SSE if it prefers that, and 406 if it accepts neither", async () => {
   const answers: [accept: string | undefined, answer: string][] = [
     [undefined, "application/x-ndjson"],
     ["", "application/x-ndjson"],
@@ -62,7 +62,7 @@ test("answers NDJSON under the name that was asked for, SSE to those who accept 
   for (const [accept, answer] of answers) assert.is(await answerTo(accept), answer, `Accept: ${accept}`);
 });
 
-test("?format= overrides Accept, and keeps the name that Accept asks for", async () => {
+test("?format= overrides Accept, and NDJSON keeps the name that Accept asks for", async () => {
   assert.is(await answerTo("text/event-stream", "&format=ndjson"), "application/x-ndjson");
   assert.is(await answerTo("application/jsonl, text/event-stream", "&format=ndjson"), "application/jsonl");
   assert.is(await answerTo("application/x-ndjson", "&format=sse"), "text/event-stream");
@@ -71,7 +71,7 @@ test("?format= overrides Accept, and keeps the name that Accept asks for", async
   assert.is(await answerTo("*/*", "&format=xml"), "400 InvalidParameter");
 });
 
-test("a 406 lists what is to be had", async () => {
+test("a 406 lists every media type that is served", async () => {
   const response = await makeEndpoint(catalogue, { heartbeat: null }).endpoint.request("/", {
     headers: { Accept: "image/png" },
   });
@@ -85,7 +85,7 @@ test("a 406 lists what is to be had", async () => {
   }
 });
 
-test("a refusal repeats no more of what it was asked than it takes to know it", async () => {
+test("an error quotes no more of a long parameter or header than is needed to recognize it", async () => {
   const long = "image/png,".repeat(1000);
   const { endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   const answers = [
@@ -101,7 +101,7 @@ test("a refusal repeats no more of what it was asked than it takes to know it", 
   }
 });
 
-test("any Accept header is answered by a stream or by 406, never by an error", async () => {
+test("GET answers any Accept header with a stream or with 406, never with an error", async () => {
   const part = fc.constantFrom(
     "text",
     "*",
@@ -127,7 +127,7 @@ test("any Accept header is answered by a stream or by 406, never by an error", a
   );
 });
 
-test("no Accept header takes long to read", async () => {
+test("negotiate() reads an Accept header of 60 KB within half a second", async () => {
   // As much as an HTTP/2 server takes, of what a pattern may be tried on again and again.
   for (const accept of ['"' + '\\"'.repeat(30_000) + "\\", '"\\'.repeat(30_000), ",".repeat(60_000)]) {
     const start = performance.now();
@@ -139,7 +139,7 @@ test("no Accept header takes long to read", async () => {
   }
 });
 
-test("SSE: retry, then for each event its id, its name and the whole dictionary", async () => {
+test("an SSE stream has its retry, and then for each event its id, its name and the whole dictionary", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   const ids = [channel.publish("note", { text: "line\nbreak \u2028 \ud800" }), channel.publish("a:b/c.d-e")];
   const [note, other] = channel.read(0, 1e6).entries;
@@ -159,7 +159,7 @@ test("SSE: retry, then for each event its id, its name and the whole dictionary"
   assert.ok(note!.json.includes("line\\nbreak \\u2028 \ufffd"));
 });
 
-test("the dictionary is the same text in both formats", async () => {
+test("an event is the same text in both formats", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   for (const text of ["a", "é😀", "\u0085"]) channel.publish("note", { text });
   const ndjson = await (await endpoint.request("/?since=earliest&follow=false")).text();
@@ -170,7 +170,7 @@ test("the dictionary is the same text in both formats", async () => {
   assert.equal(data, lines);
 });
 
-test("SSE heartbeats are comments", async () => {
+test("an SSE heartbeat is a comment", async () => {
   await withEndpoint(catalogue, { heartbeat: 0.02 }, async ({ port }) => {
     const wire = await openWire(port);
     wire.write("GET /events?format=sse HTTP/1.1\r\nHost: x\r\n\r\n");

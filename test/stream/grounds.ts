@@ -24,7 +24,7 @@ export interface Ground {
   /** Whether bytes come as they were sent, so that each time they end where an event does. */
   readonly keepsChunks: boolean;
   now(): number;
-  /** Lets so many milliseconds go by, and what falls due in them happen. */
+  /** Lets this many milliseconds pass, and what falls due in them happen. */
   elapse(ms: number): Promise<void>;
   /** What comes of the promise; an error where nothing does. */
   settled<T>(promise: Promise<T>): Promise<T>;
@@ -37,7 +37,7 @@ function openHere({ app }: Life, path: string, headers: Record<string, string>):
     assert.is(response.status, 200);
     return response.body!.getReader();
   })();
-  opening.catch(() => {}); // Whoever reads is told.
+  opening.catch(() => {}); // The next read rejects with it.
   return {
     read: async () => (await (await opening).read()).value,
     leave: async (way) => {
@@ -47,7 +47,7 @@ function openHere({ app }: Life, path: string, headers: Record<string, string>):
   };
 }
 
-/** Over a socket that is read only when it is told to, from what a server sends that uses the real time. */
+/** Over sockets that are read only on demand, in real time. */
 export function onSockets(port: number): Ground {
   return {
     open: (_, path, headers) => openSocket(port, path, headers),
@@ -167,7 +167,7 @@ function httpBody() {
   };
 }
 
-/** In this process, in a time that passes only when it is told to. */
+/** In this process, in a time that passes only on demand. */
 export async function inThisProcess(use: (ground: Ground) => Promise<void>): Promise<void> {
   await inVirtualTime(({ now, elapse, settled }) => {
     return use({ open: openHere, keepsChunks: true, now, elapse, settled });

@@ -69,7 +69,7 @@ function open(hub: Hub, log: EventLog, options: { since?: string; until?: number
     start,
     until: options.until ?? Infinity,
     bookmarks: false,
-    preamble: new Uint8Array(),
+    firstBytes: new Uint8Array(),
     createSink: () => sink,
     onLeave: (end) => void ends.push(end),
   });

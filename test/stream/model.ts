@@ -51,7 +51,7 @@ export interface Setting {
   readonly maxEvents: number;
   readonly maxBytes: number;
   readonly heartbeat: number | null;
-  /** Whether the application lets nobody see every third event. */
+  /** Whether the application hides every third event. */
   readonly selects: boolean;
 }
 

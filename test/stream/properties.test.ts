@@ -9,7 +9,7 @@ import { run, Tally } from "./run_plan.ts";
 
 const test = suite("properties");
 
-/** Tries so many values, or on a slow machine those for which there is time. A run that has begun is not given up. */
+/** Tries this many values, or on a slow machine as many as there is time for. A run that has begun is finished. */
 async function always<T>(
   values: fc.Arbitrary<T>,
   numRuns: number,
@@ -32,7 +32,7 @@ async function holdsHere(shape: Shape, numRuns: number): Promise<Tally> {
   return tally;
 }
 
-test("any interleaving of publishing, reading, leaving, resuming and forgetting: nothing is missed untold", async () => {
+test("any interleaving of publishing, reading, leaving, resuming and expiring loses nothing without a report", async () => {
   const tally = await holdsHere({
     units: small,
     maxBytes: historyBytes,
@@ -45,7 +45,7 @@ test("any interleaving of publishing, reading, leaving, resuming and forgetting:
   tally.includes("an end", "history_expired", "slow_consumer", "unknown_epoch");
 });
 
-test("the same with long silences: heartbeats, cursors that are moved on, and readers that are given up", async () => {
+test("the same holds with long silences: heartbeats, bookmarks, and readers that are disconnected as stalled", async () => {
   const tally = await holdsHere({
     units: small,
     maxBytes: historyBytes,
@@ -55,10 +55,10 @@ test("the same with long silences: heartbeats, cursors that are moved on, and re
     consumers: 2,
     maxLength: 50,
   }, 1200);
-  tally.includes("heartbeat", "events_bookmark", "move", "a reader given up");
+  tally.includes("heartbeat", "events_bookmark", "move", "a stalled reader");
 });
 
-test("the same with events larger than the chunks of a replay, and more of them hidden than one turn reads", async () => {
+test("the same holds with events larger than the chunks of a replay, and more hidden ones than one turn reads", async () => {
   await holdsHere({
     units: fc.oneof(small, fc.integer({ min: 3000, max: 6000 }), fc.integer({ min: 12_000, max: 25_000 })),
     maxBytes: fc.oneof(fc.constant(32 * 1024 * 1024), fc.integer({ min: 100_000, max: 2_000_000 })),
@@ -70,7 +70,7 @@ test("the same with events larger than the chunks of a replay, and more of them 
   }, 120);
 });
 
-test("a channel that has forgotten thousands reads from every position what it kept after it", async () => {
+test("read() returns what is kept after any position when thousands of events have expired", async () => {
   const burst = fc.record({
     count: fc.integer({ min: 1, max: 800 }),
     type: fc.nat({ max: 3 }),
@@ -108,7 +108,7 @@ test("a channel that has forgotten thousands reads from every position what it k
   });
 });
 
-test("the same over sockets", async () => {
+test("the same holds over sockets", async () => {
   const tally = new Tally();
   const lives = new Map<string, Life>();
   const app = {

@@ -1,5 +1,5 @@
 /**
- * A filter of the application runs in the context of the request it belongs to, whoever starts what reads the events.
+ * A filter of the application runs in the context of the request it belongs to, whatever makes the events be read.
  *
  * @module
  */

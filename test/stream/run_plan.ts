@@ -35,15 +35,15 @@ export interface Plan {
   readonly consumers: number;
   readonly setting: Setting;
   readonly steps: readonly Step[];
-  /** In the end the channel is closed, or everybody leaves. */
+  /** In the end the channel is closed, or all leave. */
   readonly ending: "close" | Way;
 }
 
 interface Reading {
   readonly promise: Promise<unknown>;
-  /** For how long the consumer had taken nothing when it began to read. */
+  /** How long the consumer had read nothing when it began to read. */
   readonly idle: number;
-  /** When it got what it waits for. */
+  /** When it received what it waits for. */
   tookAt: number;
   outcome?: { readonly bytes: Uint8Array | undefined } | { readonly error: Error };
 }
@@ -57,21 +57,21 @@ interface Consumer {
   items: Item[];
   /** What it waits for, if it does. */
   reading?: Reading | undefined;
-  /** When it last took something. */
+  /** When it last received something. */
   lastRead: number;
   lastId?: string | undefined;
 }
 
-/** Milliseconds after which an endpoint gives up a reader that takes nothing: the default. */
+/** The default stall timeout in milliseconds. */
 const STALL_MS = 60_000;
 
-/** How often what happened in the runs of a property, to see that all of it did. */
+/** How often each thing happened in the runs of a property, to verify that all of them did. */
 export class Tally extends Map<string, number> {
   add(what: string): void {
     this.set(what, (this.get(what) ?? 0) + 1);
   }
 
-  /** Each of these happened. */
+  /** Asserts that each of these happened. */
   includes(...names: string[]): void {
     for (const name of names) assert.ok(this.has(name), `no run had ${name}: ${[...this].join(" ")}`);
   }
@@ -127,7 +127,7 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
     return from === "another life" ? `${others[at % others.length] ?? "gone"}-${at}` : from;
   }
 
-  /** Reads on as far as something is due, and tells whether there is something to consume. */
+  /** Reads on as far as something is due, and returns whether there is something to consume. */
   async function fetchItems(consumer: Consumer): Promise<boolean> {
     const { account, stream, parser } = consumer;
     if (account === undefined || stream === undefined || parser === undefined) return false;
@@ -141,7 +141,7 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
     if ("error" in outcome) {
       consumer.stream = undefined;
       if (reading.idle < STALL_MS - 1) throw outcome.error;
-      tally.add("a reader given up");
+      tally.add("a stalled reader");
       return false;
     }
     if (outcome.bytes === undefined) {
@@ -169,7 +169,7 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
     return reading;
   }
 
-  /** Consumes the next item, if there is one; tells whether it was more than a heartbeat. */
+  /** Consumes the next item, if there is one, and returns whether it was more than a heartbeat. */
   async function consume(consumer: Consumer): Promise<boolean> {
     while (consumer.items.length === 0) if (!(await fetchItems(consumer))) return false;
     const item = consumer.items.shift()!;
@@ -236,7 +236,7 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
   for (const { endpoint, channel } of lives.values()) {
     const isIdle = () => endpoint.stats().subscribers + channel.stats().readers === 0;
     if (ground.keepsChunks) await flush();
-    else await until(isIdle, "nobody is left");
+    else await until(isIdle, "no reader is left");
     assert.ok(
       isIdle(),
       `${endpoint.stats().subscribers} subscribers, ${channel.stats().readers} readers left`,

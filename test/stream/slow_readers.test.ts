@@ -45,7 +45,7 @@ async function openStalled(port: number, subscribers: () => number) {
 /** More than the buffers of a connection hold, so that a reader that does not read is noticed. */
 const MUCH = 12_000;
 
-test("a stalled reader holds up nobody, and goes on without a gap when it wakes while history lasts", async () => {
+test("a stalled reader delays no other, and resumes without a gap if its events are still kept", async () => {
   const { endpoint, app, publish } = setUp();
   await serving(app, async (url, port) => {
     const stalled = await openStalled(port, () => endpoint.stats().subscribers);
@@ -66,7 +66,7 @@ test("a stalled reader holds up nobody, and goes on without a gap when it wakes 
   });
 });
 
-test("a stalled reader that was overtaken is told how much it missed, exactly", async () => {
+test("events_lost reports the exact count when a stalled reader was overtaken", async () => {
   const { channel, app, endpoint, publish } = setUp({ history: { events: 500 } });
   await serving(app, async (_, port) => {
     const stalled = await openStalled(port, () => endpoint.stats().subscribers);
@@ -92,7 +92,7 @@ test("a stalled reader that was overtaken is told how much it missed, exactly", 
   });
 });
 
-test("a reader that takes nothing for the stall timeout is disconnected, and nobody else is", async () => {
+test("a reader without progress for the stall timeout is disconnected, and no other", async () => {
   const { channel, app, endpoint, publish } = setUp({ stallTimeout: 0.3 });
   const left = await timersLeftBy(() =>
     serving(app, async (_, port) => {
@@ -104,7 +104,7 @@ test("a reader that takes nothing for the stall timeout is disconnected, and nob
       const reading = (async () => {
         for (let n = 1; n <= MUCH; n++) assert.is((await lines.event()).event.n, n);
       })();
-      await until(() => endpoint.stats().subscribers === 1, "the stalled one is forgotten");
+      await until(() => endpoint.stats().subscribers === 1, "the stalled one is disconnected");
       stalled.socket.resume();
       await within(stalled.closed, "its connection to be closed");
       await reading;
@@ -113,14 +113,14 @@ test("a reader that takes nothing for the stall timeout is disconnected, and nob
       await lines.close();
       await until(
         () => endpoint.stats().subscribers === 0 && channel.stats().readers === 0,
-        "nobody is left",
+        "no reader is left",
       );
     })
   );
   assert.is(left, 0);
 });
 
-test("a large event may take longer than the stall timeout, as long as some of it is taken", async () => {
+test("a large event may take longer than the stall timeout while its reader makes progress", async () => {
   const { endpoint, publish } = setUp({ stallTimeout: 1 });
   const reader = (await endpoint.request("/")).body!.getReader();
   publish(1, 2_000_000);
@@ -139,7 +139,7 @@ test("a large event may take longer than the stall timeout, as long as some of i
   assert.is(endpoint.stats().formats.ndjson!.ended.stalled, 1);
 });
 
-test("who has just taken some of a large event has the whole stall timeout before it", async () => {
+test("the stall timeout begins anew when a part of a large event was read", async () => {
   const { endpoint, publish } = setUp({ stallTimeout: 2.4 }); // It is looked at every 200 ms.
   publish(1, 600_000); // Two pieces: with one taken, as much is left as before the first was written.
   const reader = (await endpoint.request("/?since=earliest")).body!.getReader();
@@ -153,7 +153,7 @@ test("who has just taken some of a large event has the whole stall timeout befor
   assert.ok(ms > 2390, `it was given ${ms} ms`);
 });
 
-test("nobody is cut off for the time in which the process stood still", async () => {
+test("no reader is disconnected for the time in which the process stood still", async () => {
   const { endpoint, publish } = setUp({ stallTimeout: 0.6 });
   const reader = (await endpoint.request("/")).body!.getReader();
   await reader.read();
@@ -167,7 +167,7 @@ test("nobody is cut off for the time in which the process stood still", async ()
   await until(() => endpoint.stats().subscribers === 0, "it is cut off in its own time");
 });
 
-test("a large event arrives whole and in its place, live and from history", async () => {
+test("a large event arrives whole and in its place, live and replayed", async () => {
   const { app, publish } = setUp({ history: { bytes: 100_000_000 } });
   const sizes = [10, 600_000, 10, 12_000_000, 524_288, 10, 700_000, 700_000, 10];
   await serving(app, async (url) => {
@@ -188,7 +188,7 @@ test("a large event arrives whole and in its place, live and from history", asyn
   });
 });
 
-test("large events behind many that a filter hides arrive whole too", async () => {
+test("large events behind many hidden ones arrive whole", async () => {
   const { app, publish } = setUp({ filter: ({ event }) => event.n > 3 });
   publish(6, 700_000);
   await serving(app, async (url) => {
@@ -199,7 +199,7 @@ test("large events behind many that a filter hides arrive whole too", async () =
   });
 });
 
-test("stallTimeout: null keeps a stalled reader for as long as it stays", async () => {
+test("stallTimeout: null never disconnects a stalled reader", async () => {
   const { app, endpoint, publish } = setUp({ stallTimeout: null });
   await serving(app, async (_, port) => {
     const stalled = await openStalled(port, () => endpoint.stats().subscribers);
@@ -211,7 +211,7 @@ test("stallTimeout: null keeps a stalled reader for as long as it stays", async 
   });
 });
 
-test("what a stalled reader was given and has not taken is one chunk, whatever is published", async () => {
+test("one chunk at most waits for a stalled reader, however much is published", async () => {
   const { endpoint, publish } = setUp();
   const body = (await endpoint.request("/")).body!;
   for (let i = 0; i < 50; i++) {
@@ -231,7 +231,7 @@ test("what a stalled reader was given and has not taken is one chunk, whatever i
   await reader.cancel();
 });
 
-test("an event after a quiet moment goes out at once; a flood goes out in few chunks", async () => {
+test("an event after a quiet moment goes out at once, and a flood in few chunks", async () => {
   const { endpoint, publish } = setUp({ maxDelay: 5 });
   const lines = linesOf((await endpoint.request("/")).body!);
   await lines.next();
@@ -270,7 +270,7 @@ test("an event after a quiet moment goes out at once; a flood goes out in few ch
 });
 
 if (!("Deno" in globalThis || "Bun" in globalThis)) {
-  test("who aborts long after the request was made is forgotten, whatever was collected meanwhile", async () => {
+  test("abort() of a request ends its stream although garbage was collected since the request was made", async () => {
     setFlagsFromString("--expose-gc");
     const collect = runInNewContext("gc") as () => void;
     const { app, endpoint } = setUp();
@@ -282,7 +282,7 @@ if (!("Deno" in globalThis || "Bun" in globalThis)) {
     collect();
     await turn();
     controller.abort();
-    await until(() => endpoint.stats().subscribers === 0, "it is forgotten", 1000);
+    await until(() => endpoint.stats().subscribers === 0, "its stream has ended", 1000);
     await reader.cancel();
   });
 }

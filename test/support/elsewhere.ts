@@ -37,13 +37,13 @@ export interface Elsewhere {
   store: MemoryChannel<Schemas>;
   /** What was asked for and not answered yet. */
   readonly questions: Question[];
-  /** The oldest event that is kept, as far as this process knows: what has gone since it learns when it asks. */
+  /** The oldest event that is kept, as far as this process knows; what has expired since it learns by reading. */
   first: number;
   /** The position from which on this process has the events itself. */
   held: number;
   /** Finds where a reader starts. */
   locate(since: string): Start | Promise<Start>;
-  /** Tells whoever waits that there is something new. */
+  /** Wakes all waiting readers. */
   wake(): void;
   /** Loses all it had and counts anew, before any reader notices. */
   replaceStore(): void;

@@ -24,7 +24,7 @@ export function flush(): Promise<void> {
 const LEAP = 25_000;
 
 /**
- * In this process, in a time that goes by only when it is told to. Then it leaps, and what has fallen due meanwhile
+ * Replaces the time of this process by one that passes only on demand. Then it leaps, and what has fallen due meanwhile
  * happens late and in its order, as behind a busy event loop.
  */
 export async function inVirtualTime(use: (time: VirtualTime) => Promise<void>): Promise<void> {
