@@ -5,7 +5,7 @@
  *     deno run --allow-net=127.0.0.1:8086 examples/hono_app.ts
  *
  *     curl -N http://127.0.0.1:8086/events
- *     curl --json '{"id": "o-1", "total": 42}' http://127.0.0.1:8086/orders
+ *     curl -H 'Content-Type: application/json' -d '{"id": "o-1", "total": 42}' http://127.0.0.1:8086/orders
  *
  * @module
  */
