@@ -12,8 +12,8 @@ import type { WireFormat } from "./wire_format.ts";
 /** Options of a hub. */
 export interface HubOptions {
   /**
-   * Seconds of silence after which a stream carries a heartbeat, or at most an eighth later; `null` for never. Positions
-   * are reported all the same, at the pace of {@linkcode DEFAULT_HEARTBEAT_SECONDS}.
+   * The most seconds of silence before a stream carries a heartbeat, which may come an eighth earlier; `null` for no
+   * heartbeats. Positions are reported all the same, at the pace of {@linkcode DEFAULT_HEARTBEAT_SECONDS}.
    */
   readonly heartbeat: number | null;
   /** Seconds without progress after which a client is disconnected, or at most a sixth later; `null` for never. */
