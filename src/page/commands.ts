@@ -14,7 +14,9 @@
 export function curlCommand(json: string, url: string, withKey: boolean): string {
   const { type, event } = JSON.parse(json);
   const key = withKey ? ' -H "X-Api-Key: $EVENTS_API_KEY"' : "";
-  return `curl${key} --json ${quoted(JSON.stringify({ type, event }))} ${quoted(url)}`;
+  // Not --json, which curl has since 7.82 only: Debian 11 and Ubuntu 20.04 have an older one.
+  const body = quoted(JSON.stringify({ type, event }));
+  return `curl${key} -H 'Content-Type: application/json' -d ${body} ${quoted(url)}`;
 }
 
 /** The text as one word of a POSIX shell. */
