@@ -285,6 +285,7 @@ run(
         "the command is copied",
       );
       const command = await page.evaluate("navigator.clipboard.readText()") as string;
+      assert.not.match(command, "--json", "curl has that since 7.82 only");
       await running(startProgram("bash", ["-c", command]), async (child) => {
         await child.stdout.match(/"accepted":1/);
       });

@@ -5,10 +5,11 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmod, cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { findFreePort, until, within } from "../support/harness.ts";
+import { until, within } from "../support/harness.ts";
 import { type Block, isMarked, ROOT, withoutEmpty } from "./blocks.ts";
 
 /** The ports that the pages name: of the server, of a second one or an app, of an example, and of NATS. */
@@ -83,7 +84,7 @@ async function runBlock(furnished: Furnished, block: Block): Promise<void> {
 /** Copies the checkout, and gives each port that the pages name another one. */
 async function furnish(folder: string) {
   const ports = new Map<string, number>();
-  for (const port of PORTS) ports.set(port, await findFreePort());
+  for (const port of PORTS) ports.set(port, await findFixedPort());
   const rename = (text: string) =>
     text.replaceAll(new RegExp(`\\b(?:${PORTS.join("|")})\\b`, "g"), (port) => `${ports.get(port)}`)
       .replaceAll("/tmp/", `${folder}/`);
@@ -112,6 +113,23 @@ async function furnish(folder: string) {
 /** The file that a block of `ts` is saved as. */
 export function fileOf({ place }: Block): string {
   return `${place.replaceAll(/\W+/g, "_")}.ts`;
+}
+
+/**
+ * A port that is free, and will be when a block listens on it some seconds later: none of those from 32768 on, which the
+ * system gives to whoever asks for any.
+ */
+async function findFixedPort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + Math.floor(20_000 * Math.random());
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) =>
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true))
+    );
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 async function start({ folder, env, rename }: Furnished, block: Block): Promise<Running> {
