@@ -10,6 +10,7 @@ import * as assert from "uvu/assert";
 import { VERSION } from "../../src/version.ts";
 import { running, startProgram, whereItListens } from "../support/children.ts";
 import { openLines, within } from "../support/harness.ts";
+import { packPackage } from "../support/pack.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -87,9 +88,9 @@ async function run(program: string, args: string[], cwd: string): Promise<string
 async function withProject(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
   try {
-    await run("npm", ["pack", "--pack-destination", folder], root);
+    const tarball = await packPackage(folder);
     await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
-    await run("npm", ["install", "--prefer-offline", `./events-endpoint-${VERSION}.tgz`], folder);
+    await run("npm", ["install", "--prefer-offline", tarball], folder);
     await writeFile(join(folder, "program.js"), PROGRAM);
     await writeFile(join(folder, "program.ts"), PROGRAM + TYPES);
     await writeFile(join(folder, "nats.js"), NATS_PROGRAM);
