@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, watch } from "node:fs";
 import { availableParallelism } from "node:os";
 import process from "node:process";
@@ -25,8 +25,8 @@ const HELP =
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const here = `${root}test/`;
-/** A process that has not finished by then never will, in milliseconds. */
-const LIMIT_MS = 10 * 60_000;
+/** A process that has not finished by then never will. */
+const LIMIT_MS = 5 * 60_000;
 
 /** One process to run. */
 interface Job {
@@ -118,6 +118,18 @@ const CHECKS: Job = {
   isTest: false,
 };
 
+/** The processes that run. */
+const running = new Set<ChildProcess>();
+
+/** Ends a process, where it still runs, and everything that it started. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch {
+    // Nothing of it runs any more.
+  }
+}
+
 /** Runs a job, and prints one line of it, or all of its output where it failed. */
 async function run(job: Job): Promise<Outcome> {
   const start = performance.now();
@@ -125,16 +137,23 @@ async function run(job: Job): Promise<Outcome> {
     cwd: root,
     env: { ...process.env, ...job.env },
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: LIMIT_MS,
-    killSignal: "SIGKILL",
+    detached: true, // A group of its own: what it started ends with it.
   });
+  running.add(child);
+  const limit = setTimeout(() => {
+    output += `\nstopped: it ran for longer than ${LIMIT_MS / 1000} s\n`;
+    killGroup(child);
+  }, LIMIT_MS);
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => output += text);
   }
   const code = await new Promise<number | null | string>((resolve) => {
-    child.once("error", (error) => resolve(error.message)).once("close", resolve);
+    child.once("error", (error) => resolve(error.message)).once("exit", () => killGroup(child))
+      .once("close", resolve);
   });
+  clearTimeout(limit);
+  running.delete(child);
   const outcome = job.isTest
     ? judge(output, code)
     : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
@@ -201,6 +220,12 @@ function runAndWatch(): void {
   void next();
 }
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    running.forEach(killGroup);
+    process.exit(1);
+  });
+}
 if (values.help) console.log(HELP);
 else if (values.watch) runAndWatch();
 else {
