@@ -19,7 +19,7 @@ import { type Fetch, listen } from "../../src/server/listen.ts";
 import { createSession, type Session, triblerEvents } from "../../src/tribler/mod.ts";
 import { running, startProgram } from "../support/children.ts";
 import { endVisits, hasChromium, type Look, servePage, serveScript, visiting } from "../support/chromium.ts";
-import { openWire, serving, until, within } from "../support/harness.ts";
+import { findFreePort, openWire, serving, until, within } from "../support/harness.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
 
 const test = suite("page");
@@ -210,8 +210,8 @@ async function onStage(options: StageOptions, use: (stage: Stage) => Promise<voi
     const { fetch } = createApp(session, { heartbeat: 5, apiKey });
     return listen(fetch as Fetch, { host: "127.0.0.1", port });
   };
-  let server: Awaited<ReturnType<typeof start>> | undefined = await start(session, 0);
-  const { port } = server;
+  const port = await findFreePort();
+  let server: Awaited<ReturnType<typeof start>> | undefined = await start(session, port);
   const url = `http://127.0.0.1:${port}/`;
   try {
     await visiting({ ...look, url }, (page) =>

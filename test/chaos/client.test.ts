@@ -6,7 +6,7 @@ import type { ConnectOptions, Dictionary } from "../../src/client/mod.ts";
 import { consume, type Diary, LAST, TYPES } from "./consumer.ts";
 import { running, startScript, whereItListens } from "../support/children.ts";
 import { browsing, hasChromium, servePage, serveScript } from "../support/chromium.ts";
-import { serving, within } from "../support/harness.ts";
+import { findFreePort, serving, within } from "../support/harness.ts";
 import { type Proxy, randomOf, sleep, startProxy } from "../support/hostile_proxy.ts";
 
 const test = suite("client: chaos");
@@ -16,6 +16,8 @@ const SOAK = process.env["SOAK"] === "1";
 /** How often the server is started, and for how long it is published to each time. */
 const LIVES = SOAK ? 5 : 3;
 const LIFE_MS = SOAK ? 25_000 : 2_000;
+/** For how long after that a life waits for its consumers to connect, and for the proxy to do all that it does. */
+const LONGEST_WAIT_MS = 60_000;
 const PACE: ConnectOptions = SOAK ? {} : { reconnect: { min: 0.02, max: 0.3 }, idleTimeout: 2 };
 const HEARTBEAT = SOAK ? "5" : "0.3";
 
@@ -83,7 +85,7 @@ async function chaos(consumers: Consumers): Promise<void> {
   const stop = new AbortController();
   let consuming: Promise<Diary[]> | undefined;
   let failed = false;
-  let port = 0;
+  const port = await findFreePort();
   let proxy: Proxy | undefined;
   let n = 0;
   const startedAt = performance.now();
@@ -92,10 +94,9 @@ async function chaos(consumers: Consumers): Promise<void> {
       const args = [`${port}`, HEARTBEAT];
       const permissions = ["--allow-net", "--allow-env"];
       await running(startScript("test/support/open_server.ts", args, { permissions }), async (server) => {
-        const { url, port: bound } = await whereItListens(server);
-        port = bound;
+        const { url } = await whereItListens(server);
         if (consuming === undefined) {
-          proxy = await startProxy(bound, randomOf(seed), { refusals: 0.1, stalls: 0.15 });
+          proxy = await startProxy(port, randomOf(seed), { refusals: 0.1, stalls: 0.15 });
           consuming = consumers(`http://127.0.0.1:${proxy.port}`, seed, stop.signal);
           consuming.catch(() => void (failed = true)); // Why is looked at in the end.
         }
@@ -104,6 +105,9 @@ async function chaos(consumers: Consumers): Promise<void> {
         // done all that it does.
         const isEnough = () => life < LIVES - 1 ? proxy!.connections() > 20 : proxy!.hasDoneAll();
         for (const end = Date.now() + LIFE_MS; !failed && (Date.now() < end || !isEnough());) {
+          if (Date.now() > end + LONGEST_WAIT_MS) {
+            throw new Error("the consumers do not connect often enough");
+          }
           const type = TYPES[Math.floor(random() * TYPES.length)]!;
           const pad = "é漢😀".repeat(random() < (SOAK ? 0.002 : 0.02) ? 2000 : random() * 20);
           await publish(url, type, `${n++} ${pad}`, truth);
@@ -158,7 +162,7 @@ const IN_A_PAGE = [0, 1, 2, 3];
     const app = new Hono();
     const reports = servePage<Diary[] | { error: string }>(
       app,
-      `<script type="module" src="/js/chaos_page.js"></script>`,
+      `<script type="module" src="/js/page.js"></script>`,
     );
     await serveScript(app, "test/chaos/page.ts");
     let diaries: Diary[] | { error: string } | undefined;

@@ -18,7 +18,7 @@ import {
   startCli,
   startProgram,
 } from "../support/children.ts";
-import { serving, until } from "../support/harness.ts";
+import { findFreePort, serving, until } from "../support/harness.ts";
 
 const test = suite("tail");
 
@@ -330,9 +330,7 @@ test("NO_COLOR leaves out the colours, and --json all of it", async () => {
 test("on a terminal, too, it says that it waits and that it is connected again", async () => {
   const session = createSession({ version: "7.1.5" });
   const app = createApp(session, { heartbeat: 5 });
-  const first = await listen(app.fetch as Fetch, { host: "127.0.0.1", port: 0 });
-  const { port } = first;
-  await first.stop(0);
+  const port = await findFreePort();
   await running(onTerminal([`http://127.0.0.1:${port}/events`], 120), async (child) => {
     await child.stdout.match(/connection refused; trying again/);
     const server = await listen(app.fetch as Fetch, { host: "127.0.0.1", port });

@@ -7,7 +7,7 @@ import {
   EventsError,
   type Status,
 } from "../../src/client/mod.ts";
-import { until, within } from "../support/harness.ts";
+import { findFreePort, until, within } from "../support/harness.ts";
 import {
   answers,
   cuts,
@@ -266,7 +266,7 @@ test("no connection, no answer: again", async () => {
   assert.is(waitOf(await courseOf([half])).code, "ConnectionFailed");
   assert.is(waitOf(await courseOf([() => {}], { idleTimeout: 0.1 })).code, "Timeout");
 
-  const port = await scripted([], ({ port }) => Promise.resolve(port)); // Nobody listens there any more.
+  const port = await findFreePort();
   const told: Status[] = [];
   const connection: Connection<unknown> = connect(`http://127.0.0.1:${port}/events?key=secret`, {
     onStatus: (status) => {

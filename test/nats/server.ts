@@ -198,7 +198,7 @@ async function startNats(
   settings: string,
 ): Promise<NatsServer> {
   const config = join(folder, `${name}.conf`);
-  let port = -1; // Any that is free, and that one from then on.
+  const port = await findFreePort(); // It stays its own where it is started again.
   let child = await start();
 
   async function start(): Promise<Child> {
@@ -214,8 +214,6 @@ async function startNats(
     const path = `${process.env["PATH"]}:/usr/sbin`;
     const child = startProgram("nats-server", ["-c", config], { env: { PATH: path } });
     try {
-      const [, found] = await child.stderr.match(/Listening for client connections on \S+:(\d+)/);
-      port = Number(found);
       await child.stderr.match(/Server is ready/);
       return child;
     } catch (error) {

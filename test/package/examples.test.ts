@@ -4,7 +4,7 @@ import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { app } from "../../examples/hono_app.ts";
 import { type Child, running, startCli, startScript, whereItListens } from "../support/children.ts";
-import { linesOf, openLines, within } from "../support/harness.ts";
+import { findFreePort, linesOf, openLines, within } from "../support/harness.ts";
 import { type Reply, scripted, SSE, streams } from "../support/scripted.ts";
 
 const test = suite("examples");
@@ -144,7 +144,7 @@ test("consumer.ts puts lines together from any pieces, skips heartbeats, and res
 
 test("consumer.ts goes on where the server comes back, and is told what it missed", async () => {
   const args = (port: number) => ["serve", "--port", `${port}`];
-  await running(startCli(args(0)), async (server) => {
+  await running(startCli(args(await findFreePort())), async (server) => {
     const { url, port } = await whereItListens(server);
     await running(await startExample("consumer.ts", [`${url}/events`], port), async (consumer) => {
       await consumer.stdout.match(/^events_start \S+$/);
@@ -162,7 +162,7 @@ test("consumer.ts goes on where the server comes back, and is told what it misse
 });
 
 test("consumer.ts ends at SIGINT, also while it waits to try again", async () => {
-  const port = await scripted([], ({ port }) => Promise.resolve(port)); // Nobody listens there any more.
+  const port = await findFreePort();
   await running(
     await startExample("consumer.ts", [`http://127.0.0.1:${port}/events`], port),
     async (child) => {
@@ -195,7 +195,7 @@ test("client.ts goes on where the server comes back, and says where it stopped",
     return (await response.json()).last_id as string;
   };
   const finished = { infohash: "08ada5a7a6183aae1e09d831df6748d566095a10", name: "Sintel" };
-  await running(startCli(args(0)), async (server) => {
+  await running(startCli(args(await findFreePort())), async (server) => {
     const { url, port } = await whereItListens(server);
     await running(await startExample("client.ts", [`${url}/events`], port), async (client) => {
       await client.stderr.match(/^connected$/);

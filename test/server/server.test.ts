@@ -22,6 +22,7 @@ import {
 } from "../support/children.ts";
 import {
   type Dictionary,
+  findFreePort,
   type Lines,
   openLines,
   openWire,
@@ -144,13 +145,6 @@ async function withTakenPort(use: (port: number) => Promise<void>): Promise<void
   } finally {
     await new Promise((resolve) => server.close(resolve));
   }
-}
-
-/** A port that was free a moment ago. */
-async function findFreePort(): Promise<number> {
-  let free = 0;
-  await withTakenPort((port) => Promise.resolve(void (free = port)));
-  return free;
 }
 
 test("says where it listens, and serves there", async () => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { type Fetch, listen } from "../../src/server/listen.ts";
 import { countTimers } from "./timers.ts";
 
@@ -49,13 +49,28 @@ export async function serving(app: App, use: (url: string, port: number) => Prom
   }
 }
 
-/** A port that was free a moment ago. */
+/**
+ * Finds a port that is free, and that no process is given unless it asks for it.
+ *
+ * Systems give outgoing connections, and servers on port 0, the ports from 32 768 on (Linux) or 49 152 on. A port from there
+ * that a test leaves for a moment, to start its server anew, may be taken by whatever runs beside it.
+ */
 export async function findFreePort(): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = 15_000 + Math.floor(Math.random() * 17_000);
+    if (await isFree(port)) return port;
+  }
+  throw new Error("no port from 15000 to 31999 is free");
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  const isListening = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
+  });
+  if (isListening) await new Promise((resolve) => server.close(resolve));
+  return isListening;
 }
 
 /** The lines of a streamed response, heartbeats (empty lines) included. */
