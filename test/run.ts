@@ -20,7 +20,7 @@ const HELP =
                     test/suites.ts names for each file (a PATH alone runs on the Node at hand)
   --unit            only what is pure, on the Node at hand: npm run test:unit
   --watch           again whenever a file in src or test changes
-  --jobs N          processes side by side (the number of cores and one)
+  --jobs N          processes side by side (twice the number of cores)
   --help            show this and exit`;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -36,6 +36,8 @@ interface Job {
   readonly env: Readonly<Record<string, string>>;
   /** About how many seconds it takes. */
   readonly seconds: number;
+  /** Whether it waits most of the time, and leaves the cores to others. */
+  readonly waits: boolean;
   /** Whether its output counts tests; else its exit code is one. */
   readonly isTest: boolean;
 }
@@ -92,6 +94,7 @@ function testJob(files: readonly string[], suite: Suite, runtime: RuntimeName): 
       ...(values.name !== undefined && { TEST_NAME: values.name }),
     },
     seconds: suite.seconds ?? 3,
+    waits: suite.waits ?? false,
     isTest: true,
   };
 }
@@ -115,6 +118,7 @@ const CHECKS: Job = {
   args: ["--import", "tsx", `${here}support/check.ts`],
   env: { NO_COLOR: "1" },
   seconds: Infinity,
+  waits: false,
   isTest: false,
 };
 
@@ -180,16 +184,25 @@ async function runAll(jobs: Job[]): Promise<boolean> {
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
   const queue = [...jobs];
+  const cores = availableParallelism();
+  let busy = 0;
+  /** Takes the next job: one that waits, where those that compute have all cores already. */
+  const take = (): Job | undefined => {
+    const index = queue.findIndex(({ waits }) => waits || busy < cores);
+    return index === -1 ? undefined : queue.splice(index, 1)[0];
+  };
   const worker = async () => {
-    for (let job; (job = queue.shift()) !== undefined;) {
+    for (let job; (job = take()) !== undefined;) {
+      busy += job.waits ? 0 : 1;
       const { passed, failed, skipped } = await run(job);
+      busy -= job.waits ? 0 : 1;
       sum.passed += passed;
       sum.failed += failed;
       sum.skipped += skipped;
       if (failed > 0) failures.push(job.title);
     }
   };
-  const width = Number(values.jobs ?? availableParallelism() + 1);
+  const width = Number(values.jobs ?? 2 * cores);
   await Promise.all(Array.from({ length: width }, worker));
   if (sum.passed + sum.failed === 0) sum.failed++; // A name that no test has.
   console.log(`\n${jobs.length} processes in ${Math.round((performance.now() - start) / 1000)} s`);
