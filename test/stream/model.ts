@@ -53,6 +53,8 @@ export interface Setting {
   readonly heartbeat: number | null;
   /** Whether the application hides every third event. */
   readonly selects: boolean;
+  /** Whether streams are written straight to their sockets, on a server that has any. */
+  readonly writeToSocket: boolean;
 }
 
 /** An event as the model knows it. */
@@ -82,10 +84,10 @@ export interface Life extends Setting {
 }
 
 export function begin(setting: Setting): Life {
-  const { maxEvents, maxBytes, heartbeat, selects } = setting;
+  const { maxEvents, maxBytes, heartbeat, selects, writeToSocket } = setting;
   const channel = createChannel(catalogue, { history: { events: maxEvents, bytes: maxBytes } });
   const filter = ({ id }: { id: string }) => Number(id.split("-")[1]) % 3 !== 0;
-  const endpoint = eventsEndpoint(channel, { heartbeat, ...(selects ? { filter } : {}) });
+  const endpoint = eventsEndpoint(channel, { heartbeat, writeToSocket, ...(selects ? { filter } : {}) });
   const app = new Hono().route(`/${channel.epoch}/events`, endpoint);
   return { ...setting, channel, endpoint, app, published: [], first: 1, bytes: 0, firsts: new Set([1]) };
 }

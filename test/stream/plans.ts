@@ -47,6 +47,7 @@ export function plans(
     maxEvents: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 13, max: 60 }), fc.constant(1000)),
     maxBytes,
     heartbeat,
+    writeToSocket: fc.boolean(),
     selects: fc.oneof(
       { weight: 3, arbitrary: fc.constant(false) },
       { weight: 1, arbitrary: fc.constant(true) },

@@ -84,7 +84,7 @@ test("read() returns what is kept after any position when thousands of events ha
     bursts: fc.array(burst, { minLength: 3, maxLength: 8 }),
   });
   await always(values, 60, ({ maxEvents, maxBytes, bursts }) => {
-    const life = begin({ maxEvents, maxBytes, heartbeat: null, selects: false });
+    const life = begin({ maxEvents, maxBytes, heartbeat: null, selects: false, writeToSocket: false });
     const { published, channel } = life;
     for (const { count, type, reads } of bursts) {
       for (let i = 0; i < count; i++) publish(life, [{ type, units: i % 4 }], true);
