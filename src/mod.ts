@@ -40,7 +40,7 @@ export type {
   EventsEndpoint,
   EventsSource,
   StreamEnd,
-} from "./http/endpoint.ts";
+} from "./http/options.ts";
 export { EventsError } from "./events/errors.ts";
 export type { EventsErrorCode, Issue } from "./events/errors.ts";
 export type { Authorize, Permission } from "./http/authorize.ts";

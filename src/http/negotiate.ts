@@ -1,5 +1,5 @@
 /**
- * What a request for a stream asks for, its wire format and the types of events it wants, and the headers of the answer.
+ * The wire format of a response, as its request asks for it, and the headers that go with it.
  *
  * @module
  */
@@ -92,29 +92,4 @@ export function headersOf(mediaType: string): Record<string, string> {
     "X-Content-Type-Options": "nosniff",
     "Vary": "Accept",
   };
-}
-
-/**
- * The types of events that a request wants to see.
- *
- * @param patterns what `?types=` says: names, separated by commas; a `*` at the end matches every type that begins
- *   with what stands before it
- * @param known the names of the catalogue's types, and of the control events, which pass whatever the filter
- * @returns the names that match; `undefined` where all are wanted
- * @throws {EventsError} `UnknownEventType` for a name that no type matches
- */
-export function selectTypes(patterns: string, known: readonly string[]): ReadonlySet<string> | undefined {
-  const selected = new Set<string>();
-  for (const pattern of patterns.split(",").map((text) => text.trim()).filter((text) => text !== "")) {
-    const prefix = pattern.endsWith("*") ? pattern.slice(0, -1) : undefined;
-    const matches = known.filter((type) => prefix === undefined ? type === pattern : type.startsWith(prefix));
-    if (matches.length === 0) {
-      throw new EventsError(
-        "UnknownEventType",
-        `no event type matches ${JSON.stringify(pattern.slice(0, 128))}`,
-      );
-    }
-    for (const type of matches) selected.add(type);
-  }
-  return selected.size === 0 ? undefined : selected;
 }

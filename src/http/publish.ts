@@ -10,7 +10,8 @@ import type { OnClose } from "../channel/on_close.ts";
 import { EventsError } from "../events/errors.ts";
 import { disableIdleTimeout, restoreIdleTimeout } from "./runtime.ts";
 import { type IdempotencyStore, readIdempotencyKey } from "./idempotency.ts";
-import { type BodyLimits, checkCoding, isNdjson, parseBody, readBody } from "./parse_body.ts";
+import { type BodyLimits, checkCoding, isNdjson, parseBody } from "./parse_body.ts";
+import { readBody } from "./read_body.ts";
 
 /** What a `POST` is answered that was taken. */
 export interface Accepted {

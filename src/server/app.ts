@@ -5,7 +5,8 @@
  */
 import { type Context, Hono } from "hono";
 import type { Channel } from "../channel/channel.ts";
-import { type EndpointOptions, eventsEndpoint } from "../http/endpoint.ts";
+import { eventsEndpoint } from "../http/endpoint.ts";
+import type { EndpointOptions } from "../http/options.ts";
 import { EventsError } from "../events/errors.ts";
 import { clientAddress as connectionAddress } from "../http/runtime.ts";
 import { createRefusalCounts, errorResponse } from "../http/error_response.ts";

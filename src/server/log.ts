@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { StreamEnd } from "../http/endpoint.ts";
+import type { StreamEnd } from "../http/options.ts";
 
 /** How the log is written: as text, as one JSON object a line, or not at all but for what went wrong. */
 export type LogFormat = "text" | "json" | "off";

@@ -6,7 +6,7 @@
  * @module
  */
 import type { EventLog } from "../channel/channel.ts";
-import type { EndpointStats } from "../http/endpoint.ts";
+import type { EndpointStats } from "../http/options.ts";
 import type { Histogram } from "../stream/histogram.ts";
 
 /** The media type of the text: Prometheus' exposition format, version 0.0.4. */

@@ -12,7 +12,7 @@ import {
   type StartOf,
 } from "../events/catalogue.ts";
 import type { Channel } from "../channel/channel.ts";
-import type { EventsSource } from "../http/endpoint.ts";
+import type { EventsSource } from "../http/options.ts";
 import { EventsError } from "../events/errors.ts";
 import { type ChannelOptions, createChannel, type MemoryChannel } from "../channel/memory.ts";
 import { triblerEvents, type TriblerSchemas } from "./events.ts";
