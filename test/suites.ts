@@ -67,7 +67,7 @@ export const SUITES: readonly Suite[] = [
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
   { path: "package/examples", on: EACH_KIND, runs: "programs", seconds: 9 },
   { path: "package/", on: ONCE, seconds: 10 },
-  { path: "docs/", on: ONCE, seconds: 20 },
+  { path: "docs/", on: ONCE, seconds: 20, waits: true },
   { path: "server/watch", on: EACH_KIND, seconds: 41, waits: true },
   { path: "server/smoke", on: EVERY, runs: "programs" },
   { path: "server/server", on: EACH_KIND, seconds: 32, waits: true },

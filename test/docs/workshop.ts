@@ -4,12 +4,12 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmod, cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { appendFileSync } from "node:fs";
+import { chmod, cp, mkdtemp, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { until, within } from "../support/harness.ts";
+import { findFreePort, until, within } from "../support/harness.ts";
 import { type Block, isMarked, ROOT, withoutEmpty } from "./blocks.ts";
 
 /** The ports that the pages name: of the server, of a second one or an app, of an example, and of NATS. */
@@ -47,10 +47,23 @@ interface Furnished {
   rename(text: string): string;
 }
 
+/**
+ * Ends the groups of processes in a file, and removes its folder, when its standard input ends: also where the test is
+ * killed, whose own group does not have them.
+ */
+const WATCHDOG =
+  'cat > /dev/null; for group in $(cat "$0/.groups"); do kill -9 -- "-$group" 2> /dev/null; done; rm -rf "$0"';
+
 /** Runs `use` in a copy of the checkout, which is removed after it; what still runs there is ended. */
 export async function withWorkshop(use: (workshop: Workshop) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "events-endpoint-docs-"));
   const open: Running[] = [];
+  await writeFile(join(folder, ".groups"), "");
+  const watchdog = spawn("bash", ["-c", WATCHDOG, folder], {
+    stdio: ["pipe", "ignore", "inherit"],
+    detached: true,
+  });
+  const removed = new Promise((resolve) => watchdog.once("close", resolve));
   try {
     const furnished = { folder, open, ...await furnish(folder) };
     const { rename } = furnished;
@@ -60,7 +73,9 @@ export async function withWorkshop(use: (workshop: Workshop) => Promise<void>): 
     }
   } finally {
     await endAll(open);
-    await rm(folder, { recursive: true, maxRetries: 3 });
+    await writeFile(join(folder, ".groups"), "");
+    watchdog.stdin.end();
+    await within(removed, `${folder} to be removed`);
   }
 }
 
@@ -84,7 +99,7 @@ async function runBlock(furnished: Furnished, block: Block): Promise<void> {
 /** Copies the checkout, and gives each port that the pages name another one. */
 async function furnish(folder: string) {
   const ports = new Map<string, number>();
-  for (const port of PORTS) ports.set(port, await findFixedPort());
+  for (const port of PORTS) ports.set(port, await findFreePort());
   const rename = (text: string) =>
     text.replaceAll(new RegExp(`\\b(?:${PORTS.join("|")})\\b`, "g"), (port) => `${ports.get(port)}`)
       .replaceAll("/tmp/", `${folder}/`);
@@ -115,23 +130,6 @@ export function fileOf({ place }: Block): string {
   return `${place.replaceAll(/\W+/g, "_")}.ts`;
 }
 
-/**
- * A port that is free, and will be when a block listens on it some seconds later: none of those from 32768 on, which the
- * system gives to whoever asks for any.
- */
-async function findFixedPort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(20_000 * Math.random());
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) =>
-      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true))
-    );
-    if (!isFree) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-}
-
 async function start({ folder, env, rename }: Furnished, block: Block): Promise<Running> {
   const text = rename(block.text);
   let command = ["bash", "-e", "-c", text];
@@ -147,6 +145,7 @@ async function start({ folder, env, rename }: Furnished, block: Block): Promise<
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
+  appendFileSync(join(folder, ".groups"), `${child.pid}\n`);
   const exit = new Promise<number | null>((resolve, reject) =>
     child.once("error", reject).once("close", resolve)
   );
