@@ -1,26 +1,15 @@
 import { suite } from "../support/suite.ts";
 import type * as assert from "uvu/assert";
-import {
-  accepts,
-  API_KEY,
-  bodies,
-  framings,
-  headerFields,
-  idempotencyKeys,
-  keys,
-  ORIGIN,
-  origins,
-  otherRoutes,
-  queries,
-  requestLines,
-  strangers,
-} from "./inputs.ts";
+import { API_KEY, keys, ORIGIN, origins, otherRoutes, strangers } from "./inputs/access.ts";
+import { bodies, framings } from "./inputs/bodies.ts";
+import { headerFields, idempotencyKeys, requestLines } from "./inputs/heads.ts";
+import { accepts, queries } from "./inputs/targets.ts";
 import type { AppOptions } from "../../src/server/app.ts";
 import { type Attack, underAttack } from "./attacked.ts";
 
 const test = suite("attack");
 
-/** Sends all of them to one server; what it got wrong, by the name of each. */
+/** Sends all attacks to one server, and fails with the name and the fault of each that it got wrong. */
 async function attack(
   attacks: (epoch: string) => readonly Attack[],
   options: Partial<AppOptions> = {},
@@ -40,16 +29,17 @@ async function attack(
   }, options);
 }
 
-test("request lines that are none, and methods that nobody has", () => attack(() => requestLines));
-test("header fields, and hosts", () => attack(() => headerFields));
-test("names that are not the server's, and pages of other sites", () => attack(() => strangers));
-test("keys of requests that are sent again", () => attack(() => idempotencyKeys));
-test("lengths and chunks, and requests that hide in them", () => attack(() => framings));
-test("queries and cursors", () => attack(queries));
-test("what is accepted", () => attack(() => accepts));
-test("bodies", () => attack(() => bodies));
-test("API keys", () => attack(() => keys, { apiKey: API_KEY }));
-test("pages of other origins", () => attack(() => origins, { corsOrigins: [ORIGIN] }));
-test("the routes beside the stream", () => attack(() => otherRoutes));
+test("serve survives malformed request lines and unknown methods", () => attack(() => requestLines));
+test("serve survives malformed header fields and hosts", () => attack(() => headerFields));
+test("serve rejects names that are not its own, and pages of other sites", () => attack(() => strangers));
+test("serve rejects malformed idempotency keys", () => attack(() => idempotencyKeys));
+test("serve accepts no request that is hidden in lengths or chunks of another", () => attack(() => framings));
+test("serve rejects malformed queries and cursors", () => attack(queries));
+test("serve negotiates a format whatever Accept says", () => attack(() => accepts));
+test("serve rejects malformed bodies", () => attack(() => bodies));
+test("serve rejects wrong and misplaced API keys", () => attack(() => keys, { apiKey: API_KEY }));
+test("serve shares its answers with pages of the allowed origin alone", () =>
+  attack(() => origins, { corsOrigins: [ORIGIN] }));
+test("serve survives malformed requests to its other routes", () => attack(() => otherRoutes));
 
 test.run();

@@ -1,0 +1,45 @@
+/**
+ * What the tables of bad input are made of. Each entry of a table is one way to break a server that was seen somewhere, or
+ * that a standard invites. In the heads of requests each character is one byte (Latin-1).
+ *
+ * @module
+ */
+import { type Attack, post } from "../attacked.ts";
+
+export const KIB = 1024;
+export const MIB: number = KIB * KIB;
+export const JSON_TYPE = "application/json";
+export const NDJSON = "application/x-ndjson";
+export const GOOD: { readonly type: string; readonly event: unknown } = {
+  type: "upgrader_tick",
+  event: { text: "attacked" },
+};
+export const GOOD_BODY: string = JSON.stringify(GOOD);
+/** Becomes a header, or an event, where somebody lets it. */
+export const INJECTION = "\r\nX-Injected: 1\r\ndata: injected\r\n\r\n";
+/** The same in a URL. */
+export const ENCODED_INJECTION: string = encodeURIComponent(INJECTION);
+/** A request that nobody may see as one: where it is accepted an event is published that nobody accounts for. */
+export const SMUGGLED: string = Buffer.from(post(GOOD_BODY, JSON_TYPE)).toString("latin1");
+
+/** Names the entries of a table by what is in them. */
+export function table(
+  group: string,
+  values: readonly string[],
+  make: (value: string) => Omit<Attack, "name">,
+): Attack[] {
+  return values.map((value) => ({ name: `${group}: ${shown(value)}`, ...make(value) }));
+}
+
+export function shown(value: string): string {
+  const text = JSON.stringify(value);
+  return text.length <= 100 ? text : `${text.slice(0, 70)}… (${value.length})`;
+}
+
+export function times(count: number, make: (n: number) => string): string {
+  return Array.from({ length: count }, (_, n) => make(n)).join("");
+}
+
+/** The characters that are none to look at. */
+export const CONTROLS: readonly string[] = Array.from({ length: 32 }, (_, code) => String.fromCharCode(code))
+  .concat("\x7f");
