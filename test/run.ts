@@ -20,7 +20,7 @@ const HELP =
                     test/suites.ts names for each file (a PATH alone runs on the Node at hand)
   --unit            only what is pure, on the Node at hand: npm run test:unit
   --watch           again whenever a file in src or test changes
-  --jobs N          processes side by side (twice the number of cores)
+  --jobs N          as many processes that compute side by side, and as many that wait (the number of cores)
   --help            show this and exit`;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -183,27 +183,25 @@ async function runAll(jobs: Job[]): Promise<boolean> {
   const start = performance.now();
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
-  const queue = [...jobs];
-  const cores = availableParallelism();
-  let busy = 0;
-  /** Takes the next job: one that waits, where those that compute have all cores already. */
-  const take = (): Job | undefined => {
-    const index = queue.findIndex(({ waits }) => waits || busy < cores);
-    return index === -1 ? undefined : queue.splice(index, 1)[0];
-  };
-  const worker = async () => {
+  const computing = jobs.filter(({ waits }) => !waits);
+  const waiting = jobs.filter(({ waits }) => waits);
+  const worker = async (take: () => Job | undefined) => {
     for (let job; (job = take()) !== undefined;) {
-      busy += job.waits ? 0 : 1;
       const { passed, failed, skipped } = await run(job);
-      busy -= job.waits ? 0 : 1;
       sum.passed += passed;
       sum.failed += failed;
       sum.skipped += skipped;
       if (failed > 0) failures.push(job.title);
     }
   };
-  const width = Number(values.jobs ?? 2 * cores);
-  await Promise.all(Array.from({ length: width }, worker));
+  // As many compute as there are cores. As many wait beside them, and do not take their places when they are fewer.
+  const width = Number(values.jobs ?? availableParallelism());
+  await Promise.all(
+    Array.from({ length: width }, () => [
+      worker(() => computing.shift() ?? waiting.shift()),
+      worker(() => waiting.shift()),
+    ]).flat(),
+  );
   if (sum.passed + sum.failed === 0) sum.failed++; // A name that no test has.
   console.log(`\n${jobs.length} processes in ${Math.round((performance.now() - start) / 1000)} s`);
   for (const title of failures) console.log(`failed: ${title}`);
