@@ -17,9 +17,9 @@ const GOOD: readonly (readonly [name: string, bytes: Uint8Array])[] = [
     ),
   ],
 ];
-/** So many bytes of the last one, which is all there is after the last chunk: Bun does not wait for them. */
-const SPARE = 5;
-/** So many do the same at a time. */
+/** The length in bytes of what follows the last chunk; Bun does not wait for it. */
+const SPARE_BYTES = 5;
+/** The number of connections that do the same at a time. */
 const CROWD = 30;
 
 const turn = () => new Promise((resolve) => setTimeout(resolve));
@@ -34,7 +34,7 @@ async function leave(wires: readonly Wire[], how: (wire: Wire) => void): Promise
 }
 
 for (const then of ["end", "reset"] as const) {
-  test(`a good request is of no effect where it ends before its last byte: ${then}`, async () => {
+  test(`serve ignores a request that ends before its last byte: ${then}`, async () => {
     await underAttack(async ({ strike }) => {
       for (const [name, request] of GOOD) {
         for (let length = 0; length < request.length; length++) {
@@ -44,7 +44,7 @@ for (const then of ["end", "reset"] as const) {
               bytes: request.subarray(0, length),
               by: "anybody",
               then,
-              accepts: length < request.length - SPARE ? 0 : 1,
+              accepts: length < request.length - SPARE_BYTES ? 0 : 1,
             });
           } catch (error) {
             throw new Error(`${name}, ${length} bytes of it: ${(error as Error).message}`);
@@ -55,7 +55,7 @@ for (const then of ["end", "reset"] as const) {
   });
 }
 
-test("a request that comes byte by byte is answered as any other", async () => {
+test("serve answers a request that comes byte by byte", async () => {
   await underAttack(async ({ port, settle }) => {
     for (const [name, request] of GOOD) {
       const wire = await openWire(port);
@@ -70,10 +70,12 @@ test("a request that comes byte by byte is answered as any other", async () => {
   });
 });
 
-test("half requests that wait for ever are in nobody's way, and leave nothing behind", async () => {
+test("serve answers others while half requests wait, and keeps nothing of those that leave", async () => {
   await underAttack(async ({ port, settle }) => {
     const halves = GOOD.flatMap(([, request]) =>
-      [1, 20, 60, request.length - 60, request.length - SPARE - 1].map((end) => request.subarray(0, end))
+      [1, 20, 60, request.length - 60, request.length - SPARE_BYTES - 1].map((end) =>
+        request.subarray(0, end)
+      )
     );
     const wires: Wire[] = [];
     for (const half of halves) {
@@ -90,7 +92,7 @@ test("half requests that wait for ever are in nobody's way, and leave nothing be
   });
 });
 
-test("readers that read nothing are in nobody's way, and whoever resets in the midst of it is forgotten", async () => {
+test("serve delivers to others while some read nothing, and forgets those that reset", async () => {
   await underAttack(async ({ port, streams, flood, settle }) => {
     await flood(2_000, 1_000);
     for (
@@ -115,7 +117,7 @@ test("readers that read nothing are in nobody's way, and whoever resets in the m
   });
 });
 
-test("whoever resets is forgotten in whatever phase", async () => {
+test("serve forgets connections that reset in any phase of their request", async () => {
   const phases: readonly (readonly [name: string, (wire: Wire) => Promise<unknown> | void])[] = [
     ["at once", () => {}],
     ["with its request", ({ write }) => write(get("/events"))],
@@ -147,44 +149,44 @@ test("whoever resets is forgotten in whatever phase", async () => {
       const wires = await crowd(port);
       await Promise.all(wires.map(act));
       await leave(wires, reset);
-      await until(() => streams() === 0, `those who left ${name} are forgotten`);
+      await until(() => streams() === 0, `those that reset ${name} are forgotten`);
       await settle(0);
     }
   });
 });
 
-/** So many places there are for all of a crowd. */
-const PLACES = 10;
+/** The number of streams that may be open for a crowd of {@linkcode CROWD}. */
+const MAX_STREAMS = 10;
 
-test("of a crowd as many have a stream as there are places, in whatever way they come and go", async () => {
+test("serve opens as many streams as --max-connections allows when a crowd comes and goes", async () => {
   await underAttack(async ({ port, streams, settle }) => {
     for (const target of ["/events", "/events?format=sse", "/events?since=earliest"]) {
       const wires = await crowd(port);
       for (const { write } of wires) write(get(target));
       const isAnswered = (wire: Wire) =>
         /events_start|TooManyConnections|\nretry: \d{4,5}\n/.test(wire.received());
-      await until(() => wires.every(isAnswered), "everybody is answered");
-      assert.is(streams(), PLACES);
+      await until(() => wires.every(isAnswered), "all are answered");
+      assert.is(streams(), MAX_STREAMS);
       const [open, refused] = [true, false].map((isOpen) =>
         wires.filter((wire) => wire.received().includes("events_start") === isOpen)
       ) as [Wire[], Wire[]];
-      assert.is(open.length, PLACES);
+      assert.is(open.length, MAX_STREAMS);
       for (const wire of refused) {
         if (target.includes("sse")) assert.match(wire.received(), /^HTTP\/1\.1 200 /);
         else assert.match(wire.received(), /^HTTP\/1\.1 503 [^]*^retry-after: \d+\r$/im);
-        wire.write(get(target)); // Once more on the same connection, before anybody has left.
+        wire.write(get(target)); // Once more on the same connection, while all streams are open.
       }
-      await leave(open.slice(PLACES / 2), reset);
-      await until(() => streams() >= PLACES / 2, "the others keep theirs");
-      await leave([...refused, ...open.slice(0, PLACES / 2)], reset);
+      await leave(open.slice(MAX_STREAMS / 2), reset);
+      await until(() => streams() >= MAX_STREAMS / 2, "the others keep theirs");
+      await leave([...refused, ...open.slice(0, MAX_STREAMS / 2)], reset);
       await until(() => streams() === 0, "all have left");
     }
-    // Of all the places there are two are taken by those who listen all the time, and a stream of the account is a third.
+    // Two streams belong to the listeners of the account, which opens a third.
     await settle(0);
-  }, { maxConnections: PLACES + 2 });
+  }, { maxConnections: MAX_STREAMS + 2 });
 });
 
-test("what is sent to the server never becomes a metric, and there are no more of them for it", async () => {
+test("serve exposes no metric that is named after its input", async () => {
   await underAttack(async ({ port, strike }) => {
     const metrics = async () => {
       const [answer] = await exchange(port, { name: "metrics", bytes: get("/metrics", "Connection: close") });

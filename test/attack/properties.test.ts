@@ -64,13 +64,13 @@ const attacks: fc.Arbitrary<Omit<Attack, "name">> = fc.oneof(
     }),
 );
 
-test("whatever bytes come, the account is the same", async () => {
+test("serve keeps the account exact whatever bytes come", async () => {
   await underAttack(async ({ strike }) => {
     await fc.assert(
       fc.asyncProperty(attacks, async (attack) => {
         await strike({ ...attack, name: "by chance", by: "anybody", then: "end", endless: true, accepts: 1 });
       }),
-      // One of them may wait for whoever cuts a connection that says nothing.
+      // One of them may wait until the runtime closes a connection that sends nothing.
       { numRuns: 500, interruptAfterTimeLimit: 60_000 },
     );
   });

@@ -328,11 +328,11 @@ async function chaosOf(seed: number, events: number): Promise<number> {
   return lost;
 }
 
-test("through cuts, splits, delays and stalls everybody gets what it asked for, once and in order", async () => {
+test("eventsEndpoint() delivers each event once and in order through cuts, splits, delays and stalls", async () => {
   assert.is(await chaos(100_000), 0, "nothing is lost where all is kept");
 });
 
-test("where little is kept, every gap is told with its exact count", async () => {
+test("eventsEndpoint() reports each loss with its exact count when the history is short", async () => {
   assert.ok(await chaos(30) > 0, "somebody came too late");
 });
 

@@ -147,7 +147,7 @@ async function chaos(consumers: Consumers): Promise<void> {
   }
 }
 
-test("through a server that dies and a network that cuts, stalls and refuses, each event comes once", () =>
+test("connect() yields each event once while the server dies and the network cuts, stalls and refuses", () =>
   chaos((url, seed, signal) =>
     Promise.all(
       Array.from({ length: 6 }, (_, index) => consume(url, index, randomOf(seed + index), PACE, signal)),
@@ -157,28 +157,31 @@ test("through a server that dies and a network that cuts, stalls and refuses, ea
 /** As many as a browser has connections to one origin, but for two that may have fallen silent. */
 const IN_A_PAGE = [0, 1, 2, 3];
 
-(hasChromium ? test : test.skip)("in a browser, too", () =>
-  chaos(async (url, _, signal) => {
-    const app = new Hono();
-    const reports = servePage<Diary[] | { error: string }>(
-      app,
-      `<script type="module" src="/js/page.js"></script>`,
-    );
-    await serveScript(app, "test/chaos/page.ts");
-    let diaries: Diary[] | { error: string } | undefined;
-    await serving(app, (origin) => {
-      const query = new URLSearchParams({ url, indexes: IN_A_PAGE.join(), pace: JSON.stringify(PACE) });
-      const left = new Promise<void>((resolve) => {
-        signal.addEventListener("abort", () => resolve());
-        if (signal.aborted) resolve();
+(hasChromium ? test : test.skip)(
+  "connect() does the same in a browser",
+  () =>
+    chaos(async (url, _, signal) => {
+      const app = new Hono();
+      const reports = servePage<Diary[] | { error: string }>(
+        app,
+        `<script type="module" src="/js/page.js"></script>`,
+      );
+      await serveScript(app, "test/chaos/page.ts");
+      let diaries: Diary[] | { error: string } | undefined;
+      await serving(app, (origin) => {
+        const query = new URLSearchParams({ url, indexes: IN_A_PAGE.join(), pace: JSON.stringify(PACE) });
+        const left = new Promise<void>((resolve) => {
+          signal.addEventListener("abort", () => resolve());
+          if (signal.aborted) resolve();
+        });
+        return browsing(`${origin}/?${query}`, async () => {
+          const reporting = reports.next(600_000).then((report) => diaries = report);
+          await Promise.race([reporting, left]);
+        });
       });
-      return browsing(`${origin}/?${query}`, async () => {
-        const reporting = reports.next(600_000).then((report) => diaries = report);
-        await Promise.race([reporting, left]);
-      });
-    });
-    if (!Array.isArray(diaries)) throw new Error(`the page failed: ${diaries?.error}`);
-    return diaries;
-  }));
+      if (!Array.isArray(diaries)) throw new Error(`the page failed: ${diaries?.error}`);
+      return diaries;
+    }),
+);
 
 test.run();
