@@ -1,3 +1,8 @@
+/**
+ * The wire formats: which one a request gets, and what stands in it.
+ *
+ * @module
+ */
 import * as fc from "fast-check";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";

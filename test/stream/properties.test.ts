@@ -1,3 +1,8 @@
+/**
+ * What holds for any stream under any interleaving, tried with generated plans.
+ *
+ * @module
+ */
 import * as fc from "fast-check";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";

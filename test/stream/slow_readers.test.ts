@@ -1,3 +1,8 @@
+/**
+ * Readers that read slowly, or not at all, and what the others notice of them: nothing.
+ *
+ * @module
+ */
 import { Hono } from "hono";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
