@@ -14,6 +14,7 @@
  * @module
  */
 import { EventsError } from "../events/errors.ts";
+import { isDictionary } from "../events/json.ts";
 import type { Frame } from "./decode.ts";
 
 /** An event as it was received: only its type has been looked at. */
@@ -73,10 +74,6 @@ function parsed(text: string): unknown {
   } catch (cause) {
     return notAnEvent(text, cause);
   }
-}
-
-function isDictionary(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isEmpty(value: unknown): boolean {

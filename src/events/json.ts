@@ -25,7 +25,7 @@ export function toJson(value: unknown): { readonly text: string } | { readonly f
   try {
     text = JSON.stringify(value);
   } catch (error) {
-    return { fault: findNotJson(value) ?? { path: "", message: reasonOf(error) } };
+    return { fault: findNotJson(value) ?? { path: "", message: jsonErrorText(error) } };
   }
   if (text === undefined) return { fault: { path: "", message: `${nameOf(value)} has no JSON form` } };
   // Whatever JSON cannot express comes out as null, so only a text with a null in it needs the slow look.
@@ -97,7 +97,7 @@ function findNotJson(value: unknown): NotJson | undefined {
   try {
     return visit(value, "", "", true);
   } catch (error) {
-    return { path: "", message: reasonOf(error) };
+    return { path: "", message: jsonErrorText(error) };
   }
 }
 
@@ -118,6 +118,13 @@ function nameOf(value: unknown): string {
   return value === undefined ? "undefined" : `a ${typeof value}`;
 }
 
-function reasonOf(error: unknown): string {
-  return error instanceof RangeError ? "it is nested too deeply" : String(error);
+/** Describes an error of `JSON.parse`, `JSON.stringify` or a getter: engines recurse, and throw a RangeError at their limit. */
+export function jsonErrorText(error: unknown): string {
+  if (error instanceof RangeError) return "it is nested too deeply";
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether a value is a dictionary of JSON: an object that is no array. */
+export function isDictionary(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -6,6 +6,7 @@
 import type { Context, Hono } from "hono";
 import type { PublishedEvent, Schemas, StartOf } from "../events/catalogue.ts";
 import type { EventsErrorCode } from "../events/errors.ts";
+import { MAX_TIMER_MS } from "../events/timing.ts";
 import type { Channel } from "../channel/channel.ts";
 import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
 import type { End, StreamStats } from "../stream/stats.ts";
@@ -213,9 +214,6 @@ export function readOptions<S extends Schemas>(options: EndpointOptions<S>): End
     ...(onStreamEnd && { onStreamEnd }),
   };
 }
-
-/** The longest delay of a timer, in milliseconds (HTML 8.7: a 32-bit integer). */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 function checkSeconds(name: string, seconds: number | null): void {
   if (seconds !== null && !(seconds > 0 && seconds * 1000 <= MAX_TIMER_MS)) {

@@ -5,6 +5,7 @@
  */
 import { type Catalogue, checkEvent, invalidEventError } from "../events/catalogue.ts";
 import { EventsError, type Issue } from "../events/errors.ts";
+import { isDictionary, jsonErrorText } from "../events/json.ts";
 import { ndjson } from "../stream/wire_format.ts";
 
 /** An event as a body gives it, not yet checked against a catalogue. */
@@ -133,8 +134,7 @@ function parseText(text: string, maxDepth: number): Part {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const reason = error instanceof RangeError ? "it is nested too deeply" : (error as Error).message;
-    return { faults: [{ path: "", message: `not JSON: ${reason}` }] };
+    return { faults: [{ path: "", message: `not JSON: ${jsonErrorText(error)}` }] };
   }
   if (Array.isArray(value)) return { value, faults: [] };
   const part = bounded(value, maxDepth);
@@ -176,10 +176,6 @@ function checkForm({ value, faults }: Part, index: number): Issue[] {
     found.push({ index, path: key, message: 'a dictionary has no key but "type" and "event"' });
   }
   return found;
-}
-
-function isDictionary(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function unsafeInteger(path: readonly string[]): Omit<Issue, "index"> {

@@ -5,33 +5,34 @@
  */
 import { invalidEventError } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
+import { withDeadline } from "../events/timing.ts";
 import type { OnClose } from "../channel/on_close.ts";
 
 /**
- * The text of a request's body.
+ * Reads the text of a request's body.
  *
- * @param maxBytes the most it may hold; counted while it arrives, so no more is ever held
- * @param patienceMs so many milliseconds the next piece of it may take
- * @param onEnding tells when the channel is closed that the body is for: nobody waits for the rest of it then
- * @throws {EventsError} `PayloadTooLarge`; `RequestTimeout`; `BodyIncomplete`; `ChannelClosed`; `InvalidEvent` where it is
+ * @param maxBytes the most bytes it may have; counted while it arrives, so no more is ever held
+ * @param timeoutMs how long the next piece of it may take, in milliseconds
+ * @param onClose reports that the channel was closed, which makes the rest of the body useless
+ * @throws {EventsError} `PayloadTooLarge`; `RequestTimeout`; `BodyIncomplete`; `ChannelClosed`; `InvalidEvent` if it is
  *   not UTF-8
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
   contentLength: string | undefined,
   maxBytes: number,
-  patienceMs: number,
-  onEnding: OnClose,
+  timeoutMs: number,
+  onClose: OnClose,
 ): Promise<string> {
   if (body === null) return "";
   let stopListening = () => {};
-  const closed = new Promise<"closed">((resolve) => stopListening = onEnding(() => resolve("closed")));
+  const closed = new Promise<"closed">((resolve) => stopListening = onClose(() => resolve("closed")));
   const reader = body.getReader();
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let text = "";
   let bytes = Number(contentLength ?? 0) > maxBytes ? Infinity : 0;
   try {
-    for (let read; bytes <= maxBytes && !(read = await next(reader, patienceMs, closed)).done;) {
+    for (let read; bytes <= maxBytes && !(read = await next(reader, timeoutMs, closed)).done;) {
       bytes += read.value.byteLength;
       if (bytes <= maxBytes) text += decode(decoder, read.value);
     }
@@ -46,17 +47,17 @@ export async function readBody(
   }
 }
 
-/** Nobody waits for what is left of a refused body; more than so many milliseconds of silence are its end. */
-const REST_MS = 500;
+/** Silence in a rejected body after which the rest of it is not awaited any longer. */
+const REST_TIMEOUT_MS = 500;
 
 /**
- * Lets the rest of a refused body arrive, if it is not too much, so that the connection is good for more. Where it does
- * not arrive, Node and Bun close the connection. Deno tells the client that it is to be closed and waits for the client
- * to do so, whatever is done with the body or said in the headers; a handler cannot close it there.
+ * Lets the rest of a rejected body arrive, up to a limit, so that the connection can be used again. If it does not
+ * arrive, Node and Bun close the connection. Deno announces the close and waits for the client to close it, whatever
+ * happens to the body or stands in the headers; a handler cannot close the connection there.
  */
 async function discard(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes: number): Promise<void> {
   try {
-    for (let bytes = 0, read; bytes <= maxBytes && !(read = await next(reader, REST_MS)).done;) {
+    for (let bytes = 0, read; bytes <= maxBytes && !(read = await next(reader, REST_TIMEOUT_MS)).done;) {
       bytes += read.value.byteLength;
     }
   } finally {
@@ -64,30 +65,24 @@ async function discard(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes
   }
 }
 
+/** Reads the next piece of the body. */
 async function next(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  patienceMs: number,
+  timeoutMs: number,
   ...closed: Promise<"closed">[]
 ) {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<"late">((resolve) => {
-    if (patienceMs < Infinity) timer = setTimeout(resolve, patienceMs, "late");
-  });
-  let first;
+  let piece;
   try {
-    first = await Promise.race([reader.read(), late, ...closed]);
+    piece = await withDeadline(Promise.race([reader.read(), ...closed]), timeoutMs, "late" as const);
   } catch (cause) {
-    throw new EventsError("BodyIncomplete", "the body broke off before its end: nothing was published", {
-      cause,
-    });
-  } finally {
-    clearTimeout(timer);
+    const message = "the body broke off before its end: nothing was published";
+    throw new EventsError("BodyIncomplete", message, { cause });
   }
-  if (first === "closed") {
-    throw new EventsError("ChannelClosed", "the channel was closed while the body was on its way");
+  if (piece === "closed") {
+    throw new EventsError("ChannelClosed", "the channel was closed before the body was complete");
   }
-  if (first !== "late") return first;
-  throw new EventsError("RequestTimeout", `nothing came of the body for ${patienceMs / 1000} seconds`);
+  if (piece !== "late") return piece;
+  throw new EventsError("RequestTimeout", `no part of the body arrived for ${timeoutMs / 1000} seconds`);
 }
 
 function decode(decoder: TextDecoder, bytes?: Uint8Array): string {

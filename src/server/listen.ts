@@ -5,6 +5,7 @@
  */
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
+import { withDeadline } from "../events/timing.ts";
 
 /** Answers a request; `host` is what the server hands over beside it. */
 export type Fetch = (request: Request, host?: unknown) => Response | Promise<Response>;
@@ -85,7 +86,7 @@ function listenOnDeno(deno: DenoLike, fetch: Fetch, { host, port }: Address): Li
         return await server.finished;
       }
       // Once it shuts down Deno can no longer cut: what is still open then goes with the process.
-      if (!await inTime(graceMs, server.shutdown())) onLate?.();
+      if (!await isInTime(server.shutdown(), graceMs)) onLate?.();
     },
   };
 }
@@ -104,9 +105,9 @@ function listenOnBun(bun: BunLike, fetch: Fetch, { host, port }: Address): Liste
   return {
     port: server.port,
     stop: async (graceMs, onLate) => {
-      if (await inTime(graceMs, server.stop())) return;
+      if (await isInTime(server.stop(), graceMs)) return;
       onLate?.();
-      await inTime(FORCE_MS, server.stop(true));
+      await isInTime(server.stop(true), FORCE_MS);
     },
   };
 }
@@ -132,10 +133,10 @@ async function listenOnNode(fetch: Fetch, { host, port }: Address): Promise<List
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       // A connection whose response ends from now on stays open for another request that will not be answered.
       const sweep = setInterval(() => server.closeIdleConnections(), 20);
-      if (!await inTime(graceMs, closed)) {
+      if (!await isInTime(closed, graceMs)) {
         onLate?.();
         server.closeAllConnections();
-        await inTime(FORCE_MS, closed);
+        await isInTime(closed, FORCE_MS);
       }
       clearInterval(sweep);
     },
@@ -145,15 +146,9 @@ async function listenOnNode(fetch: Fetch, { host, port }: Address): Promise<List
 /** What was cut is gone at once; nobody waits longer than so many milliseconds for a runtime to say so. */
 const FORCE_MS = 500;
 
-/** Waits for the promise, and no longer than so many milliseconds; whether it came by then. */
-async function inTime(ms: number, done: Promise<void>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<false>((resolve) => timer = setTimeout(resolve, ms, false));
-  try {
-    return await Promise.race([done.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** Whether the promise resolves before the deadline. */
+function isInTime(promise: Promise<void>, ms: number): Promise<boolean> {
+  return withDeadline(promise.then(() => true), ms, false);
 }
 
 function reasonOf(error: unknown): string {

@@ -6,6 +6,7 @@
 import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
 import type { Catalogue, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
+import { abortable, delay } from "../events/timing.ts";
 import type { HistoryLimits } from "../channel/memory.ts";
 import { type NatsChannel, natsChannel } from "../nats/mod.ts";
 import type { Log } from "./log.ts";
@@ -60,7 +61,7 @@ export async function openNats<S extends Schemas>(
     for (let told = "";;) {
       signal.throwIfAborted();
       try {
-        return await unlessAborted(run(), signal);
+        return await abortable(run(), signal);
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof EventsError && error.code !== "ChannelUnavailable") throw error;
@@ -70,7 +71,7 @@ export async function openNats<S extends Schemas>(
         }
         told = message;
       }
-      await pause(TRY_EVERY, signal);
+      await delay(TRY_EVERY, signal);
     }
   }
 }
@@ -126,28 +127,4 @@ async function followStatus(
       log.warning(`the connection to NATS is there again, at ${connection.getServer()}`);
     }
   }
-}
-
-/** What comes of it; rejects with the reason of the signal at once, and leaves it to end by itself. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
-}
-
-/** Waits so many milliseconds; rejects with the reason of the signal. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", abort);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", abort, { once: true });
-  });
 }
