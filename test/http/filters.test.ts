@@ -3,7 +3,8 @@ import { Hono } from "hono";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../../src/mod.ts";
+import { createChannel, defineEvents, eventsEndpoint, type MemoryChannel } from "../../src/mod.ts";
+import { makeEndpoint } from "../support/endpoint.ts";
 import { linesOf, openLines, serving, until, within } from "../support/harness.ts";
 
 const catalogue = defineEvents({
@@ -11,24 +12,25 @@ const catalogue = defineEvents({
   torrent_error: v.object({ n: v.number() }),
   market_ask: v.object({ n: v.number(), user: v.optional(v.string()) }),
 });
-type Options = EndpointOptions<typeof catalogue.schemas>;
+
+/** What the endpoints are made with, unless a test says otherwise. */
+const OPTIONS = { heartbeat: null, history: { events: 1000 } };
 
 const test = suite("filters");
 
-function setUp(options: Options = {}) {
-  const channel = createChannel(catalogue, { history: { events: 1000 } });
-  const endpoint = eventsEndpoint(channel, { heartbeat: null, ...options });
-  let n = 0;
-  const publish = (...types: ("torrent_finished" | "torrent_error" | "market_ask")[]) =>
-    types.map((type) => channel.publish(type, { n: ++n }));
-  return { channel, endpoint, publish };
+/** Publishes an event of each of these types, numbered from 1 on. */
+function publish(
+  channel: MemoryChannel<typeof catalogue.schemas>,
+  ...types: ("torrent_finished" | "torrent_error" | "market_ask")[]
+): string[] {
+  return types.map((type) => channel.publish(type, { n: channel.last + 1 }));
 }
 
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
 test("types= shows only these types, by name and by prefix, live and replayed", async () => {
-  const { channel, endpoint, publish } = setUp();
-  publish("torrent_finished", "market_ask", "torrent_error", "market_ask");
+  const { channel, endpoint } = makeEndpoint(catalogue, OPTIONS);
+  publish(channel, "torrent_finished", "market_ask", "torrent_error", "market_ask");
   const seen = async (types: string) => {
     const { body } = await endpoint.request(`/?since=earliest&${types}`);
     const lines = linesOf(body!);
@@ -46,9 +48,9 @@ test("types= shows only these types, by name and by prefix, live and replayed", 
     ["types=events_lost", []],
   ];
   const open = await Promise.all(cases.map(([types]) => seen(types)));
-  publish("torrent_finished", "market_ask");
+  publish(channel, "torrent_finished", "market_ask");
   await turn();
-  publish("torrent_error", "market_ask");
+  publish(channel, "torrent_error", "market_ask");
   await turn();
   channel.close();
   for (const [i, [types, numbers]] of cases.entries()) {
@@ -58,7 +60,7 @@ test("types= shows only these types, by name and by prefix, live and replayed", 
 });
 
 test("a name that no type matches is refused by name", async () => {
-  const { endpoint } = setUp();
+  const { endpoint } = makeEndpoint(catalogue, OPTIONS);
   for (const bad of ["nope", "torrent", "Torrent_*", "market_ask,nope*", "*_finished", "torrent_**"]) {
     const response = await endpoint.request(`/?types=${bad}`);
     assert.is(response.status, 400);
@@ -69,7 +71,8 @@ test("a name that no type matches is refused by name", async () => {
 });
 
 test("select decides for each request, on replayed events as on live ones, and within types=", async () => {
-  const { channel, endpoint } = setUp({
+  const { channel, endpoint } = makeEndpoint(catalogue, {
+    ...OPTIONS,
     filter: (event, c) => event.type !== "market_ask" || event.event.user === c.req.query("user"),
   });
   const publish = (user: string) => channel.publish("market_ask", { n: channel.last + 1, user });
@@ -92,7 +95,8 @@ test("select decides for each request, on replayed events as on live ones, and w
 
 test("where select throws, nothing more is shown and the response is cut", async () => {
   const errors: unknown[] = [];
-  const { channel, endpoint } = setUp({
+  const { channel, endpoint } = makeEndpoint(catalogue, {
+    ...OPTIONS,
     onError: (error) => void errors.push(error),
     filter: (event) => {
       if ("n" in event.event && event.event.n === 2) throw new Error("no permission to be found");
@@ -128,7 +132,7 @@ test("a long history of which a filter shows little lets others go first, and is
 });
 
 test("events_bookmark: on request, at the heartbeat's pace, only where events passed unseen", async () => {
-  const { channel, endpoint, publish } = setUp({ heartbeat: 0.05 });
+  const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 0.05 });
   const open = async (query: string) => {
     const lines = linesOf((await endpoint.request(`/?types=market_ask&${query}`)).body!);
     await lines.event();
@@ -136,13 +140,13 @@ test("events_bookmark: on request, at the heartbeat's pace, only where events pa
   };
   const [marked, plain] = await Promise.all([open("bookmarks=true"), open("")]);
   assert.is(await marked.next(), "", "nothing has passed: a heartbeat");
-  const [, id] = publish("torrent_error", "torrent_error");
+  const [, id] = publish(channel, "torrent_error", "torrent_error");
   const bookmark = await marked.event();
   assert.equal(Object.keys(bookmark), ["type", "id", "time"]);
   assert.is(bookmark.type, "events_bookmark");
   assert.is(bookmark.id, id);
   assert.is(await marked.next(), "", "told once");
-  publish("market_ask");
+  publish(channel, "market_ask");
   assert.is((await marked.event()).type, "market_ask");
   assert.is(await marked.next(), "", "the event told the position itself");
   for (let line; (line = await plain.next()) === "" || line === undefined;);
@@ -151,9 +155,9 @@ test("events_bookmark: on request, at the heartbeat's pace, only where events pa
 });
 
 test("SSE moves the cursor of a filtered stream by a block with nothing but an id", async () => {
-  const { endpoint, publish } = setUp({ heartbeat: 0.05 });
+  const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 0.05 });
   const reader = (await endpoint.request("/?types=market_ask&format=sse")).body!.getReader();
-  const [id] = publish("torrent_error");
+  const [id] = publish(channel, "torrent_error");
   let text = "";
   while (!text.includes(`\n\nid: ${id}\n\n`)) text += new TextDecoder().decode((await reader.read()).value);
   assert.not.match(text, /torrent_error/);
@@ -161,8 +165,8 @@ test("SSE moves the cursor of a filtered stream by a block with nothing but an i
 });
 
 test("follow=false ends with how far it has come, where events passed unseen", async () => {
-  const { endpoint, publish } = setUp();
-  const [, , id] = publish("torrent_error", "market_ask", "torrent_error");
+  const { channel, endpoint } = makeEndpoint(catalogue, OPTIONS);
+  const [, , id] = publish(channel, "torrent_error", "market_ask", "torrent_error");
   const read = async (query: string) => {
     const response = await endpoint.request(`/?since=earliest&follow=false&types=market_ask&${query}`);
     return await response.text();
@@ -171,14 +175,14 @@ test("follow=false ends with how far it has come, where events passed unseen", a
   assert.match(await read("bookmarks=true"), bookmark);
   assert.match(await read("format=sse"), new RegExp(`"n":2}.*\n\nid: ${id}\n\n$`));
   assert.match(await read(""), /"n":2}[^\n]*\n$/, "nobody else is told");
-  publish("market_ask");
+  publish(channel, "market_ask");
   assert.match(await read("bookmarks=true"), /"n":4}[^\n]*\n$/, "the event told the position itself");
   const resumed = await (await endpoint.request(`/?since=${id}&follow=false&bookmarks=true`)).text();
   assert.match(resumed, /^[^\n]*events_start[^\n]*\n[^\n]*"n":4}[^\n]*\n$/);
 });
 
 test("without heartbeats a reader is told all the same how far it has come, and nothing else", async () => {
-  const { endpoint, publish } = setUp({ heartbeat: null });
+  const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: null });
   const open = async (query: string) => {
     const { body } = await endpoint.request(`/?types=market_ask&follow=true&${query}`);
     const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
@@ -186,10 +190,10 @@ test("without heartbeats a reader is told all the same how far it has come, and 
     return { next: async () => (await within(reader.read(), query)).value, close: () => reader.cancel() };
   };
   const [marked, sse, plain] = await Promise.all(["bookmarks=true", "format=sse", ""].map(open));
-  const [id] = publish("torrent_error");
+  const [id] = publish(channel, "torrent_error");
   assert.match((await marked!.next())!, new RegExp(`^\\{"type":"events_bookmark","id":"${id}",[^\n]*\n$`));
   assert.is(await sse!.next(), `id: ${id}\n\n`);
-  publish("market_ask");
+  publish(channel, "market_ask");
   for (const reader of [marked!, sse!, plain!]) {
     assert.match((await reader.next())!, /"type":"market_ask"/, "nothing came before it");
     await reader.close();
@@ -197,13 +201,15 @@ test("without heartbeats a reader is told all the same how far it has come, and 
 });
 
 test("heartbeats go out also while the filter hides what flows by", async () => {
-  const { endpoint, publish } = setUp({ heartbeat: 0.04 });
+  const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 0.04 });
   await serving(endpoint, async (url) => {
     const lines = await openLines(`${url}/?types=market_ask`);
     await lines.event();
     let flowing = true;
     const flow = (async () => {
-      for (; flowing; await new Promise((resolve) => setTimeout(resolve, 5))) publish("torrent_error");
+      for (; flowing; await new Promise((resolve) => setTimeout(resolve, 5))) {
+        publish(channel, "torrent_error");
+      }
     })();
     assert.equal([await lines.next(), await lines.next(), await lines.next()], ["", "", ""]);
     flowing = false;
@@ -213,7 +219,7 @@ test("heartbeats go out also while the filter hides what flows by", async () => 
 });
 
 test("a filtered subscriber costs no second serialization: equal filters are given the same bytes", async () => {
-  const { endpoint, publish } = setUp();
+  const { channel, endpoint } = makeEndpoint(catalogue, OPTIONS);
   const read = async (query: string) => {
     const reader = (await endpoint.request(`/?${query}`)).body!.getReader();
     await reader.read();
@@ -225,7 +231,7 @@ test("a filtered subscriber costs no second serialization: equal filters are giv
     read(""),
     read("types=*"),
   ]);
-  publish("torrent_error", "torrent_finished", "market_ask");
+  publish(channel, "torrent_error", "torrent_finished", "market_ask");
   const [a, b, all, every] = await Promise.all(readers.map(async (reader) => (await reader.read()).value!));
   assert.is(a, b, "one copy for two subscribers");
   assert.is.not(a!.buffer, all!.buffer);
@@ -234,7 +240,7 @@ test("a filtered subscriber costs no second serialization: equal filters are giv
 });
 
 test("the application's middleware sees the response as it goes out", async () => {
-  const { channel, endpoint } = setUp();
+  const { channel, endpoint } = makeEndpoint(catalogue, OPTIONS);
   const app = new Hono();
   app.use(compress());
   app.use(async (c, next) => {

@@ -7,14 +7,8 @@ import {
   type IdempotencyStore,
   readIdempotencyKey,
 } from "../../src/http/idempotency.ts";
-import {
-  createChannel,
-  defineEvents,
-  type EndpointOptions,
-  eventsEndpoint,
-  EventsError,
-  type EventsErrorCode,
-} from "../../src/mod.ts";
+import { defineEvents, type EventsEndpoint, EventsError, type EventsErrorCode } from "../../src/mod.ts";
+import { makeEndpoint } from "../support/endpoint.ts";
 import { openWire, serving, until, within } from "../support/harness.ts";
 
 const catalogue = defineEvents({ tick: v.object({ n: v.number() }) });
@@ -28,28 +22,28 @@ interface Answer {
   readonly code: string | undefined;
 }
 
-function setUp(options: EndpointOptions<typeof catalogue.schemas> = {}) {
-  const channel = createChannel(catalogue);
-  const endpoint = eventsEndpoint(channel, options);
-  const post = async (body: unknown, key?: string, type = "application/json"): Promise<Answer> => {
-    const headers = {
-      "Content-Type": type,
-      ...(key !== undefined && { "Idempotency-Key": key }),
-    };
-    const response = await endpoint.request("/", {
-      method: "POST",
-      headers,
-      body: typeof body === "string" ? body : JSON.stringify(body),
-    });
-    const text = await response.text();
-    return {
-      status: response.status,
-      text,
-      headers: response.headers,
-      code: JSON.parse(text).error?.code,
-    };
+async function post(
+  endpoint: EventsEndpoint,
+  body: unknown,
+  key?: string,
+  type: string = "application/json",
+): Promise<Answer> {
+  const headers = {
+    "Content-Type": type,
+    ...(key !== undefined && { "Idempotency-Key": key }),
   };
-  return { channel, endpoint, post };
+  const response = await endpoint.request("/", {
+    method: "POST",
+    headers,
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    text,
+    headers: response.headers,
+    code: JSON.parse(text).error?.code,
+  };
 }
 
 function tick(n: number) {
@@ -61,99 +55,99 @@ function isRefusal(code: EventsErrorCode) {
 }
 
 test("the same key again gets the first answer, and nothing is published twice", async () => {
-  const { channel, post } = setUp();
-  const first = await post([tick(1), tick(2)], "k-1");
+  const { channel, endpoint } = makeEndpoint(catalogue);
+  const first = await post(endpoint, [tick(1), tick(2)], "k-1");
   assert.is(first.status, 202);
-  await post(tick(3));
+  await post(endpoint, tick(3));
   for (let again = 0; again < 3; again++) {
-    const answer = await post([tick(1), tick(2)], "k-1");
+    const answer = await post(endpoint, [tick(1), tick(2)], "k-1");
     assert.equal([answer.status, answer.text], [202, first.text]);
   }
   assert.is(channel.last, 3);
-  assert.is((await post(tick(1), "k-2")).status, 202, "another key is another request");
-  assert.is((await post(tick(1))).status, 202, "and one without a key always is");
+  assert.is((await post(endpoint, tick(1), "k-2")).status, 202, "another key is another request");
+  assert.is((await post(endpoint, tick(1))).status, 202, "and one without a key always is");
   assert.is(channel.last, 5);
 });
 
 test("many at the same time are one", async () => {
-  const { channel, post } = setUp();
-  const answers = await Promise.all(Array.from({ length: 50 }, () => post(tick(1), "k")));
+  const { channel, endpoint } = makeEndpoint(catalogue);
+  const answers = await Promise.all(Array.from({ length: 50 }, () => post(endpoint, tick(1), "k")));
   assert.equal(new Set(answers.map(({ text }) => text)).size, 1);
   assert.ok(answers.every(({ status }) => status === 202));
   assert.is(channel.last, 1);
 });
 
 test("another body under the same key is refused, and leaves the first answer", async () => {
-  const { channel, post } = setUp();
-  const first = await post(tick(1), "k");
+  const { channel, endpoint } = makeEndpoint(catalogue);
+  const first = await post(endpoint, tick(1), "k");
   for (const other of [tick(2), `${JSON.stringify(tick(1))} `, "not JSON", ""]) {
-    const answer = await post(other, "k");
+    const answer = await post(endpoint, other, "k");
     assert.equal([answer.status, answer.code], [422, "IdempotencyKeyReused"]);
   }
-  assert.is((await post(tick(1), "k")).text, first.text);
+  assert.is((await post(endpoint, tick(1), "k")).text, first.text);
   assert.is(channel.last, 1);
 });
 
 test("what was refused is not remembered", async () => {
-  const { channel, post } = setUp();
+  const { channel, endpoint } = makeEndpoint(catalogue);
   for (const body of [{ type: "nope" }, "not JSON", { type: "nope" }]) {
-    assert.is((await post(body, "k")).code, "InvalidEvent");
+    assert.is((await post(endpoint, body, "k")).code, "InvalidEvent");
   }
-  assert.is((await post(tick(1), "k")).status, 202);
+  assert.is((await post(endpoint, tick(1), "k")).status, 202);
   assert.is(channel.last, 1);
 });
 
 test("a request of a media type that cannot be read is refused, whatever its key was answered before", async () => {
-  const { channel, post } = setUp();
-  assert.is((await post(tick(1), "k")).status, 202);
-  assert.is((await post(tick(1), "k", "text/plain")).status, 415);
+  const { channel, endpoint } = makeEndpoint(catalogue);
+  assert.is((await post(endpoint, tick(1), "k")).status, 202);
+  assert.is((await post(endpoint, tick(1), "k", "text/plain")).status, 415);
   assert.is(channel.last, 1);
 });
 
 test("a key with or without quotes is one key, and what is no key is refused before anything is published", async () => {
-  const { channel, post } = setUp();
-  const first = await post(tick(1), "8e03978e-40d5-43dd-bc93-6894a57f9324");
-  assert.is((await post(tick(1), '"8e03978e-40d5-43dd-bc93-6894a57f9324"')).text, first.text);
-  assert.is((await post(tick(1), '"a\\"b\\\\c"')).status, 202);
-  assert.is((await post(tick(1), 'a"b\\c')).status, 202);
+  const { channel, endpoint } = makeEndpoint(catalogue);
+  const first = await post(endpoint, tick(1), "8e03978e-40d5-43dd-bc93-6894a57f9324");
+  assert.is((await post(endpoint, tick(1), '"8e03978e-40d5-43dd-bc93-6894a57f9324"')).text, first.text);
+  assert.is((await post(endpoint, tick(1), '"a\\"b\\\\c"')).status, 202);
+  assert.is((await post(endpoint, tick(1), 'a"b\\c')).status, 202);
   assert.is(channel.last, 2);
   const wrong = ["", '""', "a b", '"a b"', '"a', 'a, "b"', '"a", "b"', "é", "x".repeat(256), '"\\x"'];
   for (const key of wrong) {
-    const answer = await post(tick(1), key);
+    const answer = await post(endpoint, tick(1), key);
     assert.equal([answer.status, answer.code], [400, "InvalidParameter"], key);
   }
-  assert.is((await post(tick(1), "x".repeat(255))).status, 202);
+  assert.is((await post(endpoint, tick(1), "x".repeat(255))).status, 202);
   assert.is(channel.last, 3);
   assert.is(readIdempotencyKey(undefined), undefined);
 });
 
 test("a key is forgotten when its time is over, and never looked at where there is none", async () => {
-  const short = setUp({ idempotencyWindow: 0.02 });
-  await short.post(tick(1), "k");
+  const short = makeEndpoint(catalogue, { idempotencyWindow: 0.02 });
+  await post(short.endpoint, tick(1), "k");
   await until(async () => {
-    await short.post(tick(1), "k");
+    await post(short.endpoint, tick(1), "k");
     return short.channel.last === 2;
   }, "the key is forgotten");
-  const off = setUp({ idempotencyWindow: null });
-  await off.post(tick(1), "k");
-  await off.post(tick(2), "k");
+  const off = makeEndpoint(catalogue, { idempotencyWindow: null });
+  await post(off.endpoint, tick(1), "k");
+  await post(off.endpoint, tick(2), "k");
   assert.is(off.channel.last, 2);
 });
 
 test("where as many keys are remembered as may be, a new one is refused and no old one forgotten", async () => {
-  const { channel, post } = setUp({ maxIdempotencyKeys: 2 });
-  const first = await post(tick(1), "a");
-  await post(tick(2), "b");
-  const refused = await post(tick(3), "c");
+  const { channel, endpoint } = makeEndpoint(catalogue, { maxIdempotencyKeys: 2 });
+  const first = await post(endpoint, tick(1), "a");
+  await post(endpoint, tick(2), "b");
+  const refused = await post(endpoint, tick(3), "c");
   assert.equal([refused.status, refused.code], [503, "TooManyIdempotencyKeys"]);
   assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/);
-  assert.is((await post(tick(1), "a")).text, first.text);
-  assert.is((await post(tick(3))).status, 202, "without a key it is taken");
+  assert.is((await post(endpoint, tick(1), "a")).text, first.text);
+  assert.is((await post(endpoint, tick(3))).status, 202, "without a key it is taken");
   assert.is(channel.last, 3);
 });
 
 test("a request that breaks off is none, and the next one with its key is the first", async () => {
-  const { channel, endpoint } = setUp();
+  const { channel, endpoint } = makeEndpoint(catalogue);
   await serving(endpoint, async (url, port) => {
     const body = JSON.stringify(tick(1));
     const head =

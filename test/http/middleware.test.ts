@@ -1,37 +1,36 @@
 /** What stands between the endpoint and the socket: middleware that reads, replaces or writes itself, and a server that stops. */
-import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../../src/mod.ts";
+import { defineEvents, type MemoryChannel } from "../../src/mod.ts";
 import { type Fetch, listen } from "../../src/server/listen.ts";
+import { makeEndpoint } from "../support/endpoint.ts";
 import { openLines, openWire, serving, until, within } from "../support/harness.ts";
 
 const catalogue = defineEvents({ note: v.object({ n: v.number(), pad: v.string() }) });
 
 const test = suite("middleware");
 
-function setUp(
-  middleware: MiddlewareHandler,
-  options: EndpointOptions<typeof catalogue.schemas> = {},
-) {
-  const channel = createChannel(catalogue);
-  const endpoint = eventsEndpoint(channel, { heartbeat: 0.2, writeToSocket: true, ...options });
-  const app = new Hono();
-  app.use(middleware);
-  app.route("/events", endpoint);
-  const publish = (pad = "") => void channel.publish("note", { n: channel.last + 1, pad });
-  return { channel, endpoint, app, publish, open: () => endpoint.stats().subscribers };
+/** What the endpoints are made with, unless a test says otherwise. */
+const OPTIONS = { heartbeat: 0.2, writeToSocket: true };
+
+/** Publishes the next note. */
+function publish(channel: MemoryChannel<typeof catalogue.schemas>, pad: string = ""): void {
+  channel.publish("note", { n: channel.last + 1, pad });
 }
 
 const REQUEST = "GET /events HTTP/1.1\r\nHost: x\r\n\r\n";
 
 test("a reader that leaves is forgotten, also where a middleware goes on reading a copy of its stream", async () => {
   const copies: Promise<unknown>[] = [];
-  const set = setUp(async (c, next) => {
-    await next();
-    copies.push(c.res.clone().text().catch(() => {}));
-  }, { stallTimeout: null });
+  const set = makeEndpoint(catalogue, {
+    ...OPTIONS,
+    stallTimeout: null,
+    middleware: [async (c, next) => {
+      await next();
+      copies.push(c.res.clone().text().catch(() => {}));
+    }],
+  });
   await serving(set.app, async (_, port) => {
     for (let i = 0; i < 5; i++) {
       const wire = await openWire(port);
@@ -39,53 +38,60 @@ test("a reader that leaves is forgotten, also where a middleware goes on reading
       await until(() => wire.received().includes("events_start"), "the stream has begun");
       wire.socket.destroy();
     }
-    await until(() => set.open() === 0, "all have been forgotten");
+    await until(() => set.endpoint.stats().subscribers === 0, "all have been forgotten");
   });
   await within(Promise.all(copies), "the copies to end");
 });
 
 test("a response that took the place of the stream's goes out whole, however long it takes", async () => {
-  const set = setUp(async (c: Context, next) => {
-    await next();
-    let n = 0;
-    const body = new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        if (n === 0) await until(() => set.open() === 0, "the stream was given up");
-        if (++n > 5) controller.close();
-        else controller.enqueue(new TextEncoder().encode(`line ${n}\n`));
-      },
-    });
-    c.res = new Response(body);
-  }, { stallTimeout: 0.3 });
+  const set = makeEndpoint(catalogue, {
+    ...OPTIONS,
+    stallTimeout: 0.3,
+    middleware: [async (c, next) => {
+      await next();
+      let n = 0;
+      const body = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          if (n === 0) await until(() => set.endpoint.stats().subscribers === 0, "the stream was given up");
+          if (++n > 5) controller.close();
+          else controller.enqueue(new TextEncoder().encode(`line ${n}\n`));
+        },
+      });
+      c.res = new Response(body);
+    }],
+  });
   await serving(set.app, async (url) => {
     const response = await fetch(`${url}/events`);
-    set.publish("x".repeat(100));
+    publish(set.channel, "x".repeat(100));
     assert.is(await within(response.text(), "the response"), "line 1\nline 2\nline 3\nline 4\nline 5\n");
   });
 });
 
 test("whatever stands in the way of a response's writes sees all of them", async () => {
   const seen: string[] = [];
-  const set = setUp(async (c, next) => {
-    const { outgoing } = (c.env ?? {}) as { outgoing?: { write(chunk: Uint8Array): boolean } };
-    if (outgoing !== undefined) {
-      const { write } = outgoing;
-      outgoing.write = function (chunk, ...rest: []) {
-        seen.push(new TextDecoder().decode(chunk));
-        return write.call(this, chunk, ...rest);
-      };
-    } else {
-      // Not a server of node:http: what is seen is what the client gets.
-      seen.push("…");
-    }
-    await next();
+  const set = makeEndpoint(catalogue, {
+    ...OPTIONS,
+    middleware: [async (c, next) => {
+      const { outgoing } = (c.env ?? {}) as { outgoing?: { write(chunk: Uint8Array): boolean } };
+      if (outgoing !== undefined) {
+        const { write } = outgoing;
+        outgoing.write = function (chunk, ...rest: []) {
+          seen.push(new TextDecoder().decode(chunk));
+          return write.call(this, chunk, ...rest);
+        };
+      } else {
+        // Not a server of node:http: what is seen is what the client gets.
+        seen.push("…");
+      }
+      await next();
+    }],
   });
   await serving(set.app, async (url) => {
     const lines = await openLines(`${url}/events`);
     await lines.event();
-    set.publish();
+    publish(set.channel);
     await lines.event();
-    set.publish();
+    publish(set.channel);
     assert.is((await lines.event()).event.n, 2);
     await lines.close();
   });
@@ -95,10 +101,15 @@ test("whatever stands in the way of a response's writes sees all of them", async
 test("a server that stops lets a slow reader have all that was published, and the end of it", async () => {
   for (const writeToSocket of [true, false]) {
     let socket: { readonly writableLength: number } | undefined;
-    const set = setUp((c, next) => {
-      socket = ((c.env ?? {}) as { outgoing?: { socket: typeof socket } }).outgoing?.socket;
-      return next();
-    }, { writeToSocket, heartbeat: null });
+    const set = makeEndpoint(catalogue, {
+      ...OPTIONS,
+      writeToSocket,
+      heartbeat: null,
+      middleware: [(c, next) => {
+        socket = ((c.env ?? {}) as { outgoing?: { socket: typeof socket } }).outgoing?.socket;
+        return next();
+      }],
+    });
     const server = await listen(set.app.fetch as Fetch, { host: "127.0.0.1", port: 0 });
     const wire = await openWire(server.port);
     wire.write(REQUEST);
@@ -109,7 +120,7 @@ test("a server that stops lets a slow reader have all that was published, and th
     const isStuck = (handedOut: number) =>
       socket === undefined ? handedOut < set.channel.last - 100 : socket.writableLength > 1000;
     for (let handedOut = 0; !isStuck(handedOut);) {
-      set.publish("x".repeat(1000));
+      publish(set.channel, "x".repeat(1000));
       await new Promise((resolve) => setTimeout(resolve, 1));
       handedOut = set.endpoint.stats().formats["ndjson"]!.deliveries;
     }
