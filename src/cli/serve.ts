@@ -52,7 +52,7 @@ export async function serve(args: string[]): Promise<void> {
     app.drain(); // First of all: whoever asks for its health now is told.
     if (options.drain > 0) await new Promise((resolve) => setTimeout(resolve, options.drain * 1000));
     channel.close();
-    const closed = server.stop(GRACE, app.cut);
+    const closed = server.stop(GRACE, app.abort);
     watch?.close(); // It tells nobody any more; a scan under way goes with the process.
     await closed;
   } catch (error) {

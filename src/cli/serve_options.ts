@@ -62,8 +62,8 @@ const FLAGS = {
   "max-connections": { value: "N", fallback: "10000", help: "how many streams may be open; off for any" },
   "max-connections-per-address": {
     value: "N",
-    fallback: "",
-    help: "how many to one client address; off for any (1000, to this machine any)",
+    fallback: "1000",
+    help: "how many to one client address but loopback; off for any",
   },
   "client-address-header": {
     value: "NAME",
@@ -235,9 +235,7 @@ export function readServeOptions(
     apiKey: apiKey(),
     corsOrigins: origins(),
     maxConnections: numberOrOff("max-connections", 1, 100_000_000, true),
-    ...(asked("max-connections-per-address").text !== "" && {
-      maxConnectionsPerAddress: numberOrOff("max-connections-per-address", 1, 100_000_000, true),
-    }),
+    maxConnectionsPerAddress: numberOrOff("max-connections-per-address", 1, 100_000_000, true),
     clientAddressHeader: headerName(),
     stallTimeout: numberOrOff("stall-timeout", 0.1, 86400, false),
     maxBodyBytes: number("max-body-bytes", 1, 2 ** 30, true),

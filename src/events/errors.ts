@@ -24,7 +24,9 @@ export type EventsErrorCode =
   | "PublishUnconfirmed"
   /** The stream that is to keep a channel's events is there, and of another kind. */
   | "StreamMismatch"
-  /** None of the media types the client accepts can be had. */
+  /** The route does not support the method (405). */
+  | "MethodNotAllowed"
+  /** None of the media types the client accepts is available (406). */
   | "NotAcceptable"
   /** A request body is over the size limit. */
   | "PayloadTooLarge"

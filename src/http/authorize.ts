@@ -1,5 +1,5 @@
 /**
- * Permissions: what the application says a request may do, asked for again for as long as its stream is open.
+ * Authorization: what the application lets a request do, asked for again while its stream is open.
  *
  * @module
  */
@@ -11,131 +11,165 @@ import { EventsError } from "../events/errors.ts";
 /** What a request may do. */
 export interface Permission<S extends Schemas = Schemas> {
   /**
-   * Which events it may see, replayed ones too; default all. Where it throws, the response is cut off.
+   * Decides which events the request may see, replayed ones too; default all. If it throws, the response is cut off.
    *
-   * @param event the event; shared with other requests, so not to be changed
+   * @param event the event; shared with other requests, so it must not be changed
    */
   readonly filter?: (event: PublishedEvent<S>) => boolean;
   /** When the permission ends: a date, or milliseconds since 1970; default never. */
   readonly expiresAt?: Date | number;
 }
 
-/** Says what a request may do; `true` is everything, `false` nothing. */
+/** Decides what a request may do; `true` is everything, `false` nothing. */
 export type Authorize<S extends Schemas = Schemas> = (
   context: Context,
 ) => Permission<S> | boolean | Promise<Permission<S> | boolean>;
 
-/** Asks the application, at once and again. */
+/** Asks the application, once and again. */
 export interface Authorizer<S extends Schemas> {
   /**
    * Asks what a request may do.
    *
-   * @throws {EventsError} `Unauthorized` where it may do nothing; and what the application throws
+   * @throws {EventsError} `Unauthorized` if it may do nothing; and what the application throws
    */
   authorize(c: Context): Promise<Permission<S>>;
   /**
-   * Asks again and again, until it is told to stop or the permission is gone. It is gone as well where no answer comes
-   * in time: at any moment the last answer is one to a question of the last pace.
+   * Asks again while a stream is open, in the context of the caller, which is that of its request. At any moment the last
+   * answer is one to a question no older than one interval: if no answer comes in time, the permission has ended.
    *
    * @param permission the last answer
-   * @param tell called with each new answer, and with `undefined` once the permission is gone
+   * @param onChange called with each new answer, and with `undefined` once the permission has ended
    * @returns stops it
    */
   keepAuthorized(
     c: Context,
     permission: Permission<S>,
-    tell: (permission: Permission<S> | undefined) => void,
+    onChange: (permission: Permission<S> | undefined) => void,
   ): () => void;
 }
 
-/** A request whose stream is open. */
-interface Watched<S extends Schemas> {
+/** An open stream. */
+interface AuthorizedStream<S extends Schemas> {
   readonly c: Context;
-  readonly tell: (permission: Permission<S> | undefined) => void;
+  readonly onChange: (permission: Permission<S> | undefined) => void;
   permission: Permission<S>;
   /**
-   * When it is asked for again, in `performance.now()`; one that is being asked for must be answered by then. Either
-   * takes less than half a pace, and a look a tenth, so the last answer is of a question no older than one pace.
+   * When to ask next, in `performance.now()`; a question that was asked must be answered by then. Either takes less than
+   * half an interval and a sweep a tenth, so the last answer is to a question no older than one interval.
    */
-  due: number;
-  asking: boolean;
+  dueAt: number;
+  isAsking: boolean;
 }
 
+/** Sweeps in each interval, so that the questions for many streams are not all asked in the same moment. */
+const SWEEPS_PER_INTERVAL = 10;
+/** The part of an interval after which a stream is asked for again, and in which it must be answered. */
+const ANSWER_SHARE = 0.4;
+
 /**
- * Makes a guard. One timer serves all its streams, and runs while there are any.
+ * Makes an authorizer. One timer serves all its streams, and runs only while there are any.
  *
- * It looks ten times in each pace, so that the streams of many are not all asked for in the same moment.
+ * Each stream has an async function of its own, which waits for the timer: it keeps the context of its request
+ * (`AsyncLocalStorage`) across `await` on every runtime, without an API of one. A loop over all streams would ask for each
+ * in the context of the first.
  *
- * @param authorize the application's answer; whatever is neither `true` nor a permission refuses
- * @param paceMs each stream is asked for, and answered, within so many milliseconds
- * @param onError told of what it throws for an open stream, unless that is a refusal
+ * @param authorize the answer of the application; anything but `true` and a permission refuses
+ * @param intervalMs number of milliseconds in which each stream is asked for and answered
+ * @param onError called with what it throws for an open stream, unless that is a refusal
  */
 export function createAuthorizer<S extends Schemas>(
   authorize: Authorize<S>,
-  paceMs: number,
+  intervalMs: number,
   onError: (error: unknown) => void,
 ): Authorizer<S> {
-  const open = new Set<Watched<S>>();
-  let timer: ReturnType<typeof setInterval> | undefined;
+  const open = new Set<AuthorizedStream<S>>();
+  const ticks = createTicks(intervalMs / SWEEPS_PER_INTERVAL);
 
   async function ask(c: Context): Promise<Permission<S>> {
     const answer = await authorize(c) as unknown;
     const permission: Permission<S> = answer === true ? {} : answer as Permission<S>;
-    if (typeof permission === "object" && permission !== null && !isOver(permission)) return permission;
-    throw new EventsError("Unauthorized", "the request has no permission for this, or no longer");
+    if (typeof permission === "object" && permission !== null && !isExpired(permission)) return permission;
+    throw new EventsError("Unauthorized", "the request is not authorized, or no longer");
   }
 
-  async function askAgain(watched: Watched<S>): Promise<void> {
-    watched.asking = true;
-    watched.due = dueAgain();
+  async function askAgain(stream: AuthorizedStream<S>): Promise<void> {
+    stream.isAsking = true;
+    stream.dueAt = performance.now() + ANSWER_SHARE * intervalMs;
     try {
-      watched.permission = await ask(watched.c);
-      watched.asking = false;
-      if (open.has(watched)) watched.tell(watched.permission);
+      stream.permission = await ask(stream.c);
+      stream.isAsking = false;
+      if (open.has(stream)) stream.onChange(stream.permission);
     } catch (error) {
       if (!(error instanceof EventsError || error instanceof HTTPException)) onError(error);
-      refuse(watched);
+      revoke(stream);
     }
   }
 
-  function refuse(watched: Watched<S>): void {
-    if (!open.has(watched)) return;
-    stop(watched);
-    watched.tell(undefined);
+  function revoke(stream: AuthorizedStream<S>): void {
+    if (!open.has(stream)) return;
+    stop(stream);
+    stream.onChange(undefined);
   }
 
-  function look(): void {
-    const now = performance.now();
-    for (const watched of open) {
-      const isDue = watched.due <= now;
-      if (isOver(watched.permission) || (isDue && watched.asking)) refuse(watched);
-      else if (isDue) askAgain(watched);
+  async function sweep(stream: AuthorizedStream<S>): Promise<void> {
+    while (open.has(stream)) {
+      await ticks.next();
+      if (!open.has(stream)) return;
+      const isDue = stream.dueAt <= performance.now();
+      if (isExpired(stream.permission) || (isDue && stream.isAsking)) revoke(stream);
+      else if (isDue) void askAgain(stream);
     }
   }
 
-  function dueAgain(): number {
-    return performance.now() + 0.4 * paceMs;
-  }
-
-  function stop(watched: Watched<S>): void {
-    open.delete(watched);
-    if (open.size > 0) return;
-    clearInterval(timer);
-    timer = undefined;
+  function stop(stream: AuthorizedStream<S>): void {
+    open.delete(stream);
+    if (open.size === 0) ticks.stop();
   }
 
   return {
     authorize: ask,
-    keepAuthorized: (c, permission, tell) => {
-      const watched: Watched<S> = { c, tell, permission, due: dueAgain(), asking: false };
-      open.add(watched);
-      timer ??= setInterval(look, paceMs / 10);
-      return () => stop(watched);
+    keepAuthorized: (c, permission, onChange) => {
+      const dueAt = performance.now() + ANSWER_SHARE * intervalMs;
+      const stream: AuthorizedStream<S> = { c, onChange, permission, dueAt, isAsking: false };
+      open.add(stream);
+      void sweep(stream);
+      return () => stop(stream);
     },
   };
 }
 
-/** Whether the permission has ended; one that ends at no time that can be told never began. */
-function isOver({ expiresAt }: Permission): boolean {
+/** A clock that many wait for together. */
+interface Ticks {
+  /** Resolves at the next tick, or when the clock is stopped; starts the clock. */
+  next(): Promise<void>;
+  /** Stops the clock. */
+  stop(): void;
+}
+
+function createTicks(ms: number): Ticks {
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let tick: Promise<void> | undefined;
+  let resolve = () => {};
+
+  function strike(): void {
+    tick = undefined;
+    resolve();
+  }
+
+  return {
+    next: () => {
+      timer ??= setInterval(strike, ms); // Not a timeout for each tick, or the lateness of each would add up.
+      return tick ??= new Promise((settle) => resolve = settle);
+    },
+    stop: () => {
+      clearInterval(timer);
+      timer = undefined;
+      strike();
+    },
+  };
+}
+
+/** Whether the permission has ended; one whose end is not a time never began. */
+function isExpired({ expiresAt }: Permission): boolean {
   return expiresAt !== undefined && !(Number(expiresAt) > Date.now());
 }

@@ -1,83 +1,82 @@
 /**
- * Places: how many streams may be open at a time, in all and to one client.
+ * The connection limiter: how many streams may be open at a time, in all and to one client.
  *
  * @module
  */
 import { EventsError } from "../events/errors.ts";
 
-/** The places for streams, as they are taken and given back. */
+/** Counts open streams. */
 export interface ConnectionLimiter {
-  /** How many clients have any. */
+  /** Number of clients that have a stream open and are limited. */
   readonly clients: number;
   /**
-   * Looks whether there is a place.
+   * Checks whether one more stream may open.
    *
-   * @param address the client's IP address; `undefined` where nobody knows it
+   * @param address the client's IP address; `undefined` if it is not known
    * @throws {EventsError} `TooManyConnections`
    */
   check(address: string | undefined): void;
   /**
-   * Takes a place, whether there is one or not: a look comes before it.
+   * Counts a stream that opens, regardless of the limits: {@linkcode check} comes before it.
    *
-   * @returns gives it back; to be called once
+   * @returns releases it; to be called once
    */
   acquire(address: string | undefined): () => void;
 }
 
-/** How many places there are. */
+/** The limits. */
 export interface ConnectionLimits {
-  /** In all; `null` for any number. */
+  /** Maximum number of open streams; `null` for no limit. */
   readonly maxConnections: number | null;
-  /** For each client address; `null` for any number. */
+  /** Maximum number of open streams to one client address; `null` for no limit. Loopback addresses are exempt. */
   readonly maxConnectionsPerAddress: number | null;
-  /** Whether clients on this machine have as many as there are. */
-  readonly exemptLoopback: boolean;
 }
 
-/** Makes the places, all free. Who comes when all are taken is refused, and nobody is sent away for them. */
+/** Makes a limiter. When a limit is reached, new streams get 503; open streams are unaffected. */
 export function createConnectionLimiter(
-  { maxConnections, maxConnectionsPerAddress, exemptLoopback }: ConnectionLimits,
+  { maxConnections, maxConnectionsPerAddress }: ConnectionLimits,
 ): ConnectionLimiter {
-  const taken = new Map<string, number>();
+  const counts = new Map<string, number>();
   let total = 0;
-  /** Gives the place of one who is not counted back: the same for all, as there is one for each open stream. */
-  const giveBack = () => void total--;
+  /** Releases a stream of a client that is not limited: one function for all, as there is one for each open stream. */
+  const release = () => void total--;
 
-  /** What counts as one client; none: nobody counts. */
+  /** What counts as one client; `undefined` if it is not limited. */
   function clientOf(address: string | undefined): string | undefined {
-    if (address === undefined || maxConnectionsPerAddress === null) return undefined;
-    if (exemptLoopback && LOOPBACK.test(address)) return undefined;
+    if (address === undefined || maxConnectionsPerAddress === null || LOOPBACK.test(address)) {
+      return undefined;
+    }
     return networkOf(address);
   }
 
   return {
     get clients() {
-      return taken.size;
+      return counts.size;
     },
     check: (address) => {
       if (maxConnections !== null && total >= maxConnections) {
         throw new EventsError(
           "TooManyConnections",
-          `${maxConnections} streams are open, which is all there may be: come back later`,
+          `the limit of ${maxConnections} open streams is reached: try again later`,
         );
       }
       const client = clientOf(address);
-      if (client === undefined || (taken.get(client) ?? 0) < maxConnectionsPerAddress!) return;
+      if (client === undefined || (counts.get(client) ?? 0) < maxConnectionsPerAddress!) return;
       throw new EventsError(
         "TooManyConnections",
-        `${maxConnectionsPerAddress} streams to ${client} are open, which is all that one address may have: end one of them`,
+        `the limit of ${maxConnectionsPerAddress} open streams to ${client} is reached: close one of them`,
       );
     },
     acquire: (address) => {
       const client = clientOf(address);
       total++;
-      if (client === undefined) return giveBack;
-      taken.set(client, (taken.get(client) ?? 0) + 1);
+      if (client === undefined) return release;
+      counts.set(client, (counts.get(client) ?? 0) + 1);
       return () => {
         total--;
-        const rest = taken.get(client)! - 1;
-        if (rest === 0) taken.delete(client);
-        else taken.set(client, rest);
+        const rest = counts.get(client)! - 1;
+        if (rest === 0) counts.delete(client);
+        else counts.set(client, rest);
       };
     },
   };
@@ -86,8 +85,8 @@ export function createConnectionLimiter(
 const LOOPBACK = /^(?:::1|(?:::ffff:)?127(?:\.\d{1,3}){3})$/i;
 
 /**
- * What one client can have for an address: an IPv4 address, or the first 64 bits of an IPv6 address, because whoever
- * has one of those has the rest of its network too (RFC 6177).
+ * Returns the network of one client: an IPv4 address, or the first 64 bits of an IPv6 address, because a client that has
+ * one address of an IPv6 network has all of it (RFC 6177).
  */
 export function networkOf(address: string): string {
   const [text = ""] = address.split("%"); // A zone says by which interface (RFC 4007, section 11).

@@ -1,32 +1,41 @@
 /**
- * The endpoint: Hono routes that stream a channel and publish to it.
+ * The endpoint: Hono routes that stream a channel, and publish to it.
  *
  * @module
  */
 import { Hono } from "hono";
-import type { Schemas, StartOf } from "../events/catalogue.ts";
 import type { Channel } from "../channel/channel.ts";
 import { watchClose } from "../channel/on_close.ts";
+import type { Schemas } from "../events/catalogue.ts";
+import { EventsError } from "../events/errors.ts";
 import { createHub, type Hub } from "../stream/hub.ts";
 import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
 import { FORMATS, type WireFormat } from "../stream/wire_format.ts";
-import { createAuthorizer } from "./authorize.ts";
+import { type Authorizer, createAuthorizer } from "./authorize.ts";
 import { createConnectionLimiter } from "./connection_limiter.ts";
 import { createRefusalCounts, errorResponse } from "./error_response.ts";
 import { createIdempotencyStore } from "./idempotency.ts";
-import { type EndpointOptions, type EventsEndpoint, type EventsSource, readOptions } from "./options.ts";
+import {
+  type EndpointOptions,
+  type EndpointSettings,
+  type EventsEndpoint,
+  type EventsSource,
+  readOptions,
+} from "./options.ts";
 import { type Accepted, publishHandler } from "./publish.ts";
 import { subscribeHandler } from "./subscribe.ts";
 
 /**
- * The handlers of `GET`, `HEAD` and `POST` for a channel, or for a session that has one.
+ * Makes the handlers of `GET`, `HEAD` and `POST` for a channel, or for a session that has one.
  *
- * `GET` opens a stream that is held open: one JSON dictionary a line, the first one `events_start`. It resumes
- * after the cursor in `Last-Event-ID` or `?since=`. `POST` publishes one event, an array or NDJSON, all or
- * nothing, and once for each `Idempotency-Key`. Whoever reaches the route can do both, unless `authorize` says no;
- * `publish: false` leaves out `POST`.
+ * `GET` opens a stream that is held open: one JSON dictionary a line, the first one `events_start`. It resumes after
+ * the cursor in `Last-Event-ID` or `?since=`. `POST` publishes one event, an array or NDJSON, all or nothing, and once
+ * for each `Idempotency-Key`. Every client that reaches the route may do both, unless `authorize` refuses it;
+ * `publish: false` removes `POST`. Other methods are answered with 405.
  *
- * @throws {RangeError} where an option has no meaning
+ * @param source the channel, or a source such as a session
+ * @param options see {@linkcode EndpointOptions}
+ * @throws {RangeError} if an option is outside its range
  *
  * @example
  * ```ts
@@ -47,43 +56,30 @@ export function eventsEndpoint<S extends Schemas>(
   source: Channel<S> | EventsSource<S>,
   options: EndpointOptions<S> = {},
 ): EventsEndpoint {
-  const settings = readOptions(options);
-  const { heartbeat, stallTimeout, idempotencyWindow, onError } = settings;
-  const eventsSource = "channel" in source ? source : sourceOf(source, options.startPayload);
-  const { channel } = eventsSource;
+  const settings = readOptions(source, options);
+  const { channel } = settings;
   const hubs = new Map(
     FORMATS.map((format): [WireFormat, Hub] => [format, createHub(channel, format, settings)]),
   );
-  const limiter = createConnectionLimiter({
-    ...settings,
-    exemptLoopback: options.maxConnectionsPerAddress === undefined,
-  });
-  const authorizer = settings.authorize &&
-    createAuthorizer(settings.authorize, (heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000, onError);
+  const authorizer = authorizerOf(settings);
   const refusals = createRefusalCounts();
-
+  const methods = settings.publish ? "GET, HEAD, POST" : "GET, HEAD";
   const app = new Hono();
   app.onError((error, c) => {
     refusals.count(error);
     return errorResponse(c, error);
   });
-  app.get("/", subscribeHandler({ source: eventsSource, settings, hubs, limiter, refusals, authorizer }));
-  if (settings.publish) {
-    const publish = publishHandler(channel, {
-      ...settings,
-      bodyTimeoutMs: stallTimeout === null ? Infinity : stallTimeout * 1000,
-      idempotencyStore: idempotencyWindow === null
-        ? undefined
-        : createIdempotencyStore<Accepted>(idempotencyWindow * 1000, settings.maxIdempotencyKeys),
-      onClose: watchClose(channel),
-    });
-    app.post(
-      "/",
-      authorizer === undefined ? publish : async (c) => (await authorizer.authorize(c), await publish(c)),
-    );
-  }
+  app.get(
+    "/",
+    subscribeHandler({ settings, hubs, limiter: createConnectionLimiter(settings), authorizer, refusals }),
+  );
+  if (settings.publish) app.post("/", postHandler(settings, authorizer));
+  app.all("/", (c) => {
+    c.header("Allow", methods); // RFC 9110, section 15.5.6.
+    throw new EventsError("MethodNotAllowed", `${c.req.method} is not supported here: use ${methods}`);
+  });
   return Object.assign(app, {
-    cut: () => hubs.forEach((hub) => hub.abort()),
+    abort: () => hubs.forEach((hub) => hub.abort()),
     stats: () => {
       const formats = [...hubs].map(([{ name }, hub]) => [name, hub.stats()] as const);
       return {
@@ -95,10 +91,26 @@ export function eventsEndpoint<S extends Schemas>(
   });
 }
 
-/** A channel on its own as a source: the application does not ask who is connected. */
-function sourceOf<S extends Schemas>(
-  channel: Channel<S>,
-  start: EndpointOptions<S>["startPayload"],
-): EventsSource<S> {
-  return { channel, startPayload: start ?? (() => ({}) as StartOf<S>), onConnect: () => () => {} };
+function authorizerOf<S extends Schemas>(settings: EndpointSettings<S>): Authorizer<S> | undefined {
+  const { authorize, heartbeat, onError } = settings;
+  return authorize && createAuthorizer(authorize, (heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000, onError);
+}
+
+function postHandler<S extends Schemas>(
+  settings: EndpointSettings<S>,
+  authorizer: Authorizer<S> | undefined,
+): ReturnType<typeof publishHandler> {
+  const { channel, stallTimeout, idempotencyWindow, maxIdempotencyKeys } = settings;
+  const publish = publishHandler(channel, {
+    ...settings,
+    bodyTimeoutMs: stallTimeout === null ? Infinity : stallTimeout * 1000,
+    idempotencyStore: idempotencyWindow === null
+      ? undefined
+      : createIdempotencyStore<Accepted>(idempotencyWindow * 1000, maxIdempotencyKeys),
+    onClose: watchClose(channel),
+  });
+  return authorizer === undefined ? publish : async (c) => {
+    await authorizer.authorize(c);
+    return await publish(c);
+  };
 }

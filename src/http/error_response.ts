@@ -1,5 +1,5 @@
 /**
- * Refusals: what a request is answered that is not done.
+ * Error responses: the status, headers and body of a request that is refused.
  *
  * @module
  */
@@ -7,13 +7,14 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { EventsError, type EventsErrorCode, type Issue } from "../events/errors.ts";
 
-/** The status that each refusal is answered with. */
+/** The status of each error. */
 export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCode>>> = {
   InvalidEvent: 400,
   InvalidCursor: 400,
   UnknownEventType: 400,
   InvalidParameter: 400,
   BodyIncomplete: 400,
+  MethodNotAllowed: 405,
   NotAcceptable: 406,
   RequestTimeout: 408,
   PayloadTooLarge: 413,
@@ -31,8 +32,8 @@ export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCo
   ShuttingDown: 503,
 };
 
-/** These pass by themselves: whoever was told one may come back. */
-const PASSING: readonly string[] = [
+/** Errors that pass by themselves: clients should retry. */
+const TEMPORARY: readonly string[] = [
   "ChannelClosed",
   "ChannelUnavailable",
   "PublishUnconfirmed",
@@ -40,45 +41,52 @@ const PASSING: readonly string[] = [
   "TooManyIdempotencyKeys",
   "ShuttingDown",
 ] satisfies EventsErrorCode[];
-/** Who was refused stays away for so many seconds at the least, and 2.5 times as many at the most. */
-export const STAY_AWAY = 5;
+/** Clients are asked to wait at least this many seconds, and at most 2.5 times as many. */
+export const RETRY_AFTER_SECONDS = 5;
 
-/** So many faults of a body are told one by one, at the most; the message tells how many there were. */
+/** Maximum number of issues listed in a response; its message says how many there were. */
 const MAX_DETAILS = 1000;
-/** And so many characters of them, after the first: each path may be as long as the body. */
+/** Maximum number of characters of these issues, after the first: each path may be as long as the body. */
 const MAX_DETAIL_LENGTH = 100_000;
 
-/** Refusals in the shape of Tribler's errors; whatever else was thrown is the application's to handle. */
+/**
+ * Answers an `EventsError` in the shape of Tribler's errors.
+ *
+ * @throws any other error, which is the application's to handle
+ */
 export function errorResponse(c: Context, error: Error): Response {
   if (!(error instanceof EventsError)) throw error;
   const { code, message } = error;
-  const details = error.issues.slice(0, countShown(error.issues));
+  const details = error.issues.slice(0, countListed(error.issues));
   const body = { handled: true, code, message, ...(details.length > 0 ? { details } : {}) };
   return c.json({ error: body }, STATUS[code] ?? 500, headersFor(code));
 }
 
-/** The headers that a refusal has beside those of every answer. */
+/** The headers of an error response beside those of every response. */
 export function headersFor(code: string): Record<string, string> {
   if (code === "NotAcceptable") return { Vary: "Accept" };
   if (code === "Unauthorized") return { "WWW-Authenticate": "Bearer" }; // RFC 9110, section 11.6.1.
-  if (!PASSING.includes(code)) return {};
-  // Not the same for all, or they all come back in the same second.
-  return { "Retry-After": `${Math.round(STAY_AWAY * (1 + 1.5 * Math.random()))}`, "Vary": "Accept" };
+  if (!TEMPORARY.includes(code)) return {};
+  // Jittered, or all clients retry in the same second.
+  return {
+    "Retry-After": `${Math.round(RETRY_AFTER_SECONDS * (1 + 1.5 * Math.random()))}`,
+    "Vary": "Accept",
+  };
 }
 
-/** How many requests were refused, by the code they were told. */
+/** Number of refused requests by error code. */
 export interface RefusalCounts {
-  /** Counts a refusal. A client that has left was told none, and what else was thrown is none. */
+  /** Counts a refusal. An incomplete body is none, as its client has disconnected; other errors are none either. */
   count(error: unknown): void;
-  /** What was counted so far: a copy. */
+  /** Returns a copy of the counts. */
   read(): Partial<Record<EventsErrorCode, number>>;
 }
 
-/** Makes counts that are all 0. */
+/** Makes counts, all 0. */
 export function createRefusalCounts(): RefusalCounts {
-  const { BodyIncomplete: _, ...told } = STATUS;
+  const { BodyIncomplete: _, ...counted } = STATUS;
   const counts: Partial<Record<EventsErrorCode, number>> = Object.fromEntries(
-    Object.keys(told).map((code) => [code, 0]),
+    Object.keys(counted).map((code) => [code, 0]),
   );
   return {
     count: (error) => {
@@ -89,12 +97,12 @@ export function createRefusalCounts(): RefusalCounts {
   };
 }
 
-/** How many of the faults are told one by one. */
-function countShown(faults: readonly Issue[]): number {
+/** How many of the issues are listed. */
+function countListed(issues: readonly Issue[]): number {
   let length = 0;
-  const beyond = faults.findIndex(({ path, message }, index) => {
+  const beyond = issues.findIndex(({ path, message }, index) => {
     length += path.length + message.length;
     return index === MAX_DETAILS || (index > 0 && length > MAX_DETAIL_LENGTH);
   });
-  return beyond === -1 ? faults.length : beyond;
+  return beyond === -1 ? issues.length : beyond;
 }

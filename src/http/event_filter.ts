@@ -1,5 +1,5 @@
 /**
- * Which events a stream carries: those of the types that its request asks for, and that it may see.
+ * Which events a request sees: those of the types it asked for, and of these the ones it may see.
  *
  * @module
  */
@@ -8,46 +8,13 @@ import type { PublishedEvent, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import type { Filter } from "../stream/chunk.ts";
 import type { Permission } from "./authorize.ts";
-import type { EndpointOptions } from "./options.ts";
+import type { EndpointSettings } from "./options.ts";
 
 /**
- * Makes the filter of a stream.
+ * Reads `?types=`.
  *
- * @param types the types that the request asks for; `undefined` for all
- * @param filter the application's filter, from the options
- * @param permission what the request may do
- * @returns `undefined` if the stream carries every event
- */
-export function eventFilter<S extends Schemas>(
-  c: Context,
-  types: ReadonlySet<string> | undefined,
-  filter: EndpointOptions<S>["filter"],
-  permission: Permission<S> | undefined,
-): Filter | undefined {
-  const permitted = permission?.filter;
-  if (filter === undefined && permitted === undefined) return types && typeFilter(types);
-  return {
-    callsApplication: true,
-    accepts: (entry, event) => {
-      if (types?.has(entry.type) === false) return false;
-      const published = event() as PublishedEvent<S>;
-      if (filter !== undefined && filter(published, c) !== true) return false;
-      return permitted === undefined || permitted(published) === true;
-    },
-  };
-}
-
-/** A filter by types alone. In a function of its own, because it is kept with the connection and must not hold the request. */
-function typeFilter(types: ReadonlySet<string>): Filter {
-  return { key: [...types].sort().join(), accepts: (entry) => types.has(entry.type) };
-}
-
-/**
- * Resolves the types of events that a request asks for.
- *
- * @param patterns the value of `?types=`: names, separated by commas; a `*` at the end matches every type with the
- *   prefix before it
- * @param known the names of the catalogue's types, and of the control events, which pass whatever the filter
+ * @param patterns names of types, separated by commas; `*` at the end matches a prefix
+ * @param known the names of the catalogue's types, and of the control events, which pass every filter
  * @returns the names that match; `undefined` for all
  * @throws {EventsError} `UnknownEventType` for a name that no type matches
  */
@@ -65,4 +32,31 @@ export function selectTypes(patterns: string, known: readonly string[]): Readonl
     for (const type of matches) selected.add(type);
   }
   return selected.size === 0 ? undefined : selected;
+}
+
+/**
+ * Makes the filter of a stream.
+ *
+ * @param types the types the request asked for; `undefined` for all
+ * @returns `undefined` if the request sees every event
+ */
+export function createFilter<S extends Schemas>(
+  { filter }: Pick<EndpointSettings<S>, "filter">,
+  c: Context,
+  types: ReadonlySet<string> | undefined,
+  permission: Permission<S> | undefined,
+): Filter | undefined {
+  const permitted = permission?.filter;
+  if (filter === undefined && permitted === undefined) {
+    return types && { key: [...types].sort().join(), accepts: (entry) => types.has(entry.type) };
+  }
+  return {
+    callsApplication: true,
+    accepts: (entry, event) => {
+      if (types?.has(entry.type) === false) return false;
+      const published = event() as PublishedEvent<S>;
+      if (filter !== undefined && filter(published, c) !== true) return false;
+      return permitted === undefined || permitted(published) === true;
+    },
+  };
 }

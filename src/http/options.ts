@@ -1,107 +1,108 @@
 /**
- * What an endpoint is made of: its source, its options with their defaults and checks, and what it reports.
+ * The options of an endpoint, their checks and defaults, and the types of what it reports.
  *
  * @module
  */
 import type { Context, Hono } from "hono";
+import type { Channel } from "../channel/channel.ts";
 import type { PublishedEvent, Schemas, StartOf } from "../events/catalogue.ts";
 import type { EventsErrorCode } from "../events/errors.ts";
-import { MAX_TIMER_MS } from "../events/timing.ts";
-import type { Channel } from "../channel/channel.ts";
 import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
 import type { End, StreamStats } from "../stream/stats.ts";
 import type { Authorize } from "./authorize.ts";
 import { clientAddress as connectionAddress } from "./runtime.ts";
 
-/** An application's state behind a channel: the payload of `events_start`, and who is connected. */
+/** The state of an application behind a channel: what `events_start` says, and who is connected. */
 export interface EventsSource<S extends Schemas> {
   /** The channel whose events are streamed. */
   readonly channel: Channel<S>;
-  /** Returns the payload of `events_start` beside `heartbeat`; called for every connection. */
+  /** Returns the payload of `events_start` beside `heartbeat`; called for every stream. */
   startPayload(): StartOf<S>;
   /**
-   * Reports that a stream was opened.
+   * Called when a stream opens.
    *
-   * @returns called once when that stream has ended
+   * @returns a function that is called once when that stream is over, in the context of its request
    */
   onConnect(): () => void;
 }
 
-/** Options of `eventsEndpoint`. */
+/** Options of {@linkcode eventsEndpoint}. */
 export interface EndpointOptions<S extends Schemas> {
   /**
-   * Seconds of silence after which a stream carries a heartbeat, or a bookmark; default 5. `null` sends no heartbeats;
-   * bookmarks and {@linkcode authorize} then keep the pace of the default.
+   * Number of seconds of silence after which a stream carries a heartbeat, or a bookmark; default 5. `null` for no
+   * heartbeats; then bookmarks and {@linkcode authorize} keep the pace of the default.
    */
   readonly heartbeat?: number | null;
-  /** Returns the payload of `events_start` beside `heartbeat`, for every connection; a session brings its own. */
+  /** Returns the payload of `events_start` beside `heartbeat`; called for every stream. A session brings its own. */
   readonly startPayload?: () => StartOf<S>;
   /**
-   * Seconds after which a client is disconnected that makes no progress: it reads nothing of what was sent, or sends
-   * nothing of a body that it has begun; default 60, `null` for never. Reads are observed in steps of 256 to 512 KiB.
+   * Number of seconds without progress after which a client is disconnected: it reads nothing of what was sent, or sends
+   * nothing of a body it has begun. Default 60, `null` for never. Reads are seen in steps of 256 to 512 KiB.
    */
   readonly stallTimeout?: number | null;
   /**
-   * The longest time in milliseconds that events are held back while the channel is busy, to go out in larger chunks;
-   * default 5. An event that follows a quiet moment never waits.
+   * Number of milliseconds that events may be held back while the channel is busy, so that they leave in larger pieces;
+   * default 5. An event that follows a quiet moment leaves at once.
    */
   readonly maxDelay?: number;
   /**
-   * Writes the shared chunks straight to the sockets of a `node:http` server; default `false`. This saves a stream, a
-   * promise, a read and two writes for each subscriber. It is only for applications without middleware that reads or
-   * changes the body of the response: such middleware would see the beginning alone. Elsewhere it has no effect.
+   * Whether events are written straight to the sockets of a `node:http` server; default `false`. It saves a stream, a
+   * promise, a read and two writes for each delivery. Only for applications without middleware that reads or changes
+   * the body of the response: such middleware would see only its beginning. No effect on other servers.
    */
   readonly writeToSocket?: boolean;
   /**
-   * Selects the events that a request may see, replayed ones too; default all. `events_lost` counts events whatever
-   * the filter. If it throws, the response is aborted.
+   * Decides which events a request may see, replayed ones too; default all. `events_lost` counts events regardless. If it
+   * throws, the response is cut off. It runs in the context of its request (`AsyncLocalStorage`).
    *
    * @param event the event; shared with other requests, so it must not be changed
    * @param context the request
    */
   readonly filter?: (event: PublishedEvent<S>, context: Context) => boolean;
   /**
-   * Decides what a request may do, `POST` and `HEAD` too; default everything. It is called before anything else, and
-   * for an open stream twice again within each {@linkcode heartbeat}, each time in the asynchronous context of that
-   * request. A stream that loses its permission ends within one heartbeat, on a whole line, and an `EventSource`
-   * reconnects and is rejected. If `authorize` takes longer than 0.4 heartbeats, the stream is closed as unauthorized.
+   * Decides what a request may do, `POST` and `HEAD` too; default everything. It is called before anything else, and for
+   * an open stream twice more within each {@linkcode heartbeat}, in the context of its request. A stream whose permission
+   * ends is closed within one heartbeat, on a whole line; an `EventSource` then reconnects and gets a 401. If the answer
+   * takes longer than 0.4 heartbeats, the stream is closed as unauthorized.
    *
-   * `false`, and any value that is no permission, is answered with 401 `Unauthorized`; throw an `EventsError` with the
-   * code `Forbidden` for 403. Other errors are the application's to handle, and end an open stream ({@linkcode onError}).
+   * `false`, and anything else that is not a permission, is answered with 401 `Unauthorized`; throw an `EventsError` with
+   * the code `Forbidden` for 403. Any other error is the application's to handle, and ends an open stream
+   * ({@linkcode onError}).
    */
   readonly authorize?: Authorize<S>;
   /** Whether events can be published by `POST`; default `true`. */
   readonly publish?: boolean;
-  /** Reports the end of each stream that was opened, once: for a line in a log. */
+  /** Called when a stream is over, once for each stream that opened and in the context of its request: for a log line. */
   readonly onStreamEnd?: (end: StreamEnd) => void;
   /**
-   * Reports errors that no response can carry, because streams are open: what `filter`, `authorize` or
-   * {@linkcode onStreamEnd} throws, and a channel that cannot be read. Default `console.error`.
+   * Called with errors that no response can carry, because they happen while streams are open: errors thrown by
+   * {@linkcode filter}, {@linkcode authorize} or {@linkcode onStreamEnd}, and a channel that cannot be read. Default
+   * `console.error`.
    */
   readonly onError?: (error: unknown) => void;
-  /** The most bytes in the body of a `POST`; default 1 MiB. */
+  /** Maximum number of bytes in the body of a `POST`; default 1 MiB. */
   readonly maxBodyBytes?: number;
-  /** The most events in the body of a `POST`; default 10 000. */
+  /** Maximum number of events in the body of a `POST`; default 10 000. */
   readonly maxBatch?: number;
-  /** The most levels of objects and arrays in an event of a `POST`, 1 to 1000; its dictionary is the first; default 64. */
+  /** Maximum number of levels of objects and arrays in an event of a `POST`, its dictionary included: 1 to 1000; default 64. */
   readonly maxDepth?: number;
   /**
-   * Seconds for which the response to a `POST` with an `Idempotency-Key` is repeated to the same request; default 120,
-   * `null` for never. All clients of the endpoint share the keys, so keys should be random.
+   * Number of seconds for which the answer to a `POST` with an `Idempotency-Key` is kept for repeats; default 120, `null`
+   * for none. The endpoint has one set of keys for all clients, so keys should be random.
    */
   readonly idempotencyWindow?: number | null;
-  /** The most idempotency keys that are kept; default 100 000, about 40 MB. Further keys are rejected. */
+  /** Maximum number of idempotency keys kept; default 100 000, about 40 MB. When it is reached, new keys get 503. */
   readonly maxIdempotencyKeys?: number;
-  /** The most streams that may be open; default 10 000, `null` for any number. Further streams are rejected. */
+  /** Maximum number of open streams; default 10 000, `null` for no limit. When it is reached, new streams get 503. */
   readonly maxConnections?: number | null;
   /**
-   * The most streams that may be open to one client address (IPv6: to one /64 network); default 1000, `null` for any
-   * number.
+   * Maximum number of open streams to one client address (IPv6: one /64 network); default 1000, `null` for no limit.
+   * Loopback addresses are exempt: behind a proxy on this machine every client would have one.
    */
   readonly maxConnectionsPerAddress?: number | null;
   /**
-   * Returns the address of a client; default the one that the connection comes from. Behind a proxy a header carries
-   * it, which can be trusted only if the proxy overwrites it: `(c) => c.req.header("X-Real-IP")`.
+   * Returns the address of a client; default the one the connection comes from. Behind a proxy it stands in a header, to
+   * be trusted only if the proxy overwrites it: `(c) => c.req.header("X-Real-IP")`.
    */
   readonly clientAddress?: (context: Context) => string | undefined;
 }
@@ -110,108 +111,112 @@ export interface EndpointOptions<S extends Schemas> {
 export interface StreamEnd extends End {
   /** Its wire format: `ndjson` or `sse`. */
   readonly format: string;
-  /** The address of the client, as `clientAddress` returns it; `undefined` if it is unknown. */
+  /** The address of the client as `clientAddress` returned it; `undefined` if it is not known. */
   readonly address: string | undefined;
 }
 
-/** The counters of an endpoint, which only grow, and how many streams are open. */
+/** Statistics of an endpoint: how many streams are open, and counters that only grow. */
 export interface EndpointStats {
-  /** How many streams are open. */
+  /** Number of open streams. */
   readonly subscribers: number;
-  /** Its streams by their wire format, `ndjson` and `sse`. */
+  /** Its streams by wire format, `ndjson` and `sse`. */
   readonly formats: Readonly<Record<string, StreamStats>>;
-  /** How many requests were rejected, by the code of the error. */
+  /** Number of requests that were refused, by error code. */
   readonly refusals: Readonly<Partial<Record<EventsErrorCode, number>>>;
 }
 
 /** The routes of an endpoint, to be mounted with `app.route(path, endpoint)`. */
 export type EventsEndpoint = Hono & {
-  /** Returns the counters as plain numbers, for any metrics system. Nothing is counted twice or reset. */
+  /** Returns plain numbers for any metrics system. Nothing is counted twice or reset. */
   stats(): EndpointStats;
   /**
-   * Aborts every stream that is still open, as `closed`: for a server that stops, after it has closed the channel and
-   * waited as long as it can for its readers.
+   * Cuts off every stream that is still open, as `closed`: for a server that shuts down, after it closed the channel and
+   * gave readers time to receive the rest.
    */
-  cut(): void;
+  abort(): void;
 };
 
-/** Options that have a default, and therefore always a value. */
-type Defaulted =
-  | "heartbeat"
-  | "stallTimeout"
-  | "maxDelay"
-  | "writeToSocket"
-  | "publish"
-  | "onError"
-  | "maxBodyBytes"
-  | "maxBatch"
-  | "maxDepth"
-  | "idempotencyWindow"
-  | "maxIdempotencyKeys"
-  | "maxConnections"
-  | "maxConnectionsPerAddress"
-  | "clientAddress";
+/** The options with their defaults, and the source. */
+export interface EndpointSettings<S extends Schemas>
+  extends Required<Omit<EndpointOptions<S>, "startPayload" | "filter" | "authorize" | "onStreamEnd">> {
+  readonly channel: Channel<S>;
+  readonly startPayload: () => StartOf<S>;
+  /** `undefined` for a channel alone, which has nothing to be notified. */
+  readonly onConnect: EventsSource<S>["onConnect"] | undefined;
+  readonly filter: EndpointOptions<S>["filter"];
+  readonly authorize: EndpointOptions<S>["authorize"];
+  readonly onStreamEnd: EndpointOptions<S>["onStreamEnd"];
+}
 
-/** The options of an endpoint, checked and with their defaults. */
-export type EndpointSettings<S extends Schemas> =
-  & Required<Pick<EndpointOptions<S>, Defaulted>>
-  & Pick<EndpointOptions<S>, "filter" | "authorize" | "onStreamEnd">;
+/** The longest delay of a timer, in milliseconds (HTML 8.7: a 32-bit integer). */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Checks options and fills in the defaults. A default that is passed explicitly means the same as no value.
+ * Applies the defaults to the options and checks them.
  *
- * @throws {RangeError} for a number that is out of range
+ * @throws {RangeError} if a number is outside its range
  */
-export function readOptions<S extends Schemas>(options: EndpointOptions<S>): EndpointSettings<S> {
-  const {
-    heartbeat = DEFAULT_HEARTBEAT_SECONDS,
-    stallTimeout = 60,
-    maxDelay = 5,
-    writeToSocket = false,
-    publish = true,
-    onError = (error) => console.error(error),
-    maxBodyBytes = 1024 * 1024,
-    maxBatch = 10_000,
-    maxDepth = 64,
-    idempotencyWindow = 120,
-    maxIdempotencyKeys = 100_000,
-    maxConnections = 10_000,
-    maxConnectionsPerAddress = 1000,
-    clientAddress = connectionAddress,
-    filter,
-    authorize,
-    onStreamEnd,
-  } = options;
-  checkSeconds("heartbeat", heartbeat);
-  checkSeconds("stallTimeout", stallTimeout);
-  checkSeconds("idempotencyWindow", idempotencyWindow);
-  checkCount("maxBatch", maxBatch);
-  checkCount("maxDepth", maxDepth, 1000);
-  checkCount("maxIdempotencyKeys", maxIdempotencyKeys);
-  if (maxConnections !== null) checkCount("maxConnections", maxConnections);
-  if (maxConnectionsPerAddress !== null) checkCount("maxConnectionsPerAddress", maxConnectionsPerAddress);
+export function readOptions<S extends Schemas>(
+  source: Channel<S> | EventsSource<S>,
+  options: EndpointOptions<S>,
+): EndpointSettings<S> {
+  const settings: EndpointSettings<S> = {
+    ...sourceOf(source, options.startPayload),
+    heartbeat: withDefault(options.heartbeat, DEFAULT_HEARTBEAT_SECONDS),
+    stallTimeout: withDefault(options.stallTimeout, 60),
+    maxDelay: options.maxDelay ?? 5,
+    writeToSocket: options.writeToSocket ?? false,
+    publish: options.publish ?? true,
+    filter: options.filter,
+    authorize: options.authorize,
+    onStreamEnd: options.onStreamEnd,
+    onError: options.onError ?? ((error) => console.error(error)),
+    maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024,
+    maxBatch: options.maxBatch ?? 10_000,
+    maxDepth: options.maxDepth ?? 64,
+    idempotencyWindow: withDefault(options.idempotencyWindow, 120),
+    maxIdempotencyKeys: options.maxIdempotencyKeys ?? 100_000,
+    maxConnections: withDefault(options.maxConnections, 10_000),
+    maxConnectionsPerAddress: withDefault(options.maxConnectionsPerAddress, 1000),
+    clientAddress: options.clientAddress ?? connectionAddress,
+  };
+  for (const name of ["heartbeat", "stallTimeout", "idempotencyWindow"] as const) {
+    checkSeconds(name, settings[name]);
+  }
+  for (
+    const name of ["maxBatch", "maxIdempotencyKeys", "maxConnections", "maxConnectionsPerAddress"] as const
+  ) {
+    checkCount(name, settings[name]);
+  }
+  checkCount("maxDepth", settings.maxDepth, 1000);
+  const { maxDelay, maxBodyBytes } = settings;
   if (!(maxDelay >= 0 && maxDelay <= MAX_TIMER_MS)) {
     throw new RangeError(`maxDelay must be a number of milliseconds from 0 on, not ${maxDelay}`);
   }
   if (!(maxBodyBytes > 0)) throw new RangeError(`maxBodyBytes must be above 0, not ${maxBodyBytes}`);
+  return settings;
+}
+
+/** The value, or the default where it is absent: `null` is a value, which switches something off. */
+function withDefault(value: number | null | undefined, fallback: number): number | null {
+  return value === undefined ? fallback : value;
+}
+
+function sourceOf<S extends Schemas>(
+  source: Channel<S> | EventsSource<S>,
+  startPayload: EndpointOptions<S>["startPayload"],
+): Pick<EndpointSettings<S>, "channel" | "startPayload" | "onConnect"> {
+  if (!("channel" in source)) {
+    return {
+      channel: source,
+      startPayload: startPayload ?? (() => ({}) as StartOf<S>),
+      onConnect: undefined,
+    };
+  }
   return {
-    heartbeat,
-    stallTimeout,
-    maxDelay,
-    writeToSocket,
-    publish,
-    onError,
-    maxBodyBytes,
-    maxBatch,
-    maxDepth,
-    idempotencyWindow,
-    maxIdempotencyKeys,
-    maxConnections,
-    maxConnectionsPerAddress,
-    clientAddress,
-    ...(filter && { filter }),
-    ...(authorize && { authorize }),
-    ...(onStreamEnd && { onStreamEnd }),
+    channel: source.channel,
+    startPayload: () => source.startPayload(),
+    onConnect: () => source.onConnect(),
   };
 }
 
@@ -221,8 +226,8 @@ function checkSeconds(name: string, seconds: number | null): void {
   }
 }
 
-function checkCount(name: string, count: number, most: number = Number.MAX_SAFE_INTEGER): void {
-  if (!(Number.isSafeInteger(count) && count >= 1 && count <= most)) {
+function checkCount(name: string, count: number | null, most: number = Number.MAX_SAFE_INTEGER): void {
+  if (count !== null && !(Number.isSafeInteger(count) && count >= 1 && count <= most)) {
     throw new RangeError(`${name} must be a whole number from 1 to ${most}, not ${count}`);
   }
 }

@@ -44,7 +44,7 @@ export type ServerApp = Hono & {
   /** Says from now on that it is about to stop, to whoever asks for its health, and serves all the same. */
   drain(): void;
   /** Cuts off the streams that are left when the time for their readers is over. */
-  cut(): void;
+  abort(): void;
 };
 
 /** The routes of the server: `/events`, `/healthz`, `/metrics`, `/openapi.json` and the page at `/`. */
@@ -101,7 +101,7 @@ export function createApp(session: Session<Channel<TriblerSchemas>>, options: Ap
     log.problem(error);
     return failure(c, 500, false, "InternalError", "something went wrong here: see the server's log");
   });
-  return Object.assign(app, { cut: endpoint.cut, drain: () => void (draining = true) });
+  return Object.assign(app, { abort: endpoint.abort, drain: () => void (draining = true) });
 }
 
 /** Both counts in one, key by key. */

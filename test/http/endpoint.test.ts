@@ -473,4 +473,16 @@ test("any interleaving: positions only increase; delivered and lost make up all 
   );
 });
 
+test("a method that the route does not have is answered with 405 and the methods it has", async () => {
+  for (const [publish, allowed] of [[true, "GET, HEAD, POST"], [false, "GET, HEAD"]] as const) {
+    const endpoint = eventsEndpoint(createChannel(catalogue), { publish });
+    for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS", ...(publish ? [] : ["POST"])]) {
+      const response = await endpoint.request("/", { method });
+      assert.equal([response.status, response.headers.get("allow")], [405, allowed], method);
+      assert.is((await response.json()).error.code, "MethodNotAllowed");
+    }
+    assert.is(endpoint.stats().refusals.MethodNotAllowed, publish ? 4 : 5);
+  }
+});
+
 test.run();

@@ -812,10 +812,12 @@ test("a body that is still on its way when the channel is closed is not waited f
     assert.is(channel.stats().readers, 0);
   }));
 
-test("an endpoint that publishes nothing has no POST", () =>
+test("POST is answered with 405 and the methods there are when publishing is off", () =>
   publishing(async ({ channel, post, url }) => {
-    assert.is((await post('{"type":"closed"}')).status, 404);
-    assert.is((await post("x".repeat(1000), "text/plain")).status, 404);
+    for (const [body, type] of [['{"type":"closed"}'], ["x".repeat(1000), "text/plain"]] as const) {
+      const refused = await post(body, type);
+      assert.equal([refused.status, JSON.parse(refused.text).error.code], [405, "MethodNotAllowed"]);
+    }
     const stream = await openLines(`${url}?follow=false`);
     assert.equal((await stream.rest()).map(({ type }) => type), ["events_start"]);
     assert.is(channel.last, 0);

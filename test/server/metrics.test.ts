@@ -91,7 +91,7 @@ test("events and bytes are those that arrive: live and replayed, filtered or not
     assert.is(ndjson().deliveries, 12);
     assert.equal([ndjson().ended, sse().ended], [{ ...NONE, completed: 4, disconnected: 2 }, {
       ...NONE,
-      left: 1,
+      disconnected: 1,
     }]);
 
     assert.equal(ends.map(({ reason }) => reason).sort(), [
