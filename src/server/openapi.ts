@@ -64,7 +64,7 @@ export function describeApi(catalogue: Catalogue): Json {
       version: VERSION,
       description:
         "Streams events over HTTP, as NDJSON or as server-sent events, and takes events to publish. " +
-        "Whatever is not described here is answered by `NotFound`.",
+        "Other methods of `/events` are answered by `MethodNotAllowed`, and everything else by `NotFound`.",
     },
     paths: {
       ...Object.fromEntries(
@@ -83,7 +83,10 @@ export function describeApi(catalogue: Catalogue): Json {
     security: [{}, ...Object.keys(SECURITY).map((name) => ({ [name]: [] }))],
     components: {
       schemas: schemasOf(catalogue),
-      responses: { NotFound: refusals(["NotFound"])["404"] },
+      responses: {
+        NotFound: refusals(["NotFound"])["404"],
+        MethodNotAllowed: refusals(["MethodNotAllowed"])["405"],
+      },
       securitySchemes: SECURITY,
     },
   };

@@ -258,16 +258,22 @@ test("every refusal that it names is really given, as described, and no other", 
   const missing = named.filter((one) => !seen.has(one) && !everywhere.test(one));
   assert.equal(missing, []);
   for (const code of Object.keys(STATUS)) {
-    // It is for applications.
-    if (code !== "Forbidden") assert.ok([...seen].some((one) => one.endsWith(` ${code}`)), code);
+    // Forbidden is for applications; a method that is not allowed is no operation.
+    if (["Forbidden", "MethodNotAllowed"].includes(code)) continue;
+    assert.ok([...seen].some((one) => one.endsWith(` ${code}`)), code);
   }
 });
 
-test("what is not there is answered as described", async () => {
-  for (const [method, path] of [["GET", "/nothing"], ["PUT", "/events"], ["POST", "/healthz"]] as const) {
+test("a path and a method that are not there are answered as described", async () => {
+  const cases = [
+    ["GET", "/nothing", 404, "NotFound"],
+    ["POST", "/healthz", 404, "NotFound"],
+    ["PUT", "/events", 405, "MethodNotAllowed"],
+  ] as const;
+  for (const [method, path, status, name] of cases) {
     const answer = await app.request(path, { method });
-    assert.is(answer.status, 404);
-    const pointer = "/components/responses/NotFound/content/application~1json/schema";
+    assert.is(answer.status, status);
+    const pointer = `/components/responses/${name}/content/application~1json/schema`;
     assert.is(faultsOf(pointer, await answer.json()), undefined);
   }
 });
