@@ -3,13 +3,8 @@ import { Hono } from "hono";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import {
-  createChannel,
-  defineEvents,
-  eventsEndpoint,
-  type HistoryLimits,
-  type MemoryChannel,
-} from "../../src/mod.ts";
+import { createChannel, defineEvents, eventsEndpoint, type MemoryChannel } from "../../src/mod.ts";
+import { makeEndpoint, untilIdle, withEndpoint } from "../support/endpoint.ts";
 import {
   type Dictionary,
   linesOf,
@@ -25,15 +20,8 @@ const catalogue = defineEvents({ tick: v.object({ n: v.number() }), note: v.obje
 
 const test = suite("endpoint");
 
-type Options = { history?: HistoryLimits; heartbeat?: number | null; stallTimeout?: number | null };
-
-function setUp({ history, ...options }: Options = {}) {
-  const channel = createChannel(catalogue, history ? { history } : {});
-  const endpoint = eventsEndpoint(channel, { writeToSocket: true, ...options });
-  const app = new Hono();
-  app.route("/events", endpoint);
-  return { channel, endpoint, app };
-}
+/** What the endpoints are made with, unless a test says otherwise. */
+const OPTIONS = { writeToSocket: true };
 
 function publish(channel: MemoryChannel<typeof catalogue.schemas>, count: number): string[] {
   return Array.from({ length: count }, () => channel.publish("tick", { n: channel.last + 1 }));
@@ -43,15 +31,8 @@ function numbers(events: readonly Dictionary[]): number[] {
   return events.filter(({ type }) => type === "tick").map(({ event }) => event.n);
 }
 
-/** Nobody is subscribed, nothing waits for the channel. */
-async function untilIdle({ channel, endpoint }: ReturnType<typeof setUp>): Promise<void> {
-  await until(() => endpoint.stats().subscribers === 0, "no subscriber is left");
-  await until(() => channel.stats().readers === 0, "no reader is left");
-}
-
 test("answers at once, with the headers of a stream and events_start, before anything happens", async () => {
-  const set = setUp();
-  await serving(set.app, async (url) => {
+  await withEndpoint(catalogue, OPTIONS, async ({ url, ...set }) => {
     const response = await within(fetch(`${url}/events`), "the answer");
     assert.is(response.status, 200);
     assert.is(response.headers.get("content-type"), "application/x-ndjson");
@@ -73,8 +54,7 @@ test("answers at once, with the headers of a stream and events_start, before any
 });
 
 test("HEAD answers with the status and headers of GET, its errors too, and subscribes nobody", async () => {
-  const set = setUp();
-  await serving(set.app, async (url) => {
+  await withEndpoint(catalogue, OPTIONS, async ({ url, ...set }) => {
     const response = await within(fetch(`${url}/events`, { method: "HEAD" }), "the answer");
     assert.is(response.status, 200);
     assert.is(response.headers.get("content-type"), "application/x-ndjson");
@@ -107,8 +87,7 @@ test("an error of the application is the application's to answer", async () => {
 });
 
 test("streams live events in order, those of one turn too", async () => {
-  const set = setUp();
-  await serving(set.app, async (url) => {
+  await withEndpoint(catalogue, OPTIONS, async ({ url, ...set }) => {
     const lines = await openLines(`${url}/events`);
     await lines.event();
     for (const count of [1, 5, 1, 100]) {
@@ -121,7 +100,7 @@ test("streams live events in order, those of one turn too", async () => {
 });
 
 test("since=earliest replays what is kept, a cursor what follows it, latest and nothing only what comes", async () => {
-  const { channel, app } = setUp();
+  const { channel, app } = makeEndpoint(catalogue, OPTIONS);
   const ids = publish(channel, 5);
   const read = async (query: string, headers: Record<string, string> = {}) => {
     const response = await app.request(`/events?follow=false${query}`, { headers });
@@ -146,7 +125,7 @@ test("since=earliest replays what is kept, a cursor what follows it, latest and 
 });
 
 test("a replayed event is the same text as the live one", async () => {
-  const { channel, app } = setUp();
+  const { channel, app } = makeEndpoint(catalogue, OPTIONS);
   const live = linesOf((await app.request("/events")).body!);
   publish(channel, 3);
   await live.next();
@@ -158,7 +137,7 @@ test("a replayed event is the same text as the live one", async () => {
 });
 
 test("refuses cursors that are malformed or ahead, and parameters that mean nothing", async () => {
-  const { channel, app } = setUp();
+  const { channel, app } = makeEndpoint(catalogue, OPTIONS);
   const [id] = publish(channel, 1);
   const refused = async (query: string, headers: Record<string, string> = {}) => {
     const response = await app.request(`/events?${query}`, { headers });
@@ -181,7 +160,7 @@ test("refuses cursors that are malformed or ahead, and parameters that mean noth
 });
 
 test("an expired cursor is told its loss: reason, exact count, and the position it goes on from", async () => {
-  const { channel, app } = setUp({ history: { events: 3 } });
+  const { channel, app } = makeEndpoint(catalogue, { ...OPTIONS, history: { events: 3 } });
   const ids = publish(channel, 10);
   const events = await linesOf((await app.request(`/events?follow=false&since=${ids[1]}`)).body!).rest();
   assert.equal(events.map(({ type }) => type), ["events_start", "events_lost", "tick", "tick", "tick"]);
@@ -192,7 +171,7 @@ test("an expired cursor is told its loss: reason, exact count, and the position 
 });
 
 test("a cursor of another channel is told that nobody knows what it misses", async () => {
-  const { channel, app } = setUp({ history: { events: 3 } });
+  const { channel, app } = makeEndpoint(catalogue, { ...OPTIONS, history: { events: 3 } });
   publish(channel, 4);
   const events = await linesOf((await app.request("/events?follow=false&since=gone-2")).body!).rest();
   assert.is(events[0]!.id, "gone-2");
@@ -202,7 +181,7 @@ test("a cursor of another channel is told that nobody knows what it misses", asy
 });
 
 test("a reader that is overtaken is told so, and goes on with the oldest kept", async () => {
-  const { channel, app } = setUp({ history: { events: 4 } });
+  const { channel, app } = makeEndpoint(catalogue, { ...OPTIONS, history: { events: 4 } });
   const lines = linesOf((await app.request("/events")).body!);
   await lines.event();
   publish(channel, 3);
@@ -216,7 +195,7 @@ test("a reader that is overtaken is told so, and goes on with the oldest kept", 
 });
 
 test("follow=false ends after what was there when it was asked", async () => {
-  const set = setUp();
+  const set = makeEndpoint(catalogue, OPTIONS);
   publish(set.channel, 2);
   const lines = linesOf((await set.app.request("/events?since=earliest&follow=false")).body!);
   publish(set.channel, 2);
@@ -225,7 +204,7 @@ test("follow=false ends after what was there when it was asked", async () => {
 });
 
 test("a long replay comes in bounded chunks, each ending at the end of a line", async () => {
-  const { channel, app } = setUp();
+  const { channel, app } = makeEndpoint(catalogue, OPTIONS);
   for (let i = 0; i < 300; i++) channel.publish("note", { text: "x".repeat(i * 10) });
   const reader = (await app.request("/events?since=earliest&follow=false")).body!.getReader();
   let total = 0;
@@ -238,9 +217,8 @@ test("a long replay comes in bounded chunks, each ending at the end of a line", 
 });
 
 test("sends heartbeats as empty lines while nothing happens, and none where they are off", async () => {
-  const set = setUp({ heartbeat: 0.05 });
-  const quiet = setUp({ heartbeat: null });
-  await serving(set.app, async (url) => {
+  const quiet = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: null });
+  await withEndpoint(catalogue, { ...OPTIONS, heartbeat: 0.05 }, async ({ url, ...set }) => {
     const lines = await openLines(`${url}/events`);
     assert.equal((await lines.event()).event, { heartbeat: 0.05 });
     assert.equal([await lines.next(), await lines.next()], ["", ""]);
@@ -266,10 +244,10 @@ test("where the server times idle connections out, a stream is let be while it i
     timeout: (_: Request, seconds: number) => void timeouts.push(seconds),
     requestIP: () => null,
   };
-  const set = setUp({ heartbeat: 5, stallTimeout: 60 });
+  const set = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 5, stallTimeout: 60 });
   // Longer than any silence, which is when it is over; and for ever where silence may be that long.
   for (const options of [{}, { heartbeat: null }, { stallTimeout: null }, { stallTimeout: 300 }]) {
-    const { app } = setUp({ heartbeat: 5, stallTimeout: 60, ...options });
+    const { app } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 5, stallTimeout: 60, ...options });
     await (await app.request("/events?follow=false", {}, { server })).text();
   }
   assert.equal(timeouts.splice(0), [240, 0, 0, 0]);
@@ -283,7 +261,7 @@ test("where the server times idle connections out, a stream is let be while it i
 });
 
 test("no heartbeat is queued behind a reader that takes nothing", async () => {
-  const set = setUp({ heartbeat: 0.05 });
+  const set = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 0.05 });
   const reader = (await set.app.request("/events")).body!.getReader();
   const other = linesOf((await set.app.request("/events")).body!);
   for (let i = 0; i < 6; i++) await other.next(); // Five heartbeats have gone out meanwhile.
@@ -301,8 +279,7 @@ test("no heartbeat is queued behind a reader that takes nothing", async () => {
 });
 
 test("closing the channel ends every stream after its last event", async () => {
-  const set = setUp();
-  await serving(set.app, async (url) => {
+  await withEndpoint(catalogue, OPTIONS, async ({ url, ...set }) => {
     const streams = await Promise.all([1, 2, 3].map(() => openLines(`${url}/events`)));
     for (const lines of streams) await lines.event();
     publish(set.channel, 2);
@@ -315,7 +292,7 @@ test("closing the channel ends every stream after its last event", async () => {
 });
 
 test("a disconnect in any phase leaves no subscriber, no reader and no timer", async () => {
-  const set = setUp({ heartbeat: 3 });
+  const set = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 3 });
   const left = await timersLeftBy(() =>
     serving(set.app, async (_, port) => {
       const request = "GET /events?since=earliest HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -357,7 +334,7 @@ test("a disconnect in any phase leaves no subscriber, no reader and no timer", a
 });
 
 test("the body's cancel and the request's abort each end a subscriber alone, and both do no harm", async () => {
-  const set = setUp();
+  const set = makeEndpoint(catalogue, OPTIONS);
   for (const ways of [["cancel"], ["abort"], ["abort", "cancel"], ["cancel", "abort"]]) {
     const abort = new AbortController();
     const body = (await set.app.request("/events", { signal: abort.signal })).body!;
@@ -382,7 +359,7 @@ test("options that make no sense are refused", () => {
 });
 
 test("one pipeline serves all: a late joiner, a stalled one and one that reads give the same bytes", async () => {
-  const { channel, app } = setUp();
+  const { channel, app } = makeEndpoint(catalogue, OPTIONS);
   const open = async () => (await app.request("/events?since=earliest")).body!;
   const text = async (body: ReadableStream<Uint8Array>) => {
     const lines = linesOf(body);
@@ -427,7 +404,7 @@ test("any interleaving: positions only increase; delivered and lost make up all 
       fc.array(step, { maxLength: 60 }),
       fc.integer({ min: 1, max: 12 }),
       async (steps, events) => {
-        const set = setUp({ history: { events }, heartbeat: null });
+        const set = makeEndpoint(catalogue, { ...OPTIONS, history: { events }, heartbeat: null });
         const { channel, app } = set;
 
         /** A consumer that checks its account with every line. */

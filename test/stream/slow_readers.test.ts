@@ -3,35 +3,25 @@
  *
  * @module
  */
-import { Hono } from "hono";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import {
-  createChannel,
-  defineEvents,
-  type EndpointOptions,
-  eventsEndpoint,
-  type HistoryLimits,
-} from "../../src/mod.ts";
+import { defineEvents, type MemoryChannel } from "../../src/mod.ts";
+import { makeEndpoint, withEndpoint } from "../support/endpoint.ts";
 import { linesOf, openLines, openWire, serving, timersLeftBy, until, within } from "../support/harness.ts";
 
 const catalogue = defineEvents({ note: v.object({ n: v.number(), text: v.string() }) });
 
 const test = suite("slow readers");
 
-function setUp(options: EndpointOptions<typeof catalogue.schemas> & { history?: HistoryLimits } = {}) {
-  const { history, ...rest } = options;
-  const channel = createChannel(catalogue, history ? { history } : {});
-  const endpoint = eventsEndpoint(channel, { heartbeat: null, writeToSocket: true, ...rest });
-  const app = new Hono();
-  app.route("/events", endpoint);
-  const publish = (count: number, size = 1000) => {
-    for (let i = 0; i < count; i++) channel.publish("note", { n: channel.last + 1, text: "x".repeat(size) });
-  };
-  return { channel, endpoint, app, publish };
+/** What the endpoints are made with, unless a test says otherwise. */
+const OPTIONS = { heartbeat: null, writeToSocket: true };
+
+/** Publishes this many notes of this many characters. */
+function publish(channel: MemoryChannel<typeof catalogue.schemas>, count: number, size: number = 1000): void {
+  for (let i = 0; i < count; i++) channel.publish("note", { n: channel.last + 1, text: "x".repeat(size) });
 }
 
 const REQUEST = "GET /events HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -51,13 +41,12 @@ async function openStalled(port: number, subscribers: () => number) {
 const MUCH = 12_000;
 
 test("a stalled reader delays no other, and resumes without a gap if its events are still kept", async () => {
-  const { endpoint, app, publish } = setUp();
-  await serving(app, async (url, port) => {
+  await withEndpoint(catalogue, OPTIONS, async ({ endpoint, channel, url, port }) => {
     const stalled = await openStalled(port, () => endpoint.stats().subscribers);
     const lines = await openLines(`${url}/events`);
     await lines.event();
     for (let i = 0; i < MUCH / 100; i++) {
-      publish(100);
+      publish(channel, 100);
       await turn();
     }
     for (let n = 1; n <= MUCH; n++) assert.is((await lines.event()).event.n, n);
@@ -72,11 +61,11 @@ test("a stalled reader delays no other, and resumes without a gap if its events 
 });
 
 test("events_lost reports the exact count when a stalled reader was overtaken", async () => {
-  const { channel, app, endpoint, publish } = setUp({ history: { events: 500 } });
-  await serving(app, async (_, port) => {
+  const settings = { ...OPTIONS, history: { events: 500 } };
+  await withEndpoint(catalogue, settings, async ({ channel, endpoint, port }) => {
     const stalled = await openStalled(port, () => endpoint.stats().subscribers);
     for (let i = 0; i < MUCH / 100; i++) {
-      publish(100);
+      publish(channel, 100);
       await turn();
     }
     stalled.socket.resume();
@@ -98,14 +87,14 @@ test("events_lost reports the exact count when a stalled reader was overtaken", 
 });
 
 test("a reader without progress for the stall timeout is disconnected, and no other", async () => {
-  const { channel, app, endpoint, publish } = setUp({ stallTimeout: 0.3 });
+  const { channel, app, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, stallTimeout: 0.3 });
   const left = await timersLeftBy(() =>
     serving(app, async (_, port) => {
       const lines = linesOf((await app.request("/events")).body!); // Silent for long, but not stalled.
       await lines.event();
       await new Promise((resolve) => setTimeout(resolve, 500));
       const stalled = await openStalled(port, () => endpoint.stats().subscribers);
-      publish(MUCH);
+      publish(channel, MUCH);
       const reading = (async () => {
         for (let n = 1; n <= MUCH; n++) assert.is((await lines.event()).event.n, n);
       })();
@@ -113,7 +102,7 @@ test("a reader without progress for the stall timeout is disconnected, and no ot
       stalled.socket.resume();
       await within(stalled.closed, "its connection to be closed");
       await reading;
-      publish(1);
+      publish(channel, 1);
       assert.is((await lines.event()).event.n, MUCH + 1);
       await lines.close();
       await until(
@@ -126,9 +115,9 @@ test("a reader without progress for the stall timeout is disconnected, and no ot
 });
 
 test("a large event may take longer than the stall timeout while its reader makes progress", async () => {
-  const { endpoint, publish } = setUp({ stallTimeout: 1 });
+  const { endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, stallTimeout: 1 });
   const reader = (await endpoint.request("/")).body!.getReader();
-  publish(1, 2_000_000);
+  publish(channel, 1, 2_000_000);
   let size = 0;
   let pieces = 0;
   for (; size < 2_000_000; pieces++) {
@@ -138,15 +127,15 @@ test("a large event may take longer than the stall timeout while its reader make
   assert.ok(pieces * 300 > 1500, `${pieces} pieces`);
   assert.is(endpoint.stats().subscribers, 1);
   // And one that takes a part of it, and then nothing, is cut off.
-  publish(1, 2_000_000);
+  publish(channel, 1, 2_000_000);
   await reader.read();
   await until(() => endpoint.stats().subscribers === 0, "it is cut off");
   assert.is(endpoint.stats().formats.ndjson!.ended.stalled, 1);
 });
 
 test("the stall timeout begins anew when a part of a large event was read", async () => {
-  const { endpoint, publish } = setUp({ stallTimeout: 2.4 }); // It is looked at every 200 ms.
-  publish(1, 600_000); // Two pieces: with one taken, as much is left as before the first was written.
+  const { endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, stallTimeout: 2.4 }); // It is looked at every 200 ms.
+  publish(channel, 1, 600_000); // Two pieces: with one taken, as much is left as before the first was written.
   const reader = (await endpoint.request("/?since=earliest")).body!.getReader();
   await new Promise((resolve) => setTimeout(resolve, 202));
   await reader.read();
@@ -159,10 +148,10 @@ test("the stall timeout begins anew when a part of a large event was read", asyn
 });
 
 test("no reader is disconnected for the time in which the process stood still", async () => {
-  const { endpoint, publish } = setUp({ stallTimeout: 0.6 });
+  const { endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, stallTimeout: 0.6 });
   const reader = (await endpoint.request("/")).body!.getReader();
   await reader.read();
-  publish(1, 600_000);
+  publish(channel, 1, 600_000);
   await reader.read();
   await new Promise((resolve) => setTimeout(resolve, 200)); // It is looked at.
   for (const end = performance.now() + 1000; performance.now() < end;);
@@ -173,12 +162,12 @@ test("no reader is disconnected for the time in which the process stood still", 
 });
 
 test("a large event arrives whole and in its place, live and replayed", async () => {
-  const { app, publish } = setUp({ history: { bytes: 100_000_000 } });
+  const { app, channel } = makeEndpoint(catalogue, { ...OPTIONS, history: { bytes: 100_000_000 } });
   const sizes = [10, 600_000, 10, 12_000_000, 524_288, 10, 700_000, 700_000, 10];
   await serving(app, async (url) => {
     const live = await openLines(`${url}/events`); // Nothing of it is read for now.
     for (const size of sizes) {
-      publish(1, size);
+      publish(channel, 1, size);
       await turn();
     }
     const replayed = await openLines(`${url}/events?since=earliest`);
@@ -194,8 +183,8 @@ test("a large event arrives whole and in its place, live and replayed", async ()
 });
 
 test("large events behind many hidden ones arrive whole", async () => {
-  const { app, publish } = setUp({ filter: ({ event }) => event.n > 3 });
-  publish(6, 700_000);
+  const { app, channel } = makeEndpoint(catalogue, { ...OPTIONS, filter: ({ event }) => event.n > 3 });
+  publish(channel, 6, 700_000);
   await serving(app, async (url) => {
     const lines = await openLines(`${url}/events?since=earliest`);
     await lines.event();
@@ -205,10 +194,9 @@ test("large events behind many hidden ones arrive whole", async () => {
 });
 
 test("stallTimeout: null never disconnects a stalled reader", async () => {
-  const { app, endpoint, publish } = setUp({ stallTimeout: null });
-  await serving(app, async (_, port) => {
+  await withEndpoint(catalogue, { ...OPTIONS, stallTimeout: null }, async ({ endpoint, channel, port }) => {
     const stalled = await openStalled(port, () => endpoint.stats().subscribers);
-    publish(MUCH);
+    publish(channel, MUCH);
     await new Promise((resolve) => setTimeout(resolve, 400));
     assert.is(endpoint.stats().subscribers, 1);
     stalled.socket.destroy();
@@ -217,17 +205,17 @@ test("stallTimeout: null never disconnects a stalled reader", async () => {
 });
 
 test("one chunk at most waits for a stalled reader, however much is published", async () => {
-  const { endpoint, publish } = setUp();
+  const { endpoint, channel } = makeEndpoint(catalogue, OPTIONS);
   const body = (await endpoint.request("/")).body!;
   for (let i = 0; i < 50; i++) {
-    publish(20);
+    publish(channel, 20);
     await turn();
   }
   const reader = body.getReader();
   const read = async () => new TextDecoder().decode((await reader.read()).value);
   assert.match(await read(), /^\{"type":"events_start".*\}\n$/);
   // What follows was made when it was asked for: from its position, not from a queue of what there was.
-  publish(1);
+  publish(channel, 1);
   let numbers: number[] = [];
   while (numbers.length < 1001) {
     numbers = numbers.concat([...(await read()).matchAll(/"n":(\d+),/g)].map(([, n]) => Number(n)));
@@ -237,12 +225,12 @@ test("one chunk at most waits for a stalled reader, however much is published", 
 });
 
 test("an event after a quiet moment goes out at once, and a flood in few chunks", async () => {
-  const { endpoint, publish } = setUp({ maxDelay: 5 });
+  const { endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, maxDelay: 5 });
   const lines = linesOf((await endpoint.request("/")).body!);
   await lines.next();
   let arrived = false;
   const first = lines.event().then(() => arrived = true);
-  publish(1);
+  publish(channel, 1);
   for (let i = 0; i < 200 && !arrived; i++) await undefined;
   assert.ok(arrived, "within the microtasks of the turn it was published in");
   await first;
@@ -265,7 +253,7 @@ test("an event after a quiet moment goes out at once, and a flood in few chunks"
       port2.postMessage(0);
     });
   for (let i = 0; i < 2000; i++) {
-    publish(1, 10);
+    publish(channel, 1, 10);
     await immediate();
   }
   await within(reading, "all events");
@@ -278,7 +266,7 @@ if (!("Deno" in globalThis || "Bun" in globalThis)) {
   test("abort() of a request ends its stream although garbage was collected since the request was made", async () => {
     setFlagsFromString("--expose-gc");
     const collect = runInNewContext("gc") as () => void;
-    const { app, endpoint } = setUp();
+    const { app, endpoint } = makeEndpoint(catalogue, OPTIONS);
     const controller = new AbortController();
     const { signal } = controller;
     const reader = (await app.fetch(new Request("http://localhost/events", { signal }))).body!.getReader();
