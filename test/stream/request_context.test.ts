@@ -139,6 +139,27 @@ for (
   });
 }
 
+test("a filter that only a later permission has runs in the context of its request", async () => {
+  const asked = new Map<string, number>();
+  const authorize = (c: Context) => {
+    const user = c.req.query("user")!;
+    asked.set(user, (asked.get(user) ?? 0) + 1);
+    return asked.get(user) === 1 || { filter: ({ event }: Message) => event.to === fromAsyncLocalStorage() };
+  };
+  const { app, publish, endpoint } = setUp({ authorize, heartbeat: 0.05 });
+  await serving(app, async (url) => {
+    const ann = await opened(url, "ann");
+    const bob = await opened(url, "bob");
+    await until(() => [...asked.values()].every((times) => times > 2), "both have been asked for again");
+    publish(20);
+    await readOwn(ann, "ann", 10);
+    await readOwn(bob, "bob", 10);
+    await ann.close();
+    await bob.close();
+    await until(() => endpoint.stats().subscribers === 0, "both have left");
+  });
+});
+
 test("a stream with a filter ends and is revoked as any other", async () => {
   let isAllowed = true;
   const { app, publish, endpoint, channel } = setUp({
