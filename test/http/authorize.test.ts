@@ -1,0 +1,302 @@
+/**
+ * What `authorize` says of a request, and of a stream that is open.
+ *
+ * @module
+ */
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import {
+  type Authorize,
+  defineEvents,
+  EventsError,
+  type MemoryChannel,
+  type Permission,
+} from "../../src/mod.ts";
+import { makeEndpoint } from "../support/endpoint.ts";
+import { linesOf, openLines, openWire, serving, timersLeftBy, until, within } from "../support/harness.ts";
+import { rejectionsDuring } from "../support/rejections.ts";
+import { suite } from "../support/suite.ts";
+
+const test = suite("authorize");
+
+const catalogue = defineEvents({ tick: v.object({ n: v.number(), owner: v.string() }) });
+type Schemas = typeof catalogue.schemas;
+
+/** What the endpoints are made with, unless a test says otherwise. */
+const OPTIONS = { heartbeat: 0.2, writeToSocket: true };
+
+function publish(channel: MemoryChannel<Schemas>, owners: readonly string[]): void {
+  for (const owner of owners) channel.publish("tick", { n: channel.last + 1, owner });
+}
+
+function userOf(c: Context): string | undefined {
+  return c.req.header("X-User") ?? c.req.query("user");
+}
+
+const POST = {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: '{"type":"tick","event":{"n":1,"owner":"a"}}',
+};
+
+test("authorize() refuses GET, HEAD and POST when it returns neither true nor a permission", async () => {
+  const nothing = [false, undefined, null, 0, 1, "yes", { expiresAt: Date.now() - 1 }, { expiresAt: NaN }];
+  const something = [true, {}, { expiresAt: new Date(Date.now() + 60_000) }, { select: () => true }];
+  for (const wrap of [(answer: unknown) => answer, (answer: unknown) => Promise.resolve(answer)]) {
+    for (const [answers, isGood] of [[nothing, false], [something, true]] as const) {
+      for (const answer of answers) {
+        const { endpoint, channel } = makeEndpoint(catalogue, {
+          ...OPTIONS,
+          authorize: () => wrap(answer) as Permission<Schemas>,
+        });
+        for (const init of [{}, { method: "HEAD" }, POST]) {
+          const response = await endpoint.request("/?since=earliest&follow=false", init);
+          const what = `${JSON.stringify(answer)} ${response.status}`;
+          if (isGood) {
+            assert.ok(response.ok, what);
+            await response.text();
+            continue;
+          }
+          assert.is(response.status, 401, what);
+          assert.is(response.headers.get("www-authenticate"), "Bearer");
+          const text = await response.text();
+          if (init !== undefined && "method" in init && init.method === "HEAD") continue;
+          assert.is(JSON.parse(text).error.code, "Unauthorized");
+        }
+        assert.is(channel.last, isGood ? 1 : 0);
+        assert.is(endpoint.stats().subscribers, 0);
+      }
+    }
+  }
+});
+
+test("authorize() answers 403 when it throws Forbidden, and leaves other errors to the application", async () => {
+  const errors: [error: Error, status: number, body: RegExp][] = [
+    [new EventsError("Forbidden", "not yours"), 403, /"code":"Forbidden","message":"not yours"/],
+    [new EventsError("Unauthorized", "who?"), 401, /"message":"who\?"/],
+    [new HTTPException(402, { message: "pay" }), 402, /^pay$/],
+    [new Error("database"), 500, /^the app.s own answer$/],
+  ];
+  for (const [error, status, body] of errors) {
+    const { app } = makeEndpoint(catalogue, { ...OPTIONS, authorize: () => Promise.reject(error) });
+    for (const init of [{}, POST]) {
+      const response = await app.request("/events?since=nonsense", init);
+      assert.is(response.status, status);
+      assert.match(await response.text(), body);
+    }
+  }
+});
+
+test("authorize() limits each reader to its own events, replayed ones too, within the types requested", async () => {
+  const set = makeEndpoint(catalogue, {
+    ...OPTIONS,
+    filter: ({ event }) => event.n !== 3,
+    authorize: (c) => {
+      const user = userOf(c);
+      return user === "root" || { filter: ({ event }) => event.owner === user };
+    },
+  });
+  publish(set.channel, ["a", "b", "a", "b"]);
+  await serving(set.app, async (url) => {
+    for (
+      const [user, expected] of [["a", [1, 5, 7]], ["b", [2, 4, 6]], ["root", [1, 2, 4, 5, 6, 7]]] as const
+    ) {
+      const lines = await openLines(`${url}/events?since=earliest`, { headers: { "X-User": user } });
+      await lines.event();
+      if (set.channel.last === 4) publish(set.channel, ["a", "b", "a"]);
+      const events = await lines.events(expected.length);
+      assert.equal(events.map(({ event }) => event.n), expected, user);
+      await lines.close();
+    }
+    await until(() => set.endpoint.stats().subscribers === 0, "all have left");
+  });
+});
+
+test("authorize() ends a stream on a whole line, in each format, once it no longer permits it", async () => {
+  for (const way of ["false", "throws", "rejects", "expires", "never answers"]) {
+    let revoked = false;
+    const set = makeEndpoint(catalogue, {
+      ...OPTIONS,
+      authorize: (): ReturnType<Authorize<Schemas>> => {
+        if (!revoked) return way === "expires" ? { expiresAt: Date.now() + 150 } : true;
+        if (way === "throws") throw new EventsError("Forbidden", "no longer");
+        if (way === "rejects") return Promise.reject(new HTTPException(401));
+        return way === "never answers" ? new Promise(() => {}) : false;
+      },
+    });
+    let left = 0;
+    const rejections = await rejectionsDuring(async () => {
+      left = await timersLeftBy(() =>
+        serving(set.app, async (_, port) => {
+          const wires = await Promise.all([openWire(port), openWire(port)]);
+          const [lines, sse] = [wires[0]!, wires[1]!];
+          lines.write("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+          sse.write("GET /events?format=sse HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+          await until(() => wires.every((wire) => wire.received().includes("events_start")), "both are open");
+          publish(set.channel, ["a"]);
+          await until(() => wires.every((wire) => wire.received().includes('"owner":"a"')), "both have it");
+          revoked = true;
+          await until(() => lines.received().endsWith("\r\n0\r\n\r\n"), `the end: ${way}`);
+          assert.match(lines.received(), /"time":"[^"]+"\}\n(?:\r\n1\r\n\n)*\r\n0\r\n\r\n$/);
+          // Something an EventSource comes back after, to meet the refusal.
+          await until(() => sse.received().endsWith("\r\n0\r\n\r\n"), `the end of SSE: ${way}`);
+          assert.match(sse.received(), /\nretry: [2-4]\d{3}\n\n\r\n0\r\n\r\n$/);
+          assert.is(set.endpoint.stats().subscribers, 0);
+          for (const { socket } of wires) socket.destroy();
+        })
+      );
+    });
+    assert.equal(rejections, [], way);
+    assert.is(left, 0, `timers left: ${way}`);
+    assert.is(set.channel.stats().readers, 0);
+    assert.equal(set.problems, []);
+  }
+});
+
+test("authorize() is called again for each open stream with its own request while it permits it", async () => {
+  const asked = new Map<string, number>();
+  const set = makeEndpoint(catalogue, {
+    ...OPTIONS,
+    authorize: async (c) => {
+      const user = userOf(c)!;
+      asked.set(user, (asked.get(user) ?? 0) + 1);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return c.req.method === "GET" && { expiresAt: Date.now() + 60_000 };
+    },
+  });
+  await serving(set.app, async (url) => {
+    const streams = [];
+    for (const user of ["a", "b"]) {
+      streams.push(await openLines(`${url}/events`, { headers: { "X-User": user } }));
+    }
+    for (const lines of streams) await lines.event();
+    await until(() => asked.get("a")! >= 5 && asked.get("b")! >= 5, "each was asked for five times");
+    publish(set.channel, ["x"]);
+    for (const lines of streams) {
+      assert.is((await lines.event()).type, "tick");
+      await lines.close();
+    }
+    await until(() => set.endpoint.stats().subscribers === 0, "all have left");
+    const count = asked.get("a");
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    assert.is(asked.get("a"), count, "nobody asks for those who have left");
+  });
+});
+
+test("authorize() ends a stream before its first heartbeat when it no longer answers", async () => {
+  for (const answers of [1, 2]) {
+    let asked = 0;
+    const set = makeEndpoint(catalogue, {
+      ...OPTIONS,
+      heartbeat: 1,
+      authorize: () => asked++ < answers || new Promise(() => {}),
+    });
+    const lines = linesOf((await set.endpoint.request("/")).body!);
+    await lines.event();
+    await until(() => asked === answers, "it is confirmed for the last time");
+    publish(set.channel, ["a"]); // A heartbeat after this the stream would carry one.
+    assert.is((await lines.event()).type, "tick");
+    assert.is(await lines.next(), undefined, "the end");
+    assert.is(asked, answers + 1);
+  }
+});
+
+test("authorize() ends a stream at expiresAt without a second call", async () => {
+  let asked = 0;
+  const set = makeEndpoint(catalogue, {
+    ...OPTIONS,
+    heartbeat: 2,
+    authorize: () => {
+      asked++;
+      return { expiresAt: new Date(Date.now() + 100) };
+    },
+  });
+  const lines = linesOf((await set.endpoint.request("/")).body!);
+  assert.equal((await lines.rest()).map(({ type }) => type), ["events_start"]);
+  assert.is(asked, 1);
+});
+
+test("authorize() is called again when heartbeats are off", async () => {
+  let asked = 0;
+  const set = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: null, authorize: () => ++asked < 2 });
+  const { body } = await set.endpoint.request("/");
+  const lines = linesOf(body!);
+  assert.is((await lines.event()).event.heartbeat, null);
+  assert.equal(await lines.rest(), []);
+  assert.is(asked, 2);
+});
+
+test("authorize() replaces the filter of an open stream with that of its newest permission", async () => {
+  let sees: string | true = "a";
+  let asked = 0;
+  const set = makeEndpoint(catalogue, {
+    ...OPTIONS,
+    authorize: () => {
+      asked++;
+      const owner = sees;
+      return owner === true || { filter: ({ event }) => event.owner === owner };
+    },
+  });
+  const renewed = async () => {
+    const before = asked;
+    await until(() => asked > before, "it is asked for again");
+    await new Promise((resolve) => setTimeout(resolve));
+  };
+  const { body } = await set.endpoint.request("/");
+  const lines = linesOf(body!);
+  await lines.event();
+  for (const [next, expected] of [["a", ["a"]], ["b", ["b"]], [true, ["a", "b"]], ["b", ["b"]]] as const) {
+    sees = next;
+    await renewed();
+    publish(set.channel, ["a", "b"]);
+    assert.equal((await lines.events(expected.length)).map(({ event }) => event.owner), expected);
+  }
+  await lines.close();
+});
+
+test("authorize() stops delivery to a stalled reader once it no longer permits it", async () => {
+  let revoked = false;
+  const set = makeEndpoint(catalogue, { ...OPTIONS, stallTimeout: 60, authorize: () => !revoked });
+  const { body } = await set.endpoint.request("/");
+  const lines = linesOf(body!); // Nothing is read yet: its stream is full.
+  publish(set.channel, ["a"]);
+  revoked = true;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  publish(set.channel, ["a", "a"]);
+  const events = await within(lines.rest(), "the end");
+  assert.ok(events.length <= 2, `${events.length} events, of which the first is events_start`);
+  assert.is(events[0]?.type, "events_start");
+  await until(() => set.endpoint.stats().subscribers === 0, "it has left");
+});
+
+test("authorize() leaves nothing behind when the client disconnects before it answers", async () => {
+  let answer = () => {};
+  let waiting = 0;
+  const set = makeEndpoint(catalogue, {
+    ...OPTIONS,
+    authorize: () => {
+      waiting++;
+      return new Promise((resolve) => {
+        const before = answer;
+        answer = () => (before(), resolve(true));
+      });
+    },
+  });
+  const rejections = await rejectionsDuring(() =>
+    serving(set.app, async (_, port) => {
+      const wires = await Promise.all(Array.from({ length: 5 }, () => openWire(port)));
+      for (const wire of wires) wire.write("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+      await until(() => waiting === 5, "all are asked for");
+      for (const { socket } of wires) socket.destroy();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      answer();
+      await until(() => set.endpoint.stats().subscribers === 0, "all have left");
+      await until(() => set.channel.stats().readers === 0, "nobody reads");
+    })
+  );
+  assert.equal(rejections, []);
+});
+
+test.run();
