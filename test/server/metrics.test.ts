@@ -4,36 +4,32 @@ import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createHistogram } from "../../src/stream/histogram.ts";
-import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../../src/mod.ts";
-import type { EndReason, HistoryLimits, StreamEnd, StreamStats } from "../../src/mod.ts";
+import { defineEvents, type EventsEndpoint, type MemoryChannel } from "../../src/mod.ts";
+import type { EndReason, StreamStats } from "../../src/mod.ts";
 import { createApp } from "../../src/server/app.ts";
 import { createLog } from "../../src/server/log.ts";
 import { createSession } from "../../src/tribler/mod.ts";
+import { makeEndpoint } from "../support/endpoint.ts";
 import { linesOf, openLines, openWire, serving, until, within } from "../support/harness.ts";
 
 const catalogue = defineEvents({ note: v.object({ text: v.string() }), bell: null });
 
 const test = suite("metrics");
 
-function setUp(options: EndpointOptions<typeof catalogue.schemas> & { history?: HistoryLimits } = {}) {
-  const { history, ...rest } = options;
-  const channel = createChannel(catalogue, history ? { history } : {});
-  const ends: StreamEnd[] = [];
-  const endpoint = eventsEndpoint(channel, {
-    heartbeat: null,
-    onStreamEnd: (end) => void ends.push(end),
-    ...rest,
-  });
-  const publish = (count: number, text = "x") => {
-    for (let n = 0; n < count; n++) channel.publish("note", { text });
-  };
-  const ndjson = (): StreamStats => endpoint.stats().formats["ndjson"]!;
-  const sse = (): StreamStats => endpoint.stats().formats["sse"]!;
-  return { channel, endpoint, ends, publish, ndjson, sse };
+/** What the endpoints are made with, unless a test says otherwise. */
+const OPTIONS = { heartbeat: null };
+
+/** Publishes this many notes. */
+function publish(channel: MemoryChannel<typeof catalogue.schemas>, count: number, text: string = "x"): void {
+  for (let n = 0; n < count; n++) channel.publish("note", { text });
+}
+
+function statsOf(endpoint: EventsEndpoint, format: "ndjson" | "sse"): StreamStats {
+  return endpoint.stats().formats[format]!;
 }
 
 /** The whole text of a stream that does not follow. */
-async function read(endpoint: ReturnType<typeof setUp>["endpoint"], query: string): Promise<string> {
+async function read(endpoint: EventsEndpoint, query: string): Promise<string> {
   return await (await endpoint.request(`/?follow=false&${query}`)).text();
 }
 
@@ -47,9 +43,9 @@ const NONE: Record<EndReason, number> = {
 };
 
 test("a channel counts what is published, by type", () => {
-  const { channel, publish } = setUp({ history: { events: 2 } });
+  const { channel } = makeEndpoint(catalogue, { ...OPTIONS, history: { events: 2 } });
   assert.equal(channel.stats().published, { note: 0, bell: 0 });
-  publish(3);
+  publish(channel, 3);
   channel.publishBatch([{ type: "bell" }, { type: "note", event: { text: "y" } }]);
   assert.throws(() =>
     channel.publishBatch([{ type: "bell" }, { type: "note", event: {} as { text: string } }])
@@ -59,9 +55,9 @@ test("a channel counts what is published, by type", () => {
 });
 
 test("events and bytes are those that arrive: live and replayed, filtered or not, in both formats", async () => {
-  const { channel, endpoint, ends, publish, ndjson, sse } = setUp();
+  const { channel, endpoint, ends } = makeEndpoint(catalogue, OPTIONS);
   await serving(endpoint, async (url, port) => {
-    publish(5);
+    publish(channel, 5);
     channel.publish("bell");
     const texts = [
       await (await fetch(`${url}/?follow=false&since=earliest`)).text(), // 6
@@ -76,20 +72,28 @@ test("events and bytes are those that arrive: live and replayed, filtered or not
     const filtered = await openLines(`${url}/?types=bell`);
     for (const open of [lines, filtered]) await open.event();
     const open = endpoint.stats();
-    assert.equal([open.subscribers, ndjson().subscribers, sse().subscribers], [3, 2, 1]);
+    assert.equal([
+      open.subscribers,
+      statsOf(endpoint, "ndjson").subscribers,
+      statsOf(endpoint, "sse").subscribers,
+    ], [3, 2, 1]);
     channel.publishBatch([{ type: "note", event: { text: "ä" } }, { type: "bell" }]);
     for (const one of [...await lines.events(2), await filtered.event()]) assert.ok(one.id);
     await until(() => wire.received().includes("event: bell"), "both events have come");
 
     // Those who are still there count as well.
-    assert.is(ndjson().deliveries, 6 + 1 + 2 + 0 + 2 + 1);
-    assert.is(sse().deliveries, 2);
+    assert.is(statsOf(endpoint, "ndjson").deliveries, 6 + 1 + 2 + 0 + 2 + 1);
+    assert.is(statsOf(endpoint, "sse").deliveries, 2);
     await lines.close();
     await filtered.close();
     wire.socket.destroy();
     await until(() => endpoint.stats().subscribers === 0, "all have left");
-    assert.is(ndjson().deliveries, 12);
-    assert.equal([ndjson().ended, sse().ended], [{ ...NONE, completed: 4, disconnected: 2 }, {
+    assert.is(statsOf(endpoint, "ndjson").deliveries, 12);
+    assert.equal([statsOf(endpoint, "ndjson").ended, statsOf(endpoint, "sse").ended], [{
+      ...NONE,
+      completed: 4,
+      disconnected: 2,
+    }, {
       ...NONE,
       disconnected: 1,
     }]);
@@ -109,7 +113,7 @@ test("events and bytes are those that arrive: live and replayed, filtered or not
       texts.map((text) => new TextEncoder().encode(text).length),
     );
     const total = ends.filter(({ format }) => format === "ndjson").reduce((sum, { bytes }) => sum + bytes, 0);
-    assert.is(ndjson().bytes, total);
+    assert.is(statsOf(endpoint, "ndjson").bytes, total);
     const [streamed] = ends.filter(({ format }) => format === "sse");
     const chunks = wire.received().split("\r\n\r\n").slice(1).join("\r\n\r\n");
     const sent = [...chunks.matchAll(/^([0-9a-f]+)\r\n/gm)].reduce(
@@ -117,7 +121,7 @@ test("events and bytes are those that arrive: live and replayed, filtered or not
       0,
     );
     assert.is(streamed?.bytes, sent);
-    assert.is(sse().bytes, sent);
+    assert.is(statsOf(endpoint, "sse").bytes, sent);
     for (const { address, seconds } of ends) {
       assert.is(address, "127.0.0.1");
       assert.ok(seconds >= 0 && seconds < 60, `${seconds}`);
@@ -127,7 +131,8 @@ test("events and bytes are those that arrive: live and replayed, filtered or not
 
 test("every way out has its reason, and each is told once", async () => {
   const errors: unknown[] = [];
-  const { channel, endpoint, ends, publish } = setUp({
+  const { channel, endpoint, ends } = makeEndpoint(catalogue, {
+    ...OPTIONS,
     stallTimeout: 0.3,
     writeToSocket: true,
     onError: (error) => void errors.push(error),
@@ -146,7 +151,7 @@ test("every way out has its reason, and each is told once", async () => {
     left.socket.destroy();
     await until(() => ends.length === 1, "it has left");
     // More than the buffers of a connection hold.
-    for (let n = 0; n < 120; n++) publish(100, "x".repeat(1000));
+    for (let n = 0; n < 120; n++) publish(channel, 100, "x".repeat(1000));
     await until(() => ends.length === 2, "it was cut off");
     stalled.socket.destroy();
 
@@ -181,17 +186,18 @@ test("an onEnd that throws disturbs nobody", async () => {
   const shown: unknown[] = [];
   console.error = (...args: unknown[]) => void shown.push(args[0]);
   try {
-    const { endpoint, publish, ndjson } = setUp({
+    const { endpoint, channel } = makeEndpoint(catalogue, {
+      ...OPTIONS,
       onStreamEnd: () => {
         throw new Error("no log");
       },
     });
     const lines = linesOf((await endpoint.request("/")).body!);
     await read(endpoint, "since=earliest");
-    publish(1);
+    publish(channel, 1);
     assert.equal((await lines.events(2)).map(({ type }) => type), ["events_start", "note"]);
     await lines.close();
-    assert.is(ndjson().subscribers, 0);
+    assert.is(statsOf(endpoint, "ndjson").subscribers, 0);
     assert.equal(shown.map((one) => (one as Error).message), ["no log", "no log"]);
   } finally {
     console.error = error;
@@ -201,7 +207,8 @@ test("an onEnd that throws disturbs nobody", async () => {
 test("onError is told of what the application throws while streams are open, once for each", async () => {
   const errors: unknown[] = [];
   let asked = 0;
-  const { channel, endpoint } = setUp({
+  const { channel, endpoint } = makeEndpoint(catalogue, {
+    ...OPTIONS,
     heartbeat: 0.1,
     authorize: (c) => {
       if (c.req.query("who") !== "a") return true;
@@ -227,29 +234,29 @@ test("onError is told of what the application throws while streams are open, onc
 });
 
 test("losses are counted by reason, and the events in them where that can be known", async () => {
-  const { channel, endpoint, publish, ndjson, sse } = setUp({ history: { events: 10 } });
-  publish(25);
+  const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, history: { events: 10 } });
+  publish(channel, 25);
   await read(endpoint, `since=${channel.epoch}-3`); // 12 are gone
   await read(endpoint, `since=${channel.epoch}-0`); // 15
   await read(endpoint, `since=${channel.epoch}-15`); // none
   await read(endpoint, "since=gone-3");
   await read(endpoint, "since=gone-3&format=sse");
-  assert.equal(ndjson().lost, {
+  assert.equal(statsOf(endpoint, "ndjson").lost, {
     history_expired: { times: 2, events: 27 },
     unknown_epoch: { times: 1, events: 0 },
     slow_consumer: { times: 0, events: 0 },
   });
-  assert.is(sse().lost.unknown_epoch.times, 1);
+  assert.is(statsOf(endpoint, "sse").lost.unknown_epoch.times, 1);
 
   const slow = linesOf((await endpoint.request("/")).body!);
-  publish(1);
+  publish(channel, 1);
   await slow.events(2);
   for (let n = 0; n < 5; n++) {
-    publish(10);
+    publish(channel, 10);
     await new Promise((resolve) => setTimeout(resolve));
   }
   const seen = channel.last;
-  publish(1);
+  publish(channel, 1);
   const told: number[] = [];
   for (let event; (event = await slow.event()).id !== `${channel.epoch}-${seen + 1}`;) {
     if (event.type === "events_lost") told.push(event.event.count);
@@ -257,11 +264,11 @@ test("losses are counted by reason, and the events in them where that can be kno
   await slow.close();
   assert.ok(told.length > 0, "it was overtaken");
   const events = told.reduce((sum, count) => sum + count);
-  assert.equal(ndjson().lost.slow_consumer, { times: told.length, events });
+  assert.equal(statsOf(endpoint, "ndjson").lost.slow_consumer, { times: told.length, events });
 });
 
 test("refusals are counted by the code they were told", async () => {
-  const { channel, endpoint } = setUp({ maxBodyBytes: 100 });
+  const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, maxBodyBytes: 100 });
   const before = endpoint.stats().refusals;
   assert.ok(Object.values(before).every((count) => count === 0));
   const post = (body: string, type = "application/json") =>
@@ -293,8 +300,8 @@ test("refusals are counted by the code they were told", async () => {
 });
 
 test("batches and their latency are counted once for all subscribers of a format, and not while there are none", async () => {
-  const { channel, endpoint, publish, ndjson, sse } = setUp();
-  publish(7);
+  const { channel, endpoint } = makeEndpoint(catalogue, OPTIONS);
+  publish(channel, 7);
   const streams = await Promise.all(
     ["/", "/", "/?types=bell", "/?format=sse"].map((path) => endpoint.request(path)),
   );
@@ -304,8 +311,8 @@ test("batches and their latency are counted once for all subscribers of a format
     channel.publishBatch([{ type: "bell" }, { type: "bell" }]);
     await lines.events(2);
   }
-  await until(() => sse().batches.sum === 6, "the other format is as far");
-  for (const stats of [ndjson(), sse()]) {
+  await until(() => statsOf(endpoint, "sse").batches.sum === 6, "the other format is as far");
+  for (const stats of [statsOf(endpoint, "ndjson"), statsOf(endpoint, "sse")]) {
     const { bounds, counts, sum } = stats.batches;
     assert.is(sum, 6);
     assert.is(counts.length, bounds.length + 1);
@@ -319,28 +326,28 @@ test("batches and their latency are counted once for all subscribers of a format
   }
   await lines.close();
   for (const stream of streams.slice(1)) await stream.body?.cancel();
-  publish(2);
+  publish(channel, 2);
   await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.is(ndjson().batches.sum, 6, "nobody was there");
+  assert.is(statsOf(endpoint, "ndjson").batches.sum, 6, "nobody was there");
 });
 
 test("the latency is counted from the time that the event carries", async () => {
-  const { endpoint, publish, ndjson } = setUp();
+  const { endpoint, channel } = makeEndpoint(catalogue, OPTIONS);
   const { now } = Date;
   const lines = linesOf((await endpoint.request("/")).body!);
   await lines.event();
   try {
-    publish(1); // It is handed out in a microtask: by then the clock shows more, and once less.
+    publish(channel, 1); // It is handed out in a microtask: by then the clock shows more, and once less.
     Date.now = () => now() + 2000;
     await lines.event();
     Date.now = () => now() - 5000;
-    publish(1);
+    publish(channel, 1);
     Date.now = () => now() - 9000;
     await lines.event();
   } finally {
     Date.now = now;
   }
-  const { bounds, counts, sum } = ndjson().latency;
+  const { bounds, counts, sum } = statsOf(endpoint, "ndjson").latency;
   assert.is(counts[bounds.indexOf(3)], 1);
   assert.ok(sum >= 2 && sum < 30, `${sum}`);
   await lines.close();
@@ -479,7 +486,11 @@ test("refusals count that never come to the endpoint, and the one that an EventS
 
 test("a stream whose permission is gone ends as refused", async () => {
   let permitted = true;
-  const { endpoint, ends } = setUp({ heartbeat: 0.05, authorize: () => permitted });
+  const { endpoint, ends } = makeEndpoint(catalogue, {
+    ...OPTIONS,
+    heartbeat: 0.05,
+    authorize: () => permitted,
+  });
   const lines = linesOf((await endpoint.request("/")).body!);
   await lines.event();
   permitted = false;

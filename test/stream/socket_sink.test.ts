@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Hono, type MiddlewareHandler } from "hono";
+import type { MiddlewareHandler } from "hono";
 import { compress } from "hono/compress";
 import { cors } from "hono/cors";
 import { etag } from "hono/etag";
@@ -13,7 +13,8 @@ import { timing } from "hono/timing";
 import { gunzipSync } from "node:zlib";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import { defineEvents, type MemoryChannel } from "../../src/mod.ts";
+import { makeEndpoint } from "../support/endpoint.ts";
 import { openLines, openWire, serving, until, type Wire } from "../support/harness.ts";
 import { type Answer, readAnswers, valuesOf } from "../support/http_wire.ts";
 import { suite } from "../support/suite.ts";
@@ -22,17 +23,18 @@ const catalogue = defineEvents({ large: v.object({ text: v.string() }), note: v.
 
 const test = suite("socket sink");
 
-function setUp(...middleware: MiddlewareHandler[]) {
-  const channel = createChannel(catalogue);
-  const endpoint = eventsEndpoint(channel, { heartbeat: null, writeToSocket: true });
-  const app = new Hono();
-  for (const one of middleware) app.use(one);
-  app.route("/events", endpoint);
-  const publish = (...numbers: number[]) => {
-    for (const n of numbers) channel.publish("note", { n });
-  };
-  const publishLarge = (size: number) => void channel.publish("large", { text: "x".repeat(size) });
-  return { channel, endpoint, app, publish, publishLarge };
+/** What the endpoints are made with. */
+const OPTIONS = { heartbeat: null, writeToSocket: true };
+
+type TestChannel = MemoryChannel<typeof catalogue.schemas>;
+
+function publish(channel: TestChannel, ...numbers: number[]): void {
+  for (const n of numbers) channel.publish("note", { n });
+}
+
+/** Publishes an event of this many characters. */
+function publishLarge(channel: TestChannel, size: number): void {
+  channel.publish("large", { text: "x".repeat(size) });
 }
 
 const HISTORY = "/events?since=earliest&follow=false";
@@ -62,10 +64,10 @@ async function answersOn(wire: Wire, count: number, isHead = false): Promise<Ans
 }
 
 test("events follow events_start when a filter hides more of the history than one turn reads", async () => {
-  const { app, publish, publishLarge } = setUp();
-  publishLarge(700_000);
-  publishLarge(700_000);
-  publish(1, 2);
+  const { app, channel } = makeEndpoint(catalogue, OPTIONS);
+  publishLarge(channel, 700_000);
+  publishLarge(channel, 700_000);
+  publish(channel, 1, 2);
   await serving(app, async (_, port) => {
     const wire = await openWire(port);
     wire.write(request(`${HISTORY}&types=note`));
@@ -77,9 +79,9 @@ test("events follow events_start when a filter hides more of the history than on
 
 test("chunks are framed right when a large event is the first that a filter shows", async () => {
   for (const size of [70_000, 600_000, 2_000_000]) {
-    const { app, publish, publishLarge } = setUp();
-    publish(...Array.from({ length: 15_000 }, (_, n) => n));
-    publishLarge(size);
+    const { app, channel } = makeEndpoint(catalogue, OPTIONS);
+    publish(channel, ...Array.from({ length: 15_000 }, (_, n) => n));
+    publishLarge(channel, size);
     await serving(app, async (_, port) => {
       const wire = await openWire(port);
       wire.write(request(`${HISTORY}&types=large`));
@@ -92,10 +94,10 @@ test("chunks are framed right when a large event is the first that a filter show
 
 test("a large event arrives in whole chunks and in its place, whatever its size", async () => {
   for (const size of [10, 15_000, 70_000, 300_000, 600_000, 2_000_000]) {
-    const { app, publish, publishLarge, channel } = setUp();
-    publish(1);
-    publishLarge(size);
-    publish(2);
+    const { app, channel } = makeEndpoint(catalogue, OPTIONS);
+    publish(channel, 1);
+    publishLarge(channel, size);
+    publish(channel, 2);
     await serving(app, async (_, port) => {
       const wire = await openWire(port);
       wire.write(request(HISTORY));
@@ -104,9 +106,9 @@ test("a large event arrives in whole chunks and in its place, whatever its size"
       // And a stream that is held open, with what comes live after it.
       wire.write(request("/events?since=earliest"));
       await until(() => wire.received().split('"n":2').length === 3, "the history has come again");
-      publish(3);
-      publishLarge(size);
-      publish(4);
+      publish(channel, 3);
+      publishLarge(channel, size);
+      publish(channel, 4);
       channel.close();
       const [, live] = await answersOn(wire, 2);
       assert.equal(contentOf(live!.body), ["events_start", 1, size, 2, 3, size, 4]);
@@ -116,9 +118,9 @@ test("a large event arrives in whole chunks and in its place, whatever its size"
 });
 
 test("requests one after the other and in one write on one connection are answered in order", async () => {
-  const { app, publish, publishLarge } = setUp();
-  publishLarge(600_000);
-  publish(1, 2);
+  const { app, channel } = makeEndpoint(catalogue, OPTIONS);
+  publishLarge(channel, 600_000);
+  publish(channel, 1, 2);
   await serving(app, async (_, port) => {
     const wire = await openWire(port);
     for (let count = 1; count <= 3; count++) {
@@ -140,9 +142,9 @@ test("requests one after the other and in one write on one connection are answer
 });
 
 test("HTTP/1.0 gets the stream without chunks, and HEAD no body", async () => {
-  const { app, publish, publishLarge } = setUp();
-  publishLarge(600_000);
-  publish(1);
+  const { app, channel } = makeEndpoint(catalogue, OPTIONS);
+  publishLarge(channel, 600_000);
+  publish(channel, 1);
   await serving(app, async (_, port) => {
     const old = await openWire(port);
     old.write(`GET ${HISTORY} HTTP/1.0\r\nHost: x\r\n\r\n`);
@@ -175,11 +177,11 @@ const MIDDLEWARE: [name: string, middleware: MiddlewareHandler[]][] = [
 for (const [name, middleware] of MIDDLEWARE) {
   test(`the whole history arrives in order behind hono's ${name}, with and without gzip`, async () => {
     for (const encoding of ["identity", "gzip"]) {
-      const { app, publish, publishLarge } = setUp(...middleware);
-      publish(1);
-      publishLarge(600_000);
-      publishLarge(700_000);
-      publish(2);
+      const { app, channel } = makeEndpoint(catalogue, { ...OPTIONS, middleware });
+      publish(channel, 1);
+      publishLarge(channel, 600_000);
+      publishLarge(channel, 700_000);
+      publish(channel, 2);
       await serving(app, async (_, port) => {
         const wire = await openWire(port);
         wire.write(request(HISTORY, `Accept-Encoding: ${encoding}`));
@@ -196,13 +198,13 @@ for (const [name, middleware] of MIDDLEWARE) {
 }
 
 test("live events follow events_start when they are published before it has left the response", async () => {
-  const { app, publish, endpoint } = setUp();
+  const { app, endpoint, channel } = makeEndpoint(catalogue, OPTIONS);
   await serving(app, async (url) => {
     for (let round = 0; round < 50; round++) {
       const opening = openLines(`${url}/events`);
       await until(() => endpoint.stats().subscribers === 1, "it has subscribed");
       for (let n = 0; n < 5; n++) {
-        publish(n);
+        publish(channel, n);
         for (let i = 0; i < round % 10; i++) await undefined;
       }
       const lines = await opening;
