@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { type Context, Hono } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { contextStorage, getContext } from "hono/context-storage";
 import { AsyncLocalStorage } from "node:async_hooks";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../../src/mod.ts";
+import { defineEvents, type EndpointOptions, type MemoryChannel } from "../../src/mod.ts";
+import { makeEndpoint } from "../support/endpoint.ts";
 import { type Lines, openLines, serving, timersLeftBy, until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 
@@ -27,25 +28,22 @@ const users = new AsyncLocalStorage<User>();
 const fromAsyncLocalStorage = () => users.getStore()?.name;
 const fromHono = () => getContext<{ Variables: { user: string } }>().get("user");
 
-function setUp(options: Options, history?: number) {
-  const channel = createChannel(catalogue, history === undefined ? {} : { history: { events: history } });
-  const endpoint = eventsEndpoint(channel, { heartbeat: null, ...options });
-  const app = new Hono<{ Variables: { user: string } }>();
-  app.use(contextStorage());
-  app.use(async (c, next) => {
-    const name = c.req.query("user")!;
-    c.set("user", name);
-    await users.run({ name }, next);
-  });
-  app.route("/events", endpoint);
-  let published = 0;
-  const publish = (count: number) => {
-    for (let i = 0; i < count; i++) {
-      const n = ++published;
-      channel.publish("message", { to: n % 2 === 0 ? "ann" : "bob", n });
-    }
-  };
-  return { channel, endpoint, app, publish };
+/** Gives each request its user, as an application with sessions does. */
+const identify: MiddlewareHandler = async (c, next) => {
+  const name = c.req.query("user")!;
+  c.set("user", name);
+  await users.run({ name }, next);
+};
+
+/** What the endpoints are made with, unless a test says otherwise. */
+const OPTIONS = { heartbeat: null, middleware: [contextStorage(), identify] };
+
+/** Publishes this many messages: the first one and every second one after it to bob, the others to ann. */
+function publish(channel: MemoryChannel<typeof catalogue.schemas>, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const n = channel.last + 1;
+    channel.publish("message", { to: n % 2 === 0 ? "ann" : "bob", n });
+  }
 }
 
 async function opened(url: string, user: string, query = ""): Promise<Lines> {
@@ -74,22 +72,22 @@ for (
   for (const [what, options] of kinds) {
     test(`${what} takes the user from ${name}: each gets their own, live and replayed`, async () => {
       const left = await timersLeftBy(async () => {
-        const { app, publish, endpoint, channel } = setUp(options);
+        const { app, endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, ...options });
         await serving(app, async (url) => {
-          publish(10);
+          publish(channel, 10);
           const ann = await opened(url, "ann", "&since=earliest");
           const bob = await opened(url, "bob", "&since=earliest");
           assert.equal(await readOwn(ann, "ann", 5), [2, 4, 6, 8, 10]);
           assert.equal(await readOwn(bob, "bob", 5), [1, 3, 5, 7, 9]);
           for (let round = 0; round < 5; round++) {
-            publish(20);
+            publish(channel, 20);
             await readOwn(bob, "bob", 10);
             await readOwn(ann, "ann", 10);
           }
           // Bob's stream was the second; what it reads after the first has left is its own as well.
           await ann.close();
           await until(() => endpoint.stats().subscribers === 1, "ann has left");
-          publish(20);
+          publish(channel, 20);
           await readOwn(bob, "bob", 10);
           await bob.close();
           await until(() => endpoint.stats().subscribers + channel.stats().readers === 0, "both have left");
@@ -100,13 +98,13 @@ for (
   }
 
   test(`a filter that takes the user from ${name} is right after pauses of slow readers and long replays`, async () => {
-    const { app, publish, endpoint } = setUp({ filter: isOwn });
-    publish(30_000); // More than one turn reads, and more than the cache of chunks holds.
+    const { app, endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, filter: isOwn });
+    publish(channel, 30_000); // More than one turn reads, and more than the cache of chunks holds.
     await serving(app, async (url) => {
       const ann = await opened(url, "ann", "&since=earliest");
       const bob = await opened(url, "bob", "&since=earliest");
       for (let round = 0; round < 15; round++) {
-        publish(100);
+        publish(channel, 100);
         await readOwn(ann, "ann", 1000);
         await readOwn(bob, "bob", 1000);
       }
@@ -124,12 +122,12 @@ for (
       // From the second time on it may see its own only, as the context says and not the request.
       return asked <= 2 ? { filter: ({ event }: Message) => event.to === user } : { filter: isOwn };
     };
-    const { app, publish, endpoint } = setUp({ authorize, heartbeat: 0.05 });
+    const { app, endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, authorize, heartbeat: 0.05 });
     await serving(app, async (url) => {
       const ann = await opened(url, "ann");
       const bob = await opened(url, "bob");
       await until(() => asked > 6, "both have been asked for again");
-      publish(20);
+      publish(channel, 20);
       await readOwn(ann, "ann", 10);
       await readOwn(bob, "bob", 10);
       await ann.close();
@@ -146,12 +144,12 @@ test("a filter that only a later permission has runs in the context of its reque
     asked.set(user, (asked.get(user) ?? 0) + 1);
     return asked.get(user) === 1 || { filter: ({ event }: Message) => event.to === fromAsyncLocalStorage() };
   };
-  const { app, publish, endpoint } = setUp({ authorize, heartbeat: 0.05 });
+  const { app, endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, authorize, heartbeat: 0.05 });
   await serving(app, async (url) => {
     const ann = await opened(url, "ann");
     const bob = await opened(url, "bob");
     await until(() => [...asked.values()].every((times) => times > 2), "both have been asked for again");
-    publish(20);
+    publish(channel, 20);
     await readOwn(ann, "ann", 10);
     await readOwn(bob, "bob", 10);
     await ann.close();
@@ -162,20 +160,21 @@ test("a filter that only a later permission has runs in the context of its reque
 
 test("a stream with a filter ends and is revoked as any other", async () => {
   let isAllowed = true;
-  const { app, publish, endpoint, channel } = setUp({
+  const { app, endpoint, channel } = makeEndpoint(catalogue, {
+    ...OPTIONS,
     authorize: () => isAllowed && { filter: ({ event }: Message) => event.to === fromAsyncLocalStorage() },
     heartbeat: 0.1,
   });
   await serving(app, async (url) => {
     const ann = await opened(url, "ann", "&since=earliest");
-    publish(4);
+    publish(channel, 4);
     await readOwn(ann, "ann", 2);
     isAllowed = false;
     assert.equal(await ann.rest(), []);
     assert.is(endpoint.stats().formats["ndjson"]!.ended.unauthorized, 1);
     isAllowed = true;
     const bob = await opened(url, "bob", "&since=earliest");
-    publish(2);
+    publish(channel, 2);
     channel.close();
     assert.equal((await bob.rest()).map(({ event }) => event.n), [1, 3, 5]);
     const late = await opened(url, "ann", "&since=earliest&follow=false");
@@ -185,7 +184,8 @@ test("a stream with a filter ends and is revoked as any other", async () => {
 
 test("a filter that throws cuts off its own stream alone", async () => {
   const errors: unknown[] = [];
-  const { app, publish, endpoint } = setUp({
+  const { app, endpoint, channel } = makeEndpoint(catalogue, {
+    ...OPTIONS,
     filter: ({ event }) => {
       if (fromAsyncLocalStorage() === "ann") throw new Error("no rights known");
       return event.to === fromAsyncLocalStorage();
@@ -195,7 +195,7 @@ test("a filter that throws cuts off its own stream alone", async () => {
   await serving(app, async (url) => {
     const ann = await opened(url, "ann");
     const bob = await opened(url, "bob");
-    publish(2);
+    publish(channel, 2);
     assert.ok(await ann.event().then(() => false, () => true), "it is cut off");
     await readOwn(bob, "bob", 1);
     assert.is(errors.length, 1);
