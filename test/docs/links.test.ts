@@ -50,7 +50,11 @@ test("every link between the pages leads to a file that exists, and to a heading
 
 test("every file that the pages name in code exists", () => {
   const missing = [...texts].flatMap(([page, text]) =>
-    [...proseOf(text).matchAll(/(?<![\w./-])(?:src|test|bench|examples|docs)\/[\w./-]*\w/g)]
+    [
+      ...proseOf(text).matchAll(
+        /(?<![\w./-])(?:src|test|bench|examples|docs)\/[\w./-]*\w|(?<=`)[\w.]+\.json(?=`)/g,
+      ),
+    ]
       .map(([path]) => path).filter((path) => !existsSync(ROOT + path)).map((path) => `${page}: ${path}`)
   );
   assert.equal(missing, []);
