@@ -71,6 +71,7 @@ const STATUS: Readonly<Record<string, number>> = {
   CrossSiteRequest: 403,
   ForbiddenHost: 403,
   NotFound: 404,
+  MethodNotAllowed: 405,
   BodyIncomplete: 400,
   NotAcceptable: 406,
   RequestTimeout: 408,

@@ -163,7 +163,7 @@ export const origins: Attack[] = [
   ...table(
     "origin of a preflight",
     ORIGINS,
-    (origin) => ({ bytes: preflight(origin, "POST", "content-type"), due: "NotFound" }),
+    (origin) => ({ bytes: preflight(origin, "POST", "content-type"), due: "MethodNotAllowed" }),
   ),
   ...table(
     "origin of a GET",
