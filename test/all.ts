@@ -22,7 +22,7 @@ onUncaught((kind, error) => {
   process.exitCode = 1; // Also where it is what ends this module.
   console.error(`\n${kind} while ${current} ran:`, error);
 });
-// Where the reader of the report has ended, an error while writing it would be reported, and so on for ever.
+// If the reader of the report has ended, the error of writing to it would be reported, and so on for ever.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => process.exit(1));
 const wanted = process.argv.slice(2);
 const files = (await readdir(new URL(".", import.meta.url), { recursive: true }))

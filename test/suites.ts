@@ -64,6 +64,7 @@ export const SUITES: readonly Suite[] = [
   { path: "nats/servers", on: ONCE, seconds: 9 }, // It starts a server on each runtime itself.
   { path: "nats/serve", on: EACH_KIND, runs: "programs", seconds: 15, waits: true },
   { path: "nats/", on: EACH_KIND, seconds: 6 },
+  { path: "cli/serve_options", on: ONCE, isUnit: true },
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
   { path: "package/examples", on: EACH_KIND, runs: "programs", seconds: 9 },
   { path: "package/", on: ONCE, seconds: 10 },

@@ -22,7 +22,7 @@ export interface Attack {
   /** How many answers are waited for; default 1. */
   readonly answers?: number;
   /**
-   * Who must answer: our application, or whoever finds it first, in which case the runtime's own HTTP server may
+   * Who must answer: our application, or anything in front of it, in which case the runtime's own HTTP server may
    * refuse it in a form of its own, or cut the connection. Default `"us"`.
    */
   readonly by?: "us" | "anybody";
@@ -54,10 +54,10 @@ export interface Target {
    * accepted and nothing else.
    *
    * @param accepted how many events were accepted since it was settled last
-   * @param most how many it may be, where a client has left before it was told; default `accepted`
+   * @param most how many it may be, if a client has left before its answer; default `accepted`
    */
   settle(accepted: number, most?: number): Promise<void>;
-  /** Publishes so many events of so many bytes by `POST`s, and settles the account. */
+  /** Publishes `events` events of `size` characters by `POST`s, and settles the account. */
   flood(events: number, size: number): Promise<void>;
 }
 
@@ -87,7 +87,7 @@ const SSE_LINE = /^(?:|:|retry: \d+|id: [0-9a-z]+-\d+|event: \w+|data: \{.*\})$/
 
 /**
  * Serves what `events-endpoint serve` serves while `use` attacks it. After it nothing of it may be left: no
- * subscriber, timer or socket, and no error that nobody caught or that the server had to show.
+ * subscriber, timer or socket, no uncaught error, and none that the server had to print.
  */
 export async function underAttack(
   use: (target: Target) => Promise<void>,
@@ -175,8 +175,8 @@ async function attacked(
       const answers = await exchange(port, attack);
       const accepted = answers.map((answer) => judge(answer, attack));
       for (const { headers, body } of answers) {
-        const told = JSON.stringify(headers) + new TextDecoder().decode(body);
-        assert.not.ok(apiKey !== undefined && told.includes(apiKey), "nobody is told the key");
+        const text = JSON.stringify(headers) + new TextDecoder().decode(body);
+        assert.not.ok(apiKey !== undefined && text.includes(apiKey), "no answer has the key");
       }
       if (attack.by !== "anybody") {
         assert.ok(answers.every((answer) => isOurs(answer, attack)), "an answer of ours is of our form");
@@ -289,7 +289,7 @@ export async function exchange(port: number, attack: Attack): Promise<Answer[]> 
   }
 }
 
-/** Closes the connection so that the other side is told of a reset, where the runtime can. */
+/** Resets the connection if the runtime can, and closes it otherwise. */
 export function reset({ socket }: Wire): void {
   if (typeof socket.resetAndDestroy === "function") socket.resetAndDestroy();
   else socket.destroy();
@@ -325,7 +325,7 @@ function errorOf(answer: Answer): { code: string } | undefined {
   return error;
 }
 
-/** Fails for an answer that nobody may be given; how many events it says were accepted. */
+/** Fails for an answer that no client may get, and returns how many events it says were accepted. */
 function judge(answer: Answer, attack: Attack): number {
   const { due, by, isHead = false } = attack;
   const { status, headers, isWhole } = answer;
@@ -337,7 +337,7 @@ function judge(answer: Answer, attack: Attack): number {
   const text = textOf(answer);
   assert.not.match(text, /^(?:x-injected:|data: ?injected|event: ?injected)/im);
   assert.not.match(text, /^\s+at |node_modules|\.[cm]?[jt]s:\d/m);
-  assert.not.ok(text.includes(ROOT), "no path of this machine is told");
+  assert.not.ok(text.includes(ROOT), "no answer has a path of this machine");
   if (isHead) return 0;
   const code = status < 400 ? undefined : errorOf(answer)?.code;
   if (due !== undefined && (by !== "anybody" || isOurs(answer, attack))) {

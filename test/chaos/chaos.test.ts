@@ -30,7 +30,7 @@ interface Note {
 }
 
 interface Connection {
-  /** The next note; `undefined` when the connection is gone and all that came by it was taken. */
+  /** The next note; `undefined` once the connection is closed and all that came by it was read. */
   next(): Promise<Note | undefined>;
   drop(): void;
 }
@@ -111,7 +111,7 @@ interface Truth {
   readonly event: { readonly from: number; readonly n: number; readonly pad: string };
 }
 
-/** Sends a batch, and tells its answer. */
+/** Sends a batch, and returns its answer: how many events were accepted, and the last id. */
 async function post(port: number, drafts: readonly Truth[], asLines: boolean): Promise<[number, string]> {
   const body = asLines
     ? drafts.map((draft) => JSON.stringify(draft) + "\n").join("")
@@ -293,7 +293,7 @@ async function chaosOf(seed: number, events: number): Promise<number> {
       const random = randomOf(seed + 2000 + index);
       return consumeAll(proxy.port, index, `${channel.epoch}-0`, random, () => isOver);
     }));
-    consuming.catch(() => {}); // Whoever waits for it is told.
+    consuming.catch(() => {}); // It is awaited below.
     try {
       await within(Promise.all(publishing), "the publishers");
       const last = TYPES.map((type) => ({ type, event: { from: LAST, n: LAST, pad: "" } }));

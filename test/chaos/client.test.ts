@@ -42,7 +42,7 @@ async function publish(url: string, type: string, text: string, truth: Truth): P
   truth.get(epoch)!.set(Number(position), { type, text });
 }
 
-/** Sees that each event of its types came once, in order; how often it was told that some are lost. */
+/** Verifies that each event of its types came once, in order, and returns the number of `events_lost`. */
 function settle({ types, events }: Diary, truth: Truth): number {
   let epoch: string | undefined;
   let position = 0;
@@ -67,7 +67,7 @@ function settle({ types, events }: Diary, truth: Truth): number {
       assert.not.ok(missing && types.includes(missing.type), `${epoch}-${position} never came`);
     }
     const was = published.get(here);
-    // What the server tells of itself is not in the books.
+    // The truth has only what was posted.
     if (was === undefined) assert.is(type, "tribler_started");
     else assert.equal({ type, event }, draftOf(was.type, was.text));
   }
@@ -75,7 +75,7 @@ function settle({ types, events }: Diary, truth: Truth): number {
   return losses;
 }
 
-/** Starts so many consumers of these events, and resolves with what they have seen once all have seen the last. */
+/** Starts consumers, and resolves with what they have seen once all have seen the last event. */
 type Consumers = (url: string, seed: number, signal: AbortSignal) => Promise<Diary[]>;
 
 /** Publishes to a server that dies and comes back, behind a proxy that does what it can, and settles the accounts. */
@@ -125,7 +125,7 @@ async function chaos(consumers: Consumers): Promise<void> {
     for (const { resumed } of diaries) assert.ok(resumed > 0, "it was cut, and went on");
     const causes = new Set(diaries.flatMap((diary) => diary.causes));
     assert.is(truth.size, LIVES);
-    assert.ok(losses > 0 && losses <= (LIVES - 1) * diaries.length, `${losses} losses were told`);
+    assert.ok(losses > 0 && losses <= (LIVES - 1) * diaries.length, `${losses} losses were reported`);
     const { cuts, refused, stalled } = proxy!;
     // A connection that fell silent may have been cut with the server, before anybody noticed.
     assert.ok(causes.has("ConnectionLost") && causes.has("Unavailable"), [...causes].join());
@@ -134,7 +134,7 @@ async function chaos(consumers: Consumers): Promise<void> {
       const received = diaries.reduce((sum, { events }) => sum + events.length, 0);
       console.log(
         `${seconds} s, ${n} events, ${received} received by ${diaries.length} consumers, ${cuts()} cuts, ` +
-          `${refused()} refused, ${stalled()} silent, ${losses} losses told`,
+          `${refused()} refused, ${stalled()} silent, ${losses} losses reported`,
       );
     }
   } catch (error) {

@@ -4,8 +4,8 @@
  *
  * A thousand events a second are published to the command `serve` in a process of its own, while readers come, read
  * some, leave in any way and resume, half of them over a proxy that cuts their connections, and others stop reading.
- * Each reader keeps an account: every event of its range was delivered once, or told to be lost. In the end nothing
- * of it may be left in the server: no subscriber, no socket, no timer, and whatever else the runtime tells.
+ * Each reader keeps an account: every event of its range was delivered once, or reported as lost. In the end nothing
+ * of it may be left in the server: no subscriber, no socket, no timer, and no other handle that the runtime reports.
  *
  * @module
  */
@@ -21,13 +21,13 @@ import { responseReader } from "../support/http_wire.ts";
 const READERS = 30;
 const STALLED = 10;
 const RATE = 1000;
-/** So many events go out in one `POST`. */
+/** The number of events in one `POST`. */
 const BATCH = 20;
-/** So many are kept: some readers fall behind it. */
+/** The number of events that the server keeps: some readers fall behind it. */
 const HISTORY = 10_000;
-/** Each stalled reader stays so long, in milliseconds. */
-const STALL = 5000;
-/** Events are of one type and the other in turn, so that a position tells the type. */
+/** The time that each stalled reader stays. */
+const STALL_MS = 5000;
+/** Events are of one type and the other in turn, so that the type follows from the position. */
 const TYPES = ["tribler_exception", "upgrader_tick"] as const;
 
 /** What came of it. */
@@ -40,13 +40,13 @@ export interface Soak {
   readonly cuts: number;
   /** How many events were delivered to readers, all together. */
   readonly delivered: number;
-  /** How many they were told they lost. */
+  /** How many were reported to them as lost. */
   readonly lost: number;
   /** The resident memory of the server, in KiB, each second. */
   readonly memory: readonly number[];
 }
 
-/** Publishes and reads for so many seconds. Fails where an account is wrong, or where something is left open. */
+/** Publishes and reads for this many seconds. Fails if an account is wrong, or something is left open. */
 export async function soak(
   seconds: number,
   seed: number = Math.floor(Math.random() * 2 ** 32),
@@ -79,7 +79,7 @@ export async function soak(
     })();
     // Readers end when they have all that was published, so the rest of it is waited for as well.
     const all = Promise.all([publisher.done, measured, Promise.all(stalled), Promise.all(readers)]);
-    const [published, , gone, accounts] = await within(all, "everybody to finish", seconds * 1000 + 60_000);
+    const [published, , stalls, accounts] = await within(all, "everybody to finish", seconds * 1000 + 60_000);
     await proxy.close();
     await until(async () => await countSubscribers(port) === 0, "no subscriber is left in the server");
     await until(async () => await countSockets(child.pid) <= sockets, "no socket is left in the server");
@@ -93,7 +93,7 @@ export async function soak(
     const sum = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
     return {
       published,
-      connections: sum(accounts.map(({ connections }) => connections)) + sum(gone),
+      connections: sum(accounts.map(({ connections }) => connections)) + sum(stalls),
       cuts: proxy.cuts(),
       delivered: sum(accounts.map(({ delivered }) => delivered)),
       lost: sum(accounts.map(({ lost }) => lost)),
@@ -113,7 +113,7 @@ async function countSubscribers(port: number): Promise<number> {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** What keeps the server alive, as it says itself: its timers, and its handles where the runtime tells of them. */
+/** What keeps the server alive, as it says itself: its timers, and its handles if the runtime lists them. */
 async function whatIsAlive({ stdin, stdout }: Child): Promise<string> {
   const printed = stdout.lines.length;
   stdin.write("?\n");
@@ -125,7 +125,7 @@ function publish(port: number, isOver: () => boolean) {
   let last: number | undefined;
   let published = 0;
   const done = (async () => {
-    // The server has told its start by then, and nobody but this publishes: positions tell types from here on.
+    // The server has published its start by then, and nothing else publishes: types follow from positions from here on.
     for (const begun = Date.now(); !isOver();) {
       const due = (Date.now() - begun) * RATE / 1000;
       for (; published < due && !isOver(); published += BATCH) {
@@ -224,12 +224,12 @@ async function read(
     }`;
     const most = last() === undefined ? random() ** 3 * 60_000 : Infinity;
     await visit(port, `/events?${query}`, most, take, isDone);
-    await sleep(random() < 0.02 ? away * random() : 50 * random()); // Some stay away for longer than history lasts.
+    await sleep(random() < 0.02 ? away * random() : 50 * random()); // Some stay away for longer than the history lasts.
   }
   return account;
 }
 
-/** Opens a stream and reads until so many bytes were read, the connection ends, or there is nothing left to come. */
+/** Opens a stream and reads until this many bytes were read, the connection ends, or nothing is left to come. */
 function visit(
   port: number,
   path: string,
@@ -270,7 +270,7 @@ async function stall(port: number, isOver: () => boolean): Promise<number> {
     const { socket, write, closed } = await openWire(port);
     socket.pause();
     write("GET /events?since=earliest HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    for (const end = Date.now() + STALL; Date.now() < end && !isOver();) await sleep(100);
+    for (const end = Date.now() + STALL_MS; Date.now() < end && !isOver();) await sleep(100);
     socket.destroy();
     await closed;
   }

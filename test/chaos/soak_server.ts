@@ -1,6 +1,6 @@
 /**
  * The command `serve` under observation: `soak_server.ts OPTION …`. For each line that it reads it prints one of JSON:
- * how many timers are set in it, and what else keeps it alive, as far as the runtime tells.
+ * how many timers are set in it, and what else keeps it alive, as far as the runtime lists it.
  *
  * @module
  */

@@ -16,7 +16,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 const test = suite("package");
 
-/** What one entry point after the other is good for, in words that are both JavaScript and TypeScript. */
+/** Uses each entry point, in a program that is both JavaScript and TypeScript. */
 const PROGRAM = `
 import { Hono } from "hono";
 import * as v from "valibot";
@@ -39,7 +39,7 @@ for await (const event of connect("http://127.0.0.1/events", options)) {
 console.log(createSession({ version: "7.1.5" }).channel.catalogue.types.includes("torrent_finished"));
 `;
 
-/** What compiles only where the types have arrived. */
+/** Compiles only if the types have arrived. */
 const TYPES = `
 export function refused(): void {
   // @ts-expect-error a total is a number
@@ -108,7 +108,7 @@ async function typeCheck(folder: string, program: string, options: object): Prom
   await run(join(root, "node_modules/.bin/tsc"), ["--project", "tsconfig.json"], folder);
 }
 
-test("it is installed from its tarball and works", async () => {
+test("the package runs and type-checks when installed from its tarball", async () => {
   await withProject(async (folder) => {
     if ("Deno" in globalThis) {
       assert.is(await run(process.execPath, ["run", "--allow-env", "program.js"], folder), JS_OUTPUT);
@@ -150,7 +150,7 @@ test("it is installed from its tarball and works", async () => {
   });
 });
 
-test("in a browser the client is at most 6 kB, and loads what reads SSE only where SSE comes", async () => {
+test("the client is at most 6 kB in a browser, and loads its SSE parser only when SSE comes", async () => {
   const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
   try {
     const options = ["--bundle", "--splitting", "--minify", "--format=esm", "--platform=browser"];
@@ -176,13 +176,13 @@ test("in a browser the client is at most 6 kB, and loads what reads SSE only whe
   }
 });
 
-test("its version is the same wherever it stands", async () => {
+test("the version is the same in every file that names it", async () => {
   for (const file of ["package.json", "package-lock.json", "deno.json"]) {
     assert.is(JSON.parse(await readFile(join(root, file), "utf8")).version, VERSION, file);
   }
 });
 
-test("what it exports, Deno has as well, and the sources here by the same names", async () => {
+test("deno.json and tsconfig.json export what package.json exports", async () => {
   const read = async (file: string) => JSON.parse(await readFile(join(root, file), "utf8"));
   const [npm, deno, tsconfig] = await Promise.all(["package.json", "deno.json", "tsconfig.json"].map(read));
   const sources = Object.fromEntries(

@@ -19,7 +19,7 @@ const deno = programOf("deno");
 const ENTRY_POINTS = ["src/mod.ts", "src/tribler/mod.ts", "src/client/mod.ts", "src/nats/mod.ts"];
 /** All TypeScript here but what is installed. */
 const SOURCES = ["src", "test", "examples", "bench", "docs"];
-/** Where the package is packed for those who look at it. */
+/** The folder in which the package is packed for publint and attw. */
 const shelf = mkdtempSync(join(tmpdir(), "events-endpoint-"));
 
 /** One program whose exit code says whether all is well. */

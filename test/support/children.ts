@@ -31,7 +31,7 @@ export interface Output {
    * without it.
    */
   match(pattern: RegExp, ms?: number): Promise<RegExpExecArray>;
-  /** The first so many lines. */
+  /** Waits for this many lines, and returns the first ones. */
   take(count: number, ms?: number): Promise<readonly string[]>;
 }
 
@@ -121,8 +121,8 @@ function start(program: string, args: readonly string[], { env, input = false }:
     stdio: [input ? "pipe" : "ignore", "pipe", "pipe"],
   });
   child.stdin?.on("error", () => {});
-  let gone = child.pid === undefined;
-  child.once("exit", () => gone = true);
+  let isOver = child.pid === undefined;
+  child.once("exit", () => isOver = true);
   let over = false;
   let failure: Error | undefined;
   const waiting = new Set<() => void>();
@@ -190,7 +190,7 @@ function start(program: string, args: readonly string[], { env, input = false }:
    * of the child's end, also where that was an end of its own.
    */
   function signal(name: NodeJS.Signals): void {
-    if (!gone) process.kill(child.pid!, name);
+    if (!isOver) process.kill(child.pid!, name);
   }
 
   return {

@@ -46,12 +46,12 @@ export async function browsing<T>(url: string, use: () => Promise<T>): Promise<T
     // Some of its processes write for a moment longer. (Deno does not know the option maxRetries.)
     await until(
       () => rm(profile, { recursive: true, force: true }).then(() => true, () => false),
-      "it is gone",
+      "its profile is removed",
     );
   }
 }
 
-/** Where and how a page is looked at. */
+/** The address and the window of a page. */
 export interface Look {
   readonly url: string;
   readonly width?: number;
@@ -59,7 +59,7 @@ export interface Look {
   readonly colorScheme?: "light" | "dark";
 }
 
-/** Starts Chromium, to be driven. Whoever starts it closes it. */
+/** Starts Chromium, to be driven. The caller closes it. */
 export async function launchChromium(): Promise<Browser> {
   if (program === undefined) throw new Error("there is no Chromium: install it, or name one in CHROMIUM");
   const path = spawnSync("sh", ["-c", 'command -v "$0"', program], { encoding: "utf8" }).stdout.trim();
@@ -81,7 +81,7 @@ const WATCH_POLICY = `
   addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective + " " + event.blockedURI));`;
 
 /**
- * Looks at a page in Chromium while `use` drives it. An error in the page that nobody caught, or something that its
+ * Looks at a page in Chromium while `use` drives it. An uncaught error in the page, or something that its
  * policy forbids, is an error here.
  */
 export async function visiting(

@@ -82,7 +82,7 @@ export async function withEndpoint<S extends Schemas>(
   await untilIdle(made);
 }
 
-/** Waits until nobody is subscribed, and nothing waits for the channel. */
+/** Waits until there is no subscriber, and no reader of the channel. */
 export async function untilIdle<S extends Schemas>(
   { channel, endpoint }: Pick<TestEndpoint<S>, "channel" | "endpoint">,
 ): Promise<void> {

@@ -10,11 +10,15 @@ import { countTimers } from "./timers.ts";
 /** What a test waits with is no timer of what it tests: these are not counted by {@linkcode timersLeftBy}. */
 const { setTimeout, clearTimeout } = globalThis;
 
-/** No wait in a test takes longer than so many milliseconds, unless it says so. */
-const PATIENCE = 10_000;
+/** The limit of a wait that names none. */
+const DEFAULT_LIMIT_MS = 10_000;
 
 /** The promise, or an error that names what was waited for. */
-export async function within<T>(promise: Promise<T>, label: string, ms: number = PATIENCE): Promise<T> {
+export async function within<T>(
+  promise: Promise<T>,
+  label: string,
+  ms: number = DEFAULT_LIMIT_MS,
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${label}`)), ms);
@@ -27,7 +31,11 @@ export async function within<T>(promise: Promise<T>, label: string, ms: number =
 }
 
 /** Waits until the condition holds; looked at again every few milliseconds. */
-export async function until(condition: () => unknown, label: string, ms: number = PATIENCE): Promise<void> {
+export async function until(
+  condition: () => unknown,
+  label: string,
+  ms: number = DEFAULT_LIMIT_MS,
+): Promise<void> {
   for (const end = Date.now() + ms; !(await condition());) {
     if (Date.now() > end) throw new Error(`waited ${ms} ms until ${label}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -79,7 +87,7 @@ export interface Lines {
   next(): Promise<string | undefined>;
   /** The next line that is not empty, parsed; an error where the stream is over. */
   event(): Promise<Dictionary>;
-  /** So many of them. */
+  /** The next ones, as many as `count`. */
   events(count: number): Promise<Dictionary[]>;
   /** All there are until the stream is over, parsed. */
   rest(): Promise<Dictionary[]>;
@@ -130,12 +138,12 @@ export function linesOf(body: ReadableStream<Uint8Array>): Lines {
 
   async function event(): Promise<Dictionary> {
     // Heartbeats do not make the wait longer.
-    for (const end = Date.now() + PATIENCE; Date.now() < end;) {
+    for (const end = Date.now() + DEFAULT_LIMIT_MS; Date.now() < end;) {
       const line = await next();
       if (line === undefined) throw new Error("the stream is over");
       if (line !== "") return JSON.parse(line);
     }
-    throw new Error(`waited ${PATIENCE} ms for an event`);
+    throw new Error(`waited ${DEFAULT_LIMIT_MS} ms for an event`);
   }
 
   return {
@@ -155,7 +163,7 @@ export function linesOf(body: ReadableStream<Uint8Array>): Lines {
   };
 }
 
-/** A client that is nothing but a socket: it writes what it is told, when it is told. */
+/** A client that is a bare socket: it sends what the test writes, when the test writes it. */
 export interface Wire {
   readonly socket: Socket;
   /** All bytes received so far, as text. */
@@ -187,7 +195,7 @@ export async function openWire(port: number): Promise<Wire> {
 /**
  * Counts the timers that `use` leaves behind.
  *
- * @param atLeast only those of so many milliseconds or more: `fetch` on Node has short ones of its own
+ * @param atLeast the shortest that counts, in milliseconds: `fetch` on Node has short ones of its own
  * @returns how many timers made while it ran were neither cleared nor fired
  */
 export async function timersLeftBy(use: () => Promise<void>, atLeast: number = 0): Promise<number> {

@@ -20,7 +20,7 @@ export function randomOf(seed: number): Random {
   };
 }
 
-/** Waits so many milliseconds. */
+/** Waits for this many milliseconds. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, ms));
 }
@@ -91,7 +91,7 @@ export async function startProxy(
     connections++;
     if (random() < refusals) return refuse(client);
     const upstream = connect(target, "127.0.0.1");
-    // Until it has done all that it does nobody is spared: those it carries in peace may be all there are.
+    // Until it has done all that it does it spares no connection: there may be no other.
     const isHostile = random() < 0.8 || !hasDoneAll();
     let over = false;
 
@@ -108,13 +108,13 @@ export async function startProxy(
         return;
       }
       cuts++;
-      if (random() < 0.2) await sleep(random() * 100); // Dead, and nobody is told yet.
+      if (random() < 0.2) await sleep(random() * 100); // Dead, and neither side has seen it.
       // Either what is under way still arrives, or it may be lost.
       if (random() < 0.5) client.end();
       end();
     }
 
-    /** Carries so many bytes from one socket to the other, and cuts both then. */
+    /** Carries this many bytes from one socket to the other, and then cuts both. */
     function carry(from: Socket, to: Socket, budget: number): void {
       let left = budget;
 

@@ -1,18 +1,18 @@
 /**
- * Errors that nobody catches, counted for the whole process.
+ * Uncaught errors and unhandled rejections of the whole process.
  *
  * @module
  */
 import process from "node:process";
 
 /**
- * Tells of every rejected promise that nobody handles, and of every error that nobody catches, and lets the process go on.
+ * Reports every unhandled rejection and every uncaught error, and keeps the process running.
  *
- * @returns tells of none any more
+ * @returns stops the reports
  */
-export function onUncaught(tell: (kind: string, error: unknown) => void): () => void {
-  const onRejection = (reason: unknown) => tell("a rejection that nobody handled", reason);
-  const onException = (error: unknown) => tell("an error that nobody caught", error);
+export function onUncaught(report: (kind: string, error: unknown) => void): () => void {
+  const onRejection = (reason: unknown) => report("an unhandled rejection", reason);
+  const onException = (error: unknown) => report("an uncaught error", error);
   if (!("Deno" in globalThis)) {
     process.on("unhandledRejection", onRejection).on("uncaughtException", onException);
     return () => void process.off("unhandledRejection", onRejection).off("uncaughtException", onException);
@@ -30,7 +30,7 @@ export function onUncaught(tell: (kind: string, error: unknown) => void): () => 
   };
 }
 
-/** Runs `use`, and gives what nobody caught meanwhile and for one turn of the event loop after it. */
+/** Runs `use`, and returns what was not caught meanwhile and for one turn of the event loop after it. */
 export async function rejectionsDuring(use: () => Promise<void>): Promise<unknown[]> {
   const rejections: unknown[] = [];
   const stop = onUncaught((_, error) => void rejections.push(error));

@@ -45,10 +45,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   // The entry of the core names what is public of it.
   "mod.ts": ["events", "channel", "stream", "http"],
-  // Builds the page, and runs on the machine of whoever changed it.
+  // Builds the page, on the machine of the developer who changed it.
   "page/build.ts": ["node:", "esbuild", "prettier"],
 };
-/** A function may have so many lines in these rooms. */
+/** The number of lines that a function may have in the rooms of {@linkcode SHORT_FUNCTIONS}. */
 const LONGEST_FUNCTION_LINES = 80;
 const SHORT_FUNCTIONS: readonly string[] = ["events", "channel", "client", "stream", "nats", "http"];
 

@@ -30,7 +30,7 @@ export function argumentsOf(runtime: RuntimeName, permissions: readonly string[]
   return runtime === "bun" ? [] : ["--import", "tsx"];
 }
 
-/** The runtime that a test is about: the one it was told of (`TEST_RUNTIME`), else the one it runs on. */
+/** The runtime that a test is about: that of `TEST_RUNTIME`, or else the one it runs on. */
 export function runtimeUnderTest(): RuntimeName {
   const name = process.env["TEST_RUNTIME"];
   if (name) return name as RuntimeName;

@@ -15,7 +15,7 @@ export interface TimerCount {
 /**
  * Begins to count the timers that are made.
  *
- * @param atLeast only those of so many milliseconds or more
+ * @param atLeast the shortest that counts, in milliseconds
  */
 export function countTimers(atLeast: number = 0): TimerCount {
   const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis;

@@ -20,8 +20,8 @@ export function flush(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
 
-/** Where a process stands still for longer, in milliseconds, it gives its readers as much time again. */
-const LEAP = 25_000;
+/** The longest step. A process that stands still for longer extends the time of its readers by as much. */
+const LONGEST_STEP_MS = 25_000;
 
 /**
  * Replaces the time of this process by one that passes only on demand. Then it leaps, and what has fallen due meanwhile
@@ -45,8 +45,8 @@ export async function inVirtualTime(use: (time: VirtualTime) => Promise<void>): 
   setNow(() => time);
 
   async function elapse(ms: number): Promise<void> {
-    for (let left = ms; left >= LEAP; left -= LEAP) await leap(LEAP);
-    await leap(ms % LEAP);
+    for (let left = ms; left >= LONGEST_STEP_MS; left -= LONGEST_STEP_MS) await leap(LONGEST_STEP_MS);
+    await leap(ms % LONGEST_STEP_MS);
   }
 
   async function leap(ms: number): Promise<void> {

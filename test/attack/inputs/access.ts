@@ -58,7 +58,7 @@ const WRONG_KEYS = [
   API_KEY.repeat(300), ...Array.from({ length: 64 }, (_, length) => "k".repeat(length + 1)),
 ];
 
-/** The right key where nobody looks for it, or not as it stands there. */
+/** The right key in a place that does not count, or not written as it has to be there. */
 // deno-fmt-ignore
 const MISPLACED_KEYS = [
   `Authorization: ${API_KEY}`, `Authorization: Basic ${API_KEY}`, `Authorization: Basic ${Buffer.from(`:${API_KEY}`).toString("base64")}`,

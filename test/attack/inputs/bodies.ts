@@ -34,7 +34,7 @@ const CHUNKS = [
   `2\r\n{}\r\n0\r\n${times(5_000, (n) => `X-${n}: y\r\n`)}\r\n`, "2\r\n{}\r\n0\r\n X\r\n\r\n", "2\r\n{}\r\n0\r\n\x00: y\r\n\r\n", "0\r\n\r\n", "\r\n\r\n",
 ];
 
-/** The fields of a body in which another request hides from whoever reads them otherwise. */
+/** Fields of a body that hides another request, if they are read in another way. */
 // deno-fmt-ignore
 const SMUGGLING = [
   `Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`, `Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n${SMUGGLED}`,

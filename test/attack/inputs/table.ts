@@ -15,11 +15,11 @@ export const GOOD: { readonly type: string; readonly event: unknown } = {
   event: { text: "attacked" },
 };
 export const GOOD_BODY: string = JSON.stringify(GOOD);
-/** Becomes a header, or an event, where somebody lets it. */
+/** Becomes a header, or an event, if it is copied as it is. */
 export const INJECTION = "\r\nX-Injected: 1\r\ndata: injected\r\n\r\n";
 /** The same in a URL. */
 export const ENCODED_INJECTION: string = encodeURIComponent(INJECTION);
-/** A request that nobody may see as one: where it is accepted an event is published that nobody accounts for. */
+/** A request that must not count as one: if it is accepted, an event is published that is in no account. */
 export const SMUGGLED: string = Buffer.from(post(GOOD_BODY, JSON_TYPE)).toString("latin1");
 
 /** Names the entries of a table by what is in them. */
@@ -40,6 +40,6 @@ export function times(count: number, make: (n: number) => string): string {
   return Array.from({ length: count }, (_, n) => make(n)).join("");
 }
 
-/** The characters that are none to look at. */
+/** The control characters. */
 export const CONTROLS: readonly string[] = Array.from({ length: 32 }, (_, code) => String.fromCharCode(code))
   .concat("\x7f");
