@@ -12,7 +12,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { connect } from "../src/client/mod.ts";
 import { ndjsonDecoder } from "../src/client/decode.ts";
-import { readPiece } from "../src/client/dialect.ts";
+import { readFrame } from "../src/client/dialect.ts";
 import { runtimeCommand, runtimeVersion } from "./servers.ts";
 
 const EVENTS = 50_000;
@@ -68,7 +68,7 @@ const WAYS: readonly Way[] = [
       const decoder = ndjsonDecoder(2 ** 24);
       for (const chunk of chunks) {
         for (const piece of decoder.push(chunk)) {
-          const event = readPiece(piece)?.event;
+          const event = readFrame(piece)?.event;
           if (event !== undefined) onEvent(event as Tick);
         }
       }

@@ -1,31 +1,15 @@
 /**
- * From bytes to the pieces of a stream: lines of NDJSON, or blocks of SSE. Nothing is parsed here.
+ * From bytes to the frames of a stream: lines of NDJSON, or blocks of SSE. No JSON is parsed here.
  *
  * @module
  */
 import { EventsError } from "../events/errors.ts";
-import type { Block } from "./sse.ts";
-
-/**
- * What a stream is made of: a line of NDJSON without its end, empty where it is a heartbeat; a block of SSE; or what
- * is wrong with the rest of the stream, told in its place behind the pieces that were whole.
- */
-export type Frame = string | Block | EventsError;
-
-/** Turns the bytes of one response into pieces. */
-export interface Decoder {
-  /** The pieces that end in this chunk, in order. What has begun is kept for the next one. */
-  push(chunk: Uint8Array): readonly Frame[];
-  /** Whether a piece has begun that has not ended: at the end of a response it is lost. */
-  partial(): boolean;
-  /** How many seconds the server wants its clients to wait before they come back (`retry:` in SSE). */
-  retry(): number;
-}
+import type { Decoder, ResponseDecoder } from "./frame.ts";
 
 const SSE_TYPE = "text/event-stream";
 /** The media types that are one line an event, by any name. */
 const NDJSON_TYPES = ["application/x-ndjson", "application/jsonl", "application/ndjson"];
-/** What servers call a stream that do not know its name. What it is shows in its first character. */
+/** Types that servers use for streams they have no better name for. Its first character shows what it is. */
 const VAGUE_TYPES = ["", "application/json", "text/json", "text/plain", "application/octet-stream"];
 /** White space, and the bytes of a byte order mark. */
 const INSIGNIFICANT: readonly number[] = [0x09, 0x0a, 0x0d, 0x20, 0xef, 0xbb, 0xbf];
@@ -38,25 +22,19 @@ function mediaTypeOf(contentType: string | null): string {
 }
 
 /**
- * Whether a response of this type can be a stream of events. So can one whose type is the beginning of such a type:
- * Chromium takes a head that was cut for a whole one, and then nothing follows it.
+ * Whether a response of this type can be a stream of events. The beginning of such a type counts too: Chromium takes a head
+ * that was cut off for a whole one, and then nothing follows it.
  */
 export function isStreamType(contentType: string | null): boolean {
   const type = mediaTypeOf(contentType);
   return [SSE_TYPE, ...NDJSON_TYPES, ...VAGUE_TYPES].some((known) => known.startsWith(type));
 }
 
-/** Turns the bytes of one response into pieces, once its parts have been loaded. */
-export interface ResponseDecoder extends Omit<Decoder, "push"> {
-  /** As {@linkcode Decoder.push}. To be called again only when it has resolved. */
-  push(chunk: Uint8Array): Promise<readonly Frame[]>;
-}
-
 /**
- * The decoder of a response of this type, one of {@linkcode isStreamType}. What reads SSE is loaded where SSE comes:
- * most servers that have it have NDJSON too, and a browser is spared a quarter of the client.
+ * Makes the decoder of a response of this type, one of {@linkcode isStreamType}. The SSE parser is loaded only for a stream
+ * of SSE: most servers have NDJSON too, which saves a browser a quarter of the client.
  *
- * @param maxLineBytes the most bytes a line may have; in SSE the most characters of a block
+ * @param maxLineBytes maximum number of bytes in a line; in SSE of characters in a block
  */
 export function createDecoder(contentType: string | null, maxLineBytes: number): ResponseDecoder {
   const type = mediaTypeOf(contentType);
@@ -88,19 +66,19 @@ export function createDecoder(contentType: string | null, maxLineBytes: number):
 const LF = 0x0a;
 
 /**
- * A decoder of NDJSON. It looks for line ends in the bytes, where no character of UTF-8 has one in it, and decodes
- * all whole lines of a chunk at once. A line in many chunks is kept in fragments and joined when its end is there.
+ * Makes a decoder of NDJSON. It finds line ends in the bytes, as no character of UTF-8 contains one, and decodes all whole
+ * lines of a chunk at once. A line in many chunks is kept in fragments, and joined when its end arrives.
  */
 export function ndjsonDecoder(maxLineBytes: number): Decoder {
-  // They leave a byte order mark alone: it is none at the start of a chunk. There are two because Node 20 is three times
-  // as fast on ASCII where nothing is to be kept for the next call, and half as fast on everything else.
+  // They keep byte order marks, which are none at the start of a chunk. There are two because without `stream` Node 20 is
+  // three times as fast on ASCII, and half as fast on everything else.
   const wholeDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const streamDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let isAscii = true;
   let fragments: Uint8Array[] = [];
   let kept = 0;
 
-  /** Where in the chunk the last line ends that is not too long, where one that is follows; otherwise -1. */
+  /** Returns where the last line ends before one that is too long; -1 if none is. */
   function endBeforeTooLong(chunk: Uint8Array): number {
     if (kept + chunk.length <= maxLineBytes) return -1;
     let start = 0;
@@ -113,7 +91,7 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
     return -1;
   }
 
-  /** The lines up to this end of one; what follows it is kept. */
+  /** Returns the lines up to this index, where one ends, and keeps the rest. */
   function split(chunk: Uint8Array, end: number): string[] {
     if (end === 0) {
       if (chunk.length > 0) {
@@ -144,7 +122,7 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
     push: (chunk) => {
       const last = endBeforeTooLong(chunk);
       if (last === -1) return split(chunk, chunk.lastIndexOf(LF) + 1);
-      // Whoever reads this error reads no further.
+      // Nothing after this error is read.
       const whole = last === 0 ? [] : split(chunk.subarray(0, last), last);
       return [...whole, lineTooLong(maxLineBytes)];
     },
@@ -163,9 +141,9 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** The error of a line over the limit. */
+/** Makes the error of a line over the limit. */
 function lineTooLong(maxLineBytes: number): EventsError {
   const message =
-    `the server sent a line of more than ${maxLineBytes} bytes: raise maxLineBytes if that can be`;
+    `the server sent a line of more than ${maxLineBytes} bytes: raise maxLineBytes if such events are expected`;
   return new EventsError("LineTooLong", message);
 }

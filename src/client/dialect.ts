@@ -8,14 +8,14 @@
  * | this package, SSE | `id: I`, `event: T`, `data: {type: T, event, id: I, time}` | the data |
  * | Tribler 7.0 – 7.4, NDJSON | `{type, event}` | itself |
  * | Tribler 7.5 – 7.11, SSE | `data: {type, event}` | the data |
- * | Tribler 7.12 – 7.14, SSE | `data: {topic, args, kwargs}` | `{type: topic, event}`; see {@linkcode readPiece} |
+ * | Tribler 7.12 – 7.14, SSE | `data: {topic, args, kwargs}` | `{type: topic, event}`; see {@linkcode readFrame} |
  * | Tribler 8, SSE | `event: T`, `data: {…}` | `{type: T, event: {…}}`, or `{type: T}` where the data is `{}` |
  *
  * @module
  */
 import { EventsError } from "../events/errors.ts";
 import { isDictionary } from "../events/json.ts";
-import type { Frame } from "./decode.ts";
+import type { Frame } from "./frame.ts";
 
 /** An event as it was received: only its type has been looked at. */
 export interface Dictionary {
@@ -29,16 +29,16 @@ export interface Dictionary {
   readonly time?: string;
 }
 
-/** What a piece says: an event, where the stream is after it, or both. */
+/** What a frame says: an event, where the stream is after it, or both. */
 export interface Received {
-  /** The event; none where the piece only moves the cursor. */
+  /** The event; none where the frame only moves the cursor. */
   readonly event: Dictionary | undefined;
   /** The cursor; none where the server has no cursors. */
   readonly id: string | undefined;
 }
 
 /**
- * Reads a piece in whichever dialect it is.
+ * Reads a frame in whichever dialect it is.
  *
  * An event of ours over SSE is known by saying everything twice: the block's `event` is the dictionary's `type`, and
  * its `id` the dictionary's `id`. Tribler 8 sends no `id`, so whatever its payload holds it is not taken for one.
@@ -47,17 +47,17 @@ export interface Received {
  * what was given by place (`args`): a single one itself, several as an array.
  *
  * @returns `undefined` for a heartbeat
- * @throws {EventsError} `InvalidLine` where it is none of these; or the error that the piece is
+ * @throws {EventsError} `InvalidLine` where it is none of these; or the error that the frame is
  */
-export function readPiece(piece: Frame): Received | undefined {
-  if (typeof piece === "string") {
+export function readFrame(frame: Frame): Received | undefined {
+  if (typeof frame === "string") {
     // Its length first: engines make a string of what they have cut from another to compare it.
-    if (piece.length < 2 && (piece === "" || piece === "\r")) return undefined;
-    const event = unnamed(parsed(piece)) ?? notAnEvent(piece);
+    if (frame.length < 2 && (frame === "" || frame === "\r")) return undefined;
+    const event = unnamed(parsed(frame)) ?? notAnEvent(frame);
     return { event, id: cursorOf(event) };
   }
-  if (piece instanceof EventsError) throw piece;
-  const { event: name, id, data } = piece;
+  if (frame instanceof EventsError) throw frame;
+  const { event: name, id, data } = frame;
   if (data === "") return { event: undefined, id };
   const value = parsed(data);
   const event = name === undefined

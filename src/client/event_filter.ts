@@ -1,5 +1,5 @@
 /**
- * Which of the events that were received are yielded.
+ * The event filter: which of the received events are yielded.
  *
  * @module
  */
@@ -8,16 +8,18 @@ import { EventsError } from "../events/errors.ts";
 import type { Dictionary } from "./dialect.ts";
 import type { ConnectOptions } from "./options.ts";
 
-/** So many unknown types are warned of. */
+/** Maximum number of unknown types that are warned of. */
 const MAX_WARNINGS = 100;
 
 /**
- * Makes the function that says of each event whether it is to be yielded. Where it is not, whoever it concerns has
- * been told of it: of an unknown type by `onUnknown`, of an invalid payload by `onInvalid`.
+ * Makes the function that decides for each event whether it is yielded. It reports those of an unknown type to `onUnknown`,
+ * and those with an invalid payload to `onInvalid`.
  *
- * @returns a function that throws `InvalidEvent` where that is what `onInvalid` says
+ * @returns a function that throws `InvalidEvent` if `onInvalid` is `"throw"`
  */
-export function admission<S extends Schemas>(options: ConnectOptions<S>): (event: Dictionary) => boolean {
+export function createEventFilter<S extends Schemas>(
+  options: ConnectOptions<S>,
+): (event: Dictionary) => boolean {
   const { catalogue, types = [], onInvalid = "throw", onUnknown = warner() } = options;
   const isWanted = matcher(types);
   return (event) => {
@@ -30,19 +32,19 @@ export function admission<S extends Schemas>(options: ConnectOptions<S>): (event
       onUnknown(event);
       return false;
     }
-    const faults = checkPayload(schema, type, event.event, 0);
-    if (faults.length === 0) return true;
+    const issues = checkPayload(schema, type, event.event, 0);
+    if (issues.length === 0) return true;
     if (onInvalid === "throw") {
-      const { path, message } = faults[0]!;
+      const { path, message } = issues[0]!;
       const text = `the server sent an event that does not fit the catalogue: "${type}": ${path}: ${message}`;
-      throw new EventsError("InvalidEvent", text, { faults, event });
+      throw new EventsError("InvalidEvent", text, { issues, event });
     }
-    onInvalid(event, faults);
+    onInvalid(event, issues);
     return false;
   };
 }
 
-/** Which types are asked for. The server has been told; but a real Tribler sends all it has. */
+/** Matches the types asked for. The server filters too, but a real Tribler sends every type. */
 function matcher(patterns: readonly string[]): (type: string) => boolean {
   if (patterns.length === 0) return () => true;
   const names = new Set(patterns);
@@ -50,7 +52,7 @@ function matcher(patterns: readonly string[]): (type: string) => boolean {
   return (type) => names.has(type) || prefixes.some((prefix) => type.startsWith(prefix));
 }
 
-/** Warns of each unknown type once; the last warning there is says that it is the last. */
+/** Warns once of each unknown type; the last warning says that it is the last. */
 function warner(): (event: Dictionary) => void {
   const known = new Set<string>();
   return ({ type }) => {

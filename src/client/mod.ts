@@ -1,9 +1,9 @@
 /**
- * The client: events from a server as an async iterable, over lost connections, each event once.
+ * The client: the events of a server as an async iterable that reconnects and resumes, each event once.
  *
- * It reads what this package serves, and the event streams of Tribler 7.0 to 8, on `fetch` and web streams alone.
+ * It reads the streams of this package and of Tribler 7.0 to 8, with `fetch` and web streams alone.
  *
- * What follows what is this table, and nothing else:
+ * This table says what happens in each case:
  *
  * | what happens | what follows |
  * | --- | --- |
@@ -13,14 +13,14 @@
  * | 401 | where `headers` is a function, once more at once with `unauthorized: true`; else, and the second time in a row, `Unauthorized`, closed |
  * | 408, 425, 429, 5xx | again, not before `Retry-After` |
  * | another 4xx | `RequestRejected` with the server's code and message, closed |
- * | no connection, no answer in time, or one that was cut in its head | again |
- * | the stream ends, is cut, or is silent for too long | again, after the last event that was handed out |
- * | a line that is no event, or too long | `InvalidLine`, `LineTooLong`, closed |
+ * | no connection, no response in time, or one cut off in its head | again |
+ * | the stream ends, is cut off, or is silent for too long | again, after the last event that was handed out |
+ * | a line that is not an event, or too long | `InvalidLine`, `LineTooLong`, closed |
  *
- * "Again" waits anything from nothing up to 0.5 s, twice as much after each failure in a row up to 30 s, on top of
- * what the server asked for (`Retry-After`, or `retry:` in SSE). A connection that lived for 5 s, without the silence it died of, ends the row. Where
- * `tries` attempts in a row have failed it is `RetriesExhausted`, closed. With `reconnect: false` nothing is tried again:
- * a stream that ends whole is done, and everything else is its error.
+ * "Again" waits a random part of 0.5 s, which doubles with each failure in a row up to 30 s, in addition to what the server
+ * asked for (`Retry-After`, or `retry:` in SSE). A connection that lived for 5 s, without the silence it died of, ends the
+ * row. After `maxAttempts` failed attempts in a row the error is `RetriesExhausted`, closed. With `reconnect: false` nothing is
+ * retried: a stream that ends whole is done, and everything else is its error.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * What follows which answer, and how long a client waits: pure functions. The whole table is in the documentation of
+ * Which response leads to what, and how long a client waits: pure functions. The whole table is in the documentation of
  * `mod.ts`.
  *
  * @module
@@ -7,8 +7,8 @@
 import type { EventsError } from "../events/errors.ts";
 import { isStreamType } from "./decode.ts";
 
-/** What an answer means: a stream, the end of it for good (WHATWG HTML 9.2), or an error. */
-export type Verdict =
+/** What a response means: a stream, its end for good (WHATWG HTML 9.2), or an error. */
+export type ResponseKind =
   | "open"
   | "end"
   | "Unauthorized"
@@ -17,61 +17,67 @@ export type Verdict =
   | "Redirected"
   | "UnexpectedResponse";
 
-/** The statuses below 500 that may be another one later. */
-const PASSING: readonly number[] = [408, 425, 429];
+/** The statuses below 500 that are temporary. */
+const TEMPORARY: readonly number[] = [408, 425, 429];
 
-/** What an answer means by its head. */
-export function classifyResponse(status: number, contentType: string | null): Verdict {
+/** Returns what a response means, by its status and media type. */
+export function classifyResponse(status: number, contentType: string | null): ResponseKind {
   if (status === 200) return isStreamType(contentType) ? "open" : "UnexpectedResponse";
   if (status === 204) return "end";
   if (status === 401) return "Unauthorized";
-  // Chromium takes a head that was cut for a whole one, and what it has of the status for a status.
+  // Chromium takes a head that was cut off for a whole one, and the digits it has of the status for a status.
   const isCut = status > 0 && status < 100;
-  if (status >= 500 || isCut || PASSING.includes(status)) return "Unavailable";
+  if (status >= 500 || isCut || TEMPORARY.includes(status)) return "Unavailable";
   if (status >= 400) return "RequestRejected";
-  // A browser does not tell where it was sent: the status is 0 (Fetch, opaque-redirect filtered response).
+  // A browser hides the target of a redirect: the status is 0 (Fetch, opaque-redirect filtered response).
   return status >= 300 || status === 0 ? "Redirected" : "UnexpectedResponse";
 }
 
-/** The errors after which there is another attempt, as long as no stream was open. */
+/** The errors after which there is another attempt if no stream was open. */
 const RETRIED: readonly string[] = ["ConnectionFailed", "Timeout", "Unavailable"];
 
-/** Whether asking again may change the answer. */
+/** Whether another attempt may succeed. */
 export function isRetried({ code }: EventsError): boolean {
   return RETRIED.includes(code);
 }
 
 /**
- * How many seconds a `Retry-After` asks for (RFC 9110, section 10.2.3): a number, or the time until a date.
+ * Returns the number of seconds that a `Retry-After` asks for (RFC 9110, section 10.2.3): a number, or the time until a
+ * date.
  *
  * @param now milliseconds since 1970
- * @returns 0 where it is absent, past or neither
+ * @returns 0 if it is absent, past or neither
  */
-export function retryAfter(value: string | null, now: number): number {
+export function readRetryAfter(value: string | null, now: number): number {
   if (value === null) return 0;
   if (/^\s*\d+\s*$/.test(value)) return Number(value);
   return Math.max(0, (Date.parse(value) - now) / 1000) || 0;
 }
 
-/** How a client comes back. All in seconds. */
+/** How long a client waits between attempts. All in seconds. */
 export interface Backoff {
   /** The longest wait after a first failure. */
   readonly min: number;
-  /** The longest wait ever, but for what the server asks for. */
+  /** The longest wait, beside what the server asks for. */
   readonly max: number;
-  /** Whether a wait is anything from nothing up to the longest one. */
+  /** Whether a wait is a random part of the longest one. */
   readonly jitter: boolean;
 }
 
 /**
- * How many seconds to wait before another attempt: exponential with full jitter, as AWS describes it, so that clients
- * which lost the same server do not come back in the same moment. It comes on top of what the server asked for,
- * because that may be the same number for all of them.
+ * Returns the number of seconds before another attempt: exponential with full jitter, as AWS describes it, so that clients
+ * which lost the same server do not reconnect in the same moment. It is added to what the server asked for, which may be
+ * the same number for all of them.
  *
- * @param failures how many attempts failed in a row
- * @param floor the seconds that the server asked for
+ * @param failures number of attempts that failed in a row
+ * @param retryAfter number of seconds that the server asked for
  */
-export function delayAfter(failures: number, pace: Backoff, floor: number, random: () => number): number {
-  const longest = Math.min(pace.max, pace.min * 2 ** Math.max(0, failures - 1));
-  return floor + (pace.jitter ? random() * longest : longest);
+export function delayAfter(
+  failures: number,
+  backoff: Backoff,
+  retryAfter: number,
+  random: () => number,
+): number {
+  const longest = Math.min(backoff.max, backoff.min * 2 ** Math.max(0, failures - 1));
+  return retryAfter + (backoff.jitter ? random() * longest : longest);
 }

@@ -1,38 +1,28 @@
 /**
- * From the bytes of an event stream (WHATWG HTML 9.2) to its blocks: `eventsource-parser`, and the one thing beside it
- * that a resuming reader needs.
+ * From the bytes of an event stream (WHATWG HTML 9.2) to its blocks: `eventsource-parser`, and the one thing that a
+ * resuming reader needs beside it.
  *
  * @module
  */
 import { createParser } from "eventsource-parser";
 import type { EventsError } from "../events/errors.ts";
-import type { Decoder, Frame } from "./decode.ts";
-
-/** One block of an event stream. */
-export interface Block {
-  /** The event's name, where the block has one. */
-  readonly event: string | undefined;
-  /** The cursor, where the block has one. */
-  readonly id: string | undefined;
-  /** Its data; empty where it has none. */
-  readonly data: string;
-}
+import type { Decoder, Frame } from "./frame.ts";
 
 /**
- * A decoder of SSE.
+ * Makes a decoder of SSE.
  *
- * A block that has an `id` and no data moves the cursor and dispatches nothing (9.2.6), so the parser does not tell
- * of it. Here it does: a block without data is given a line of it, an empty one.
+ * A block that has an `id` and no data moves the cursor and dispatches nothing (9.2.6), so the parser does not report it.
+ * To have it reported, an empty line of data is added to every block that has none.
  *
- * @param maxLineBytes the most characters of a block
- * @param tooLong makes the error of a longer one (this module is loaded by itself, and brings nothing that is there)
+ * @param maxLineBytes maximum number of characters in a block
+ * @param tooLong makes the error of a longer one; this module is loaded by itself, and does not bring it a second time
  */
 export function sseDecoder(
   maxLineBytes: number,
   tooLong: (maxLineBytes: number) => EventsError,
 ): Decoder {
-  const decoder = new TextDecoder(); // It drops a byte order mark at the start, and only there.
-  let pieces: Frame[] = [];
+  const decoder = new TextDecoder(); // It drops a byte order mark at the start only.
+  let frames: Frame[] = [];
   let retry = 0;
   let wasReturn = false;
   /** The block that has begun. */
@@ -41,7 +31,7 @@ export function sseDecoder(
   let isLineEnd = true;
   const parser = createParser({
     onEvent: ({ event, id, data }) => {
-      if (data !== "" || id !== undefined) pieces.push({ event, id, data });
+      if (data !== "" || id !== undefined) frames.push({ event, id, data });
     },
     onRetry: (milliseconds) => retry = milliseconds / 1000,
   });
@@ -61,7 +51,7 @@ export function sseDecoder(
     for (let at = 0, end; (end = blocks.indexOf("\n\n", at)) !== -1; at = end + 1) {
       if (end - at > maxLineBytes) {
         parser.feed(text + blocks.slice(from, at + 1));
-        pieces.push(tooLong(maxLineBytes)); // Whoever reads this reads no further.
+        frames.push(tooLong(maxLineBytes)); // Nothing after this is read.
         return;
       }
       if (data < at && data !== -1) data = blocks.indexOf("\ndata", at);
@@ -75,7 +65,7 @@ export function sseDecoder(
 
   return {
     push: (chunk) => {
-      pieces = [];
+      frames = [];
       const text = normalized(decoder.decode(chunk, { stream: true }));
       const last = text.lastIndexOf("\n\n");
       // Of the two line ends behind a block the first may have come before.
@@ -89,9 +79,9 @@ export function sseDecoder(
         fragments.push(text.slice(end));
         kept += text.length - end;
       }
-      if (kept > maxLineBytes) pieces.push(tooLong(maxLineBytes));
+      if (kept > maxLineBytes) frames.push(tooLong(maxLineBytes));
       if (text !== "") isLineEnd = text.endsWith("\n");
-      return pieces;
+      return frames;
     },
     partial: () => kept > 0,
     retry: () => retry,

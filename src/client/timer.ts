@@ -1,32 +1,33 @@
 /**
- * The one timer of a connection, which never waits for two things at once.
+ * The one timer of a connection, which never waits for two things at the same time.
  *
  * @module
  */
 import { EventsError } from "../events/errors.ts";
-import { MAX_DELAY } from "./options.ts";
+import { MAX_TIMER_MS } from "../events/timing.ts";
 
-/** A timer, and the two things that it is for. */
+/** A timer and its two uses. */
 export interface Timer {
   /**
-   * The promise, or where it takes longer than so many milliseconds an error.
+   * Returns the promise, which rejects if it takes longer.
    *
+   * @param ms number of milliseconds; infinity for no limit
    * @param what what did not happen, for the error
    * @throws {EventsError} `Timeout`
    */
   limit<T>(promise: Promise<T>, ms: number, what: string): Promise<T>;
-  /** Resolves after so many milliseconds. */
+  /** Resolves after this number of milliseconds. */
   sleep(ms: number): Promise<void>;
-  /** Stops it: what waits for it waits for good. */
+  /** Stops it: what waits for it never settles. */
   clear(): void;
 }
 
-/** Makes a timer that is not running. */
+/** Makes a timer that does not run. */
 export function createTimer(): Timer {
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function start(callback: () => void, ms: number): ReturnType<typeof setTimeout> {
-    return timer = setTimeout(callback, Math.min(ms, MAX_DELAY));
+    return timer = setTimeout(callback, Math.min(ms, MAX_TIMER_MS));
   }
 
   return {

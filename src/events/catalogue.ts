@@ -183,5 +183,5 @@ export function invalidEventError(
   const place = [events.length > 1 ? `event ${index}` : "", path].filter(Boolean).join(", ");
   const more = faults.length > 1 ? ` (the first of ${faults.length} faults)` : "";
   const text = `${name}: ${place === "" ? "" : `${place}: `}${message}${more}`;
-  return new EventsError("InvalidEvent", text, { faults, cause });
+  return new EventsError("InvalidEvent", text, { issues: faults, cause });
 }

@@ -103,14 +103,14 @@ export class EventsError extends Error {
    *
    * @param code what went wrong, as a stable name
    * @param message what was wrong, where, and what to do about it
-   * @param options `faults`, the faults of the events refused; `event`, `status` and `serverCode`, what a client
+   * @param options `issues`, the issues of the events refused; `event`, `status` and `serverCode`, what a client
    *   received; `cause`, the error behind this one
    */
   constructor(
     code: EventsErrorCode,
     message: string,
     options: {
-      readonly faults?: readonly Issue[];
+      readonly issues?: readonly Issue[];
       readonly event?: unknown;
       readonly status?: number;
       readonly serverCode?: string | undefined;
@@ -119,7 +119,7 @@ export class EventsError extends Error {
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.issues = options.faults ?? [];
+    this.issues = options.issues ?? [];
     this.event = options.event;
     this.status = options.status;
     this.serverCode = options.serverCode;

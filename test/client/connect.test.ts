@@ -368,7 +368,7 @@ test("silence that is longer than the heartbeat allows is a lost connection", as
     });
     assert.equal(types(await take(connection, 2)), ["x", "y"]);
     assert.equal(lost.map(({ code }) => code), ["Timeout"]);
-    assert.match(lost[0]!.message, /nothing came from http:\/\/\S+\/events for 0\.25 s/);
+    assert.match(lost[0]!.message, /nothing arrived from http:\/\/\S+\/events for 0\.25 s/);
     assert.is(asked[1]?.query.get("since"), "b");
     await until(() => open() === 1, "the dead connection is closed");
     await connection.return();
@@ -403,8 +403,8 @@ test("inactivity of one's own counts for an answer too", async () => {
     await take(connection, 1);
     await connection.return();
     assert.is(asked.length, 3);
-    assert.match(causes[0]!, /^no answer from \S+ for 0\.2 s$/);
-    assert.match(causes[1]!, /^nothing came from \S+ for 0\.2 s$/);
+    assert.match(causes[0]!, /^no response from \S+ for 0\.2 s$/);
+    assert.match(causes[1]!, /^nothing arrived from \S+ for 0\.2 s$/);
   });
 });
 

@@ -277,7 +277,7 @@ test("no connection, no answer: again", async () => {
   await within(connection.next(), "the first wait");
   const cause = told[1]?.type === "waiting" ? told[1].cause : undefined;
   assert.is(cause?.code, "ConnectionFailed");
-  assert.match(cause!.message, /^no answer from http:\/\/127\.0\.0\.1:\d+\/events: /);
+  assert.match(cause!.message, /^no response from http:\/\/127\.0\.0\.1:\d+\/events: /);
   assert.not.match(cause!.message, /secret/);
 });
 
@@ -308,7 +308,7 @@ test("what a runtime says of a failure is told without the query, which may hold
   const connection = connect("http://localhost/events?key=secret", { fetch, reconnect: false });
   const error = await connection.next().then(() => undefined, (error: EventsError) => error);
   const place = "http://localhost/events";
-  assert.is(error?.message, `no answer from ${place}: cannot reach (${place}): "${place}" is down`);
+  assert.is(error?.message, `no response from ${place}: cannot reach (${place}): "${place}" is down`);
 });
 
 test("a stream that ends, is cut, or is silent: again, after the last event that was handed out", async () => {

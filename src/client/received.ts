@@ -1,0 +1,97 @@
+/**
+ * What one connection after the other has received: from frames to the events that are handed out, and the cursor after them.
+ *
+ * @module
+ */
+import type { Schemas } from "../events/catalogue.ts";
+import { type Dictionary, readFrame } from "./dialect.ts";
+import { createEventFilter } from "./event_filter.ts";
+import type { Frame } from "./frame.ts";
+import type { ConnectOptions } from "./options.ts";
+
+/** The number of heartbeats without a byte after which an open connection is dead: two were missed for sure. */
+const HEARTBEATS_MISSED = 2.5;
+
+/** The events received and not handed out yet. */
+export class Received {
+  /** The cursor after the last event that was handed out. */
+  lastId: string | undefined;
+  /** The cursor that the present connection was asked to resume after. */
+  resumedAfter: string | undefined = undefined;
+  /** Whether the present connection has delivered its first event. */
+  isOpen = false;
+  /** Milliseconds of silence after which the server's heartbeat counts as missing; infinity if it announced none. */
+  heartbeatTimeoutMs: number = Infinity;
+  readonly #accepts: (event: Dictionary) => boolean;
+  readonly #onOpen: (start: Dictionary | undefined, resumed: boolean) => void;
+  #frames: readonly Frame[] = [];
+  #next = 0;
+  #isClosed = false;
+
+  /**
+   * Makes it, with nothing received.
+   *
+   * @param onOpen called with the first event of each connection, if that is `events_start`, and whether it resumed
+   */
+  constructor(
+    options: ConnectOptions<Schemas>,
+    onOpen: (start: Dictionary | undefined, resumed: boolean) => void,
+  ) {
+    const { since } = options;
+    this.lastId = since === "earliest" || since === "latest" ? undefined : since;
+    this.#accepts = createEventFilter(options);
+    this.#onOpen = onOpen;
+  }
+
+  /** Adds frames; those before them were taken. */
+  push(frames: readonly Frame[]): void {
+    this.#frames = frames;
+    this.#next = 0;
+  }
+
+  /** Drops what was not handed out. Callbacks may call it while an event is taken: then that event is dropped too. */
+  close(): void {
+    this.#isClosed = true;
+    this.#frames = [];
+  }
+
+  /**
+   * Takes the next event to hand out; `undefined` if none is left.
+   *
+   * @throws {EventsError} `InvalidLine`, `LineTooLong`, `InvalidEvent`; and what a callback of the application throws
+   */
+  take(): Dictionary | undefined {
+    while (this.#next < this.#frames.length) {
+      const received = readFrame(this.#frames[this.#next++]!);
+      if (received === undefined) continue;
+      const { event, id } = received;
+      if (event === undefined) {
+        this.lastId = id;
+        continue;
+      }
+      const isAccepted = this.isOpen ? this.#accepts(event) : this.#open(event, id);
+      if (this.#isClosed) return undefined;
+      this.lastId = id ?? this.lastId;
+      if (isAccepted) return event;
+    }
+    return undefined;
+  }
+
+  /** Takes the first event of a connection. Returns whether to hand it out. */
+  #open(event: Dictionary, id: string | undefined): boolean {
+    this.isOpen = true;
+    const { resumedAfter } = this;
+    const start = event.type === "events_start" ? event : undefined;
+    // The `events_start` of a server that resumes has the cursor it was asked for.
+    const resumed = resumedAfter !== undefined &&
+      (start === undefined ? id !== undefined : id === resumedAfter);
+    if (start !== undefined) {
+      this.lastId = id ?? this.lastId;
+      const { heartbeat } = (start.event ?? {}) as { heartbeat?: unknown };
+      const announced = typeof heartbeat === "number" && heartbeat > 0 ? heartbeat : Infinity;
+      this.heartbeatTimeoutMs = announced * HEARTBEATS_MISSED * 1000;
+    }
+    this.#onOpen(start, resumed);
+    return !this.#isClosed && this.#accepts(event);
+  }
+}
