@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { checkPayload, type Schemas } from "../events/catalogue.ts";
+import type { Schemas } from "../events/catalogue.ts";
+import { checkPayload } from "../events/validate.ts";
 import { EventsError } from "../events/errors.ts";
 import type { Dictionary } from "./dialect.ts";
 import type { ConnectOptions } from "./options.ts";

@@ -1,33 +1,34 @@
 /**
- * Drafts: events that are to be published, checked before anybody keeps them.
+ * Encoding: from the events that an application publishes to the JSON of their payloads, checked against the catalogue.
  *
  * @module
  */
-import { type Catalogue, checkEvent, invalidEventError } from "./catalogue.ts";
+import type { Catalogue } from "./catalogue.ts";
 import type { Issue } from "./errors.ts";
 import { toJson, utf8Length } from "./json.ts";
+import { checkEvent, invalidEventError } from "./validate.ts";
 
-/** A draft whose type nobody has checked yet. */
+/** An event to be published, not checked yet. */
 export interface UncheckedDraft {
   readonly type: string;
   readonly event?: unknown;
 }
 
-/** A draft that can be published. */
+/** An event that can be published. */
 export interface EncodedEvent {
   readonly type: string;
-  /** The text of its payload with its key, `"event":{…},` as it stands in the dictionary; empty without one. */
+  /** The JSON of its payload with its key, `"event":{…},` as it is written in the dictionary; empty without a payload. */
   readonly payload: string;
 }
 
-/** What stands around a payload in its dictionary is never longer: type, id and time with their keys. */
+/** The most bytes in a dictionary beside its payload: type, id and time with their keys. */
 const ENVELOPE_BYTES = 256;
 
 /**
- * Checks drafts against the catalogue, each as it will be parsed again.
+ * Encodes events, and checks each against the catalogue in the form in which consumers will parse it.
  *
- * @param maxBytes the most bytes of JSON in UTF-8 that the dictionary of one may have
- * @throws {EventsError} `InvalidEvent` with every fault of every draft
+ * @param maxBytes the most bytes of JSON in UTF-8 in the dictionary of one event
+ * @throws {EventsError} `InvalidEvent` with every issue of every event
  */
 export function encodeEvents(
   catalogue: Catalogue,
@@ -35,44 +36,43 @@ export function encodeEvents(
   maxBytes: number,
 ): EncodedEvent[] {
   const prepared: EncodedEvent[] = [];
-  const faults: Issue[] = [];
+  const issues: Issue[] = [];
   for (const [index, draft] of drafts.entries()) {
     const checked = prepare(catalogue, draft, index, maxBytes);
-    // One by one: there may be more of them than a call takes arguments.
-    if ("faults" in checked) { for (const fault of checked.faults) faults.push(fault); }
+    // One by one: there may be more of them than a call can have arguments.
+    if ("issues" in checked) { for (const issue of checked.issues) issues.push(issue); }
     else prepared.push(checked);
   }
-  if (faults.length > 0) throw invalidEventError(faults, drafts);
+  if (issues.length > 0) throw invalidEventError(issues, drafts);
   return prepared;
 }
 
-/** One draft, or its faults. Looks at the draft once: it may have getters. */
+/** Encodes one event, or finds its issues. Reads each property once, because it may be a getter. */
 function prepare(
   catalogue: Catalogue,
   { type, event }: UncheckedDraft,
   index: number,
   maxBytes: number,
-): EncodedEvent | { readonly faults: Issue[] } {
+): EncodedEvent | { readonly issues: Issue[] } {
   if (event === undefined) {
-    const faults = checkEvent(catalogue, type, undefined, index);
-    return faults.length > 0 ? { faults } : { type, payload: "" };
+    const issues = checkEvent(catalogue, type, undefined, index);
+    return issues.length > 0 ? { issues } : { type, payload: "" };
   }
   const json = toJson(event);
   if ("fault" in json) {
     const { path, message } = json.fault;
-    return { faults: [{ index, path: path === "" ? "event" : `event.${path}`, message }] };
+    return { issues: [{ index, path: path === "" ? "event" : `event.${path}`, message }] };
   }
-  // What is checked is what the consumers will parse, so nothing (a Date, a Map, a getter) can be one thing here
-  // and another there.
-  const faults = checkEvent(catalogue, type, JSON.parse(json.text), index);
-  const bytes = faults.length > 0 ? 0 : utf8Length(json.text);
+  // What is checked is what consumers will parse, so that a Date, a Map or a getter is the same in both places.
+  const issues = checkEvent(catalogue, type, JSON.parse(json.text), index);
+  const bytes = issues.length > 0 ? 0 : utf8Length(json.text);
   if (bytes > maxBytes - ENVELOPE_BYTES) {
-    faults.push({
+    issues.push({
       index,
       path: "event",
       message:
-        `${bytes} bytes are too many: an event may have ${maxBytes} here, with ${ENVELOPE_BYTES} for type, id and time`,
+        `has ${bytes} bytes: an event may have at most ${maxBytes} here, with ${ENVELOPE_BYTES} for type, id and time`,
     });
   }
-  return faults.length > 0 ? { faults } : { type, payload: `"event":${json.text},` };
+  return issues.length > 0 ? { issues } : { type, payload: `"event":${json.text},` };
 }

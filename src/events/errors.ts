@@ -14,15 +14,15 @@ export type EventsErrorCode =
   | "InvalidCursor"
   /** A filter names no type of the catalogue. */
   | "UnknownEventType"
-  /** A query parameter, or a header, has a value that means nothing. */
+  /** A query parameter or a header has an invalid value. */
   | "InvalidParameter"
-  /** The channel was closed: it takes no events and holds no streams open. */
+  /** The channel was closed: it accepts no events and ends its streams (503). */
   | "ChannelClosed"
-  /** Where the channel keeps its events cannot be reached, or takes none: nothing was published (503). */
+  /** The storage of the channel is unreachable or rejects events: nothing was published (503). */
   | "ChannelUnavailable"
-  /** Whether events were published nobody knows: send the same again with the same `Idempotency-Key` (503). */
+  /** It is unknown whether the events were published: repeat the request with the same `Idempotency-Key` (503). */
   | "PublishUnconfirmed"
-  /** The stream that is to keep a channel's events is there, and of another kind. */
+  /** The stream that a channel's events are to be stored in exists, with an incompatible configuration. */
   | "StreamMismatch"
   /** The route does not support the method (405). */
   | "MethodNotAllowed"
@@ -30,72 +30,72 @@ export type EventsErrorCode =
   | "NotAcceptable"
   /** A request body is over the size limit. */
   | "PayloadTooLarge"
-  /** Nothing has come of a request body for too long (408). */
+  /** No part of a request body arrived for too long (408). */
   | "RequestTimeout"
-  /** A request body broke off before its end: its client has left, or does not keep to the framing of HTTP (400). */
+  /** A request body broke off before its end: the client disconnected, or violated the framing of HTTP (400). */
   | "BodyIncomplete"
   /** A request body is of a media type that cannot be read. */
   | "UnsupportedMediaType"
-  /** A client got no answer: the server cannot be reached, or the connection broke before it said anything. */
+  /** A client received no response: the server is unreachable, or the connection broke before a response arrived. */
   | "ConnectionFailed"
-  /** A client's stream ended or was cut. */
+  /** A client's stream ended or was aborted. */
   | "ConnectionLost"
-  /** Nothing came for longer than a client was to wait: no answer, or no byte of an open stream. */
+  /** A client waited too long: for a response, or for the next byte of an open stream. */
   | "Timeout"
-  /** The server cannot answer a client now, but may later (408, 425, 429, 5xx). */
+  /** The server cannot serve a client now, but may later (408, 425, 429, 5xx). */
   | "Unavailable"
-  /** A client has tried as often as it was to. */
+  /** A client has reached its limit of attempts. */
   | "RetriesExhausted"
-  /** Who asks is not known, or may not: a server that wants a key or token was not told one it takes (401). */
+  /** The request has no valid credentials: the server needs a key or a token (401). */
   | "Unauthorized"
-  /** Who asks is known, and may not do this (403). */
+  /** The credentials of the request are valid, but do not allow this (403). */
   | "Forbidden"
-  /** A request came to a server without a key under a name that is not its own (403). */
+  /** The `Host` of a request is not a name of the server, which has no key (403). */
   | "ForbiddenHost"
-  /** A page of another site wants to publish (403). */
+  /** A page of another site tried to publish (403). */
   | "CrossSiteRequest"
-  /** As many streams are open as may be, in all or to one address (503). */
+  /** The limit of open streams is reached, in all or to one address (503). */
   | "TooManyConnections"
-  /** As many idempotency keys are remembered as may be (503). */
+  /** The limit of idempotency keys is reached (503). */
   | "TooManyIdempotencyKeys"
-  /** An idempotency key comes again with another body (422). */
+  /** An idempotency key was used before with another body (422). */
   | "IdempotencyKeyReused"
-  /** The server is about to stop (503). */
+  /** The server is shutting down (503). */
   | "ShuttingDown"
-  /** The server refuses a client's request, and asking again would not change that (other 4xx). */
+  /** The server rejected a client's request, and a retry would not change that (other 4xx). */
   | "RequestRejected"
-  /** The server sends a client elsewhere. Nobody follows: the headers may hold a key. */
+  /** The server redirects a client, which does not follow, because the headers may hold a key. */
   | "Redirected"
-  /** What a client was answered is no stream of events. */
+  /** The response to a client is not a stream of events. */
   | "UnexpectedResponse"
-  /** A server sent a line that is no event. */
+  /** A server sent a line that is not an event. */
   | "InvalidLine"
   /** A server sent a line over the size limit. */
   | "LineTooLong";
 
-/** One fault of one event: which event, where in it, and what is wrong there. */
+/** One issue of one event: which event, where in it, and what is wrong there. */
 export interface Issue {
   /** The place of the event in its batch, from 0; 0 for a single one. */
   readonly index: number;
   /** The dotted path inside the event's dictionary (`event.files.0.1`); empty for the dictionary itself. */
   readonly path: string;
-  /** What is wrong, in words. */
+  /** A description of what is wrong. */
   readonly message: string;
 }
 
-/** The error thrown by everything in this package that refuses something. */
+/** The one error class of the package: match on its `code`. */
 export class EventsError extends Error {
   /** The name of the class, as it stands in a stack trace. */
   override readonly name = "EventsError";
   /** What went wrong, as a stable name. */
   readonly code: EventsErrorCode;
-  /** For `InvalidEvent`: every fault found, in order. */
+  /** For `InvalidEvent`: every issue found, in order. */
   readonly issues: readonly Issue[];
   /** For an `InvalidEvent` of a client: the event, as it was received. */
   readonly event: unknown;
-  /** For an answer that a client cannot use: its HTTP status. */
+  /** For a response that a client cannot use: its HTTP status. */
   readonly status: number | undefined;
-  /** For an answer that a client cannot use: the `code` in its body, where it has one. */
+  /** For a response that a client cannot use: the `code` in its body, if it has one. */
   readonly serverCode: string | undefined;
 
   /**
@@ -103,7 +103,7 @@ export class EventsError extends Error {
    *
    * @param code what went wrong, as a stable name
    * @param message what was wrong, where, and what to do about it
-   * @param options `issues`, the issues of the events refused; `event`, `status` and `serverCode`, what a client
+   * @param options `issues`, the issues of the rejected events; `event`, `status` and `serverCode`, what a client
    *   received; `cause`, the error behind this one
    */
   constructor(

@@ -7,6 +7,7 @@ import type { Context, Hono } from "hono";
 import type { Channel } from "../channel/channel.ts";
 import type { PublishedEvent, Schemas, StartOf } from "../events/catalogue.ts";
 import type { EventsErrorCode } from "../events/errors.ts";
+import { MAX_TIMER_MS } from "../events/timing.ts";
 import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
 import type { End, StreamStats } from "../stream/stats.ts";
 import type { Authorize } from "./authorize.ts";
@@ -147,9 +148,6 @@ export interface EndpointSettings<S extends Schemas>
   readonly authorize: EndpointOptions<S>["authorize"];
   readonly onStreamEnd: EndpointOptions<S>["onStreamEnd"];
 }
-
-/** The longest delay of a timer, in milliseconds (HTML 8.7: a 32-bit integer). */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Applies the defaults to the options and checks them.

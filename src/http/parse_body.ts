@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Catalogue, checkEvent, invalidEventError } from "../events/catalogue.ts";
+import type { Catalogue } from "../events/catalogue.ts";
+import { checkEvent, invalidEventError } from "../events/validate.ts";
 import { EventsError, type Issue } from "../events/errors.ts";
 import { isDictionary, jsonErrorText } from "../events/json.ts";
 import { ndjson } from "../stream/wire_format.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { invalidEventError } from "../events/catalogue.ts";
+import { invalidEventError } from "../events/validate.ts";
 import { EventsError } from "../events/errors.ts";
 import { withDeadline } from "../events/timing.ts";
 import type { OnClose } from "../channel/on_close.ts";

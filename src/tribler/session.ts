@@ -4,13 +4,12 @@
  * @module
  */
 import {
-  checkEvent,
   type Draft,
-  invalidEventError,
   type PayloadArguments,
   type PublishableType,
   type StartOf,
 } from "../events/catalogue.ts";
+import { checkEvent, invalidEventError } from "../events/validate.ts";
 import type { Channel } from "../channel/channel.ts";
 import type { EventsSource } from "../http/options.ts";
 import { EventsError } from "../events/errors.ts";

@@ -270,7 +270,7 @@ test("every fault of a batch is told with its place, and nothing is published", 
     const expected = lines.flatMap(([, paths], index) => paths.map((path) => `${index} ${path}`));
     const answer = await post(lines.map(([line]) => line).join("\n"), NDJSON);
     assert.equal(faultsIn(answer), expected);
-    assert.match(JSON.parse(answer.text).error.message, new RegExp(`the first of ${expected.length} faults`));
+    assert.match(JSON.parse(answer.text).error.message, new RegExp(`the first of ${expected.length} issues`));
     const readable = lines.filter(([line]) => line !== '{"type":');
     assert.equal(
       faultsIn(await post(`[${readable.map(([line]) => line).join(",")}]`)),
@@ -782,7 +782,7 @@ test("an event larger than the history can hold is refused with its place", () =
     const body = [{ type: "closed" }, { type: "note", event: { text: "x".repeat(4096) } }];
     const answer = await post(JSON.stringify(body));
     assert.equal(faultsIn(answer), ["1 event"]);
-    assert.match(messageOf(answer), /may have 4096 here/);
+    assert.match(messageOf(answer), /may have at most 4096 here/);
     assert.is(channel.last, 0);
   }, { history: { bytes: 4096 } }));
 

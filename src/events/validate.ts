@@ -1,0 +1,81 @@
+/**
+ * Validation: every issue of an event against its catalogue.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import type { Catalogue } from "./catalogue.ts";
+import { EventsError, type Issue } from "./errors.ts";
+import { isControlType } from "./event.ts";
+
+/** The most characters in the paths of one event's issues: a path may be as long as the payload, and each issue has one. */
+const MAX_PATH_LENGTH = 1_000_000;
+
+/**
+ * Checks an event against the catalogue: its type, and its payload in JSON.
+ *
+ * @param index the place of the event in its batch, for the issues
+ * @returns every issue
+ */
+export function checkEvent(catalogue: Catalogue, type: unknown, payload: unknown, index: number): Issue[] {
+  const issue = (message: string): Issue[] => [{ index, path: "type", message }];
+  if (typeof type !== "string") return issue("must be a string: the name of an event type");
+  if (isControlType(type)) return issue(`"${type}" is a control event, which cannot be published`);
+  const schema = Object.hasOwn(catalogue.schemas, type) ? catalogue.schemas[type] : undefined;
+  if (schema === undefined) {
+    return issue(`${JSON.stringify(type.slice(0, 128))} is not a type of this catalogue`);
+  }
+  return checkPayload(schema, type, payload, index);
+}
+
+/**
+ * Checks a payload in JSON against the schema of its type.
+ *
+ * @param schema `null` if the type has no payload
+ * @param index the place of the event in its batch, for the issues
+ * @returns every issue
+ */
+export function checkPayload(
+  schema: v.GenericSchema | null,
+  type: string,
+  payload: unknown,
+  index: number,
+): Issue[] {
+  const issue = (path: string, message: string): Issue => ({ index, path, message });
+  if (schema === null) return payload === undefined ? [] : [issue("event", `"${type}" has no payload`)];
+  if (payload === undefined) return [issue("event", `"${type}" needs a payload`)];
+  const found: Issue[] = [];
+  let length = 0;
+  for (const one of v.safeParse(schema, payload).issues ?? []) {
+    const path = ["event", ...pathOf(one)].join(".");
+    found.push(issue(path, one.message));
+    if ((length += path.length) > MAX_PATH_LENGTH) break;
+  }
+  return found;
+}
+
+function pathOf(issue: v.BaseIssue<unknown>): string[] {
+  return issue.path?.map((item) => String(item.key)) ?? [];
+}
+
+/**
+ * Makes the error for events that were rejected.
+ *
+ * @param issues every issue found; at least one
+ * @param events the events, as they were given
+ */
+export function invalidEventError(
+  issues: readonly Issue[],
+  events: readonly unknown[],
+  cause?: unknown,
+): EventsError {
+  const { index, path, message } = issues[0]!;
+  const type = (events[index] as { type?: unknown } | null | undefined)?.type;
+  const name = typeof type === "string"
+    ? `${JSON.stringify(type.slice(0, 128))} was not published`
+    : "nothing was published";
+  const place = [events.length > 1 ? `event ${index}` : "", path].filter(Boolean).join(", ");
+  const more = issues.length > 1 ? ` (the first of ${issues.length} issues)` : "";
+  const text = `${name}: ${place === "" ? "" : `${place}: `}${message}${more}`;
+  return new EventsError("InvalidEvent", text, { issues, cause });
+}
