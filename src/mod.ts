@@ -54,6 +54,7 @@ export type {
   StartPayload,
 } from "./events/event.ts";
 export { createChannel } from "./channel/memory.ts";
-export type { ChannelOptions, HistoryLimits, MemoryChannel } from "./channel/memory.ts";
+export type { HistoryLimits } from "./channel/limits.ts";
+export type { ChannelOptions, MemoryChannel } from "./channel/memory.ts";
 export type { Histogram } from "./stream/histogram.ts";
 export type { End, EndReason, LossStats, StreamStats } from "./stream/stats.ts";

@@ -11,6 +11,9 @@ import { EventsError } from "../events/errors.ts";
 import { formatCursor } from "../events/event.ts";
 import { createHistory } from "./history.ts";
 import { utf8Length } from "../events/json.ts";
+import { type HistoryLimits, historyLimits } from "./limits.ts";
+import { createPublishedCounts } from "./published_counts.ts";
+import { createWakeups } from "./wakeups.ts";
 
 /** A channel that keeps its events in memory, and so does everything at once. */
 export interface MemoryChannel<S extends Schemas = Schemas> extends Channel<S> {
@@ -22,14 +25,6 @@ export interface MemoryChannel<S extends Schemas = Schemas> extends Channel<S> {
   read(position: number, maxBytes: number): Batch;
   /** Finds where a reader starts: see {@linkcode EventLog.locate}. */
   locate(since: string): Start;
-}
-
-/** How much an in-memory channel keeps. */
-export interface HistoryLimits {
-  /** At most so many events; default 100 000. */
-  readonly events?: number;
-  /** At most so many bytes of JSON in UTF-8, 1024 or more; default 32 MiB. No single event may be larger. */
-  readonly bytes?: number;
 }
 
 /** Options of {@linkcode createChannel}. */
@@ -67,17 +62,16 @@ export function createChannel<S extends Schemas>(
   const { maxEvents, maxBytes } = historyLimits(options.history);
   const epoch = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   const log = createHistory(maxEvents, maxBytes);
-  const readers = new Set<() => void>();
-  const published = new Map(catalogue.types.map((type) => [type, 0]));
+  const wakeups = createWakeups();
+  const published = createPublishedCounts(catalogue.types);
   let closed = false;
-  let waking = false;
 
   function append(type: string, payload: string, time: number, isoTime: string): string {
     const position = log.last + 1;
     const id = formatCursor(epoch, position);
     const json = `{"type":"${type}",${payload}"id":"${id}","time":"${isoTime}"}`;
     log.push({ position, id, type, json, bytes: utf8Length(json), time });
-    published.set(type, published.get(type)! + 1);
+    published.count(type);
     return id;
   }
 
@@ -93,18 +87,8 @@ export function createChannel<S extends Schemas>(
     const time = now.getTime();
     const isoTime = now.toISOString();
     const ids = prepared.map(({ type, payload }) => append(type, payload, time, isoTime));
-    wake();
+    wakeups.wake();
     return ids;
-  }
-
-  /** Readers are woken once a turn, so that what is published in a row is read as one batch. */
-  function wake(): void {
-    if (waking || readers.size === 0) return;
-    waking = true;
-    queueMicrotask(() => {
-      waking = false;
-      for (const reader of readers) reader();
-    });
   }
 
   const channel: MemoryChannel<S> = {
@@ -124,44 +108,17 @@ export function createChannel<S extends Schemas>(
     parse: ({ json }) => JSON.parse(json),
     read: (position, maxBytes) => log.read(position, maxBytes),
     locate: (since) => locate(channel, since),
-    batches: (since = "latest") =>
-      iterate(channel, since, (reader) => readers.add(reader), (reader) => readers.delete(reader)),
+    batches: (since = "latest") => iterate(channel, since, wakeups.listen, wakeups.leave),
     close: () => {
       closed = true;
-      wake();
+      wakeups.wake();
     },
     stats: () => ({
       events: log.last - log.first + 1,
       bytes: log.bytes,
-      published: Object.fromEntries(published),
-      readers: readers.size,
+      published: published.read(),
+      readers: wakeups.size,
     }),
   };
   return channel;
-}
-
-/**
- * The limits of a history, checked, with their defaults.
- *
- * @throws {RangeError} where one is not a whole number or too small
- */
-export function historyLimits(
-  { events = 100_000, bytes = 32 * 1024 * 1024 }: HistoryLimits = {},
-): { readonly maxEvents: number; readonly maxBytes: number } {
-  return {
-    maxEvents: checkLimit("history.events", events, 1),
-    maxBytes: checkLimit("history.bytes", bytes, 1024),
-  };
-}
-
-/**
- * A limit, where it is one.
- *
- * @throws {RangeError} where it is not a whole number or too small
- */
-export function checkLimit(name: string, value: number, least: number): number {
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new RangeError(`${name} must be a whole number of at least ${least}, not ${value}`);
-  }
-  return value;
 }

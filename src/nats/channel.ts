@@ -12,7 +12,9 @@ import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor, parseCursor } from "../events/event.ts";
 import { utf8Length } from "../events/json.ts";
-import { checkLimit, type HistoryLimits, historyLimits } from "../channel/memory.ts";
+import { checkLimit, type HistoryLimits, historyLimits } from "../channel/limits.ts";
+import { createPublishedCounts } from "../channel/published_counts.ts";
+import { createWakeups, oncePerTurn } from "../channel/wakeups.ts";
 import { createPositionWaiters } from "./position_waiters.ts";
 import { createRequests } from "./requests.ts";
 import { createReplica } from "./replica.ts";
@@ -103,13 +105,12 @@ export async function natsChannel<S extends Schemas>(
   const client = jetstream(connection);
   const asking = createRequests();
   const publisher = createPublisher(client, stream);
-  const readers = new Set<() => void>();
-  const published = new Map(catalogue.types.map((type) => [type, 0]));
+  const wakeups = createWakeups();
+  const published = createPublishedCounts(catalogue.types);
   const arrivals = createPositionWaiters();
   /** Aborted when what was asked of the stream is wanted no more. */
   let era = new AbortController();
   let closed = false;
-  let waking = false;
   let isSilent = false;
 
   const manager = await jetstreamManager(connection, { checkAPI: false });
@@ -152,6 +153,7 @@ export async function natsChannel<S extends Schemas>(
     fetch: (after, last) => fetcher.fetch(after, last, era.signal),
     refresh: async () => void await look().catch(() => {}),
   });
+  const releaseWaiters = oncePerTurn(() => arrivals.arrived(copy.window.last));
   let looking: Promise<StreamInfo> | undefined;
   let renewing: Promise<StreamInfo> | undefined;
   const timer = setInterval(() => void (asking.isConnected && look().catch(() => {})), LOOK_EVERY);
@@ -209,15 +211,9 @@ export async function natsChannel<S extends Schemas>(
     }
   }
 
-  /** Whoever waits is woken once a turn, so that what comes in a row is read as one batch. */
   function wake(): void {
-    if (waking || readers.size + arrivals.size === 0) return;
-    waking = true;
-    queueMicrotask(() => {
-      waking = false;
-      for (const reader of readers) reader();
-      arrivals.arrived(copy.window.last);
-    });
+    wakeups.wake();
+    if (arrivals.size > 0) releaseWaiters();
   }
 
   /** Whether the position is reached within so many milliseconds. */
@@ -281,7 +277,7 @@ export async function natsChannel<S extends Schemas>(
     }
     if (copy.epoch !== ofEpoch) throw unconfirmed("the stream was made anew", stored.length);
     for (const [index, { type }] of prepared.entries()) {
-      if (!stored[index]!.duplicate) published.set(type, published.get(type)! + 1);
+      if (!stored[index]!.duplicate) published.count(type);
     }
     return stored.map(({ seq }) => formatCursor(ofEpoch, seq));
   }
@@ -349,8 +345,7 @@ export async function natsChannel<S extends Schemas>(
         cursor.position <= copy.window.last;
       return isHeld ? locate(channel, since) : locateElsewhere(since);
     },
-    batches: (since = "latest") =>
-      iterate(channel, since, (reader) => readers.add(reader), (reader) => readers.delete(reader)),
+    batches: (since = "latest") => iterate(channel, since, wakeups.listen, wakeups.leave),
     publish: async (type, ...[payload]) => (await publishBatch([{ type, event: payload }]))[0]!,
     publishBatch,
     parse: ({ json }) => JSON.parse(json),
@@ -367,8 +362,8 @@ export async function natsChannel<S extends Schemas>(
     stats: () => ({
       events: copy.window.last - copy.window.first + 1,
       bytes: copy.window.bytes,
-      published: Object.fromEntries(published),
-      readers: readers.size,
+      published: published.read(),
+      readers: wakeups.size,
     }),
   };
   return channel;

@@ -7,7 +7,7 @@ import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-
 import type { Catalogue, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { abortable, delay } from "../events/timing.ts";
-import type { HistoryLimits } from "../channel/memory.ts";
+import type { HistoryLimits } from "../channel/limits.ts";
 import { type NatsChannel, natsChannel } from "../nats/mod.ts";
 import type { Log } from "./log.ts";
 
