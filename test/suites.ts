@@ -57,6 +57,8 @@ export const SUITES: readonly Suite[] = [
   { path: "chaos/client", on: EACH_KIND, seconds: 27, waits: true },
   { path: "chaos/soak", on: EACH_KIND, runs: "programs", seconds: 7, waits: true },
   { path: "chaos/", on: EVERY, seconds: 5 },
+  { path: "page/build", on: ONCE },
+  { path: "page/", on: ONCE, isUnit: true },
   { path: "browser/", on: EACH_KIND, seconds: 25, waits: true },
   { path: "nats/faults", on: EACH_KIND, seconds: 95, waits: true },
   { path: "nats/pages", on: ONCE, isUnit: true },

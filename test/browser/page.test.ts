@@ -1,262 +1,24 @@
 /**
- * The live page, as it is served and as it is used: in Chromium, driven as a person would.
+ * The live page as it is used: in Chromium, driven as a person would. Without Chromium the tests are skipped; in CI they fail.
  *
- * Where there is no Chromium the tests that need it are skipped; in CI they then fail.
+ * @module
  */
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
-import { Hono } from "hono";
-import type { Locator, Page } from "playwright-core";
-import { suite } from "../support/suite.ts";
+import type { Locator } from "playwright-core";
 import * as assert from "uvu/assert";
-import { buildPage, PAGE_ASSETS as BUILT } from "../../src/page/build.ts";
-import { createRates } from "../../src/page/rates.ts";
-import { createRecords } from "../../src/page/records.ts";
-import { createApp } from "../../src/server/app.ts";
-import { PAGE_ASSETS } from "../../src/server/page_assets.ts";
-import { type Fetch, listen } from "../../src/server/listen.ts";
-import { createSession, type Session, triblerEvents } from "../../src/tribler/mod.ts";
+import { createSession, triblerEvents } from "../../src/tribler/mod.ts";
 import { running, startProgram } from "../support/children.ts";
-import { endVisits, hasChromium, type Look, servePage, serveScript, visiting } from "../support/chromium.ts";
-import { findFreePort, openWire, serving, until, within } from "../support/harness.ts";
+import { endVisits, hasChromium } from "../support/chromium.ts";
+import { until } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
+import { connection, HASH, isLive, KEY, onStage, reads, rows, tick } from "./stage.ts";
 
 const test = suite("page");
 const run = hasChromium ? test : test.skip;
 test.after(endVisits);
 
-const HASH = "08ada5a7a6183aae1e09d831df6748d566095a10";
-const KEY = "open-sesame+/=~";
-
-// As it is served.
-
-test("what is committed is what the sources make", async () => {
-  assert.ok(await buildPage() === await readFile(BUILT, "utf8"), "run npm run build:page");
-});
-
-test("it weighs at most 60 kB, gzipped, and keeps the notices of what it contains", () => {
-  const sizes = PAGE_ASSETS.map(({ path, text }) => [path, gzipSync(text, { level: 9 }).byteLength] as const);
-  const sum = sizes.reduce((sum, [, size]) => sum + size, 0);
-  console.log(`the page: ${sum} bytes gzipped (${sizes.map((one) => one.join(" ")).join(", ")})`);
-  assert.ok(sum <= 60_000, `${sum} bytes`);
-  const script = PAGE_ASSETS.find(({ path }) => path === "/page.js")!.text;
-  for (const name of ["uplot", "valibot", "eventsource-parser"]) {
-    assert.match(script, new RegExp(`^${name} \\S+: Copyright `, "m"));
-  }
-  assert.match(script, "Permission is hereby granted, free of charge");
-});
-
-test("its files come with a strict policy, packed where that is wanted, and once", async () => {
-  const app = createApp(createSession({ version: "7.1.5" }), { heartbeat: 5 });
-  for (const { path, type, text } of PAGE_ASSETS) {
-    const response = await app.request(path);
-    assert.is(response.status, 200, path);
-    assert.is(response.headers.get("content-type"), type);
-    assert.is(await response.text(), text);
-    const policy = response.headers.get("content-security-policy")!.split("; ");
-    for (
-      const line of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'"]
-    ) {
-      assert.ok(policy.includes(line), line);
-    }
-    for (const name of ["base-uri", "form-action", "frame-ancestors"]) {
-      assert.ok(policy.includes(`${name} 'none'`));
-    }
-    assert.not.match(policy.join(), /unsafe|https?:|\*|data:/);
-    const headers = ["cache-control", "x-content-type-options", "referrer-policy", "vary"];
-    assert.equal(
-      headers.map((name) => response.headers.get(name)),
-      ["no-cache", "nosniff", "no-referrer", "Accept-Encoding"],
-    );
-
-    for (
-      const [accept, isPacked] of [
-        ["gzip", true],
-        ["br, GZIP;q=0.5", true],
-        ["x-gzip", true],
-        ["gzip;q=0", false],
-        ["gzip;q=0.000, br", false],
-        ["identity", false],
-        ["notgzip", false],
-      ] as const
-    ) {
-      const packed = await app.request(path, { headers: { "Accept-Encoding": accept } });
-      assert.is(packed.headers.get("content-encoding"), isPacked ? "gzip" : null, accept);
-      const bytes = new Uint8Array(await packed.arrayBuffer());
-      assert.equal([bytes[0] === 0x1f, bytes.length < text.length || path === "/page.svg"], [
-        isPacked,
-        isPacked || path === "/page.svg",
-      ]);
-    }
-
-    const tag = response.headers.get("etag")!;
-    const again = await app.request(path, { headers: { "If-None-Match": `"other", ${tag}` } });
-    assert.equal([again.status, again.headers.get("etag"), await again.text()], [304, tag, ""]);
-    assert.is((await app.request(path, { headers: { "If-None-Match": '"other"' } })).status, 200);
-    const head = await app.request(path, { method: "HEAD" });
-    assert.equal([head.status, head.headers.get("etag"), await head.text()], [200, tag, ""]);
-  }
-  const [html] = PAGE_ASSETS;
-  assert.not.match(html!.text, /<script(?![^>]* src=)|<style|\sstyle=|\son\w+=|https?:\/\/|\/\/\w/);
-});
-
-test("it needs no key, and is for the same names as everything else", async () => {
-  const open = createApp(createSession({ version: "7.1.5" }), { heartbeat: 5 });
-  const locked = createApp(createSession({ version: "7.1.5" }), { heartbeat: 5, apiKey: KEY });
-  for (const { path } of PAGE_ASSETS) {
-    const foreign = { headers: { Host: "evil.example" } };
-    assert.equal(
-      [(await open.request(path)).status, (await open.request(path, foreign)).status],
-      [200, 403],
-      path,
-    );
-    assert.equal([(await locked.request(path)).status, (await locked.request(path, foreign)).status], [
-      200,
-      200,
-    ]);
-    assert.is((await locked.request(path, { method: "POST" })).status, 401);
-  }
-  const closing = createSession({ version: "7.1.5" });
-  closing.channel.close();
-  assert.is((await createApp(closing, { heartbeat: 5 }).request("/")).status, 503);
-});
-
-test("over a socket it comes whole", async () => {
-  const app = createApp(createSession({ version: "7.1.5" }), { heartbeat: 5 });
-  await serving(app, async (url, port) => {
-    for (const { path, text } of PAGE_ASSETS) {
-      assert.is(await (await within(fetch(url + path), path)).text(), text);
-    }
-    const wire = await openWire(port);
-    wire.write("GET / HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n");
-    await within(wire.closed, "the answer");
-    assert.match(wire.received(), /^HTTP\/1.1 200 OK\r\n/);
-    assert.match(wire.received(), /^content-encoding: gzip\r$/im);
-  });
-});
-
-// What it keeps.
-
-test("the events it keeps are bounded by their number and by their size, also while it is paused", () => {
-  const records = createRecords(3, 450);
-  let n = 0;
-  const add = (text: string) => records.add({ type: "tick", event: text, id: `a-${++n}` });
-  const shown = () => Array.from({ length: records.shown.length }, (_, i) => records.shown.at(i)!.summary);
-  for (const text of ["a", "b", "c", "d"]) add(text);
-  assert.equal([shown(), records.kept, records.received, records.added], [["b", "c", "d"], 3, 4, 4]);
-  add("x".repeat(300));
-  assert.equal(shown().map((text) => text[0]), ["c", "d", "x"]);
-  add("y".repeat(300));
-  assert.equal(shown().map((text) => text[0]), ["y"], "they are too long for one another");
-  add("z".repeat(1000));
-  assert.equal(shown().map((text) => text[0]), ["z"], "the newest is kept however long it is");
-
-  records.clear();
-  assert.equal([shown(), records.kept, records.received], [[], 0, 0]);
-  add("before");
-  records.pause();
-  for (let i = 1; i <= 5000; i++) add(`${i}`);
-  assert.equal([shown(), records.held, records.received], [["before"], 5000, 5001]);
-  records.pause();
-  assert.is(records.held, 5000, "it is paused already");
-  records.filter({ types: new Set(), text: "4999" });
-  assert.equal(shown(), [], "what is held back is not shown by a filter either");
-  records.resume();
-  assert.equal([shown(), records.held], [["4999"], undefined]);
-  records.filter({ types: new Set(["other"]), text: "" });
-  assert.equal(shown(), []);
-  records.filter({ types: new Set(), text: "" });
-  assert.equal(shown(), ["4998", "4999", "5000"]);
-});
-
-test("the seconds it counts are those of the last minutes", () => {
-  const rates = createRates(10);
-  const at = (second: number, kind: "torrent" | "market" = "torrent") =>
-    rates.count(kind, second * 1000 + 999);
-  for (const second of [100, 100, 101, 109]) at(second);
-  at(101, "market");
-  assert.equal([100, 101, 102, 109].map((second) => rates.of("torrent", second)), [2, 1, 0, 1]);
-  assert.is(rates.of("market", 101), 1);
-  at(90); // Where 100 stands by now.
-  assert.is(rates.of("torrent", 100), 2);
-  at(111, "market");
-  assert.equal([101, 111].map((second) => rates.of("torrent", second)), [0, 0]);
-  assert.is(rates.of("market", 111), 1);
-  rates.clear();
-  assert.is(rates.of("market", 111), 0);
-});
-
-// As it is used.
-
-/** A page, and the server that it is of. */
-interface Stage {
-  readonly page: Page;
-  readonly session: Session;
-  readonly url: string;
-  /** Stops the server and starts another one in its place, after a while. */
-  restart(session: Session, meanwhile: () => Promise<void>): Promise<void>;
-}
-
-interface StageOptions extends Omit<Look, "url"> {
-  readonly apiKey?: string;
-  readonly session?: Session;
-}
-
-/** Opens the page of a server. */
-async function onStage(options: StageOptions, use: (stage: Stage) => Promise<void>): Promise<void> {
-  const { apiKey, session = createSession({ version: "7.1.5" }), ...look } = options;
-  const start = (session: Session, port: number) => {
-    const { fetch } = createApp(session, { heartbeat: 5, apiKey });
-    return listen(fetch as Fetch, { host: "127.0.0.1", port });
-  };
-  const port = await findFreePort();
-  let server: Awaited<ReturnType<typeof start>> | undefined = await start(session, port);
-  const url = `http://127.0.0.1:${port}/`;
-  try {
-    await visiting({ ...look, url }, (page) =>
-      use({
-        page,
-        session,
-        url,
-        restart: async (session, meanwhile) => {
-          await server?.stop(0);
-          server = undefined;
-          await meanwhile();
-          server = await start(session, port);
-        },
-      }));
-  } finally {
-    await server?.stop(0);
-  }
-}
-
-const connection = (page: Page) => page.locator("#connection-words");
-const rows = (page: Page) => page.getByRole("grid").getByRole("row");
-
-/** Waits until an element has this text. */
-async function reads(locator: Locator, text: string | RegExp): Promise<void> {
-  const says = async () => (await locator.textContent({ timeout: 1000 }).catch(() => null)) ?? "";
-  let last = "";
-  await until(
-    async () => typeof text === "string" ? (last = await says()) === text : text.test(last = await says()),
-    `it reads ${text}`,
-    15_000,
-  ).catch((error) => {
-    throw new Error(`${error.message}, not ${JSON.stringify(last)}`);
-  });
-}
-
-async function isLive(page: Page): Promise<void> {
-  await reads(connection(page), /^Live/);
-}
-
-function tick(session: Session, text: string): void {
-  session.emit("upgrader_tick", { text });
-}
-
 run(
-  "it shows an event that was POSTed, whole on a click, and gives it as JSON and as a command",
+  "the page shows an event that was POSTed, whole on a click, and copies it as JSON and as a command",
   async () => {
     await onStage({}, async ({ page, session, url }) => {
       await isLive(page);
@@ -296,7 +58,7 @@ run(
   },
 );
 
-run("it filters by type and by text", async () => {
+run("the page filters by type and by text", async () => {
   await onStage({}, async ({ page, session }) => {
     await isLive(page);
     for (const text of ["one", "Two", "three.four"]) tick(session, text);
@@ -342,7 +104,7 @@ run("it filters by type and by text", async () => {
   });
 });
 
-run("what comes while it is paused is counted, and there when it goes on", async () => {
+run("the page counts events while it is paused, and shows them when it resumes", async () => {
   await onStage({}, async ({ page, session }) => {
     await isLive(page);
     tick(session, "before");
@@ -359,7 +121,7 @@ run("what comes while it is paused is counted, and there when it goes on", async
   });
 });
 
-run("of 100 000 events it keeps the newest 10 000, and makes rows for those in sight", async () => {
+run("the page keeps the newest 10 000 of 100 000 events, and makes rows for those in sight", async () => {
   const session = createSession({ version: "7.1.5" });
   for (let n = 1; n <= 100_000; n++) tick(session, `${n}`);
   await onStage({ session }, async ({ page, session }) => {
@@ -388,29 +150,32 @@ run("of 100 000 events it keeps the newest 10 000, and makes rows for those in s
   });
 });
 
-run("a server that is gone is waited for, and says why; one that forgot is told as a loss", async () => {
-  await onStage({}, async ({ page, session, restart }) => {
-    await isLive(page);
-    tick(session, "before");
-    await reads(rows(page).locator(".summary"), "before");
-    const after = createSession({ version: "7.1.6" });
-    await restart(after, async () => {
-      const words = /^Reconnecting (?:in \d+ s|now): the (?:connection was lost|server cannot be reached)$/;
-      await reads(connection(page), words);
+run(
+  "the page retries while the server is down, says why, and reports a loss when the server forgot its events",
+  async () => {
+    await onStage({}, async ({ page, session, restart }) => {
+      await isLive(page);
+      tick(session, "before");
+      await reads(rows(page).locator(".summary"), "before");
+      const after = createSession({ version: "7.1.6" });
+      await restart(after, async () => {
+        const words = /^Reconnecting (?:in \d+ s|now): the (?:connection was lost|server cannot be reached)$/;
+        await reads(connection(page), words);
+      });
+      await reads(connection(page), "Live, version 7.1.6");
+      tick(after, "after");
+      await reads(rows(page).first().locator(".summary"), "after");
+      assert.equal(await rows(page).locator(".summary").allTextContents(), [
+        "after",
+        "An unknown number of events are missing here: the server was started anew",
+        "before",
+      ]);
+      await reads(page.locator("#lost"), "Events lost, nobody knows how many");
     });
-    await reads(connection(page), "Live, version 7.1.6");
-    tick(after, "after");
-    await reads(rows(page).first().locator(".summary"), "after");
-    assert.equal(await rows(page).locator(".summary").allTextContents(), [
-      "after",
-      "An unknown number of events are missing here: the server was started anew",
-      "before",
-    ]);
-    await reads(page.locator("#lost"), "Events lost, nobody knows how many");
-  });
-});
+  },
+);
 
-run("a loss is shown in the list and above it, with its count, whatever is filtered", async () => {
+run("the page shows a loss in the list and above it, with its count, under any filter", async () => {
   const session = createSession({ version: "7.1.5", history: { events: 3 } });
   await onStage({ session }, async ({ page, restart }) => {
     await isLive(page);
@@ -435,7 +200,7 @@ run("a loss is shown in the list and above it, with its count, whatever is filte
   });
 });
 
-run("it publishes from a form, and shows each fault at its field", async () => {
+run("the page publishes from a form, and shows each fault at its field", async () => {
   await onStage({}, async ({ page, session }) => {
     await isLive(page);
     await page.getByRole("button", { name: "Publish…" }).click();
@@ -488,7 +253,7 @@ run("it publishes from a form, and shows each fault at its field", async () => {
   });
 });
 
-run("each of Tribler's types fits its form, and comes out as it went in", async () => {
+run("the form of each Tribler type returns the payload it was filled with", async () => {
   await onStage({}, async ({ page, session }) => {
     await isLive(page);
     await page.getByRole("button", { name: "Publish…" }).click();
@@ -528,7 +293,7 @@ run("each of Tribler's types fits its form, and comes out as it went in", async 
   });
 });
 
-run("what is typed as JSON has to be some, and is refused as a whole where it does not fit", async () => {
+run("the page rejects JSON that does not parse, and JSON that does not fit, as a whole", async () => {
   await onStage({}, async ({ page, session }) => {
     await page.getByRole("button", { name: "Publish…" }).click();
     const dialog = page.getByRole("dialog", { name: "Publish an event" });
@@ -547,7 +312,7 @@ run("what is typed as JSON has to be some, and is refused as a whole where it do
   });
 });
 
-run("a server that wants a key is given one, which stands in no address", async () => {
+run("the page sends the key that a server requires, and puts it in no address", async () => {
   await onStage({ apiKey: KEY }, async ({ page, session, url }) => {
     const dialog = page.getByRole("dialog", { name: "This server wants an API key" });
     const give = async (key: string) => {
@@ -588,7 +353,7 @@ run("a server that wants a key is given one, which stands in no address", async 
   });
 });
 
-run("it can be used without a mouse", async () => {
+run("the page can be used without a mouse", async () => {
   await onStage({}, async ({ page, session }) => {
     await isLive(page);
     for (let n = 1; n <= 200; n++) tick(session, `${n}`);
@@ -659,167 +424,5 @@ run(
     });
   },
 );
-
-/** axe-core, as it is run in a page. */
-const axe: string = await readFile(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
-
-/** What axe-core finds wrong with the page as it is. */
-async function violations(page: Page): Promise<unknown[]> {
-  await page.evaluate(axe);
-  const options = `{ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }`;
-  const found = `(await axe.run(document, ${options})).violations`;
-  const brief =
-    `${found}.map(({ id, nodes }) => [id, nodes.map(({ html, any }) => [html.slice(0, 200), any.map(({ message }) => message)])])`;
-  return await page.evaluate(`(async () => ${brief})()`);
-}
-
-async function isSound(page: Page, what: string): Promise<void> {
-  assert.equal(await violations(page), [], what);
-  const widths = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]") as [
-    number,
-    number,
-  ];
-  assert.ok(widths[0] <= widths[1], `${what}: ${widths.join(" of ")} px`);
-}
-
-for (
-  const [colorScheme, width] of [["light", 1280], ["dark", 1280], ["light", 360], ["dark", 2560]] as const
-) {
-  run(`in the ${colorScheme}, ${width} px wide, axe-core finds nothing and nothing sticks out`, async () => {
-    await onStage({ colorScheme, width, height: 800, apiKey: KEY }, async ({ page, session }) => {
-      await page.getByRole("dialog").waitFor();
-      await isSound(page, "asking");
-      await page.getByLabel("API key", { exact: true }).fill(KEY);
-      await page.keyboard.press("Enter");
-      await isLive(page);
-      await isSound(page, "empty");
-      for (const type of triblerEvents.types) {
-        const event = triblerPayloads[type as keyof typeof triblerPayloads];
-        session.channel.publishBatch([
-          { type, event } as Parameters<typeof session.channel.publishBatch>[0][0],
-        ]);
-      }
-      const endless = "x".repeat(5000);
-      session.emit("torrent_finished", { infohash: HASH, name: endless });
-      await reads(rows(page).first().locator(".type"), "torrent_finished");
-      await page.locator("#types").evaluate((types) => types.setAttribute("open", ""));
-      await page.locator("#type-list").getByRole("button", { name: "torrent_finished" }).click();
-      await page.getByRole("button", { name: "Pause" }).click();
-      await isSound(page, "filtered and paused");
-      await page.getByRole("button", { name: "Show all types" }).click();
-      await page.getByRole("button", { name: "Resume" }).click();
-      await isSound(page, "with events");
-      await rows(page).first().click();
-      await isSound(page, "with details");
-      await page.keyboard.press("Escape");
-      await page.getByRole("button", { name: "Publish…" }).click();
-      const dialog = page.getByRole("dialog", { name: "Publish an event" });
-      await dialog.getByRole("combobox", { name: "type" }).selectOption("market_iom_input_required");
-      await dialog.getByRole("button", { name: "Add to required_fields" }).click();
-      for (const name of ["error_text", "image"]) {
-        await dialog.getByRole("button", { name: `Add ${name}` }).click();
-      }
-      await dialog.getByRole("textbox", { name: "image" }).fill("no base64");
-      await dialog.getByRole("button", { name: "Publish", exact: true }).click();
-      await reads(dialog.getByRole("status"), "Not published: one fault");
-      await isSound(page, "publishing");
-      await page.keyboard.press("Escape");
-      // The list is in sight, also where there is little height.
-      assert.ok((await page.locator("#list").boundingBox())!.height >= 100);
-    });
-  });
-}
-
-// A form for schemas that Tribler has none of.
-
-run("a form has unions, choices and optional parts, and JSON for what is nothing for a form", async () => {
-  const app = new Hono();
-  servePage(app, "");
-  await serveScript(app, "src/page/form.ts");
-  const schema = {
-    type: "object",
-    properties: {
-      note: { anyOf: [{ type: "string" }, { type: "null" }] },
-      count: { type: ["integer", "null"] },
-      colour: { enum: ["red", "green", 3] },
-      fixed: { const: "yes" },
-      any: {},
-      record: { type: "object", additionalProperties: { type: "number" } },
-      tree: { $ref: "#/tree" },
-      both: {
-        allOf: [{ type: "object", properties: { a: { type: "boolean" } }, required: ["a"] }],
-        title: "Both",
-      },
-      shape: {
-        oneOf: [
-          { type: "object", title: "circle", properties: { r: { type: "number" } }, required: ["r"] },
-          { type: "object", title: "square", properties: { a: { type: "number" } }, required: ["a"] },
-        ],
-      },
-    },
-    required: ["note", "count", "colour", "fixed", "any", "record", "tree", "both", "shape"],
-  };
-  const tree = {
-    type: "object",
-    properties: { left: { $ref: "#/tree" }, name: { type: "string" } },
-    required: ["name"],
-  };
-  await serving(app, (url) =>
-    visiting({ url }, async (page) => {
-      await page.evaluate(`(async () => {
-        const { createField } = await import("/js/form.js");
-        globalThis.make = (value) => {
-          globalThis.field = createField(${JSON.stringify(schema)}, () => (${
-        JSON.stringify(tree)
-      }), "event", value);
-          document.body.replaceChildren(field.element);
-        };
-        make();
-      })()`);
-      const read = async () => await page.evaluate("field.read()");
-      assert.equal(await read(), {
-        note: "",
-        colour: "red",
-        fixed: "yes",
-        tree: { name: "" },
-        both: { a: false },
-        shape: {},
-      });
-      await page.getByRole("combobox", { name: "note: which kind" }).selectOption("null");
-      await page.getByRole("textbox", { name: "count" }).fill("-7");
-      await page.getByRole("combobox", { name: "colour" }).selectOption("3");
-      await page.getByRole("textbox", { name: "any" }).fill("[1, null]");
-      await page.getByRole("textbox", { name: "record" }).fill('{"x":1.5}');
-      await page.getByRole("button", { name: "Add left" }).click();
-      await page.locator(".optional").getByRole("textbox", { name: "name" }).fill("inner");
-      await page.getByRole("checkbox", { name: "a" }).check();
-      await page.getByRole("combobox", { name: "shape: which kind" }).selectOption("square");
-      await page.locator(".union").last().getByRole("textbox").fill("2.5");
-      const value = {
-        note: null,
-        count: -7,
-        colour: 3,
-        fixed: "yes",
-        any: [1, null],
-        record: { x: 1.5 },
-        tree: { left: { name: "inner" }, name: "" },
-        both: { a: true },
-        shape: { a: 2.5 },
-      };
-      assert.equal(await read(), value);
-      await page.evaluate(`make(${JSON.stringify(value)})`);
-      assert.equal(await read(), value, "it takes what it gave");
-      await page.evaluate(
-        'field.fault("tree.left.name", "too short"); field.fault("shape.a", "odd"); field.fault("x.y", "unknown")',
-      );
-      assert.equal((await page.locator(".fault").allTextContents()).filter(Boolean), [
-        "x.y: unknown",
-        "too short",
-        "odd",
-      ]);
-      await page.getByRole("button", { name: "Leave out left" }).click();
-      assert.equal((await read() as typeof value).tree, { name: "" } as typeof value.tree);
-    }));
-});
 
 test.run();

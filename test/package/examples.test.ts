@@ -66,7 +66,7 @@ test("hono_app.ts refuses what is no order, tells nobody of it, and lets nobody 
     assert.type((await response.json()).error, "string");
   }
   const published = await app.request("/events", order('{"type":"shop_closed"}'));
-  assert.is(published.status, 404);
+  assert.is(published.status, 405);
   assert.equal(await (await app.request("/orders")).json(), []);
   const kept = await app.request("/events?since=earliest&follow=false");
   assert.equal((await linesOf(kept.body!).rest()).map(({ type }) => type), ["events_start"]);

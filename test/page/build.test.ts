@@ -1,0 +1,26 @@
+import { readFile } from "node:fs/promises";
+import { gzipSync } from "node:zlib";
+import * as assert from "uvu/assert";
+import { buildPage, PAGE_ASSETS as BUILT } from "../../src/page/build.ts";
+import { PAGE_ASSETS } from "../../src/server/page_assets.ts";
+import { suite } from "../support/suite.ts";
+
+const test = suite("page build");
+
+test("page_assets.ts has what the sources of the page make", async () => {
+  assert.ok(await buildPage() === await readFile(BUILT, "utf8"), "run npm run build:page");
+});
+
+test("the page is at most 60 kB, gzipped, and keeps the notices of what it contains", () => {
+  const sizes = PAGE_ASSETS.map(({ path, text }) => [path, gzipSync(text, { level: 9 }).byteLength] as const);
+  const sum = sizes.reduce((sum, [, size]) => sum + size, 0);
+  console.log(`the page: ${sum} bytes gzipped (${sizes.map((one) => one.join(" ")).join(", ")})`);
+  assert.ok(sum <= 60_000, `${sum} bytes`);
+  const script = PAGE_ASSETS.find(({ path }) => path === "/page.js")!.text;
+  for (const name of ["uplot", "valibot", "eventsource-parser"]) {
+    assert.match(script, new RegExp(`^${name} \\S+: Copyright `, "m"));
+  }
+  assert.match(script, "Permission is hereby granted, free of charge");
+});
+
+test.run();
