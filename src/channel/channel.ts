@@ -60,7 +60,7 @@ export interface EventLog {
   readonly epoch: string;
   /**
    * The position of the oldest event kept; one after {@linkcode last} where none is. Of events that are kept elsewhere
-   * older ones may have gone since it was asked for: whoever reads them is told.
+   * older ones may have been deleted since; reading them reports a loss.
    */
   readonly first: number;
   /** The position of the newest event; 0 before the first. */
@@ -116,7 +116,7 @@ export interface Channel<S extends Schemas = Schemas> extends EventLog {
    * @returns the event's `id`, once the channel has it
    * @throws {EventsError} `InvalidEvent` where the payload does not fit its schema or cannot be JSON;
    *   `ChannelClosed` after {@linkcode close}. Nothing is published then. Where events are kept elsewhere also
-   *   `ChannelUnavailable`: nothing was published; and `PublishUnconfirmed`: nobody knows
+   *   `ChannelUnavailable`: nothing was published; and `PublishUnconfirmed`: whether it was published is unknown
    */
   publish<T extends PublishableType<S>>(
     type: T,
@@ -142,7 +142,7 @@ export interface Start {
   readonly epoch: string;
   /** The last position not to be read. */
   readonly position: number;
-  /** Whether the cursor is of another epoch, so that nobody knows how much its holder misses. */
+  /** Whether the cursor is of another epoch, so that the number of missed events is unknown. */
   readonly unknownEpoch: boolean;
 }
 

@@ -19,7 +19,7 @@ import { createPositionWaiters } from "./position_waiters.ts";
 import { createRequests } from "./requests.ts";
 import { createReplica } from "./replica.ts";
 import { createFetcher } from "./fetcher.ts";
-import { follow } from "./consumer_loop.ts";
+import { startConsumerLoop } from "./consumer_loop.ts";
 import { entryOf, messageOf } from "./message.ts";
 import { createPages } from "./pages.ts";
 import { createPublisher, isForbidden, unavailable, unconfirmed } from "./publisher.ts";
@@ -36,7 +36,7 @@ export interface NatsChannelOptions {
   readonly create?: StreamLimits;
   /** How much of it this process holds for those who resume or read slowly; what is older is read from the stream. */
   readonly history?: HistoryLimits;
-  /** Called with what went wrong that nobody waits for; default: it is shown on the console. */
+  /** Called with errors that no pending call could report; default: `console.error`. */
   readonly onProblem?: (problem: Error) => void;
 }
 
@@ -53,12 +53,12 @@ export interface NatsChannel<S extends Schemas = Schemas> extends Channel<S> {
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]>;
 }
 
-/** So long a reader whose cursor this process has not reached yet waits for it, in milliseconds. */
+/** How long a reader waits until this process reaches its cursor, in milliseconds. */
 const CATCH_UP_TIMEOUT_MS = 5000;
-/** So long whoever published waits until this process was told the event as well, in milliseconds. */
+/** How long a publisher waits until this process has received its events as well, in milliseconds. */
 const READ_YOUR_WRITES_TIMEOUT_MS = 1000;
 /** The stream is asked so often how far it has lost its beginning, and whether it still is the same, in milliseconds. */
-const LOOK_EVERY = 5000;
+const REFRESH_INTERVAL_MS = 5000;
 /** The stream is asked for so many bytes ahead of what has come. */
 const AHEAD_BYTES = 2 * 1024 * 1024;
 /** What stands around a key in the header of a message is never longer: `Nats-Msg-Id` and the index of the event. */
@@ -66,7 +66,7 @@ const HEADER_BYTES = 64;
 
 /**
  * Makes a channel on a stream of NATS JetStream. Processes that name the same stream have one channel between them:
- * what is published on any is told by all, and a cursor of one is good at the others.
+ * all deliver what is published on any of them, and a cursor of one is valid at the others.
  *
  * The connection stays the caller's: whatever its transport, and to be closed after the channel. It should reconnect
  * for ever (`maxReconnectAttempts: -1`): while it is away, streams go on with what this process holds, and publishing
@@ -75,7 +75,7 @@ const HEADER_BYTES = 64;
  * @param connection a connection to a server with JetStream, 2.9 or later
  * @param catalogue the event types it carries
  * @throws {EventsError} `StreamMismatch` where the stream is there and cannot hold a channel; `ChannelUnavailable` where
- *   it cannot be had
+ *   it cannot be opened
  * @throws {RangeError} where a limit is not a whole number or too small, or a name cannot be one in NATS
  *
  * @example
@@ -103,13 +103,13 @@ export async function natsChannel<S extends Schemas>(
   const place = placeOf(stream, prefix, create);
   const subjects = createSubjects(prefix, catalogue.types);
   const client = jetstream(connection);
-  const asking = createRequests();
+  const requests = createRequests();
   const publisher = createPublisher(client, stream);
   const wakeups = createWakeups();
   const published = createPublishedCounts(catalogue.types);
-  const arrivals = createPositionWaiters();
+  const positionWaiters = createPositionWaiters();
   /** Aborted when what was asked of the stream is wanted no more. */
-  let era = new AbortController();
+  let epochAbort = new AbortController();
   let closed = false;
   let isSilent = false;
 
@@ -120,116 +120,119 @@ export async function natsChannel<S extends Schemas>(
   } catch (error) {
     if (error instanceof EventsError) throw error;
     const { message } = error as Error;
-    throw new EventsError("ChannelUnavailable", `the stream ${stream} cannot be had: ${message}`, {
+    throw new EventsError("ChannelUnavailable", `cannot open stream ${stream}: ${message}`, {
       cause: error,
     });
   }
-  const copy = createReplica(info, {
+  const replica = createReplica(info, {
     maxEvents,
     maxBytes,
     entryOf: (message, epoch) => entryOf(message, epoch, subjects),
     onNews: wake,
     onAnew: (why) => {
       pages.clear();
-      era.abort();
-      era = new AbortController();
-      arrivals.end();
-      follower.restart();
+      epochAbort.abort();
+      epochAbort = new AbortController();
+      positionWaiters.end();
+      consumerLoop.restart();
       wake();
-      onProblem(new Error(`the stream ${stream} ${why}: its readers are told that they miss events`));
+      onProblem(new Error(`the stream ${stream} ${why}: its readers receive events_lost`));
     },
-    onLostEnd: () => void look().catch(() => {}), // Then the next one will tell.
-    onBehind: () => follower.restart(),
+    onLostEnd: () => void refresh().catch(() => {}), // Then the next one will tell.
+    onBehind: () => consumerLoop.restart(),
     onInvalidMessage: ({ seq, subject }) =>
       onProblem(new Error(`message ${seq} of the stream ${stream} is no event: ${subject}`)),
   });
   const fetcher = createFetcher(client, manager, {
     stream,
-    ask: asking.ask,
+    ask: requests.ask,
     bytesEach: info.state.bytes / Math.max(1, info.state.messages),
-    entryOf: (message) => entryOf(message, copy.epoch, subjects),
+    entryOf: (message) => entryOf(message, replica.epoch, subjects),
   });
   const pages = createPages({
-    fetch: (after, last) => fetcher.fetch(after, last, era.signal),
-    refresh: async () => void await look().catch(() => {}),
+    fetch: (after, last) => fetcher.fetch(after, last, epochAbort.signal),
+    refresh: async () => void await refresh().catch(() => {}),
   });
-  const releaseWaiters = oncePerTurn(() => arrivals.arrived(copy.window.last));
-  let looking: Promise<StreamInfo> | undefined;
+  const releaseWaiters = oncePerTurn(() => positionWaiters.arrived(replica.window.last));
+  let refreshing: Promise<StreamInfo> | undefined;
   let renewing: Promise<StreamInfo> | undefined;
-  const timer = setInterval(() => void (asking.isConnected && look().catch(() => {})), LOOK_EVERY);
+  const timer = setInterval(
+    () => void (requests.isConnected && refresh().catch(() => {})),
+    REFRESH_INTERVAL_MS,
+  );
   const status = connection.status() as QueuedIterator<Status>;
   watchConnection();
-  const follower = follow(client, {
+  const consumerLoop = startConsumerLoop(client, {
     stream,
-    ask: asking.ask,
-    prepare: async () => void await learn(() => openStream(manager, place)),
-    next: () => copy.next,
+    ask: requests.ask,
+    prepare: async () => void await requestInfo(() => openStream(manager, place)),
+    next: () => replica.next,
     ahead: () => fetcher.countIn(AHEAD_BYTES),
     onMessage: (message) => {
       if (closed) return;
       fetcher.saw(message.data.length);
-      copy.take(message);
+      replica.take(message);
     },
   });
 
-  /** Asks the stream what has become of it, together with whoever asks at the same time. */
-  function look(): Promise<StreamInfo> {
-    return looking ??= learn(() => manager.streams.info(stream)).then((info) => {
+  /** Requests the state of the stream; concurrent calls share one request. */
+  function refresh(): Promise<StreamInfo> {
+    return refreshing ??= requestInfo(() => manager.streams.info(stream)).then((info) => {
       isSilent = false;
       publisher.answered();
       return info;
     }, (error) => {
-      if (isMissing(error)) follower.restart();
-      else isSilent = asking.isConnected; // Where it broke nobody was silent.
+      if (isMissing(error)) consumerLoop.restart();
+      else isSilent = requests.isConnected; // A request that broke with the connection says nothing about the stream.
       throw error;
-    }).finally(() => looking = undefined);
+    }).finally(() => refreshing = undefined);
   }
 
   /** Learns what the stream says of itself, which may be that it has lost its end. */
-  async function learn(request: () => Promise<StreamInfo>): Promise<StreamInfo> {
-    const before = copy.standing;
-    const info = await asking.ask(request);
-    if (!closed) copy.applyInfo(info, before);
-    if (!copy.hasLostEnd || closed) return info;
+  async function requestInfo(request: () => Promise<StreamInfo>): Promise<StreamInfo> {
+    const before = replica.standing;
+    const info = await requests.ask(request);
+    if (!closed) replica.applyInfo(info, before);
+    if (!replica.hasLostEnd || closed) return info;
     return await (renewing ??= renew(info).finally(() => renewing = undefined));
   }
 
   /** A stream that has lost its end gets another epoch, for all servers; where that may not be, for this one. */
   async function renew(info: StreamInfo): Promise<StreamInfo> {
-    const before = copy.standing;
+    const before = replica.standing;
     try {
-      const renewed = await asking.ask(() => markAnew(manager, stream, copy.known));
-      if (!closed) copy.applyInfo(renewed, before);
+      const renewed = await requests.ask(() => markAnew(manager, stream, replica.known));
+      if (!closed) replica.applyInfo(renewed, before);
       return renewed;
     } catch (error) {
-      // What is wrong with a change is told by 500, and by 503 that it can be made later.
+      // The server rejects an invalid change with 500, and one that can be made later with 503.
       const isRefused = error instanceof JetStreamApiError && error.apiError().code !== 503 ||
         isForbidden(error);
       if (closed || isMissing(error) || !isRefused) throw error;
-      if (copy.hasLostEnd) copy.beginAlone(info);
+      if (replica.hasLostEnd) replica.beginAlone(info);
       return info;
     }
   }
 
   function wake(): void {
     wakeups.wake();
-    if (arrivals.size > 0) releaseWaiters();
+    if (positionWaiters.size > 0) releaseWaiters();
   }
 
   /** Whether the position is reached within so many milliseconds. */
   async function reaches(position: number, ms: number): Promise<boolean> {
-    return copy.window.last >= position || (!closed && await arrivals.wait(position, ms));
+    return replica.window.last >= position || (!closed && await positionWaiters.wait(position, ms));
   }
 
   async function watchConnection(): Promise<void> {
     for await (const { type } of status) {
       if (type === "disconnect" || type === "close") {
-        asking.disconnected();
+        requests.disconnected();
         publisher.disconnected();
         fetcher.disconnected();
       } else if (type === "reconnect") {
-        asking.reconnected();
-        follower.restart();
+        requests.reconnected();
+        consumerLoop.restart();
       }
     }
   }
@@ -237,16 +240,16 @@ export async function natsChannel<S extends Schemas>(
   function problem(): string | undefined {
     if (closed) return undefined;
     if (connection.isClosed()) return "the connection to NATS was closed";
-    if (!asking.isConnected) return "the connection to NATS is down";
+    if (!requests.isConnected) return "the connection to NATS is down";
     if (isSilent) return "the stream does not answer";
-    return publisher.problem ?? follower.problem ?? fetcher.problem;
+    return publisher.problem ?? consumerLoop.problem ?? fetcher.problem;
   }
 
   function checkOpen(): void {
     if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
     if (connection.isClosed()) throw unavailable("the connection to NATS was closed");
-    // The client would keep it back, and send it when nobody knows of it any more.
-    if (!asking.isConnected) throw unavailable("the connection to NATS is down");
+    // The client would queue the event and send it after its publisher has long had an error.
+    if (!requests.isConnected) throw unavailable("the connection to NATS is down");
   }
 
   async function publishBatch(drafts: readonly UncheckedDraft[], key?: string): Promise<string[]> {
@@ -254,28 +257,31 @@ export async function natsChannel<S extends Schemas>(
     if (key !== undefined && /[\r\n]/.test(key)) throw new RangeError("a key must not have line breaks");
     // The server counts the header with the key.
     const room = key === undefined ? 0 : HEADER_BYTES + utf8Length(key);
-    const most = Math.min(maxBytes, Math.min(connection.info?.max_payload ?? Infinity, copy.largest) - room);
+    const most = Math.min(
+      maxBytes,
+      Math.min(connection.info?.max_payload ?? Infinity, replica.largest) - room,
+    );
     const prepared = encodeEvents(catalogue, drafts, most);
     checkOpen();
-    const ofEpoch = copy.epoch;
-    const { last } = copy.window;
+    const ofEpoch = replica.epoch;
+    const { last } = replica.window;
     const stored = await publisher.publish(prepared.map((draft, index) => ({
       subject: subjects.subjectOf(draft.type),
       data: messageOf(draft),
       ...(key !== undefined && { id: `${key}:${index}` }),
     })));
     // A stream that was made anew counts from the beginning: what is not after all that was told may be another's.
-    if (copy.epoch === ofEpoch && stored.some(({ seq }) => seq <= last)) {
-      if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) copy.markTruncated();
-      await look().catch(({ message }) => {
+    if (replica.epoch === ofEpoch && stored.some(({ seq }) => seq <= last)) {
+      if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) replica.markTruncated();
+      await refresh().catch(({ message }) => {
         throw unconfirmed(message, stored.length);
       });
     }
-    // And what is after it may be another's until this process is told of it.
-    if (copy.epoch === ofEpoch) {
+    // Later numbers may be another publisher's, too, until this process has received them.
+    if (replica.epoch === ofEpoch) {
       await reaches(stored.reduce((most, { seq }) => Math.max(most, seq), 0), READ_YOUR_WRITES_TIMEOUT_MS);
     }
-    if (copy.epoch !== ofEpoch) throw unconfirmed("the stream was made anew", stored.length);
+    if (replica.epoch !== ofEpoch) throw unconfirmed("the stream was made anew", stored.length);
     for (const [index, { type }] of prepared.entries()) {
       if (!stored[index]!.duplicate) published.count(type);
     }
@@ -283,8 +289,8 @@ export async function natsChannel<S extends Schemas>(
   }
 
   async function locateEarliest(): Promise<Start> {
-    // Where it does not answer what is known has to do: what has gone since is told as lost.
-    if (!isSilent) await look().catch(() => {});
+    // If the stream does not answer, the known state is used: events deleted since are reported as lost.
+    if (!isSilent) await refresh().catch(() => {});
     return locate(channel, "earliest");
   }
 
@@ -293,9 +299,9 @@ export async function natsChannel<S extends Schemas>(
     const cursor = parseCursor(since);
     let last: number;
     try {
-      last = (await look()).state.last_seq;
-      // Whoever asked before may have been answered before there was such an event.
-      if (cursor.epoch !== copy.epoch || cursor.position > last) last = (await look()).state.last_seq;
+      last = (await refresh()).state.last_seq;
+      // A shared request may have been answered before that event was stored.
+      if (cursor.epoch !== replica.epoch || cursor.position > last) last = (await refresh()).state.last_seq;
     } catch (error) {
       throw new EventsError(
         "ChannelUnavailable",
@@ -305,7 +311,7 @@ export async function natsChannel<S extends Schemas>(
         },
       );
     }
-    const isAhead = cursor.epoch === copy.epoch && cursor.position > copy.window.last &&
+    const isAhead = cursor.epoch === replica.epoch && cursor.position > replica.window.last &&
       cursor.position <= last;
     if (!isAhead || await reaches(cursor.position, CATCH_UP_TIMEOUT_MS)) return locate(channel, since);
     throw new EventsError("ChannelUnavailable", `this server has not come as far as "${since}" yet`);
@@ -314,13 +320,13 @@ export async function natsChannel<S extends Schemas>(
   const channel: NatsChannel<S> = {
     catalogue,
     get epoch() {
-      return copy.epoch;
+      return replica.epoch;
     },
     get first() {
-      return copy.first;
+      return replica.first;
     },
     get last() {
-      return copy.window.last;
+      return replica.window.last;
     },
     get closed() {
       return closed;
@@ -329,20 +335,22 @@ export async function natsChannel<S extends Schemas>(
       return problem();
     },
     read: (position, size): Batch | Promise<Batch> => {
-      if (position < copy.first - 1) return lostUntil(copy.first - 1, position);
-      if (position >= copy.window.first - 1) return copy.window.read(position, size);
+      if (position < replica.first - 1) return lostUntil(replica.first - 1, position);
+      if (position >= replica.window.first - 1) return replica.window.read(position, size);
       if (closed) return { entries: [] };
-      const batch = pages.read(position, copy.window.last, size);
+      const batch = pages.read(position, replica.window.last, size);
       if (!(batch instanceof Promise)) return batch;
       // While it was fetched more may have gone than a page tells.
-      return batch.then((batch) => position < copy.first - 1 ? lostUntil(copy.first - 1, position) : batch);
+      return batch.then((batch) =>
+        position < replica.first - 1 ? lostUntil(replica.first - 1, position) : batch
+      );
     },
     locate: (since) => {
       if (since === "latest") return locate(channel, since);
       if (since === "earliest") return locateEarliest();
       const cursor = parseCursor(since);
-      const isHeld = cursor.epoch === copy.epoch && cursor.position >= copy.window.first - 1 &&
-        cursor.position <= copy.window.last;
+      const isHeld = cursor.epoch === replica.epoch && cursor.position >= replica.window.first - 1 &&
+        cursor.position <= replica.window.last;
       return isHeld ? locate(channel, since) : locateElsewhere(since);
     },
     batches: (since = "latest") => iterate(channel, since, wakeups.listen, wakeups.leave),
@@ -354,14 +362,14 @@ export async function natsChannel<S extends Schemas>(
       closed = true;
       clearInterval(timer);
       status.stop();
-      follower.stop();
-      era.abort();
-      arrivals.end();
+      consumerLoop.stop();
+      epochAbort.abort();
+      positionWaiters.end();
       wake();
     },
     stats: () => ({
-      events: copy.window.last - copy.window.first + 1,
-      bytes: copy.window.bytes,
+      events: replica.window.last - replica.window.first + 1,
+      bytes: replica.window.bytes,
       published: published.read(),
       readers: wakeups.size,
     }),

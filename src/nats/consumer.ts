@@ -4,12 +4,12 @@
  * @module
  */
 import type { Consumer, JetStreamClient } from "@nats-io/jetstream";
-import type { Asking } from "./requests.ts";
+import type { Requests } from "./requests.ts";
 
 /** Makes a consumer of a stream that begins with a sequence number. It is not left behind where it comes too late. */
 export async function makeConsumer(
   client: JetStreamClient,
-  ask: Asking["ask"],
+  ask: Requests["ask"],
   stream: string,
   first: number,
 ): Promise<Consumer> {

@@ -4,24 +4,24 @@
  * @module
  */
 import type { ConsumerMessages, JetStreamClient, JsMsg } from "@nats-io/jetstream";
-import type { Asking } from "./requests.ts";
+import type { Requests } from "./requests.ts";
 import { deleteConsumer, makeConsumer } from "./consumer.ts";
 
 /** The consumer of this process. */
-export interface Follower {
+export interface ConsumerLoop {
   /** What keeps it from following, in words. */
   readonly problem: string | undefined;
-  /** Begins anew where {@linkcode FollowerOptions.next} says. */
+  /** Begins anew where {@linkcode ConsumerLoopOptions.next} says. */
   restart(): void;
   /** Ends it. */
   stop(): void;
 }
 
 /** What to follow, and what to do with it. */
-export interface FollowerOptions {
+export interface ConsumerLoopOptions {
   readonly stream: string;
   /** Asks the server, for as long as the connection lasts. */
-  readonly ask: Asking["ask"];
+  readonly ask: Requests["ask"];
   /** Sees that there is a stream, and which; asked before each beginning, and again once there is a consumer. */
   prepare(): Promise<void>;
   /** The sequence number it begins with. */
@@ -33,14 +33,14 @@ export interface FollowerOptions {
 }
 
 /** A request for messages lasts so long, in milliseconds; meanwhile the server shows that it is there so often. */
-const EXPIRES = 10_000;
-const HEARTBEAT = 2000;
+const EXPIRES_MS = 10_000;
+const HEARTBEAT_MS = 2000;
 /** After a failure it waits for so many milliseconds at first, and twice as long each time up to the most. */
-const MIN_PAUSE = 100;
-const MAX_PAUSE = 5000;
+const MIN_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 5000;
 
 /** Follows the stream until it is stopped. */
-export function follow(client: JetStreamClient, options: FollowerOptions): Follower {
+export function startConsumerLoop(client: JetStreamClient, options: ConsumerLoopOptions): ConsumerLoop {
   let problem: string | undefined = "it has not begun";
   /** Whether the last consumer fell silent: the next one has to tell something before it is believed. */
   let isSilent = false;
@@ -68,8 +68,8 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
       if (stopped || isOutdated) return;
       messages = await consumer.consume({
         max_messages: options.ahead(),
-        expires: EXPIRES,
-        idle_heartbeat: HEARTBEAT,
+        expires: EXPIRES_MS,
+        idle_heartbeat: HEARTBEAT_MS,
         abort_on_missing_resource: true,
         callback: (message) => {
           hear();
@@ -105,10 +105,10 @@ export function follow(client: JetStreamClient, options: FollowerOptions): Follo
   }
 
   async function run(): Promise<void> {
-    for (let pause = MIN_PAUSE; !stopped; pause = Math.min(2 * pause, MAX_PAUSE)) {
+    for (let pause = MIN_PAUSE_MS; !stopped; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
       try {
         await consume();
-        pause = MIN_PAUSE;
+        pause = MIN_PAUSE_MS;
       } catch (error) {
         problem = (error as Error).message;
       }

@@ -5,7 +5,7 @@
  */
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
 import type { Entry } from "../channel/channel.ts";
-import type { Asking } from "./requests.ts";
+import type { Requests } from "./requests.ts";
 import { deleteConsumer, makeConsumer } from "./consumer.ts";
 import type { Fetched } from "./pages.ts";
 
@@ -32,7 +32,7 @@ export interface FetcherOptions {
   /** How many bytes its messages have, about. */
   readonly bytesEach: number;
   /** Asks the server, for as long as the connection lasts. */
-  readonly ask: Asking["ask"];
+  readonly ask: Requests["ask"];
   /** The event in a message; `undefined` where there is none. */
   entryOf(message: JsMsg): Entry | undefined;
 }

@@ -1,11 +1,11 @@
 /**
- * Arrivals: those who wait until this process has been told a position.
+ * Waiting until this process has received a position.
  *
  * @module
  */
 
-/** Who waits for which position. */
-export interface Arrivals {
+/** The pending waits for positions. */
+export interface PositionWaiters {
   /** How many wait. */
   readonly size: number;
   /** Whether the position arrives within so many milliseconds. */
@@ -22,7 +22,7 @@ interface Waiting {
 }
 
 /** Makes a list of those who wait, empty. */
-export function createPositionWaiters(): Arrivals {
+export function createPositionWaiters(): PositionWaiters {
   /** The lowest position first: what is published is acknowledged in order, so that most belong at the end. */
   const waiting: Waiting[] = [];
 

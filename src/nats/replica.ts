@@ -1,5 +1,5 @@
 /**
- * The copy: what this process knows of the stream. Which it is, how far it goes, and its newest events.
+ * The replica: what this process knows of the stream. Which it is, how far it goes, and its newest events.
  *
  * @module
  */
@@ -62,7 +62,7 @@ export interface ReplicaOptions {
 }
 
 /** So long the new leader of a stream in a cluster may have less than was told of it, in milliseconds. */
-const CATCH_UP = 2000;
+const CATCH_UP_MS = 2000;
 const LOST = "has lost events that it had acknowledged";
 
 /** Makes a copy that has come as far as the stream, and holds nothing of it yet. */
@@ -77,7 +77,7 @@ export function createReplica(info: StreamInfo, options: ReplicaOptions): Replic
   let hasLostEnd = false;
   /** Since when it has less than before, in `performance.now()`. */
   let behindSince: number | undefined;
-  let isForeignTold = false;
+  let isInvalidReported = false;
 
   function emptyAfter(position: number): History {
     return createHistory(maxEvents, maxBytes, position);
@@ -118,7 +118,7 @@ export function createReplica(info: StreamInfo, options: ReplicaOptions): Replic
       behindSince = performance.now();
       onBehind();
     }
-    return performance.now() - behindSince > CATCH_UP;
+    return performance.now() - behindSince > CATCH_UP_MS;
   }
 
   function beginAnew(next: string, ofStream: string, info: StreamInfo, why: string): void {
@@ -150,8 +150,8 @@ export function createReplica(info: StreamInfo, options: ReplicaOptions): Replic
       window.push(entry);
     }
     onNews();
-    if (entry !== undefined || isForeignTold) return;
-    isForeignTold = true;
+    if (entry !== undefined || isInvalidReported) return;
+    isInvalidReported = true;
     onInvalidMessage(message);
   }
 

@@ -1,11 +1,11 @@
 /**
- * Asking: requests of which no answer is waited for that cannot come any more.
+ * Requests to the server, rejected as soon as the connection breaks, because no answer can come then.
  *
  * @module
  */
 
 /** Whether the connection is there, and what was asked over it. */
-export interface Asking {
+export interface Requests {
   /** Whether it is there, as far as is known. */
   readonly isConnected: boolean;
   /**
@@ -20,7 +20,7 @@ export interface Asking {
 }
 
 /** Asks over a connection that is there. */
-export function createRequests(): Asking {
+export function createRequests(): Requests {
   const waiting = new Set<(error: Error) => void>();
   let isConnected = true;
 
