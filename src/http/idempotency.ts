@@ -1,42 +1,42 @@
 /**
- * Idempotency keys: the answer to a request is kept for a while, for whoever asks the same again.
+ * Idempotency keys: the response to a request is kept for some time, and repeated if the same request comes again.
  *
  * @module
  */
 import { EventsError } from "../events/errors.ts";
 
-/** The answers given of late, by the key of the request. */
+/** The recent responses, by the key of the request. */
 export interface IdempotencyStore<T> {
-  /** How many keys are remembered, those included whose time is over and that nobody has asked for since. */
+  /** The number of keys kept; expired ones count until the next request with a key. */
   readonly size: number;
   /**
-   * The answer to a request: the one it got before, or the one that `run` gives. A request that comes while the same
-   * one is still being answered waits for that answer. What `run` refuses is not remembered.
+   * Returns the response to a request: the earlier one, or the result of `run`. A repeat that arrives while `run` is
+   * pending waits for its result. If `run` throws, the key is not kept.
    *
    * @param key the request's key
    * @param body the request's body
-   * @throws {EventsError} `IdempotencyKeyReused` where the key came with another body; `TooManyIdempotencyKeys`;
+   * @throws {EventsError} `IdempotencyKeyReused` if the key came with another body before; `TooManyIdempotencyKeys`;
    *   and what `run` throws
    */
   run(key: string, body: string, run: () => T | Promise<T>): Promise<T>;
 }
 
-/** An answer, and what it was to. */
+/** A response, and the request it belongs to. */
 interface Remembered<T> {
-  /** The SHA-256 of the request's body: it is never kept itself. */
+  /** The SHA-256 of the body, which is not kept itself. */
   readonly digest: string;
   answer: T | Promise<T>;
-  /** When it is forgotten; infinity while it is not there yet. */
+  /** When it expires; infinity while it is pending. */
   until: number;
 }
 
 /**
- * Makes an empty memory. It has no timer: what is over is forgotten when somebody comes with a key.
+ * Makes an empty store. It has no timer: expired keys are removed at the next request with a key.
  *
- * Where it is full a new key is refused, because to forget an older one would let its request be done twice.
+ * When it is full, new keys are rejected: dropping an older key would allow its request to run twice.
  *
- * @param windowMs how long an answer is kept, in milliseconds
- * @param maxKeys how many are kept
+ * @param windowMs how long a response is kept, in milliseconds
+ * @param maxKeys the most keys that are kept
  * @param now the clock, in milliseconds
  */
 export function createIdempotencyStore<T>(
@@ -44,10 +44,10 @@ export function createIdempotencyStore<T>(
   maxKeys: number,
   now: () => number = () => performance.now(),
 ): IdempotencyStore<T> {
-  /** Those that have their answer stand in the order in which they are forgotten. */
+  /** Completed ones are in the order in which they expire. */
   const remembered = new Map<string, Remembered<T>>();
 
-  function forget(): void {
+  function removeExpired(): void {
     const time = now();
     for (const [key, { until }] of remembered) {
       if (until === Infinity) continue;
@@ -58,8 +58,8 @@ export function createIdempotencyStore<T>(
 
   async function run(key: string, body: string, run: () => T | Promise<T>): Promise<T> {
     const digest = await digestOf(body);
-    // From here to where the key is remembered nothing is waited for: of two at the same time one is the first.
-    forget();
+    // No await from here until the key is stored, so that of two requests at the same time one is the first.
+    removeExpired();
     const known = remembered.get(key);
     if (known !== undefined) {
       if (known.digest === digest) return await known.answer;
@@ -81,7 +81,7 @@ export function createIdempotencyStore<T>(
       throw error;
     }
     entry.until = now() + windowMs;
-    remembered.delete(key); // And at the end again.
+    remembered.delete(key); // Moves it to the end.
     remembered.set(key, entry);
     return entry.answer;
   }
@@ -103,8 +103,8 @@ const MAX_KEY_LENGTH = 255;
 /**
  * The key in an `Idempotency-Key` header; `"abc"` in quotes and `abc` are the same.
  *
- * @returns `undefined` where there is no such header
- * @throws {EventsError} `InvalidParameter` for what is no key: who sends one relies on it
+ * @returns `undefined` if there is no such header
+ * @throws {EventsError} `InvalidParameter` for an invalid key, because its sender relies on it
  */
 export function readIdempotencyKey(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;

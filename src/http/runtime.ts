@@ -1,28 +1,28 @@
 /**
- * What servers differ in, found by what they hand to the handler and never by their name.
+ * Differences between the servers, detected by what they pass to the handler and never by their name.
  *
  * @module
  */
 import type { Context } from "hono";
 import type { NodeResponse } from "../stream/node_response.ts";
 
-/** What a server hands over beside the request: Deno its info, Bun its server object. */
+/** What a server passes beside the request: Deno its info, Bun its server object. */
 interface Host extends Partial<BunServer> {
-  /** Deno: settles when the response was delivered, or will never be. */
+  /** Deno: settles when the response was delivered, or cannot be. */
   readonly completed?: unknown;
-  /** Bun: the server object, where the application hands it on under its name. */
+  /** Bun: the server object, if the application passes it on under this name. */
   readonly server?: Partial<BunServer>;
   /** Deno: the address the request came from. */
   readonly remoteAddr?: { readonly hostname?: string };
-  /** Node: the request as it came in. */
+  /** Node: the incoming request. */
   readonly incoming?: { readonly socket?: Closing & { readonly remoteAddress?: string | undefined } };
-  /** Node: the response as it goes out. */
+  /** Node: the outgoing response. */
   readonly outgoing?: object;
 }
 
-/** As much of Bun's server object as is used here. */
+/** The part of Bun's server object that is used here. */
 interface BunServer {
-  /** Sets the seconds after which a connection that moves nothing is cut. */
+  /** Sets the seconds of silence after which a connection is closed. */
   timeout(request: Request, seconds: number): void;
   /** The address the request came from. */
   requestIP(request: Request): { readonly address: string } | null;
@@ -91,10 +91,10 @@ export function disableIdleTimeout(c: Context, silence: number = Infinity): void
   bunServerOf(c)?.timeout(c.req.raw, silence < BUN_LONGEST_SECONDS ? BUN_LONGEST_SECONDS : 0);
 }
 
-/** What is longer Bun cannot count: it keeps the seconds in a byte, and looks every four. */
+/** Bun's longest timeout: it keeps the seconds in a byte, and checks every four. */
 const BUN_LONGEST_SECONDS = 240;
 
-/** Takes that back once the request has come whole, or its connection would stay open for good when it is idle. */
+/** Restores the timeout once the request is complete; otherwise its idle connection would stay open forever. */
 export function restoreIdleTimeout(c: Context): void {
   bunServerOf(c)?.timeout(c.req.raw, BUN_IDLE_SECONDS);
 }
@@ -110,21 +110,21 @@ export function canParkPull(c: Context): boolean {
   return bunServerOf(c) === undefined;
 }
 
-/** The response of Node's server as it goes out, where the request came by one. */
+/** The outgoing response of Node's server, if it received the request. */
 export function nodeResponse(c: Context): NodeResponse | undefined {
   const outgoing = hostOf(c).outgoing as Partial<NodeResponse> | undefined;
   const isOutgoing = typeof outgoing?.write === "function" && typeof outgoing.destroy === "function";
   return isOutgoing ? outgoing as NodeResponse : undefined;
 }
 
-/** The IP address the request came from, a proxy's where there is one; `undefined` where the server does not tell. */
+/** The IP address that the request came from, or that of a proxy; `undefined` if the server does not report it. */
 export function clientAddress(c: Context): string | undefined {
   const { incoming, remoteAddr } = hostOf(c);
   return incoming?.socket?.remoteAddress ?? remoteAddr?.hostname ??
     bunServerOf(c)?.requestIP(c.req.raw)?.address;
 }
 
-/** Bun's server, where the request came by one. */
+/** Bun's server, if it received the request. */
 function bunServerOf(c: Context): BunServer | undefined {
   const host = hostOf(c);
   return [host, host.server].find((server) => typeof server?.timeout === "function") as BunServer | undefined;
