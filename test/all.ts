@@ -40,13 +40,13 @@ for (const file of files) {
 }
 if (queues.length === 0) throw new Error(`no path of a test file begins with ${wanted.join(" or ")}`);
 await exec();
-await new Promise((resolve) => setTimeout(resolve, 50)); // The last report comes a moment later.
+await new Promise((resolve) => setTimeout(resolve, 50)); // The runtime reports the last error a moment later.
 process.exit(broken ? 1 : process.exitCode);
 
 /** What uvu makes of a suite: runs it, and answers with its errors and how many tests ran, were skipped, and are. */
 type Run = () => Promise<[errors: string | true, ran: number, skipped: number, total: number]>;
 
-/** The suite, and a failure where uvu lost tests on the way (an error it cannot print ends its suite in silence), or a timer is left. */
+/** Runs the suite, and fails if uvu lost tests on the way (an error it cannot print ends its suite in silence), or a timer is left. */
 function whole(file: string, run: Run): Run {
   return async () => {
     current = file;
@@ -63,7 +63,7 @@ function whole(file: string, run: Run): Run {
   };
 }
 
-/** How many timers keep the process from ending, after some time to run out; only Node counts them. */
+/** Counts the timers that keep the process from ending, after some time to fire. Only Node lists them. */
 async function timersLeft(): Promise<number> {
   const count = () => process.getActiveResourcesInfo?.().filter((name) => name === "Timeout").length ?? 0;
   for (let tries = 0; count() > 0 && tries < 300; tries++) {
