@@ -19,6 +19,8 @@ type Type = (typeof TYPES)[number];
 const PUBLISHERS = 5;
 const BATCHES = 80;
 const CONSUMERS = 30;
+/** For hundreds of requests one after the other, each of which has the usual limit of its own. */
+const LIMIT_MS = 60_000;
 
 // A consumer's connection, which may be cut anywhere.
 
@@ -295,10 +297,10 @@ async function chaosOf(seed: number, events: number): Promise<number> {
     }));
     consuming.catch(() => {}); // It is awaited below.
     try {
-      await within(Promise.all(publishing), "the publishers");
+      await within(Promise.all(publishing), "the publishers", LIMIT_MS);
       const last = TYPES.map((type) => ({ type, event: { from: LAST, n: LAST, pad: "" } }));
       await publishOne(port, last, randomOf(seed), truth);
-      return await within(consuming, "the consumers");
+      return await within(consuming, "the consumers", LIMIT_MS);
     } finally {
       isOver = true;
     }
