@@ -6,7 +6,7 @@
 import { styleText } from "node:util";
 import stringWidth from "string-width";
 import { printable } from "../text/printable.ts";
-import { clock, kindOf, pairsOf, timeOf, type Told } from "../text/event_text.ts";
+import { clock, type DisplayEvent, groupOf, pairsOf, timeOf } from "../text/event_text.ts";
 
 /** How a terminal is written to. */
 export interface Paper {
@@ -33,7 +33,7 @@ const MAX_LOOKED_AT = 2000;
 const KIND_STYLES: readonly Style[] = ["cyan", "green", "blue", "magenta", "cyanBright", "greenBright"];
 
 /** The row of an event. */
-export function eventRow(event: Told, paper: Paper): string {
+export function eventRow(event: DisplayEvent, paper: Paper): string {
   const type = printable(event.type);
   const spans: Span[] = [
     [`${clock(timeOf(event))}  `, "dim"],
@@ -46,7 +46,7 @@ export function eventRow(event: Told, paper: Paper): string {
 
 /** Trouble is red, what the stream says of itself yellow, and the others by their kind. */
 function styleOf(type: string): Style {
-  const kind = kindOf(type);
+  const kind = groupOf(type);
   if (kind === "trouble") return ["red", "bold"];
   if (kind === "events") return ["yellow", "bold"];
   let hash = 0;

@@ -7,7 +7,7 @@ import process from "node:process";
 import { connect, type ConnectOptions, EventsError, type Status } from "../client/mod.ts";
 import { jsonLine, printable } from "../text/printable.ts";
 import { readRemote, reasonOf, type Remote } from "./remote.ts";
-import type { Told } from "../text/event_text.ts";
+import type { DisplayEvent } from "../text/event_text.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 import { createView, type View } from "./view.ts";
 
@@ -100,7 +100,7 @@ async function follow(remote: Remote, reader: View, options: ConnectOptions & { 
 
   try {
     for await (const event of connection) {
-      if (!reader.event(event as Told)) await drained(options.signal);
+      if (!reader.event(event as DisplayEvent)) await drained(options.signal);
     }
   } catch (error) {
     throw error instanceof EventsError ? new Error(describe(error, place)) : error;

@@ -4,14 +4,14 @@
  * @module
  */
 import type { Status } from "../client/mod.ts";
-import { clock, timeOf, type Told } from "../text/event_text.ts";
+import { clock, type DisplayEvent, timeOf } from "../text/event_text.ts";
 import { eventRow, fit, type Span } from "./row.ts";
 import { createScreen, type Terminal } from "./screen.ts";
 
 /** A view of a stream of events. */
 export interface View {
   /** Shows an event; false where the terminal does not keep up. */
-  event(event: Told): boolean;
+  event(event: DisplayEvent): boolean;
   /** Shows how the connection is. */
   status(status: Status): void;
   /** Shows a row that is no event. */
@@ -55,7 +55,7 @@ export function createView(terminal: Terminal, place: string, colours: boolean):
     screen.print(fit([[`-- ${day} --`, "dim"]], paper()));
   }
 
-  function show(event: Told): boolean {
+  function show(event: DisplayEvent): boolean {
     tellDay(timeOf(event));
     return screen.print(eventRow(event, paper()));
   }
@@ -69,7 +69,7 @@ export function createView(terminal: Terminal, place: string, colours: boolean):
     status: (now) => {
       status = now;
       if (now.type === "waiting") until = Date.now() + now.delay * 1000;
-      if (now.type === "open" && now.start !== undefined) show(now.start as unknown as Told);
+      if (now.type === "open" && now.start !== undefined) show(now.start as unknown as DisplayEvent);
       screen.refresh();
     },
     note: (text) => void screen.print(fit([[`${clock(new Date())}  `, "dim"], [text, "yellow"]], paper())),

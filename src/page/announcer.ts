@@ -1,20 +1,20 @@
 /**
- * What a screen reader is told: what matters at once, and of events now and then how many there were. A region that
- * told each event would never be silent.
+ * Announces to screen readers: important news at once, and the number of new events now and then. A region that announced
+ * each event would never be silent.
  *
  * @module
  */
 /// <reference lib="dom" />
 import type { EventRecord } from "./records.ts";
 
-/** Tells it. */
+/** Announces the text at once. */
 export interface Announcer {
   say(text: string): void;
-  /** An event came. */
+  /** Counts an event. */
   happened(record: EventRecord): void;
 }
 
-/** Of events it is told every so many milliseconds at most. */
+/** Least number of milliseconds between two announcements of events. */
 const PACE = 15_000;
 
 /** Makes an announcer. */

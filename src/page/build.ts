@@ -1,7 +1,7 @@
 /**
  * Builds the live page: `npm run build:page` makes `src/server/page_assets.ts` of what is in `src/page`.
  *
- * What comes out is one module that holds the whole page, so that whoever serves it needs no file and no build.
+ * The result is one module that holds the whole page, so that a server needs no file and no build for it.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const root: string = fileURLToPath(new URL("../..", import.meta.url));
 /** The module that the page is built into. */
 export const PAGE_ASSETS: string = `${root}src/server/page_assets.ts`;
 
-/** The text of the module, from the sources as they are now. */
+/** Builds the text of the module from the sources. */
 export async function buildPage(): Promise<string> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: root,
@@ -70,7 +70,7 @@ export interface PageAsset {
 export const PAGE_ASSETS: readonly PageAsset[] = [
 `;
 
-/** A comment with the licenses of the packages that some of these files are of. */
+/** Makes a comment with the licences of the bundled packages. */
 async function licensesOf(files: readonly string[]): Promise<string> {
   const packages = new Set(
     files.flatMap((file) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []),
@@ -83,7 +83,7 @@ async function licensesOf(files: readonly string[]): Promise<string> {
       return { name: `${name} ${version}`, owner: /^Copyright.*$/m.exec(license)![0], terms: license };
     }),
   );
-  // They are all under the same one, which stands there once.
+  // They all have the same licence, which stands there once.
   const terms = /^Permission is hereby granted[^]*$/m.exec(texts[0]!.terms)![0].trim();
   const plain = (text: string) => text.replaceAll(/\s+/g, " ").trim();
   for (const { name, terms: others } of texts) {

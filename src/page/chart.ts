@@ -1,5 +1,5 @@
 /**
- * The chart of events per second, by kind, and its legend, which is in figures what the chart shows.
+ * The chart of events per second by group, and its legend, which says the same in figures.
  *
  * @module
  */
@@ -8,40 +8,40 @@
 import uPlot from "uplot";
 import { clock } from "../text/event_text.ts";
 import { byId, make, setText } from "./dom.ts";
-import { KINDS } from "./event_groups.ts";
+import { EVENT_GROUPS } from "./event_groups.ts";
 import type { Rates } from "./rates.ts";
 
 /** The chart. */
 export interface Chart {
-  /** Shows the seconds before this one, which is not over. */
+  /** Draws the seconds before the present one, which is not over. */
   draw(now: number): void;
 }
 
-/** How far lines may be apart on the axis of events. */
+/** The steps that the lines of the event axis may have. */
 const STEPS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((power) => [power, 2 * power, 5 * power]);
 
 /** Makes the chart in its place on the page. */
 export function createChart(rates: Rates): Chart {
   const place = byId("chart");
-  const figures = new Map(KINDS.map((kind) => {
+  const figures = new Map(EVENT_GROUPS.map((kind) => {
     const figure = make("b");
     const item = make("li", {}, make("span", { className: "dot" }), `${kind} `, figure);
     item.dataset["kind"] = kind;
     byId("legend").append(item);
     return [kind, figure];
   }));
-  /** The seconds that are shown, and the one after them, up to which the last is drawn. */
+  /** The seconds shown, and the one after them, up to which the last is drawn. */
   const times = new Float64Array(rates.seconds + 1);
-  /** Where the pointer is, among the times. */
+  /** The index in `times` at the pointer. */
   let pointed: number | undefined;
   let plot: uPlot | undefined;
   const size = () => ({ width: Math.max(100, place.clientWidth), height: Math.max(40, place.clientHeight) });
 
-  /** The counts of a kind and of those that are stacked below it, the uppermost first. */
+  /** The counts of each group with those stacked below it, the topmost first. */
   function stack(): uPlot.AlignedData {
     const sums: Float64Array[] = [];
     let below = new Float64Array(times.length);
-    for (const kind of KINDS) {
+    for (const kind of EVENT_GROUPS) {
       const sum = below.map((count, i) => count + rates.of(kind, times[Math.min(i, rates.seconds - 1)]!));
       sums.unshift(sum);
       below = sum;
@@ -50,7 +50,7 @@ export function createChart(rates: Rates): Chart {
   }
 
   function plotWith(data: uPlot.AlignedData): uPlot {
-    // What a colour of the style sheet is in this theme, an element that has it knows.
+    // Only an element that uses a colour of the style sheet knows its value in this theme.
     const style = getComputedStyle(place);
     const colour = (name: string) => {
       place.style.color = `var(--${name})`;
@@ -91,7 +91,7 @@ export function createChart(rates: Rates): Chart {
         ],
         series: [
           {},
-          ...KINDS.toReversed().map((kind) => ({
+          ...EVENT_GROUPS.toReversed().map((kind) => ({
             fill: colour(kind),
             width: 0,
             paths,
@@ -101,7 +101,7 @@ export function createChart(rates: Rates): Chart {
         hooks: {
           setCursor: [({ cursor }) => {
             pointed = cursor.idx ?? undefined;
-            tell();
+            writeFigures();
           }],
         },
       },
@@ -110,8 +110,8 @@ export function createChart(rates: Rates): Chart {
     );
   }
 
-  /** Says in figures what the chart shows where the pointer is, or else for the last second that is over. */
-  function tell(): void {
+  /** Writes the figures of the second at the pointer, or else of the last full second. */
+  function writeFigures(): void {
     const second = times[Math.min(pointed ?? Infinity, rates.seconds - 1)]!;
     let sum = 0;
     for (const [kind, figure] of figures) {
@@ -129,7 +129,7 @@ export function createChart(rates: Rates): Chart {
     const data = stack();
     if (plot === undefined) plot = plotWith(data);
     else plot.setData(data);
-    tell();
+    writeFigures();
   }
 
   new ResizeObserver(() => plot?.setSize(size())).observe(place);
@@ -141,7 +141,7 @@ export function createChart(rates: Rates): Chart {
   return { draw };
 }
 
-/** The time of day of a second since 1970. */
+/** Formats a second since 1970 as the time of day. */
 function timeText(second: number, withSeconds: boolean): string {
   return clock(new Date(second * 1000)).slice(0, withSeconds ? undefined : "HH:MM".length);
 }

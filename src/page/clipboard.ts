@@ -1,5 +1,5 @@
 /**
- * Copies text, also where a browser has no clipboard for pages: those that came by plain HTTP from another machine.
+ * Copies text, also on pages that have no clipboard in a browser: those loaded by plain HTTP from another machine.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { make } from "./dom.ts";
 /**
  * Copies the text.
  *
- * @param near an element of the page; in an open dialog one of that, where alone something can be selected
+ * @param near an element of the page; in an open dialog one inside it, as nothing else can be selected then
  * @returns whether it was copied
  */
 export async function copy(text: string, near: HTMLElement): Promise<boolean> {

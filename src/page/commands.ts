@@ -5,10 +5,10 @@
  */
 
 /**
- * The command that publishes an event again.
+ * Makes the command that publishes an event again.
  *
  * @param json the dictionary as it was received
- * @param url where events are published
+ * @param url the address to publish to
  * @param withKey whether the server wants a key; the command takes it from the environment, and never holds it
  */
 export function curlCommand(json: string, url: string, withKey: boolean): string {
@@ -19,7 +19,7 @@ export function curlCommand(json: string, url: string, withKey: boolean): string
   return `curl${key} -H 'Content-Type: application/json' -d ${body} ${quoted(url)}`;
 }
 
-/** The text as one word of a POSIX shell. */
+/** Quotes the text as one word of a POSIX shell. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

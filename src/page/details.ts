@@ -1,5 +1,5 @@
 /**
- * One event whole: beside the list where there is room for it, and above it where there is not.
+ * One whole event: beside the list if there is room, else above it.
  *
  * @module
  */
@@ -14,12 +14,12 @@ import type { EventRecord } from "./records.ts";
 /** The details. */
 export interface Details {
   readonly isOpen: boolean;
-  /** Shows a record; where `takesFocus`, whoever reads with the keyboard goes on there. */
+  /** Shows a record; `takesFocus` moves the keyboard there. */
   show(record: EventRecord, takesFocus: boolean): void;
   close(): void;
 }
 
-/** JSON of more characters is shown without colours. */
+/** Maximum number of characters of JSON that are coloured. */
 const MAX_COLOURED = 50_000;
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g;
 
@@ -27,7 +27,7 @@ const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d[\d.eE+-]*
  * Makes the details in their place on the page.
  *
  * @param hasKey whether the server wants a key
- * @param onClose called when they were closed
+ * @param onClose called when they are closed
  */
 export function createDetails(hasKey: () => boolean, onClose: () => void): Details {
   const dialog = byId<HTMLDialogElement>("details");
@@ -37,7 +37,7 @@ export function createDetails(hasKey: () => boolean, onClose: () => void): Detai
   const isWide = matchMedia("(min-width: 64rem)");
   let shown: EventRecord | undefined;
 
-  /** Copies, and says so for a moment on the button. */
+  /** Copies, and confirms it on the button for a moment. */
   async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
     const label = button.dataset["label"] ??= button.textContent!;
     button.textContent = await copy(text, button) ? "Copied" : "Cannot copy";
@@ -79,13 +79,13 @@ export function createDetails(hasKey: () => boolean, onClose: () => void): Detai
   };
 }
 
-/** When it was, to the millisecond. */
+/** Formats the time, to the millisecond. */
 function timeText(time: Date): string {
   const day = time.toLocaleDateString("en", { dateStyle: "long" });
   return `${day}, ${clock(time)}.${`${time.getMilliseconds()}`.padStart(3, "0")}`;
 }
 
-/** JSON with its keys, texts and other values told apart. */
+/** Colours JSON by keys, texts and other values. */
 function coloured(json: string): (Node | string)[] {
   if (json.length > MAX_COLOURED) return [json];
   const parts: (Node | string)[] = [];

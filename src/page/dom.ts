@@ -6,7 +6,7 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 
-/** The element of the page with this id. */
+/** Finds the element of the page with this id. */
 export function byId<E extends HTMLElement = HTMLElement>(id: string): E {
   const element = document.getElementById(id);
   if (element === null) throw new Error(`the page has no element "${id}"`);
@@ -24,12 +24,12 @@ export function make<Tag extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** A button that does something, and never sends the form it may stand in. */
+/** Makes a button, which never submits a form that it stands in. */
 export function button(textContent: string, onclick: () => void): HTMLButtonElement {
   return make("button", { type: "button", textContent, onclick });
 }
 
-/** Sets the text where it is another one: what does not change costs nothing, and is not read aloud again. */
+/** Sets the text if it differs: unchanged text costs nothing and is not read aloud again. */
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }

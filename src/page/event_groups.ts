@@ -1,17 +1,17 @@
 /**
- * The kinds of events that the page tells apart by colour.
+ * The groups of events that have colours of their own on the page.
  *
  * @module
  */
-import { kindOf } from "../text/event_text.ts";
+import { groupOf } from "../text/event_text.ts";
 
-/** The kinds, in the order in which the chart stacks them, from below. */
-export const KINDS = ["torrent", "search", "market", "core", "other", "trouble"] as const;
+/** The groups, in the order in which the chart stacks them, from below. */
+export const EVENT_GROUPS = ["torrent", "search", "market", "core", "other", "trouble"] as const;
 
-/** A kind of events; in the style sheet each has a colour of this name. */
-export type Kind = (typeof KINDS)[number];
+/** A group of events; the style sheet has a colour of this name for each. */
+export type EventGroup = (typeof EVENT_GROUPS)[number];
 
-const KIND_OF: ReadonlyMap<string, Kind> = new Map([
+const GROUP_OF: ReadonlyMap<string, EventGroup> = new Map([
   ["trouble", "trouble"],
   ["events", "trouble"], // Of these only `events_lost` is shown.
   ["torrent", "torrent"],
@@ -25,7 +25,7 @@ const KIND_OF: ReadonlyMap<string, Kind> = new Map([
   ["shutdown", "core"],
 ]);
 
-/** The kind of an event type. */
-export function pageKind(type: string): Kind {
-  return KIND_OF.get(kindOf(type)) ?? "other";
+/** Returns the group of an event type. */
+export function eventGroup(type: string): EventGroup {
+  return GROUP_OF.get(groupOf(type)) ?? "other";
 }

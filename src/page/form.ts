@@ -1,8 +1,7 @@
 /**
- * Fields for a JSON Schema: what is typed into them becomes a value, and the faults that a server finds in it are shown
- * in their places.
+ * Fields for a JSON Schema: their input becomes a value, and the issues that a server finds in it are shown at their fields.
  *
- * What is typed is not checked here. The server does that, by the schema itself, and says what is wrong.
+ * The input is not checked here. The server checks it against the schema, and reports what is wrong.
  *
  * @module
  */
@@ -11,25 +10,25 @@
 import { button, make } from "./dom.ts";
 import { fits, isDictionary, type Resolve, resolved, type Schema, type Shape, shapeOf } from "./schema.ts";
 
-/** A field, with all that belongs to it. */
+/** A field, with everything that belongs to it. */
 export interface Field {
   readonly element: HTMLElement;
   /**
-   * The value; `undefined` where it has none.
+   * Returns the value; `undefined` if there is none.
    *
-   * @throws {SyntaxError} where JSON was to be typed and was not; the field has shown that
+   * @throws {SyntaxError} if the input has to be JSON and is not; the field shows that
    */
   read(): unknown;
-  /** Shows a fault at a place in the value: a path of keys with dots between them, empty for the value itself. */
+  /** Shows an issue at a place in the value: a path of keys separated by dots, empty for the value itself. */
   fault(path: string, message: string): void;
 }
 
-/** What fields are made with. */
+/** What a field is made of. */
 interface Making {
   readonly resolve: Resolve;
   /** The field's name. */
   readonly name: string;
-  /** The value to begin with; `undefined` for an empty field. */
+  /** The initial value; `undefined` for an empty field. */
   readonly value: unknown;
 }
 
@@ -38,8 +37,8 @@ let ids = 0;
 /**
  * Makes the field for a schema.
  *
- * @param name what it is called
- * @param value what is in it at first; a value that does not fit is left out
+ * @param name its name
+ * @param value its initial value; one that does not fit is left out
  */
 export function createField(schema: Schema, resolve: Resolve, name: string, value?: unknown): Field {
   const making = { resolve, name, value };
@@ -56,7 +55,7 @@ export function createField(schema: Schema, resolve: Resolve, name: string, valu
   }
 }
 
-/** A field of one input. */
+/** Makes a field of one input. */
 function simpleField(
   shape: Exclude<Shape, { kind: "object" | "array" | "union" }>,
   schema: Schema,
@@ -96,7 +95,7 @@ function simpleField(
   };
 }
 
-/** What a person types into, and what comes of it. */
+/** An input, and the value it gives. */
 interface Control {
   readonly element: HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
   read(): unknown;
@@ -147,7 +146,7 @@ function choiceOf(values: readonly unknown[], value: unknown): Control {
   return { element, read: () => values[element.selectedIndex] };
 }
 
-/** What is no number, or would become another one, goes to the server as text, which says what is wrong with it. */
+/** Input that is not a number, or would become another one, goes to the server as text, which reports the issue. */
 function numberIn(text: string): unknown {
   if (text === "") return undefined;
   const number = Number(text);
@@ -162,7 +161,7 @@ function hintOf({ kind }: Shape, { description, pattern, contentEncoding }: Sche
   return kind === "choice" || kind === "null" ? "" : kind === "json" ? "JSON" : kind;
 }
 
-/** Several fields in a frame, found by their keys. */
+/** Makes several fields in a frame, found by their keys. */
 function frame(name: string, hint: string) {
   const note = make("p", { className: "fault", id: `field-${++ids}-fault` });
   const legend = make("legend", {}, name, " ", make("small", { textContent: hint }));
@@ -171,7 +170,7 @@ function frame(name: string, hint: string) {
   element.oninput = () => note.textContent = "";
   return {
     element,
-    /** Shows a fault at the field whose key the path begins with, or else here. */
+    /** Shows an issue at the field whose key the path begins with, or else here. */
     faultAmong(
       fields: Iterable<readonly [key: string, field: Field | undefined]>,
       path: string,
@@ -195,7 +194,7 @@ function objectField(
   const given = isDictionary(value) ? value : {};
   const { element, faultAmong } = frame(name, "");
   const named = new Set(properties.map(([key]) => key));
-  /** What stands beside the keys that the schema names stays. */
+  /** Keeps the keys that the schema does not name. */
   const others = Object.entries(given).filter(([key]) => !named.has(key));
   const fields = properties.map(([key, schema, isRequired]): [key: string, field: Field] => {
     const create = (value: unknown) => createField(schema, resolve, key, value);
@@ -212,7 +211,7 @@ function objectField(
   };
 }
 
-/** A field that may be missing: added by a button, and taken away by another. */
+/** Makes a field that may be absent: a button adds it, another one removes it. */
 function optionalField(name: string, create: (value: unknown) => Field, value: unknown): Field {
   const element = make("div", { className: "optional" });
   let field: Field | undefined;
@@ -317,13 +316,13 @@ function addLine(note: HTMLElement, line: string): void {
   note.textContent = [note.textContent, line].filter(Boolean).join("\n");
 }
 
-/** Takes all faults away from the fields in an element. */
+/** Removes all issues from the fields in an element. */
 export function clearFaults(element: HTMLElement): void {
   for (const note of element.querySelectorAll(".fault")) note.replaceChildren();
   for (const input of element.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
 }
 
-/** Puts the focus into the first field there is. */
+/** Focuses the first field. */
 function focusIn(element: HTMLElement): void {
   element.querySelector<HTMLElement>("input, textarea, select, button")?.focus();
 }

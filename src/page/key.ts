@@ -1,5 +1,5 @@
 /**
- * The API key: asked for when the server wants one, and kept for this tab. It is sent in a header, and stands in no
+ * The API key: asked for when the server requires one, and kept for this tab. It is sent in a header and never put into an
  * address.
  *
  * @module
@@ -9,9 +9,9 @@ import { byId, setText } from "./dom.ts";
 
 /** The key of this tab. */
 export interface Key {
-  /** The key, where there is one. */
+  /** The key, if there is one. */
   readonly value: string | undefined;
-  /** Asks for it. */
+  /** Asks the person for it. */
   ask(): void;
 }
 
@@ -20,7 +20,7 @@ const PLACE = "events-endpoint key";
 /**
  * Makes the key.
  *
- * @param onGiven called when there is a new one
+ * @param onGiven called when a new one was entered
  */
 export function createKey(onGiven: () => void): Key {
   const dialog = byId<HTMLDialogElement>("asking");

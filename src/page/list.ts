@@ -1,5 +1,5 @@
 /**
- * The list of events: as many rows as there is room for, however many events there are.
+ * The list of events: it has as many rows as fit on the screen, however many events there are.
  *
  * @module
  */
@@ -10,20 +10,20 @@ import type { EventRecord, Records } from "./records.ts";
 
 /** The list. */
 export interface List {
-  /** Shows the records as they are now. */
+  /** Draws the records as they are now. */
   draw(): void;
-  /** Goes back to the newest, and stays there. */
+  /** Scrolls to the newest record, and stays there. */
   follow(): void;
   focus(): void;
 }
 
-/** What the list tells. */
+/** Callbacks of the list. */
 export interface ListListener {
-  /** A record was chosen; by the keyboard where it is to have the focus. */
+  /** A record was chosen, by the keyboard if it is to be focused. */
   onOpen(record: EventRecord, byKeyboard: boolean): void;
   /** The keyboard has moved to another record. */
   onMove(record: EventRecord): void;
-  /** Escape was pressed; says whether there was something else to leave. */
+  /** Escape was pressed; returns whether it closed something else. */
   onEscape(): boolean;
 }
 
@@ -43,9 +43,9 @@ export function createList(records: Records, { onOpen, onMove, onEscape }: ListL
   const newer = byId<HTMLButtonElement>("newer");
   const empty = byId("empty");
   const rows: Row[] = [];
-  /** The record that the keyboard is at. */
+  /** The record at the keyboard cursor. */
   let active: EventRecord | undefined;
-  /** How many records had been added when it was drawn last. */
+  /** The number of records added when it was last drawn. */
   let drawn = 0;
 
   const rowHeight = () => parseFloat(getComputedStyle(scroller).getPropertyValue("--row"));
@@ -55,10 +55,10 @@ export function createList(records: Records, { onOpen, onMove, onEscape }: ListL
     draw();
   }).observe(scroller);
 
-  /** The record at this place from the newest. */
+  /** Returns the record at this place, counted from the newest. */
   const fromNewest = (index: number) => records.shown.at(records.shown.length - 1 - index);
 
-  /** The place of a record from the newest; -1 where it is not among those shown. */
+  /** Returns the place of a record, counted from the newest; -1 if it is not shown. */
   function placeOf(record: EventRecord): number {
     let [low, high] = [0, records.shown.length];
     while (low < high) {
@@ -75,7 +75,7 @@ export function createList(records: Records, { onOpen, onMove, onEscape }: ListL
     drawn = records.added;
     let top = scroller.scrollTop;
     body.style.height = `${length * height}px`;
-    // Whoever looks at something goes on seeing it, whatever comes above.
+    // What a person looks at stays in place when rows are added above it.
     if (added > 0 && (top > 0 || active !== undefined)) {
       scroller.scrollTop = top + added * height;
       top = scroller.scrollTop; // It may not go as far.

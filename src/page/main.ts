@@ -1,8 +1,8 @@
 /**
- * The live page: what happens, as it happens.
+ * The live page: shows events as they arrive.
  *
- * Whatever comes is only counted and kept at first. The page is drawn once a frame, and figures that nobody could read
- * at that pace a few times a second.
+ * Events that arrive are only counted and kept at first. The page is drawn once a frame, and its figures a few times a
+ * second, as they could not be read at that pace.
  *
  * @module
  */
@@ -22,9 +22,9 @@ import { follow, type Stream } from "./stream.ts";
 import { createTypes } from "./types.ts";
 import { type Lost, lostWords, wordsOf } from "./status_text.ts";
 
-/** The chart looks back so many seconds. */
+/** Number of seconds that the chart shows. */
 const CHART_SECONDS = 300;
-/** Figures are drawn anew every so many milliseconds at most. */
+/** Least number of milliseconds between two updates of the figures. */
 const FIGURES_PACE = 250;
 
 const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
@@ -50,22 +50,22 @@ const pause = byId<HTMLButtonElement>("pause");
 
 let stream: Stream | undefined;
 let status: Status = { type: "connecting", attempt: 1 };
-/** When the next attempt is due, in milliseconds since 1970. */
+/** The time of the next attempt, in milliseconds since 1970. */
 let until = 0;
 let lost: Lost = { count: 0, isMore: false };
-/** How many milliseconds the clock here is ahead of the server's. */
+/** Milliseconds by which the clock here is ahead of the server's. */
 let skew = 0;
 let isDue = false;
 let figuresDrawn = 0;
 let figuresTimer: ReturnType<typeof setTimeout> | undefined;
 
-/** Begins a new stream, in place of the one there is. */
+/** Opens a new stream in place of the present one. */
 function start(since: string): void {
   stream?.end();
   stream = follow(since, key.value, { onEvent, onStatus });
 }
 
-/** Begins a new stream where the one there is has ended. */
+/** Opens a new stream if the present one has ended. */
 function goOn(): void {
   start(stream?.lastId ?? "latest");
 }
@@ -125,7 +125,7 @@ function drawFigures(): void {
   pause.ariaPressed = `${held !== undefined}`;
 }
 
-/** How many events there are, and how many of them can be seen. */
+/** Writes how many events there are, and how many are shown. */
 function amountsText(): string {
   const { received, kept, shown, held = 0 } = records;
   const amount = `${received.toLocaleString("en")} ${received === 1 ? "event" : "events"}`;

@@ -1,5 +1,5 @@
 /**
- * Publishing from the page: a form made from the schema of the type that was chosen, or JSON.
+ * Publishes from the page: by a form made from the schema of the chosen type, or as JSON.
  *
  * @module
  */
@@ -13,13 +13,13 @@ import type { Schema } from "./schema.ts";
 /** The schemas of the API description by their names. */
 type Schemas = Readonly<Record<string, Schema>>;
 
-/** What a server says of an event that it refuses. */
+/** The error response for an event that the server rejects. */
 interface Refusal {
   readonly message: string;
   readonly details?: readonly { readonly path: string; readonly message: string }[];
 }
 
-/** Every reference of the description to a schema begins so. */
+/** The beginning of every reference to a schema in the description. */
 const SCHEMAS = "#/components/schemas/";
 
 /** Makes the dialog for publishing, and the button that opens it. */
@@ -31,7 +31,7 @@ export function createPublishing(key: Key): void {
   const mode = byId<HTMLButtonElement>("publish-mode");
   const result = byId("publish-result");
   let schemas: Schemas = {};
-  /** The field of the payload; none where the type has no payload. */
+  /** The field of the payload; `undefined` if the type has none. */
   let field: Field | undefined;
   let isJson = false;
 
@@ -53,7 +53,7 @@ export function createPublishing(key: Key): void {
     showFields();
   }
 
-  /** Shows the fields of the chosen type, with a value in them where there is one. */
+  /** Shows the fields of the chosen type, with a value if there is one. */
   function showFields(value?: unknown): void {
     const schema = schemas[`${chosen.value}.draft`]?.properties?.["event"];
     field = schema && createField(isJson ? {} : schema, resolve, "event", value);
@@ -70,7 +70,7 @@ export function createPublishing(key: Key): void {
     setText(result, "");
   }
 
-  /** The payload as it is in the fields; `undefined` also where some of it is not JSON, which they then show. */
+  /** Reads the payload from the fields; `undefined` also if some input is not JSON, which the fields then show. */
   function read(): { readonly value: unknown } | undefined {
     clear();
     try {
@@ -100,7 +100,7 @@ export function createPublishing(key: Key): void {
     show(error);
   }
 
-  /** Shows every fault at its field, and what is of no field below them. */
+  /** Shows every issue at its field, and those of no field below them. */
   function show({ message, details = [] }: Refusal): void {
     const others = byId("publish-faults");
     for (const { path, message } of details) {

@@ -1,5 +1,5 @@
 /**
- * A queue with constant costs at both ends. An array's `shift` moves all that is behind it.
+ * A queue with constant cost at both ends; an array's `shift` moves all elements behind it.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 /** A queue, oldest first. */
 export interface Queue<T> {
   readonly length: number;
-  /** The one at this place, from 0; `undefined` beyond the end. */
+  /** Returns the element at this place, from 0; `undefined` beyond the end. */
   at(index: number): T | undefined;
   push(item: T): void;
-  /** Takes the oldest. */
+  /** Removes and returns the oldest element. */
   shift(): T | undefined;
 }
 
-/** So many places may be empty at the front before they are given back. */
+/** Number of empty places at the front before the memory is released. */
 const SLACK = 1024;
 
 /** Makes an empty queue. */

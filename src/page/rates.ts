@@ -1,42 +1,42 @@
 /**
- * How many events there were in each of the last seconds, by kind.
+ * The number of events in each of the last seconds, by group.
  *
  * @module
  */
-import { type Kind, KINDS } from "./event_groups.ts";
+import { EVENT_GROUPS, type EventGroup } from "./event_groups.ts";
 
 /** The counts of the last seconds. */
 export interface Rates {
-  /** How many seconds it looks back. */
+  /** Number of seconds kept. */
   readonly seconds: number;
   /** Counts an event that was published at this time, in milliseconds since 1970. */
-  count(kind: Kind, time: number): void;
-  /** How many of a kind there were in this second since 1970. */
-  of(kind: Kind, second: number): number;
+  count(kind: EventGroup, time: number): void;
+  /** Returns the number of events of a group in this second since 1970. */
+  of(kind: EventGroup, second: number): number;
   clear(): void;
 }
 
-/** Counts so many seconds back. */
+/** Makes the counts of this number of seconds. */
 export function createRates(seconds: number): Rates {
-  /** For each second, in a ring, which one it is and a count for each kind. */
+  /** A ring of seconds: which second each place holds, and its count for each group. */
   const stamps = new Float64Array(seconds);
-  const counts = KINDS.map(() => new Uint32Array(seconds));
+  const counts = EVENT_GROUPS.map(() => new Uint32Array(seconds));
   return {
     seconds,
     count: (kind, time) => {
       const second = Math.floor(time / 1000);
       const place = second % seconds;
-      // Of an older time than what is in its place: it would be out of sight.
+      // Older than the second in its place: it would not be shown.
       if (stamps[place]! > second) return;
       if (stamps[place] !== second) {
         stamps[place] = second;
         for (const ring of counts) ring[place] = 0;
       }
-      counts[KINDS.indexOf(kind)]![place]!++;
+      counts[EVENT_GROUPS.indexOf(kind)]![place]!++;
     },
     of: (kind, second) => {
       const place = second % seconds;
-      return stamps[place] === second ? counts[KINDS.indexOf(kind)]![place]! : 0;
+      return stamps[place] === second ? counts[EVENT_GROUPS.indexOf(kind)]![place]! : 0;
     },
     clear: () => void stamps.fill(0),
   };

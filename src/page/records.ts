@@ -1,30 +1,30 @@
 /**
- * The events that the page keeps: the newest, up to a bound, and of these the ones that the filter shows.
+ * The events that the page keeps: the newest up to a limit, and those of them that the filter shows.
  *
  * @module
  */
 import type { Dictionary } from "../client/mod.ts";
 import { clock, timeOf } from "../text/event_text.ts";
 import { summaryOf } from "../tribler/summary.ts";
-import { type Kind, pageKind } from "./event_groups.ts";
+import { type EventGroup, eventGroup } from "./event_groups.ts";
 import { createQueue, type Queue } from "./queue.ts";
 
-/** So many events are kept; what was before them is counted. */
+/** Maximum number of events kept; older ones are only counted. */
 export const MAX_RECORDS = 10_000;
-/** And so many characters of JSON: there may be events of a megabyte. */
+/** Maximum number of characters of JSON kept: an event may have a megabyte. */
 export const MAX_CHARACTERS: number = 32 * 1024 * 1024;
 
-/** An event as it is kept: as text, which is small, and what is searched and shown. */
+/** An event as it is kept: as text, which is small, with what is searched and shown. */
 export interface EventRecord {
-  /** Counts events as they came, from 1. */
+  /** Number of the event in order of arrival, from 1. */
   readonly n: number;
   readonly type: string;
-  readonly kind: Kind;
+  readonly kind: EventGroup;
   /** When it was published, in milliseconds since 1970. */
   readonly time: number;
-  /** The same for people, as of when it came. */
+  /** The same as text, relative to the time of arrival. */
   readonly clock: string;
-  /** What it says, in one line. */
+  /** Its summary, in one line. */
   readonly summary: string;
   /** The whole dictionary as JSON. */
   readonly json: string;
@@ -32,31 +32,31 @@ export interface EventRecord {
 
 /** Which records are shown. */
 export interface Filter {
-  /** Only these types; none: all. */
+  /** Only these types; empty for all. */
   readonly types: ReadonlySet<string>;
-  /** Only those that hold this text, whatever its case. */
+  /** Only those that contain this text, in upper or lower case. */
   readonly text: string;
 }
 
 /** The records of the page. */
 export interface Records {
-  /** Those the filter shows, oldest first. */
+  /** The records that the filter shows, oldest first. */
   readonly shown: Pick<Queue<EventRecord>, "length" | "at">;
-  /** How many are kept, and may be shown. */
+  /** Number of records kept that may be shown. */
   readonly kept: number;
-  /** How many events came. */
+  /** Number of events that arrived. */
   readonly received: number;
-  /** How many came since it was paused; `undefined` where it is not. */
+  /** Number of events that arrived since the pause; `undefined` without one. */
   readonly held: number | undefined;
-  /** How many were ever added to those that are shown, since the filter was set. */
+  /** Number of records ever added to those shown, since the filter was set. */
   readonly added: number;
   add(event: Dictionary): EventRecord;
   filter(filter: Filter): void;
-  /** Keeps back what comes from now on. */
+  /** Holds back events from now on. */
   pause(): void;
-  /** Shows what was kept back. */
+  /** Shows the events that were held back. */
   resume(): void;
-  /** Forgets everything. */
+  /** Removes all records. */
   clear(): void;
 }
 
@@ -67,7 +67,7 @@ export function recordOf(event: Dictionary, n: number): EventRecord {
   return {
     n,
     type,
-    kind: pageKind(type),
+    kind: eventGroup(type),
     time: date.getTime(),
     clock: placeInTime(date),
     summary: type === "events_lost" ? lossText(event.event) : summaryOf(event),
@@ -75,7 +75,7 @@ export function recordOf(event: Dictionary, n: number): EventRecord {
   };
 }
 
-/** The time of day, or on another day that and as much of the time as there is room for. */
+/** Formats the time of day; for another day the date and as much of the time as fits. */
 function placeInTime(date: Date): string {
   if (date.toDateString() === new Date().toDateString()) return clock(date);
   return `${date.toLocaleDateString("en", { month: "short", day: "numeric" })} ${clock(date).slice(0, 5)}`;
@@ -95,7 +95,7 @@ function lossText(payload: unknown): string {
   }`;
 }
 
-/** Makes the records, bounded by so many and by so many characters of JSON. */
+/** Makes the records, limited in number and in characters of JSON. */
 export function createRecords(maxRecords: number, maxCharacters: number): Records {
   const kept = createBounded(maxRecords, maxCharacters);
   const waiting = createBounded(maxRecords, maxCharacters);
@@ -166,7 +166,7 @@ export function createRecords(maxRecords: number, maxCharacters: number): Record
   };
 }
 
-/** A queue that gives up its oldest records for new ones. */
+/** Makes a queue that drops its oldest records for new ones. */
 function createBounded(maxRecords: number, maxCharacters: number) {
   const records = createQueue<EventRecord>();
   let characters = 0;
@@ -183,7 +183,7 @@ function createBounded(maxRecords: number, maxCharacters: number) {
     push(record: EventRecord, onGone?: (gone: EventRecord) => void): void {
       records.push(record);
       characters += record.json.length;
-      // The newest is kept however long it is.
+      // The newest is kept, however long.
       while (records.length > maxRecords || (characters > maxCharacters && records.length > 1)) {
         const gone = shift()!;
         onGone?.(gone);
@@ -195,7 +195,7 @@ function createBounded(maxRecords: number, maxCharacters: number) {
   };
 }
 
-/** A loss concerns whoever looks, whatever types they look at. */
+/** A loss is shown whatever types are chosen. */
 function matcher({ types, text }: Filter): (record: EventRecord) => boolean {
   const isWanted = (type: string) => types.size === 0 || types.has(type) || type === "events_lost";
   if (text === "") return ({ type }) => isWanted(type);

@@ -1,5 +1,5 @@
 /**
- * As much of JSON Schema as a form can be made of (draft 2020-12).
+ * The part of JSON Schema (draft 2020-12) that forms are made from.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export interface Schema {
   readonly contentEncoding?: string;
 }
 
-/** The kinds of fields that there are for schemas; `json` is for what has no other. */
+/** The kinds of fields; `json` is for schemas that have no other. */
 export type Shape =
   | { readonly kind: "text" | "integer" | "number" | "boolean" | "null" | "json" }
   /** One of these values. */
@@ -33,7 +33,7 @@ export type Shape =
     readonly kind: "object";
     readonly properties: readonly (readonly [name: string, schema: Schema, isRequired: boolean])[];
   }
-  /** Some items in their places, and after them any number that have the schema of the rest, where it has one. */
+  /** Items with a schema each, and after them any number with the schema `rest`, if there is one. */
   | { readonly kind: "array"; readonly items: readonly Schema[]; readonly rest: Schema | undefined }
   /** One of these schemas. */
   | { readonly kind: "union"; readonly variants: readonly Schema[] };
@@ -41,10 +41,10 @@ export type Shape =
 /** Looks up references. */
 export type Resolve = (reference: string) => Schema | undefined;
 
-/** References are followed so often: one may lead to itself. */
+/** Maximum number of references followed: one may lead to itself. */
 const MAX_REFERENCES = 16;
 
-/** What kind of field a schema wants. */
+/** Returns the kind of field for a schema. */
 export function shapeOf(given: Schema, resolve: Resolve): Shape {
   const schema = resolved(given, resolve);
   if (schema.const !== undefined) return { kind: "choice", values: [schema.const] };
@@ -72,7 +72,7 @@ export function shapeOf(given: Schema, resolve: Resolve): Shape {
   }
 }
 
-/** A schema without references at its top, and with what `allOf` adds to it. */
+/** Resolves the references at the top of a schema, and merges its `allOf`. */
 export function resolved(given: Schema, resolve: Resolve): Schema {
   let schema = given;
   for (let i = 0; schema.$ref !== undefined && i < MAX_REFERENCES; i++) {
@@ -93,7 +93,7 @@ function arrayOf({ prefixItems = [], items = prefixItems.length === 0 }: Schema)
   return { kind: "array", items: prefixItems, rest };
 }
 
-/** A dictionary whose keys are not named is nothing for a form. */
+/** A dictionary whose keys are not named has no form. */
 function objectOf({ properties, required = [] }: Schema): Shape {
   if (properties === undefined) return { kind: "json" };
   const all = Object.entries(properties).map(([name, schema]) =>

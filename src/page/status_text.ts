@@ -1,23 +1,23 @@
 /**
- * How the connection is, in plain words.
+ * Status text: how the connection is doing, in plain words.
  *
  * @module
  */
 import type { EventsError, Status } from "../client/mod.ts";
 
-/** What is said of a connection. */
+/** The text for a connection. */
 export interface Words {
-  /** How it is, as far as a colour can tell. */
+  /** Its state, as a colour shows it. */
   readonly state: "live" | "waiting" | "broken";
   readonly text: string;
-  /** The same, without what changes by the second: to be read aloud. */
+  /** The same without what changes by the second, to be read aloud. */
   readonly spoken: string;
 }
 
 /**
- * The words for a status.
+ * Describes a status.
  *
- * @param until when the next attempt is due, in milliseconds since 1970
+ * @param until the time of the next attempt, in milliseconds since 1970
  */
 export function wordsOf(status: Status, until: number, now: number): Words {
   switch (status.type) {
@@ -62,16 +62,16 @@ function reason(cause: EventsError): string {
   }
 }
 
-/** How many events are lost. */
+/** The number of lost events. */
 export interface Lost {
-  /** How many for sure. */
+  /** The number that is known. */
   readonly count: number;
   /** Whether there may be more. */
   readonly isMore: boolean;
 }
 
-/** The words for what is lost; empty where nothing is. */
+/** Describes the loss; empty if there is none. */
 export function lostWords({ count, isMore }: Lost): string {
-  if (count === 0) return isMore ? "Events lost, nobody knows how many" : "";
+  if (count === 0) return isMore ? "Events lost, number unknown" : "";
   return `${isMore ? "At least " : ""}${count.toLocaleString("en")} ${count === 1 ? "event" : "events"} lost`;
 }

@@ -1,12 +1,12 @@
 /**
- * The stream of events that the page shows, by the client of this package.
+ * The stream of events that the page shows, read by the client of this package.
  *
  * @module
  */
 /// <reference lib="dom" />
 import { connect, type Dictionary, EventsError, type Status } from "../client/mod.ts";
 
-/** What the page does with a stream. */
+/** Callbacks of a stream. */
 export interface Listener {
   onEvent(event: Dictionary): void;
   onStatus(status: Status): void;
@@ -14,16 +14,16 @@ export interface Listener {
 
 /** A stream that is followed. */
 export interface Stream {
-  /** Where it is: the cursor to go on after. */
+  /** The cursor to resume after. */
   readonly lastId: string | undefined;
   end(): void;
 }
 
-/** After so many milliseconds of events the browser gets to do what else there is: draw, and take input. */
+/** Number of milliseconds after which events make way for drawing and input. */
 const SHIFT = 8;
 
 /**
- * Follows the events of the server that the page came from.
+ * Follows the events of the server that served the page.
  *
  * @param since a cursor, `earliest` or `latest`
  */
@@ -40,13 +40,13 @@ export function follow(since: string, apiKey: string | undefined, listener: List
       let began = performance.now();
       for await (const event of connection) {
         listener.onEvent(event);
-        // Many events may have come at once, and nothing between them would let the browser go on.
+        // Many events may arrive at once, and nothing between them would let the browser draw.
         if (performance.now() - began < SHIFT) continue;
         await nextTask();
         began = performance.now();
       }
     } catch (error) {
-      if (!(error instanceof EventsError)) throw error; // Of the others the last status has told.
+      if (!(error instanceof EventsError)) throw error; // The last status has reported the others.
     }
   }
 
@@ -59,7 +59,7 @@ export function follow(since: string, apiKey: string | undefined, listener: List
   };
 }
 
-/** Resolves in a task of its own; timers would do the same, but wait for a second in a page that nobody looks at. */
+/** Resolves in a task of its own. A timer would do so too, but waits for a second in a page that is not visible. */
 function nextTask(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

@@ -1,5 +1,5 @@
 /**
- * The types that were seen, each with its count: a button that shows only this type, and others chosen so.
+ * The types seen so far, each with its count: a button that limits the list to the chosen types.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import type { EventRecord } from "./records.ts";
 
 /** The list of types. */
 export interface Types {
-  /** Those that were chosen; none: all. */
+  /** The chosen types; empty for all. */
   readonly chosen: ReadonlySet<string>;
   count(record: EventRecord): void;
-  /** Shows the counts as they are now. */
+  /** Draws the counts as they are now. */
   draw(): void;
-  /** Forgets the counts. What was chosen stays. */
+  /** Resets the counts, and keeps the choice. */
   clear(): void;
 }
 
@@ -26,7 +26,7 @@ interface Entry {
   count: number;
 }
 
-/** So many types are listed. A server has far fewer, but it may be one that somebody has made to have more. */
+/** Maximum number of types listed. Servers have far fewer, unless one is made to flood the page. */
 const MAX_TYPES = 500;
 
 /** Makes the list in its place on the page. */
@@ -61,13 +61,13 @@ export function createTypes(onChange: () => void): Types {
     item.dataset["kind"] = kind;
     const entry = { item, button, figure, count: 0 };
     entries.set(type, entry);
-    // In the order of the alphabet, so that types of one kind are together and none moves because of its count.
+    // In alphabetical order, so that types of one group are together and none moves because of its count.
     const next = [...entries].filter(([other]) => other > type).sort(([a], [b]) => a < b ? -1 : 1)[0];
     list.insertBefore(item, next?.[1].item ?? null);
     return entry;
   }
 
-  // Where there is little room it is for the events.
+  // If there is little room, the events have it.
   if (matchMedia("(max-width: 63.99rem)").matches) byId("types").removeAttribute("open");
   all.onclick = () => {
     chosen.clear();

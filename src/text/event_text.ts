@@ -1,40 +1,40 @@
 /**
- * What people are shown of an event, on a terminal and on the page: when it was, of what kind, and what its payload says.
+ * Event text: how an event is shown on a terminal and on the page. Its time, its group, and the content of its payload.
  *
  * @module
  */
 import { jsonLine, oneLine, printable } from "./printable.ts";
 
 /** An event as it was received. */
-export interface Told {
+export interface DisplayEvent {
   readonly type: string;
   readonly event?: unknown;
   readonly time?: unknown;
 }
 
-/** Of a payload no more keys than this are looked at: there is nothing to show it on that has room for them. */
+/** Maximum number of keys of a payload that are read: no screen has room for more. */
 const MAX_KEYS = 2000;
 
-/** When it was published; where it does not say, now. */
-export function timeOf({ time }: Told): Date {
+/** Returns when it was published; now if it does not say. */
+export function timeOf({ time }: DisplayEvent): Date {
   const date = new Date(typeof time === "string" ? time : NaN);
   return Number.isNaN(date.getTime()) ? new Date() : date;
 }
 
-/** The time of day here, `HH:MM:SS`. */
+/** Formats the local time of day, `HH:MM:SS`. */
 export function clock(date: Date): string {
   return [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => `${n}`.padStart(2, "0")).join(
     ":",
   );
 }
 
-/** The kind of an event: `trouble`, `events` for what the stream says of itself, or else what its type begins with. */
-export function kindOf(type: string): string {
+/** Returns the group of an event: `trouble`, `events` for control events, or else what its type begins with. */
+export function groupOf(type: string): string {
   if (/error|exception|corrupt|low_space/.test(type)) return "trouble";
   return type.split(/[_.:/-]/, 1)[0]!;
 }
 
-/** What a payload says, one text for each key; a payload that is no dictionary has one text, and no key. */
+/** Returns the content of a payload, one text for each key; one that is not a dictionary has one text and no key. */
 export function pairsOf(payload: unknown): (readonly [key: string | undefined, text: string])[] {
   if (payload === undefined) return [];
   if (typeof payload !== "object" || payload === null || Array.isArray(payload)) {

@@ -1,25 +1,25 @@
 /**
- * Text from elsewhere, made fit to be shown: a payload must not move the cursor of a terminal, clear its screen, or
- * turn the direction of what is beside it.
+ * Makes text from elsewhere safe to show: a payload must not move the cursor of a terminal, clear its screen, or change the
+ * direction of the text beside it.
  *
  * @module
  */
 
-/** Control characters (C0, DEL, C1), what some take for line ends, and what changes the direction of writing. */
+/** Control characters (C0, DEL, C1), what some readers take for line ends, and what changes the direction of writing. */
 // deno-lint-ignore no-control-regex
 const UNFIT = /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-/** The text in one line: white space is one space, other control characters are their escapes. */
+/** Returns the text in one line: white space is one space, other control characters are escaped. */
 export function printable(text: string): string {
   return oneLine(text).replaceAll(UNFIT, escapeOf);
 }
 
-/** The text with a space for each run of white space that would leave the line. */
+/** Replaces each run of white space that would end the line by a space. */
 export function oneLine(text: string): string {
   return text.replaceAll(/[\t\n\v\f\r\x85\u2028\u2029]+/g, " ");
 }
 
-/** The value as one line of JSON in which every such character is an escape, which is the same JSON. */
+/** Returns the value as one line of JSON with every such character escaped, which is the same JSON. */
 export function jsonLine(value: unknown): string {
   return JSON.stringify(value).replaceAll(UNFIT, escapeOf);
 }

@@ -5,7 +5,7 @@
  */
 import type { PayloadOf } from "../events/catalogue.ts";
 import { printable } from "../text/printable.ts";
-import { pairsOf, type Told } from "../text/event_text.ts";
+import { type DisplayEvent, pairsOf } from "../text/event_text.ts";
 import type { TriblerSchemas } from "./events.ts";
 import type { Amount, Assets, Payment, Tick } from "./payloads.ts";
 
@@ -57,7 +57,7 @@ const SENTENCES: Sentences = {
  * What an event says, in one line: for the types of Tribler in words, for others `key=value` for each key of the
  * payload. Names come first, sizes are in binary units, hashes are shortened.
  */
-export function summaryOf({ type, event }: Told): string {
+export function summaryOf({ type, event }: DisplayEvent): string {
   const text = sentence(type, event) ??
     pairsOf(event).map(([key, value]) => key === undefined ? value : `${key}=${value}`).join(" ");
   const line = printable(text.slice(0, 2 * MAX_SUMMARY));

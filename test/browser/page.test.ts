@@ -170,7 +170,7 @@ run(
         "An unknown number of events are missing here: the server was started anew",
         "before",
       ]);
-      await reads(page.locator("#lost"), "Events lost, nobody knows how many");
+      await reads(page.locator("#lost"), "Events lost, number unknown");
     });
   },
 );
