@@ -136,9 +136,15 @@ function subscribeAuthorized<S extends Schemas>(
   types: ReadonlySet<string> | undefined,
   permission: Permission<S>,
 ): Subscriber {
+  let hasLeft = false;
   let stop = () => {};
-  const onLeave = inTurn(() => stop(), subscription.onLeave);
+  const leave = () => {
+    hasLeft = true;
+    stop();
+  };
+  const onLeave = inTurn(leave, subscription.onLeave);
   const subscriber = hub.subscribe({ ...subscription, onLeave });
+  if (hasLeft) return subscriber;
   stop = authorizer!.keepAuthorized(c, permission, (renewed) => {
     if (renewed === undefined) hub.revoke(subscriber);
     else hub.setFilter(subscriber, createFilter(settings, c, types, renewed));
