@@ -50,7 +50,7 @@ class BatchIterator implements AsyncIterableIterator<Batch>, ReadPosition {
   /** A batch that was read and not yet taken. */
   #batch: Batch | undefined;
   #failure: { readonly error: unknown } | undefined;
-  /** The channel wakes this iterator only while somebody waits. */
+  /** The channel wakes this iterator only while a `next()` waits. */
   readonly #waiting: Waiting[] = [];
   readonly #settle = () => this.#settleWaiting();
 

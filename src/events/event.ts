@@ -79,23 +79,23 @@ export interface StartPayload {
 
 /** The first event of every response; its `id` is the position the stream starts from. */
 export type EventsStart<Payload = unknown> = EventDictionary<"events_start", StartPayload & Payload>;
-/** Tells a consumer that it misses events; the stream goes on with the oldest one kept. */
+/** Reports missed events to a consumer; the stream continues with the oldest event kept. */
 export type EventsLost = EventDictionary<"events_lost", Loss>;
-/** Tells a filtered consumer which position it has reached while nothing for it came by. */
+/** Reports to a filtered consumer which position it has reached while its filter hid everything. */
 export type EventsBookmark = EventDictionary<"events_bookmark">;
 
 /** The names of the control events. */
 export const CONTROL_TYPES: readonly string[] = ["events_start", "events_lost", "events_bookmark"];
 
-/** Whether the type is a control event: one that the endpoint itself tells and nobody can publish. */
+/** Whether the type is a control event: the endpoint itself sends it, and it cannot be published. */
 export function isControlType(type: string): boolean {
   return CONTROL_TYPES.includes(type);
 }
 
 /**
- * A control event as it is written: its cursor, its type, and its dictionary as one line of JSON.
+ * Writes a control event: its cursor, its type, and its dictionary as one line of JSON.
  *
- * @throws {EventsError} `InvalidEvent` where the payload cannot be JSON
+ * @throws {EventsError} `InvalidEvent` if the payload cannot be JSON
  */
 export function controlLine(
   type: string,

@@ -17,25 +17,25 @@ export interface RawDraft {
   readonly event?: unknown;
 }
 
-/** After so many broken lines nobody looks at the rest. */
+/** Maximum number of broken lines; the lines after them are not read. */
 const MAX_BROKEN_LINES = 1000;
-/** So many characters of paths to unsafe integers are enough for anybody. */
+/** Maximum number of characters of paths to unsafe integers that are reported. */
 const MAX_PATHS = 1_000_000;
 
 /** How much a body may hold. */
 export interface BodyLimits {
-  /** At most so many events. */
+  /** Maximum number of events. */
   readonly maxBatch: number;
-  /** At most so many levels of objects and arrays in an event; its dictionary is the first. */
+  /** Maximum number of levels of objects and arrays in an event, its dictionary included. */
   readonly maxDepth: number;
 }
 
 /**
- * The events of a body, each checked for its form but not yet against a catalogue.
+ * Reads the events of a body, and checks their form but not yet their payloads.
  *
- * @param isLines whether it is one event a line, as {@linkcode isNdjson} tells, or a single JSON text
- * @throws {EventsError} `PayloadTooLarge` for too many events; `InvalidEvent` with every fault, those against the
- *   catalogue included where the body has others
+ * @param isLines whether it has one event a line, as {@linkcode isNdjson} decides, or is a single JSON text
+ * @throws {EventsError} `PayloadTooLarge` for too many events; `InvalidEvent` with every issue, and if there is any also
+ *   those against the catalogue
  */
 export function parseBody(
   isLines: boolean,
@@ -44,18 +44,18 @@ export function parseBody(
   limits: BodyLimits,
 ): RawDraft[] {
   const parts = isLines ? parseLines(text, limits) : parseDocument(text, limits);
-  const faults = parts.flatMap(checkForm);
-  if (parts.length === 0) faults.push({ index: 0, path: "", message: "the body holds no event" });
+  const issues = parts.flatMap(checkForm);
+  if (parts.length === 0) issues.push({ index: 0, path: "", message: "the body holds no event" });
   const drafts = parts.map(({ value }) => value as RawDraft);
-  if (faults.length === 0) return drafts;
+  if (issues.length === 0) return drafts;
   const unfit = parts.flatMap(({ value }, index) =>
     isDictionary(value) ? checkEvent(catalogue, value["type"], value["event"], index) : []
   );
-  throw invalidEventError(faults.concat(unfit).sort((a, b) => a.index - b.index), drafts);
+  throw invalidEventError(issues.concat(unfit).sort((a, b) => a.index - b.index), drafts);
 }
 
 /**
- * Refuses a body that is packed: nothing here unpacks it, and what it unpacks to could have any size.
+ * Refuses a compressed body: it is not decompressed here, as the result could have any size.
  *
  * @param coding the value of `Content-Encoding` (RFC 9110, section 8.4)
  * @throws {EventsError} `UnsupportedMediaType`
@@ -90,10 +90,10 @@ export function isNdjson(contentType: string | undefined): boolean {
 
 /** One part of a body, parsed: what should be a dictionary. */
 interface Part {
-  /** The value; `undefined` where it is not JSON, or nested so deeply that nobody should look into it. */
+  /** The value; `undefined` if it is not JSON, or too deeply nested to be examined. */
   readonly value?: unknown;
   /** What is wrong with its text. */
-  readonly faults: readonly Omit<Issue, "index">[];
+  readonly issues: readonly Omit<Issue, "index">[];
 }
 
 function parseLines(text: string, { maxBatch, maxDepth }: BodyLimits): Part[] {
@@ -104,7 +104,7 @@ function parseLines(text: string, { maxBatch, maxDepth }: BodyLimits): Part[] {
     if (parts.length === maxBatch) throw tooMany(maxBatch);
     const part = parseText(line, maxDepth);
     parts.push(part);
-    if (part.faults.length > 0 && ++broken === MAX_BROKEN_LINES) break;
+    if (part.issues.length > 0 && ++broken === MAX_BROKEN_LINES) break;
   }
   return parts;
 }
@@ -113,11 +113,11 @@ function parseDocument(text: string, { maxBatch, maxDepth }: BodyLimits): Part[]
   const whole = parseText(text, maxDepth);
   if (!Array.isArray(whole.value)) return [whole];
   if (whole.value.length > maxBatch) throw tooMany(maxBatch);
-  const parts: { value: unknown; faults: Omit<Issue, "index">[] }[] = whole.value.map((value) =>
+  const parts: { value: unknown; issues: Omit<Issue, "index">[] }[] = whole.value.map((value) =>
     bounded(value, maxDepth)
   );
   for (const [index, ...path] of findUnsafeIntegers(text, maxDepth)) {
-    parts[Number(index)]!.faults.push(unsafeInteger(path));
+    parts[Number(index)]!.issues.push(unsafeInteger(path));
   }
   return parts;
 }
@@ -135,26 +135,26 @@ function parseText(text: string, maxDepth: number): Part {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return { faults: [{ path: "", message: `not JSON: ${jsonErrorText(error)}` }] };
+    return { issues: [{ path: "", message: `not JSON: ${jsonErrorText(error)}` }] };
   }
-  if (Array.isArray(value)) return { value, faults: [] };
+  if (Array.isArray(value)) return { value, issues: [] };
   const part = bounded(value, maxDepth);
-  return { ...part, faults: [...part.faults, ...findUnsafeIntegers(text, maxDepth).map(unsafeInteger)] };
+  return { ...part, issues: [...part.issues, ...findUnsafeIntegers(text, maxDepth).map(unsafeInteger)] };
 }
 
 /** The value with what is beyond the limits in it. */
-function bounded(value: unknown, maxDepth: number): { value: unknown; faults: Omit<Issue, "index">[] } {
-  const faults: Omit<Issue, "index">[] = [];
+function bounded(value: unknown, maxDepth: number): { value: unknown; issues: Omit<Issue, "index">[] } {
+  const issues: Omit<Issue, "index">[] = [];
   let tooDeep = false;
 
   function visit(value: unknown, path: string, depth: number): void {
     if (typeof value === "number" && !Number.isFinite(value)) {
-      faults.push({ path, message: "is a number beyond the range of a double" });
+      issues.push({ path, message: "is a number beyond the range of a double" });
     }
     if (typeof value !== "object" || value === null) return;
     if (depth > maxDepth) {
       tooDeep = true;
-      faults.push({ path, message: `is nested more than ${maxDepth} levels deep` });
+      issues.push({ path, message: `is nested more than ${maxDepth} levels deep` });
       return;
     }
     for (const [key, child] of Object.entries(value)) {
@@ -163,15 +163,15 @@ function bounded(value: unknown, maxDepth: number): { value: unknown; faults: Om
   }
 
   visit(value, "", 1);
-  return { value: tooDeep ? undefined : value, faults };
+  return { value: tooDeep ? undefined : value, issues };
 }
 
-/** The faults of a part: those of its text, and those in the form of the dictionary it should be. */
-function checkForm({ value, faults }: Part, index: number): Issue[] {
+/** The issues of a part: those of its text, and those in the form of the dictionary it should be. */
+function checkForm({ value, issues }: Part, index: number): Issue[] {
   if (value !== undefined && !isDictionary(value)) {
     return [{ index, path: "", message: 'must be a dictionary: {"type": …, "event": …}' }];
   }
-  const found = faults.map((fault) => ({ index, ...fault }));
+  const found = issues.map((fault) => ({ index, ...fault }));
   for (const key of Object.keys(value ?? {})) {
     if (key === "type" || key === "event") continue;
     found.push({ index, path: key, message: 'a dictionary has no key but "type" and "event"' });

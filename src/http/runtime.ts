@@ -29,20 +29,21 @@ interface BunServer {
 }
 
 /**
- * Tells when the client has left, or the response is over, as the server reports it beside the stream's `cancel`.
+ * Reports when the client has disconnected or the response is over, as far as the server reports it beside the stream's
+ * `cancel`.
  *
- * @returns the signal that tells it, where that is how; nobody listens to it yet
+ * @returns the signal that reports it, if it is reported by one; the caller has to listen to it
  */
 export function onDisconnect(c: Context, gone: () => void): AbortSignal | undefined {
   const { completed } = hostOf(c);
   if (completed instanceof Promise) {
-    // Deno's request signal fires after a normal end too, and whoever looks at it gets a warning on the console.
+    // Deno's request signal fires after a normal end too, and reading it prints a warning.
     completed.then(gone, gone);
     return;
   }
   const outgoing = nodeResponse(c);
   if (outgoing !== undefined) {
-    // Also where it ends well, and was not ours in the end.
+    // Also after a normal end, and for a response that took the place of ours.
     outgoing.on("close", gone);
     if (outgoing.destroyed) gone();
     else if (outgoing.socket === null) whenClosed(hostOf(c).incoming?.socket, outgoing, gone);
@@ -55,20 +56,20 @@ export function onDisconnect(c: Context, gone: () => void): AbortSignal | undefi
 }
 
 /**
- * The requests of signals that somebody listens to. On Node a request made in one process has a signal that follows
- * another one only for as long as the request is there; that of Bun's server needs none.
+ * Keeps requests alive as long as their signals. On Node the signal of a request made in one process stops following the
+ * signal it was given when the request is collected; that of Bun's server does not.
  */
 const requests = new WeakMap<AbortSignal, Request>();
 
-/** As much as is used here of what is closed one day. */
+/** The part of a socket or response that is used here. */
 type Closing = Pick<NodeResponse, "on">;
 
-/** For each connection the responses that wait behind another one of it, and what is to be done when it closes. */
+/** The callbacks of responses that wait behind another one, for each connection. */
 const queues = new WeakMap<Closing, Set<() => void>>();
 
 /**
- * Tells a response when its connection closes. Node tells only the one that is being sent, and those that wait behind it would
- * never be over.
+ * Reports to a response that its connection has closed. Node reports it only to the one being sent, so those that wait
+ * behind it would never end.
  */
 function whenClosed(socket: Closing | undefined, outgoing: NodeResponse, gone: () => void): void {
   if (socket === undefined) return;
@@ -82,10 +83,10 @@ function whenClosed(socket: Closing | undefined, outgoing: NodeResponse, gone: (
 }
 
 /**
- * Lets a request or its response take its time: streams have a heartbeat, and all have a stall timer of their own.
+ * Switches off the idle timeout of the server for a request: streams have a heartbeat, and all have a stall timer.
  *
- * @param silence so many seconds nothing may move at the most; the connection is closed some time later, so that it does
- *   not stay open for good when it is idle after the response. Default any number: it does
+ * @param silence the longest silence of the stream in seconds. The connection is closed some time after it, so that it does not
+ *   stay open for ever when it is idle after the response. Default infinity: then it does
  */
 export function disableIdleTimeout(c: Context, silence: number = Infinity): void {
   bunServerOf(c)?.timeout(c.req.raw, silence < BUN_LONGEST_SECONDS ? BUN_LONGEST_SECONDS : 0);
@@ -103,8 +104,8 @@ export function restoreIdleTimeout(c: Context): void {
 const BUN_IDLE_SECONDS = 10;
 
 /**
- * Whether a stream does better to leave its `pull` pending while it has nothing to give. It spares a call after each
- * chunk, a third of what one costs on Deno; on Bun it spares nothing that can be measured, and weighs.
+ * Whether a stream should leave its `pull` pending while it has nothing to deliver. That saves a call after each chunk, a
+ * third of its cost on Deno; on Bun it saves nothing measurable, and costs memory.
  */
 export function canParkPull(c: Context): boolean {
   return bunServerOf(c) === undefined;
