@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as v from "valibot";
+import type * as v from "valibot";
 import { EventsError } from "./errors.ts";
 import {
   type EventDictionary,

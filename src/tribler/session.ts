@@ -3,12 +3,7 @@
  *
  * @module
  */
-import {
-  type Draft,
-  type PayloadArguments,
-  type PublishableType,
-  type StartOf,
-} from "../events/catalogue.ts";
+import type { Draft, PayloadArguments, PublishableType, StartOf } from "../events/catalogue.ts";
 import { checkEvent, invalidEventError } from "../events/validate.ts";
 import type { Channel } from "../channel/channel.ts";
 import type { EventsSource } from "../http/options.ts";

@@ -272,6 +272,7 @@ test("every value that means nothing is refused, from the command line and from 
     apiKey: undefined,
     corsOrigins: [] as readonly string[],
     maxConnections: 10_000,
+    maxConnectionsPerAddress: 1000,
     clientAddressHeader: undefined,
     stallTimeout: 60,
     maxBodyBytes: 1024 * 1024,
