@@ -16,15 +16,17 @@ import { createSession } from "../tribler/session.ts";
 import { VERSION } from "../version.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
 
-/** So long the open streams have to end when the server stops, in milliseconds. */
-const GRACE = 3000;
+/** How long open streams may take to end when the server shuts down. */
+const GRACE_MS = 3000;
+/** A signal that follows another one within this time is the same wish. */
+const REPEATED_SIGNAL_MS = 1000;
 
-/** Serves until it is told to stop. */
+/** Serves until SIGINT or SIGTERM. */
 export async function serve(args: string[]): Promise<void> {
   const options = readServeOptions(args, process.env);
   if (options === "help") return console.log(SERVE_HELP);
   const log = createLog(options.log);
-  process.stderr.on("error", () => {}); // Whoever read the log is gone, which is no reason to stop.
+  process.stderr.on("error", () => {}); // The reader of the log has closed it, which is no reason to stop.
   const stop = new AbortController();
   const stopped = untilStopped().then(() => stop.abort());
   const channel = await openChannel(options, log, stop.signal);
@@ -49,11 +51,11 @@ export async function serve(args: string[]): Promise<void> {
     }
     Promise.resolve(session.start()).catch((error: Error) => log.problem(error.message));
     await stopped;
-    app.drain(); // First of all: whoever asks for its health now is told.
+    app.drain(); // First of all, so that `/healthz` reports it.
     if (options.drain > 0) await new Promise((resolve) => setTimeout(resolve, options.drain * 1000));
     channel.close();
-    const closed = server.stop(GRACE, app.abort);
-    watch?.close(); // It tells nobody any more; a scan under way goes with the process.
+    const closed = server.stop(GRACE_MS, app.abort);
+    watch?.close(); // It reports nothing from now on; a scan under way ends with the process.
     await closed;
   } catch (error) {
     watch?.close();
@@ -61,7 +63,7 @@ export async function serve(args: string[]): Promise<void> {
   }
 }
 
-/** The channel: in memory, or in NATS once that is there; `undefined` where the server is told to stop before. */
+/** Opens the channel: in memory, or in NATS once that is up; `undefined` if the server is stopped before. */
 async function openChannel(
   { history: events, historyBytes: bytes, nats, stream }: ServeOptions,
   log: Log,
@@ -78,9 +80,20 @@ async function openChannel(
   }
 }
 
-/** Resolves at the first SIGINT or SIGTERM. Those that follow change nothing: npm passes on what a terminal told all. */
+/**
+ * Resolves at the first SIGINT or SIGTERM. A further one ends the process at once, unless it follows within a second: a
+ * terminal signals the whole group, and npm then passes the signal on once more.
+ */
 function untilStopped(): Promise<void> {
+  let stoppedAt: number | undefined;
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve());
+    for (const [signal, exitCode] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+      process.on(signal, () => {
+        const now = performance.now();
+        if (stoppedAt !== undefined && now - stoppedAt >= REPEATED_SIGNAL_MS) process.exit(exitCode);
+        stoppedAt ??= now;
+        resolve();
+      });
+    }
   });
 }
