@@ -1,6 +1,3 @@
-/// <reference path="./bencode.d.ts" />
-import bencode from "bencode";
-
 /** What a `.torrent` file says of its content. */
 export interface Torrent {
   /** SHA-1 over the info dictionary's bytes as they stand in the file: 40 lower-case hexadecimal digits. */
@@ -58,7 +55,6 @@ const LIST = 0x6c;
  * @throws {Error} `not a torrent: …`, saying what is wrong and where
  */
 export async function readTorrent(bytes: Uint8Array): Promise<Torrent> {
-  // Nothing is awaited while decoding: the package's one cursor is ours for that long.
   const { top, info, infoBytes } = decode(bytes);
   const torrent = { name: nameOf(info), files: filesOf(info), trackers: trackersOf(top) };
   checkPieces(info);
@@ -149,9 +145,12 @@ interface Decoded {
   infoBytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Decodes strictly what the package, left to itself, would decode laxly. */
+/**
+ * Decodes bencode (BEP 3) strictly, with the bytes of the info dictionary as they stand in the file. The libraries for it take
+ * what is no number for one and strings that are cut off, and do not say where a value stands, so none is used.
+ */
 function decode(bytes: Uint8Array): Decoded {
-  const cursor = bencode.decode;
+  let position = 0;
   let values = 0;
   let infoStart = 0;
   let infoEnd = 0;
@@ -159,7 +158,7 @@ function decode(bytes: Uint8Array): Decoded {
   function value(depth: number): Value {
     if (depth > MAX_DEPTH) throw invalid(`it nests more than ${MAX_DEPTH} levels deep`);
     if (++values > MAX_VALUES) throw invalid(`it holds more than ${MAX_VALUES} values`);
-    switch (bytes[cursor.position]) {
+    switch (bytes[position]) {
       case DICTIONARY:
         return dictionary(depth);
       case LIST:
@@ -173,68 +172,65 @@ function decode(bytes: Uint8Array): Decoded {
 
   function dictionary(depth: number): Dictionary {
     const entries: Dictionary = new Map();
-    cursor.position++;
+    position++;
     while (!atEnd()) {
       const key = binaryString(string());
-      if (entries.has(key)) throw invalid(`a dictionary has two of one key before byte ${cursor.position}`);
-      const start = cursor.position;
+      if (entries.has(key)) throw invalid(`a dictionary has two of one key before byte ${position}`);
+      const start = position;
       entries.set(key, value(depth + 1));
-      if (depth === 1 && key === "info") [infoStart, infoEnd] = [start, cursor.position];
+      if (depth === 1 && key === "info") [infoStart, infoEnd] = [start, position];
     }
-    cursor.position++;
+    position++;
     return entries;
   }
 
   function list(depth: number): Value[] {
     const items: Value[] = [];
-    cursor.position++;
+    position++;
     while (!atEnd()) items.push(value(depth + 1));
-    cursor.position++;
+    position++;
     return items;
   }
 
   function integer(): number {
-    const first = cursor.position + (bytes[cursor.position + 1] === MINUS ? 2 : 1);
-    checkDigits(first, END, "an integer");
-    return cursor.integer();
+    const isNegative = bytes[position + 1] === MINUS;
+    const value = digits(position + (isNegative ? 2 : 1), END, "an integer");
+    return isNegative ? -value : value;
   }
 
   function string(): Uint8Array {
-    const start = cursor.position;
-    checkDigits(start, COLON, "the length of a string");
-    const content = cursor.buffer();
-    if (cursor.position > bytes.length) throw invalid(`the string at byte ${start} is cut off`);
+    const start = position;
+    const length = digits(start, COLON, "the length of a string");
+    const content = bytes.subarray(position, position + length);
+    if (content.length < length) throw invalid(`the string at byte ${start} is cut off`);
+    position += length;
     return content;
   }
 
-  // The package takes "+1", "1.5" and no digits at all for numbers. Leading zeros are left to it: they occur.
-  function checkDigits(first: number, delimiter: number, what: string): void {
+  /** Reads a number of at least one digit, and moves behind its delimiter. Leading zeros are accepted: they occur. */
+  function digits(first: number, delimiter: number, what: string): number {
+    let value = 0;
     let at = first;
     for (let digit = bytes[at]; digit !== delimiter || at === first; digit = bytes[++at]) {
       if (digit === undefined) throw invalid(`it is cut off at byte ${at}`);
       if (digit < ZERO || digit > NINE) throw invalid(`${what} was expected at byte ${first}`);
+      value = value * 10 + (digit - ZERO);
     }
+    position = at + 1;
+    return value;
   }
 
   function atEnd(): boolean {
-    if (cursor.position >= bytes.length) throw invalid(`it is cut off at byte ${bytes.length}`);
-    return bytes[cursor.position] === END;
+    if (position >= bytes.length) throw invalid(`it is cut off at byte ${bytes.length}`);
+    return bytes[position] === END;
   }
 
   if (bytes[0] !== DICTIONARY) throw invalid(bytes.length === 0 ? "it is empty" : "it is not a dictionary");
-  try {
-    cursor.data = bytes;
-    cursor.position = 0;
-    const top = dictionary(1);
-    if (cursor.position < bytes.length) {
-      throw invalid(`the dictionary ends at byte ${cursor.position}, the file goes on`);
-    }
-    const info = top.get("info");
-    if (!(info instanceof Map)) throw invalid("it has no info dictionary");
-    return { top, info, infoBytes: bytes.slice(infoStart, infoEnd) };
-  } finally {
-    cursor.data = null;
-  }
+  const top = dictionary(1);
+  if (position < bytes.length) throw invalid(`the dictionary ends at byte ${position}, the file goes on`);
+  const info = top.get("info");
+  if (!(info instanceof Map)) throw invalid("it has no info dictionary");
+  return { top, info, infoBytes: bytes.slice(infoStart, infoEnd) };
 }
 
 function binaryString(bytes: Uint8Array): string {
