@@ -70,7 +70,7 @@ export const SUITES: readonly Suite[] = [
   { path: "cli/serve_options", on: ONCE, isUnit: true },
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
   { path: "package/examples", on: EACH_KIND, runs: "programs", seconds: 9 },
-  { path: "package/", on: ONCE, seconds: 10 },
+  { path: "package/", on: EACH_KIND, seconds: 10 },
   { path: "docs/", on: ONCE, seconds: 20, waits: true },
   { path: "server/watch", on: EACH_KIND, seconds: 41, waits: true },
   { path: "server/access", on: EVERY },
