@@ -1,29 +1,39 @@
 /**
- * The channel on a stream of NATS JetStream, shared by as many processes as there are.
+ * The channel on a stream of NATS JetStream, shared by all processes that name the stream.
  *
  * @module
  */
-import { jetstream, JetStreamApiError, jetstreamManager, type StreamInfo } from "@nats-io/jetstream";
-import type { NatsConnection, QueuedIterator, Status } from "@nats-io/nats-core";
+import { jetstream, type JetStreamManager, jetstreamManager, type StreamInfo } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/nats-core";
+import {
+  type Batch,
+  type Channel,
+  type ChannelStats,
+  type Entry,
+  locate,
+  type Start,
+} from "../channel/channel.ts";
 import { iterate } from "../channel/iterator.ts";
-import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../events/catalogue.ts";
-import { type Batch, type Channel, locate, type Start } from "../channel/channel.ts";
+import { checkLimit, type HistoryLimits, historyLimits } from "../channel/limits.ts";
+import { createPublishedCounts } from "../channel/published_counts.ts";
+import { createWakeups } from "../channel/wakeups.ts";
+import type {
+  Catalogue,
+  Draft,
+  PayloadArguments,
+  PublishableType,
+  PublishedEvent,
+  Schemas,
+} from "../events/catalogue.ts";
 import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor, parseCursor } from "../events/event.ts";
 import { utf8Length } from "../events/json.ts";
-import { checkLimit, type HistoryLimits, historyLimits } from "../channel/limits.ts";
-import { createPublishedCounts } from "../channel/published_counts.ts";
-import { createWakeups, oncePerTurn } from "../channel/wakeups.ts";
-import { createPositionWaiters } from "./position_waiters.ts";
-import { createRequests } from "./requests.ts";
-import { createReplica } from "./replica.ts";
-import { createFetcher } from "./fetcher.ts";
-import { startConsumerLoop } from "./consumer_loop.ts";
-import { entryOf, messageOf } from "./message.ts";
-import { createPages } from "./pages.ts";
-import { createPublisher, isForbidden, unavailable, unconfirmed } from "./publisher.ts";
-import { isMissing, markAnew, openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
+import { messageOf } from "./message.ts";
+import { createPublisher, type Publisher, unavailable, unconfirmed } from "./publisher.ts";
+import type { Replica } from "./replica.ts";
+import { StreamMonitor, type StreamMonitorOptions } from "./stream_monitor.ts";
+import { openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
 import { createSubjects } from "./subject.ts";
 
 /** Options of {@linkcode natsChannel}. */
@@ -53,15 +63,11 @@ export interface NatsChannel<S extends Schemas = Schemas> extends Channel<S> {
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]>;
 }
 
-/** How long a reader waits until this process reaches its cursor, in milliseconds. */
+/** How long a reader waits until this process reaches its cursor. */
 const CATCH_UP_TIMEOUT_MS = 5000;
-/** How long a publisher waits until this process has received its events as well, in milliseconds. */
+/** How long a publisher waits until this process has received its events as well. */
 const READ_YOUR_WRITES_TIMEOUT_MS = 1000;
-/** The stream is asked so often how far it has lost its beginning, and whether it still is the same, in milliseconds. */
-const REFRESH_INTERVAL_MS = 5000;
-/** The stream is asked for so many bytes ahead of what has come. */
-const AHEAD_BYTES = 2 * 1024 * 1024;
-/** What stands around a key in the header of a message is never longer: `Nats-Msg-Id` and the index of the event. */
+/** The header of a message is never longer beside its key: `Nats-Msg-Id` and the index of the event. */
 const HEADER_BYTES = 64;
 
 /**
@@ -69,14 +75,14 @@ const HEADER_BYTES = 64;
  * all deliver what is published on any of them, and a cursor of one is valid at the others.
  *
  * The connection stays the caller's: whatever its transport, and to be closed after the channel. It should reconnect
- * for ever (`maxReconnectAttempts: -1`): while it is away, streams go on with what this process holds, and publishing
- * is refused at once.
+ * for ever (`maxReconnectAttempts: -1`): while it is down, streams continue with what this process holds, and publishing
+ * is rejected at once.
  *
  * @param connection a connection to a server with JetStream, 2.9 or later
  * @param catalogue the event types it carries
- * @throws {EventsError} `StreamMismatch` where the stream is there and cannot hold a channel; `ChannelUnavailable` where
- *   it cannot be opened
- * @throws {RangeError} where a limit is not a whole number or too small, or a name cannot be one in NATS
+ * @throws {EventsError} `StreamMismatch` if the stream exists and cannot hold a channel; `ChannelUnavailable` if it cannot
+ *   be opened
+ * @throws {RangeError} if a limit is not a whole number or too small, or a name is not valid in NATS
  *
  * @example
  * ```ts
@@ -99,282 +105,226 @@ export async function natsChannel<S extends Schemas>(
 ): Promise<NatsChannel<S>> {
   const { stream = "EVENTS", prefix = stream.toLowerCase(), create = {}, onProblem = console.error } =
     options;
-  const { maxEvents, maxBytes } = historyLimits(options.history);
+  const limits = historyLimits(options.history);
   const place = placeOf(stream, prefix, create);
   const subjects = createSubjects(prefix, catalogue.types);
   const client = jetstream(connection);
-  const requests = createRequests();
   const publisher = createPublisher(client, stream);
-  const wakeups = createWakeups();
-  const published = createPublishedCounts(catalogue.types);
-  const positionWaiters = createPositionWaiters();
-  /** Aborted when what was asked of the stream is wanted no more. */
-  let epochAbort = new AbortController();
-  let closed = false;
-  let isSilent = false;
-
   const manager = await jetstreamManager(connection, { checkAPI: false });
-  let info: StreamInfo;
+  const info = await openAt(manager, place);
+  return new StreamChannel(catalogue, {
+    connection,
+    client,
+    manager,
+    place,
+    info,
+    subjects,
+    publisher,
+    limits,
+    onProblem,
+  });
+}
+
+async function openAt(manager: JetStreamManager, place: StreamPlace): Promise<StreamInfo> {
   try {
-    info = await openStream(manager, place);
+    return await openStream(manager, place);
   } catch (error) {
     if (error instanceof EventsError) throw error;
     const { message } = error as Error;
-    throw new EventsError("ChannelUnavailable", `cannot open stream ${stream}: ${message}`, {
+    throw new EventsError("ChannelUnavailable", `cannot open stream ${place.name}: ${message}`, {
       cause: error,
     });
   }
-  const replica = createReplica(info, {
-    maxEvents,
-    maxBytes,
-    entryOf: (message, epoch) => entryOf(message, epoch, subjects),
-    onNews: wake,
-    onAnew: (why) => {
-      pages.clear();
-      epochAbort.abort();
-      epochAbort = new AbortController();
-      positionWaiters.end();
-      consumerLoop.restart();
-      wake();
-      onProblem(new Error(`the stream ${stream} ${why}: its readers receive events_lost`));
-    },
-    onLostEnd: () => void refresh().catch(() => {}), // Then the next one will tell.
-    onBehind: () => consumerLoop.restart(),
-    onInvalidMessage: ({ seq, subject }) =>
-      onProblem(new Error(`message ${seq} of the stream ${stream} is no event: ${subject}`)),
-  });
-  const fetcher = createFetcher(client, manager, {
-    stream,
-    ask: requests.ask,
-    bytesEach: info.state.bytes / Math.max(1, info.state.messages),
-    entryOf: (message) => entryOf(message, replica.epoch, subjects),
-  });
-  const pages = createPages({
-    fetch: (after, last) => fetcher.fetch(after, last, epochAbort.signal),
-    refresh: async () => void await refresh().catch(() => {}),
-  });
-  const releaseWaiters = oncePerTurn(() => positionWaiters.arrived(replica.window.last));
-  let refreshing: Promise<StreamInfo> | undefined;
-  let renewing: Promise<StreamInfo> | undefined;
-  const timer = setInterval(
-    () => void (requests.isConnected && refresh().catch(() => {})),
-    REFRESH_INTERVAL_MS,
-  );
-  const status = connection.status() as QueuedIterator<Status>;
-  watchConnection();
-  const consumerLoop = startConsumerLoop(client, {
-    stream,
-    ask: requests.ask,
-    prepare: async () => void await requestInfo(() => openStream(manager, place)),
-    next: () => replica.next,
-    ahead: () => fetcher.countIn(AHEAD_BYTES),
-    onMessage: (message) => {
-      if (closed) return;
-      fetcher.saw(message.data.length);
-      replica.take(message);
-    },
-  });
+}
 
-  /** Requests the state of the stream; concurrent calls share one request. */
-  function refresh(): Promise<StreamInfo> {
-    return refreshing ??= requestInfo(() => manager.streams.info(stream)).then((info) => {
-      isSilent = false;
-      publisher.answered();
-      return info;
-    }, (error) => {
-      if (isMissing(error)) consumerLoop.restart();
-      else isSilent = requests.isConnected; // A request that broke with the connection says nothing about the stream.
-      throw error;
-    }).finally(() => refreshing = undefined);
+class StreamChannel<S extends Schemas> implements NatsChannel<S> {
+  readonly catalogue: Catalogue<S>;
+  readonly #options: Omit<StreamMonitorOptions, "onNews">;
+  readonly #publisher: Publisher;
+  readonly #monitor: StreamMonitor;
+  readonly #replica: Replica;
+  readonly #wakeups = createWakeups();
+  readonly #published: ReturnType<typeof createPublishedCounts>;
+  #closed = false;
+
+  constructor(catalogue: Catalogue<S>, options: Omit<StreamMonitorOptions, "onNews">) {
+    this.catalogue = catalogue;
+    this.#options = options;
+    this.#publisher = options.publisher;
+    this.#published = createPublishedCounts(catalogue.types);
+    this.#monitor = new StreamMonitor({ ...options, onNews: this.#wakeups.wake });
+    this.#replica = this.#monitor.replica;
   }
 
-  /** Learns what the stream says of itself, which may be that it has lost its end. */
-  async function requestInfo(request: () => Promise<StreamInfo>): Promise<StreamInfo> {
-    const before = replica.standing;
-    const info = await requests.ask(request);
-    if (!closed) replica.applyInfo(info, before);
-    if (!replica.hasLostEnd || closed) return info;
-    return await (renewing ??= renew(info).finally(() => renewing = undefined));
+  get epoch(): string {
+    return this.#replica.epoch;
   }
 
-  /** A stream that has lost its end gets another epoch, for all servers; where that may not be, for this one. */
-  async function renew(info: StreamInfo): Promise<StreamInfo> {
-    const before = replica.standing;
-    try {
-      const renewed = await requests.ask(() => markAnew(manager, stream, replica.known));
-      if (!closed) replica.applyInfo(renewed, before);
-      return renewed;
-    } catch (error) {
-      // The server rejects an invalid change with 500, and one that can be made later with 503.
-      const isRefused = error instanceof JetStreamApiError && error.apiError().code !== 503 ||
-        isForbidden(error);
-      if (closed || isMissing(error) || !isRefused) throw error;
-      if (replica.hasLostEnd) replica.beginAlone(info);
-      return info;
-    }
+  get first(): number {
+    return this.#replica.first;
   }
 
-  function wake(): void {
-    wakeups.wake();
-    if (positionWaiters.size > 0) releaseWaiters();
+  get last(): number {
+    return this.#replica.window.last;
   }
 
-  /** Whether the position is reached within so many milliseconds. */
-  async function reaches(position: number, ms: number): Promise<boolean> {
-    return replica.window.last >= position || (!closed && await positionWaiters.wait(position, ms));
+  get closed(): boolean {
+    return this.#closed;
   }
 
-  async function watchConnection(): Promise<void> {
-    for await (const { type } of status) {
-      if (type === "disconnect" || type === "close") {
-        requests.disconnected();
-        publisher.disconnected();
-        fetcher.disconnected();
-      } else if (type === "reconnect") {
-        requests.reconnected();
-        consumerLoop.restart();
-      }
-    }
+  get problem(): string | undefined {
+    return this.#monitor.problem;
   }
 
-  function problem(): string | undefined {
-    if (closed) return undefined;
-    if (connection.isClosed()) return "the connection to NATS was closed";
-    if (!requests.isConnected) return "the connection to NATS is down";
-    if (isSilent) return "the stream does not answer";
-    return publisher.problem ?? consumerLoop.problem ?? fetcher.problem;
-  }
-
-  function checkOpen(): void {
-    if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
-    if (connection.isClosed()) throw unavailable("the connection to NATS was closed");
-    // The client would queue the event and send it after its publisher has long had an error.
-    if (!requests.isConnected) throw unavailable("the connection to NATS is down");
-  }
-
-  async function publishBatch(drafts: readonly UncheckedDraft[], key?: string): Promise<string[]> {
-    if (closed) checkOpen();
-    if (key !== undefined && /[\r\n]/.test(key)) throw new RangeError("a key must not have line breaks");
-    // The server counts the header with the key.
-    const room = key === undefined ? 0 : HEADER_BYTES + utf8Length(key);
-    const most = Math.min(
-      maxBytes,
-      Math.min(connection.info?.max_payload ?? Infinity, replica.largest) - room,
+  read(position: number, maxBytes: number): Batch | Promise<Batch> {
+    const replica = this.#replica;
+    if (position < replica.first - 1) return lostUntil(replica.first - 1, position);
+    if (position >= replica.window.first - 1) return replica.window.read(position, maxBytes);
+    if (this.#closed) return { entries: [] };
+    const batch = this.#monitor.pages.read(position, replica.window.last, maxBytes);
+    if (!(batch instanceof Promise)) return batch;
+    // While it was fetched, more may have expired than a page shows.
+    return batch.then((batch) =>
+      position < replica.first - 1 ? lostUntil(replica.first - 1, position) : batch
     );
-    const prepared = encodeEvents(catalogue, drafts, most);
-    checkOpen();
-    const ofEpoch = replica.epoch;
-    const { last } = replica.window;
-    const stored = await publisher.publish(prepared.map((draft, index) => ({
+  }
+
+  locate(since: string): Start | Promise<Start> {
+    if (since === "latest") return locate(this, since);
+    if (since === "earliest") return this.#locateEarliest();
+    const cursor = parseCursor(since);
+    const { epoch, window } = this.#replica;
+    const isHeld = cursor.epoch === epoch && cursor.position >= window.first - 1 &&
+      cursor.position <= window.last;
+    return isHeld ? locate(this, since) : this.#locateElsewhere(since);
+  }
+
+  batches(since: string = "latest"): AsyncIterableIterator<Batch> {
+    return iterate(this, since, this.#wakeups.listen, this.#wakeups.leave);
+  }
+
+  async publish<T extends PublishableType<S>>(
+    type: T,
+    ...[payload]: PayloadArguments<S, T>
+  ): Promise<string> {
+    return (await this.#publish([{ type, event: payload }]))[0]!;
+  }
+
+  publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]> {
+    return this.#publish(drafts, key);
+  }
+
+  parse({ json }: Entry): PublishedEvent<S> {
+    return JSON.parse(json);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#monitor.close();
+  }
+
+  stats(): ChannelStats {
+    const { window } = this.#replica;
+    return {
+      events: window.last - window.first + 1,
+      bytes: window.bytes,
+      published: this.#published.read(),
+      readers: this.#wakeups.size,
+    };
+  }
+
+  async #publish(drafts: readonly UncheckedDraft[], key?: string): Promise<string[]> {
+    if (this.#closed) this.#checkOpen();
+    if (key !== undefined && /[\r\n]/.test(key)) throw new RangeError("a key must not have line breaks");
+    const { subjects } = this.#options;
+    const prepared = encodeEvents(this.catalogue, drafts, this.#maxEventBytes(key));
+    this.#checkOpen();
+    const { epoch, window: { last } } = this.#replica;
+    const stored = await this.#publisher.publish(prepared.map((draft, index) => ({
       subject: subjects.subjectOf(draft.type),
       data: messageOf(draft),
       ...(key !== undefined && { id: `${key}:${index}` }),
     })));
-    // A stream that was made anew counts from the beginning: what is not after all that was told may be another's.
-    if (replica.epoch === ofEpoch && stored.some(({ seq }) => seq <= last)) {
+    await this.#confirm(stored, epoch, last);
+    for (const [index, { type }] of prepared.entries()) {
+      if (!stored[index]!.duplicate) this.#published.count(type);
+    }
+    return stored.map(({ seq }) => formatCursor(epoch, seq));
+  }
+
+  /** Maximum number of bytes of an event: of this process, of the connection and of the stream, which counts the key. */
+  #maxEventBytes(key: string | undefined): number {
+    const { connection, limits } = this.#options;
+    const headerBytes = key === undefined ? 0 : HEADER_BYTES + utf8Length(key);
+    const ofStream = Math.min(connection.info?.max_payload ?? Infinity, this.#replica.largest);
+    return Math.min(limits.maxBytes, ofStream - headerBytes);
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) {
+      throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
+    }
+    if (this.#options.connection.isClosed()) throw unavailable("the connection to NATS was closed");
+    // The client would queue the event and send it after its publisher has long had an error.
+    if (!this.#monitor.isConnected) throw unavailable("the connection to NATS is down");
+  }
+
+  /**
+   * Waits until this process has received what was stored, so that its number is certain.
+   *
+   * @param epoch the epoch in which it was published
+   * @param last the newest position received when it was published
+   */
+  async #confirm(
+    stored: readonly { readonly seq: number; readonly duplicate: boolean }[],
+    epoch: string,
+    last: number,
+  ): Promise<void> {
+    const replica = this.#replica;
+    // A stream that was made anew counts from the beginning: a number already received may belong to another event.
+    if (replica.epoch === epoch && stored.some(({ seq }) => seq <= last)) {
       if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) replica.markTruncated();
-      await refresh().catch(({ message }) => {
+      await this.#monitor.refresh().catch(({ message }) => {
         throw unconfirmed(message, stored.length);
       });
     }
     // Later numbers may be another publisher's, too, until this process has received them.
-    if (replica.epoch === ofEpoch) {
-      await reaches(stored.reduce((most, { seq }) => Math.max(most, seq), 0), READ_YOUR_WRITES_TIMEOUT_MS);
+    if (replica.epoch === epoch) {
+      const newest = stored.reduce((most, { seq }) => Math.max(most, seq), 0);
+      await this.#monitor.reaches(newest, READ_YOUR_WRITES_TIMEOUT_MS);
     }
-    if (replica.epoch !== ofEpoch) throw unconfirmed("the stream was made anew", stored.length);
-    for (const [index, { type }] of prepared.entries()) {
-      if (!stored[index]!.duplicate) published.count(type);
-    }
-    return stored.map(({ seq }) => formatCursor(ofEpoch, seq));
+    if (replica.epoch !== epoch) throw unconfirmed("the stream was made anew", stored.length);
   }
 
-  async function locateEarliest(): Promise<Start> {
+  async #locateEarliest(): Promise<Start> {
     // If the stream does not answer, the known state is used: events deleted since are reported as lost.
-    if (!isSilent) await refresh().catch(() => {});
-    return locate(channel, "earliest");
+    if (!this.#monitor.isSilent) await this.#monitor.refresh().catch(() => {});
+    return locate(this, "earliest");
   }
 
-  /** Where a cursor is that is not in the window: what has become of the stream has to be asked first. */
-  async function locateElsewhere(since: string): Promise<Start> {
+  /** Locates a cursor that is not in the window: the stream has to be asked for its state first. */
+  async #locateElsewhere(since: string): Promise<Start> {
+    const replica = this.#replica;
     const cursor = parseCursor(since);
     let last: number;
     try {
-      last = (await refresh()).state.last_seq;
+      last = (await this.#monitor.refresh()).state.last_seq;
       // A shared request may have been answered before that event was stored.
-      if (cursor.epoch !== replica.epoch || cursor.position > last) last = (await refresh()).state.last_seq;
-    } catch (error) {
-      throw new EventsError(
-        "ChannelUnavailable",
-        `the stream ${stream} does not say whether it has "${since}"`,
-        {
-          cause: error,
-        },
-      );
+      if (cursor.epoch !== replica.epoch || cursor.position > last) {
+        last = (await this.#monitor.refresh()).state.last_seq;
+      }
+    } catch (cause) {
+      const message = `the stream ${this.#options.place.name} does not say whether it has "${since}"`;
+      throw new EventsError("ChannelUnavailable", message, { cause });
     }
     const isAhead = cursor.epoch === replica.epoch && cursor.position > replica.window.last &&
       cursor.position <= last;
-    if (!isAhead || await reaches(cursor.position, CATCH_UP_TIMEOUT_MS)) return locate(channel, since);
+    if (!isAhead || await this.#monitor.reaches(cursor.position, CATCH_UP_TIMEOUT_MS)) {
+      return locate(this, since);
+    }
     throw new EventsError("ChannelUnavailable", `this server has not come as far as "${since}" yet`);
   }
-
-  const channel: NatsChannel<S> = {
-    catalogue,
-    get epoch() {
-      return replica.epoch;
-    },
-    get first() {
-      return replica.first;
-    },
-    get last() {
-      return replica.window.last;
-    },
-    get closed() {
-      return closed;
-    },
-    get problem() {
-      return problem();
-    },
-    read: (position, size): Batch | Promise<Batch> => {
-      if (position < replica.first - 1) return lostUntil(replica.first - 1, position);
-      if (position >= replica.window.first - 1) return replica.window.read(position, size);
-      if (closed) return { entries: [] };
-      const batch = pages.read(position, replica.window.last, size);
-      if (!(batch instanceof Promise)) return batch;
-      // While it was fetched more may have gone than a page tells.
-      return batch.then((batch) =>
-        position < replica.first - 1 ? lostUntil(replica.first - 1, position) : batch
-      );
-    },
-    locate: (since) => {
-      if (since === "latest") return locate(channel, since);
-      if (since === "earliest") return locateEarliest();
-      const cursor = parseCursor(since);
-      const isHeld = cursor.epoch === replica.epoch && cursor.position >= replica.window.first - 1 &&
-        cursor.position <= replica.window.last;
-      return isHeld ? locate(channel, since) : locateElsewhere(since);
-    },
-    batches: (since = "latest") => iterate(channel, since, wakeups.listen, wakeups.leave),
-    publish: async (type, ...[payload]) => (await publishBatch([{ type, event: payload }]))[0]!,
-    publishBatch,
-    parse: ({ json }) => JSON.parse(json),
-    close: () => {
-      if (closed) return;
-      closed = true;
-      clearInterval(timer);
-      status.stop();
-      consumerLoop.stop();
-      epochAbort.abort();
-      positionWaiters.end();
-      wake();
-    },
-    stats: () => ({
-      events: replica.window.last - replica.window.first + 1,
-      bytes: replica.window.bytes,
-      published: published.read(),
-      readers: wakeups.size,
-    }),
-  };
-  return channel;
 }
 
 function placeOf(name: string, prefix: string, create: StreamLimits): StreamPlace {

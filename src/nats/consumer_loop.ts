@@ -41,101 +41,119 @@ const MAX_PAUSE_MS = 5000;
 
 /** Follows the stream until it is stopped. */
 export function startConsumerLoop(client: JetStreamClient, options: ConsumerLoopOptions): ConsumerLoop {
-  let problem: string | undefined = "it has not begun";
-  /** Whether the last consumer fell silent: the next one has to tell something before it is believed. */
-  let isSilent = false;
-  let stopped = false;
-  let messages: ConsumerMessages | undefined;
-  /** Whether a consumer that is being made begins where it no longer should. */
-  let isOutdated = false;
-  let wake = () => {};
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  return new StreamConsumerLoop(client, options);
+}
 
-  /** Something came from the stream. */
-  function hear(): void {
-    problem = undefined;
-    isSilent = false;
+class StreamConsumerLoop implements ConsumerLoop {
+  readonly #client: JetStreamClient;
+  readonly #options: ConsumerLoopOptions;
+  #problem: string | undefined = "it has not begun";
+  /** Whether the last consumer fell silent: the next one has to deliver something before it is trusted. */
+  #isSilent = false;
+  #stopped = false;
+  #messages: ConsumerMessages | undefined;
+  /** Whether a consumer that is being made begins where it no longer should. */
+  #isOutdated = false;
+  #wake = () => {};
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(client: JetStreamClient, options: ConsumerLoopOptions) {
+    this.#client = client;
+    this.#options = options;
+    void this.#run();
   }
 
-  /** From the beginning of a consumer to its end. */
-  async function consume(): Promise<void> {
-    await options.prepare();
-    if (stopped) return;
-    isOutdated = false;
-    const consumer = await makeConsumer(client, options.ask, options.stream, options.next());
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  restart(): void {
+    this.#isOutdated = true;
+    this.#messages?.stop();
+    this.#wake();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#messages?.stop();
+    this.#wake();
+  }
+
+  /** Notes that something arrived from the stream. */
+  #hear(): void {
+    this.#problem = undefined;
+    this.#isSilent = false;
+  }
+
+  /** Runs one consumer, from its beginning to its end. */
+  async #consume(): Promise<void> {
+    await this.#options.prepare();
+    if (this.#stopped) return;
+    this.#isOutdated = false;
+    const consumer = await makeConsumer(
+      this.#client,
+      this.#options.ask,
+      this.#options.stream,
+      this.#options.next(),
+    );
     try {
-      await options.prepare(); // It may have come to be in a stream that was made anew since.
-      if (stopped || isOutdated) return;
-      messages = await consumer.consume({
-        max_messages: options.ahead(),
+      await this.#options.prepare(); // It may be a consumer of a stream that was made anew meanwhile.
+      if (this.#stopped || this.#isOutdated) return;
+      this.#messages = await consumer.consume({
+        max_messages: this.#options.ahead(),
         expires: EXPIRES_MS,
         idle_heartbeat: HEARTBEAT_MS,
         abort_on_missing_resource: true,
         callback: (message) => {
-          hear();
-          options.onMessage(message);
+          this.#hear();
+          this.#options.onMessage(message);
         },
       });
-      if (stopped || isOutdated) messages.stop();
-      if (!isSilent) problem = undefined;
-      const ended = messages.closed();
-      await Promise.race([ended, watch(messages)]);
+      if (this.#stopped || this.#isOutdated) this.#messages.stop();
+      if (!this.#isSilent) this.#problem = undefined;
+      const ended = this.#messages.closed();
+      await Promise.race([ended, this.#watch(this.#messages)]);
       const error = await ended;
-      if (!stopped) problem = error instanceof Error ? error.message : problem ?? "the consumer ended";
+      if (!this.#stopped) {
+        this.#problem = error instanceof Error ? error.message : this.#problem ?? "the consumer ended";
+      }
     } finally {
-      messages = undefined;
+      this.#messages = undefined;
       deleteConsumer(consumer);
     }
   }
 
   /**
-   * Looks at how the consumer fares, until it is over. One that falls silent or leaves something out is given up: the
-   * client would mend it, but where the node of a cluster is gone that had it, it can take minutes over that.
+   * Watches the consumer until it ends. One that falls silent or skips something is stopped: the client would repair it, but
+   * that can take minutes after the node of a cluster that had it is lost.
    */
-  async function watch(messages: ConsumerMessages): Promise<void> {
+  async #watch(messages: ConsumerMessages): Promise<void> {
     for await (const { type } of messages.status()) {
-      if (type === "heartbeat") hear();
-      else if (type === "no_responders") problem = "the stream tells nothing (no responders)";
+      if (type === "heartbeat") this.#hear();
+      else if (type === "no_responders") this.#problem = "the stream delivers nothing (no responders)";
       else if (type === "heartbeats_missed" || type === "reset") {
-        problem = `the stream tells nothing (${type.replace("_", " ")})`;
-        isSilent = type === "heartbeats_missed";
+        this.#problem = `the stream delivers nothing (${type.replace("_", " ")})`;
+        this.#isSilent = type === "heartbeats_missed";
         messages.stop();
       }
     }
   }
 
-  async function run(): Promise<void> {
-    for (let pause = MIN_PAUSE_MS; !stopped; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
+  async #run(): Promise<void> {
+    for (let pause = MIN_PAUSE_MS; !this.#stopped; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
       try {
-        await consume();
+        await this.#consume();
         pause = MIN_PAUSE_MS;
       } catch (error) {
-        problem = (error as Error).message;
+        this.#problem = (error as Error).message;
       }
-      if (stopped) return;
+      if (this.#stopped) return;
       await new Promise<void>((resolve) => {
-        wake = resolve;
-        timer = setTimeout(resolve, pause);
+        this.#wake = resolve;
+        this.#timer = setTimeout(resolve, pause);
       });
-      clearTimeout(timer);
+      clearTimeout(this.#timer);
     }
   }
-
-  run();
-  return {
-    get problem() {
-      return problem;
-    },
-    restart: () => {
-      isOutdated = true;
-      messages?.stop();
-      wake();
-    },
-    stop: () => {
-      stopped = true;
-      clearTimeout(timer);
-      messages?.stop();
-      wake();
-    },
-  };
 }

@@ -14,22 +14,22 @@ export interface Fetcher {
   /** What keeps it from fetching a piece that is waited for, in words. */
   readonly problem: string | undefined;
   /**
-   * Fetches the events after a position up to another, or to one before it where they are large. Tries until it has
-   * them; `undefined` where the signal says that nobody wants them any more.
+   * Fetches the events after a position up to another, or to one before it if they are large. Retries until it has them;
+   * `undefined` once the signal is aborted.
    */
   fetch(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined>;
-  /** A message of so many bytes was told. */
+  /** Notes the size of a message received. */
   saw(bytes: number): void;
-  /** How many messages have so many bytes, about, where they are like those that were told last; at least one. */
+  /** Estimates how many messages have this number of bytes, from those received last; at least one. */
   countIn(bytes: number): number;
-  /** The connection is gone: what was asked for will not come, and is asked for again. */
+  /** Notes that the connection broke: what was requested will not arrive, and is requested again. */
   disconnected(): void;
 }
 
 /** Options of {@linkcode createFetcher}. */
 export interface FetcherOptions {
   readonly stream: string;
-  /** How many bytes its messages have, about. */
+  /** The size of its messages in bytes, about. */
   readonly bytesEach: number;
   /** Asks the server, for as long as the connection lasts. */
   readonly ask: Requests["ask"];
@@ -37,40 +37,74 @@ export interface FetcherOptions {
   entryOf(message: JsMsg): Entry | undefined;
 }
 
-/** A piece is large enough with so many bytes of messages. */
+/** A piece ends when it has this many bytes of messages. */
 const PIECE_BYTES = 1024 * 1024;
-/** So many are asked for at a time: that fits through the way to NATS, also where they are larger than those before. */
+/** The size of one request: it passes through the connection even if the messages are larger than those before. */
 const ROUND_BYTES = 256 * 1024;
 const ROUND_EVENTS = 512;
 /**
- * So many at first where it is not known how large they are, and so many at the most of a piece that could not be
- * fetched, and then fewer: NATS cuts off whoever it cannot send as many bytes as he has asked for.
+ * The size of the first request if the size of the messages is not known, and the largest for a piece that could not be fetched;
+ * then fewer. NATS disconnects a client that cannot receive as many bytes as it has requested.
  */
 const CAREFUL_EVENTS = 16;
-/** Of so many pieces it is known how to ask for them. */
+/** Maximum number of pieces that have notes on how to request them. */
 const KEPT_PIECES = 1000;
-/** Smaller ones are taken for as large as this: what comes next may be larger. */
+/** The least size assumed for a message: the next ones may be larger. */
 const LEAST_BYTES = 512;
-/** So long a message is waited for, in milliseconds. */
-const PATIENCE = 5000;
-/** After a piece could not be fetched it is tried again so many milliseconds later. */
-const RETRY_AFTER = 500;
+/** How long to wait for a message. */
+const MESSAGE_TIMEOUT_MS = 5000;
+/** The wait before a piece that could not be fetched is requested again. */
+const RETRY_AFTER_MS = 500;
 
 /** Makes a fetcher of a stream. */
 export function createFetcher(
   client: JetStreamClient,
   manager: JetStreamManager,
-  { stream, ask, entryOf, ...options }: FetcherOptions,
+  options: FetcherOptions,
 ): Fetcher {
-  /** How many bytes a message has, about, of those that were told last. */
-  let bytesTold = Math.max(LEAST_BYTES, options.bytesEach);
-  /** What is known of pieces, by the position they begin after. */
-  const pieces = new Map<number, Piece>();
-  const rounds = new Set<ConsumerMessages>();
-  let problem: string | undefined;
+  return new StreamFetcher(client, manager, options);
+}
 
-  async function fetchOnce(after: number, last: number, piece: Piece): Promise<Fetched> {
-    const consumer = await makeConsumer(client, ask, stream, after + 1);
+class StreamFetcher implements Fetcher {
+  readonly #client: JetStreamClient;
+  readonly #manager: JetStreamManager;
+  readonly #options: FetcherOptions;
+  /** The size of a message in bytes, about, of those received last. */
+  #messageBytes: number;
+  /** What is known of pieces, by the position they begin after. */
+  readonly #pieces = new Map<number, Piece>();
+  readonly #rounds = new Set<ConsumerMessages>();
+  #problem: string | undefined;
+
+  constructor(client: JetStreamClient, manager: JetStreamManager, options: FetcherOptions) {
+    this.#client = client;
+    this.#manager = manager;
+    this.#options = options;
+    this.#messageBytes = Math.max(LEAST_BYTES, options.bytesEach);
+  }
+
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  fetch(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined> {
+    return unlessAborted(this.#fetchUntilAborted(after, last, signal), signal);
+  }
+
+  saw(bytes: number): void {
+    this.#messageBytes += (Math.max(LEAST_BYTES, bytes) - this.#messageBytes) / 64;
+  }
+
+  countIn(bytes: number): number {
+    return countOf(bytes, this.#messageBytes);
+  }
+
+  disconnected(): void {
+    for (const round of this.#rounds) round.stop(new Error("the connection to NATS broke"));
+  }
+
+  async #fetchOnce(after: number, last: number, piece: Piece): Promise<Fetched> {
+    const consumer = await makeConsumer(this.#client, this.#options.ask, this.#options.stream, after + 1);
     const entries: Entry[] = [];
     let reached = after;
     let [count, bytes] = [0, 0];
@@ -79,31 +113,35 @@ export function createFetcher(
       let { num_pending: pending } = await consumer.info(true);
       while (pending > 0 && reached < last && bytes < PIECE_BYTES) {
         const most = Math.min(piece.most, last - reached, countOf(ROUND_BYTES, bytesEach));
-        const messages = await consumer.fetch({ max_messages: most, expires: PATIENCE });
+        const messages = await consumer.fetch({ max_messages: most, expires: MESSAGE_TIMEOUT_MS });
         const before = { count, bytes };
-        rounds.add(messages);
+        this.#rounds.add(messages);
         try {
           for await (const message of messages) {
             ({ pending } = message.info);
             reached = message.seq;
             count++;
             bytes += message.data.length;
-            const entry = reached > last ? undefined : entryOf(message);
+            const entry = reached > last ? undefined : this.#options.entryOf(message);
             if (entry !== undefined) entries.push(entry);
             if (pending === 0 || reached >= last || count - before.count === most) break;
           }
         } finally {
-          rounds.delete(messages);
+          this.#rounds.delete(messages);
         }
         if (count === before.count) throw new Error("the stream stopped in the midst of a piece");
         bytesEach = Math.max(LEAST_BYTES, (bytes - before.bytes) / (count - before.count));
       }
-      // The next one goes on with such as this ends with, most likely.
-      if (!pieces.has(reached)) remember(reached, { most: ROUND_EVENTS, bytesEach });
+      // The next piece most likely begins with messages as large as the last ones here.
+      if (!this.#pieces.has(reached)) this.#remember(reached, { most: ROUND_EVENTS, bytesEach });
       if (reached >= last) return { entries, last, isCut: false };
       if (bytes >= PIECE_BYTES) return { entries, last: reached, isCut: true };
-      // A node of the cluster that lags behind knows of no more; whether there is more its leader knows.
-      if (await ask(() => manager.streams.getMessage(stream, { seq: last })) === null) {
+      // A node of the cluster that lags behind does not know of more; its leader does.
+      if (
+        await this.#options.ask(() =>
+          this.#manager.streams.getMessage(this.#options.stream, { seq: last })
+        ) === null
+      ) {
         return { entries, last, isCut: false };
       }
     } catch (error) {
@@ -115,49 +153,35 @@ export function createFetcher(
     throw new Error(`a node that has come as far as ${reached} was asked for ${last}`);
   }
 
-  async function fetch(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined> {
-    const piece = pieces.get(after) ?? { most: ROUND_EVENTS, bytesEach: ROUND_BYTES / CAREFUL_EVENTS };
-    remember(after, piece);
+  async #fetchUntilAborted(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined> {
+    const piece = this.#pieces.get(after) ?? { most: ROUND_EVENTS, bytesEach: ROUND_BYTES / CAREFUL_EVENTS };
+    this.#remember(after, piece);
     for (let failures = 0; !signal.aborted;) {
       try {
-        const fetched = await fetchOnce(after, last, piece);
-        problem = undefined;
+        const fetched = await this.#fetchOnce(after, last, piece);
+        this.#problem = undefined;
         return fetched;
       } catch (error) {
-        // One that fails but once is not worth telling.
-        if (++failures > 1) problem = `older events cannot be read: ${(error as Error).message}`;
-        await pause(RETRY_AFTER, signal);
+        // A single failure is not worth reporting.
+        if (++failures > 1) this.#problem = `older events cannot be read: ${(error as Error).message}`;
+        await pause(RETRY_AFTER_MS, signal);
       }
     }
-    problem = undefined;
+    this.#problem = undefined;
     return undefined;
   }
 
-  function remember(after: number, piece: Piece): void {
-    pieces.set(after, piece);
-    if (pieces.size > KEPT_PIECES) pieces.delete(pieces.keys().next().value!);
+  #remember(after: number, piece: Piece): void {
+    this.#pieces.set(after, piece);
+    if (this.#pieces.size > KEPT_PIECES) this.#pieces.delete(this.#pieces.keys().next().value!);
   }
-
-  return {
-    get problem() {
-      return problem;
-    },
-    fetch: (after, last, signal) => unlessAborted(fetch(after, last, signal), signal),
-    saw: (bytes) => {
-      bytesTold += (Math.max(LEAST_BYTES, bytes) - bytesTold) / 64;
-    },
-    countIn: (bytes) => countOf(bytes, bytesTold),
-    disconnected: () => {
-      for (const round of rounds) round.stop(new Error("the connection to NATS broke"));
-    },
-  };
 }
 
 /** How to ask for a piece. */
 interface Piece {
-  /** So many messages at a time at the most. */
+  /** Maximum number of messages in a request. */
   most: number;
-  /** How many bytes the first of them have, about. */
+  /** The size of its first messages in bytes, about. */
   readonly bytesEach: number;
 }
 
@@ -165,7 +189,7 @@ function countOf(bytes: number, bytesEach: number): number {
   return Math.max(1, Math.floor(bytes / bytesEach));
 }
 
-/** Waits so many milliseconds, or until the signal. */
+/** Waits this number of milliseconds, or until the signal is aborted. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
@@ -179,7 +203,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** What comes of it, or `undefined` as soon as the signal says that nobody wants it any more. */
+/** Returns the result of the promise, or `undefined` as soon as the signal is aborted. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const end = () => resolve(undefined);

@@ -1,5 +1,5 @@
 /**
- * Pages: what this process no longer holds of the stream, read piece by piece and shared by whoever asks for it.
+ * Pages: what this process no longer holds of the stream, read piece by piece and shared by all readers.
  *
  * @module
  */
@@ -13,18 +13,18 @@ export interface Pages {
    * @param last the newest position there is
    */
   read(position: number, last: number, maxBytes: number): Batch | Promise<Batch>;
-  /** Forgets all: the positions mean something else from now on. */
+  /** Drops all pages: the positions mean something else from now on. */
   clear(): void;
 }
 
 /** Options of {@linkcode createPages}. */
 export interface PagesOptions {
   /**
-   * Fetches the events after a position up to another, or to one before it where they are large. Tries until it has
-   * them; `undefined` where nobody wants them any more.
+   * Fetches the events after a position up to another, or to one before it if they are large. Retries until it has them;
+   * `undefined` if they are not wanted any more.
    */
   fetch(after: number, last: number): Promise<Fetched | undefined>;
-  /** Asked when the beginning of a page is missing: how far the whole stream has lost its beginning. */
+  /** Called when the beginning of a page is missing, to find out how far the stream has lost its beginning. */
   refresh(): Promise<void>;
 }
 
@@ -45,115 +45,123 @@ interface Page extends Fetched {
 }
 
 /**
- * So many positions are read at once at the most, and no page goes beyond a multiple of it, so that readers share them.
- * Where a page ends before that, for its size, the next one begins there.
+ * Maximum number of positions in a page, which never crosses a multiple of it, so that readers share pages. If a page ends
+ * before that, for its size, the next one begins there.
  */
 const PAGE_EVENTS = 1024;
-/** So many bytes of pages are kept for others who ask. */
+/** Maximum number of bytes in pages that are kept for other readers. */
 const KEPT_BYTES = 32 * 1024 * 1024;
-/** Of so many pages it is known where they ended. */
+/** Maximum number of pages whose ends are known. */
 const KEPT_CUTS = 10_000;
-/** So many are fetched at the same time; who asks for more waits. */
+/** Maximum number of pages fetched at a time; further ones wait. */
 const CONCURRENCY = 4;
 
 /** Makes a store of pages, empty. */
-export function createPages({ fetch, refresh }: PagesOptions): Pages {
-  /** By the position they begin after, in the order in which they were last asked for. */
-  let kept = new Map<number, Page>();
-  /**
-   * Where a page ended for its size, by the position it began after. These outlive the pages: whoever reads on would
-   * else have all fetched again that stands between a multiple and his position, and by that forget what he needs next.
-   */
-  let cuts = new Map<number, number>();
-  let underWay = new Map<number, Promise<Page | undefined>>();
-  let bytes = 0;
-  let fetching = 0;
-  const queue: (() => void)[] = [];
+export function createPages(options: PagesOptions): Pages {
+  return new PageStore(options);
+}
 
-  async function load(after: number, end: number): Promise<Page | undefined> {
-    if (fetching >= CONCURRENCY) await new Promise<void>((resolve) => queue.push(resolve));
-    fetching++;
+class PageStore implements Pages {
+  readonly #options: PagesOptions;
+  /** By the position they begin after, in the order in which they were last requested. */
+  #kept = new Map<number, Page>();
+  /**
+   * Where a page ended for its size, by the position it began after. These outlive the pages: otherwise a reader would have
+   * everything fetched again between a multiple and its position, which would drop what it needs next.
+   */
+  #cuts = new Map<number, number>();
+  #underWay = new Map<number, Promise<Page | undefined>>();
+  #bytes = 0;
+  #fetching = 0;
+  readonly #queue: (() => void)[] = [];
+
+  constructor(options: PagesOptions) {
+    this.#options = options;
+  }
+
+  async #load(after: number, end: number): Promise<Page | undefined> {
+    if (this.#fetching >= CONCURRENCY) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    this.#fetching++;
     try {
-      const fetched = await fetch(after, end);
+      const fetched = await this.#options.fetch(after, end);
       if (fetched === undefined) return undefined;
       const { entries } = fetched;
-      if (entries[0]?.position !== after + 1) await refresh();
+      if (entries[0]?.position !== after + 1) await this.#options.refresh();
       return { ...fetched, after, bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0) };
     } finally {
-      fetching--;
-      queue.shift()?.();
+      this.#fetching--;
+      this.#queue.shift()?.();
     }
   }
 
-  function keep(page: Page): void {
-    forget(page.after);
-    kept.set(page.after, page);
-    bytes += page.bytes;
-    cuts.delete(page.after);
-    if (page.isCut) cuts.set(page.after, page.last);
-    if (cuts.size > KEPT_CUTS) cuts.delete(cuts.keys().next().value!);
-    for (const oldest of kept.keys()) {
-      if (bytes <= KEPT_BYTES || oldest === page.after) break;
-      forget(oldest);
+  #keep(page: Page): void {
+    this.#forget(page.after);
+    this.#kept.set(page.after, page);
+    this.#bytes += page.bytes;
+    this.#cuts.delete(page.after);
+    if (page.isCut) this.#cuts.set(page.after, page.last);
+    if (this.#cuts.size > KEPT_CUTS) this.#cuts.delete(this.#cuts.keys().next().value!);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#bytes <= KEPT_BYTES || oldest === page.after) break;
+      this.#forget(oldest);
     }
   }
 
-  function forget(after: number): void {
-    bytes -= kept.get(after)?.bytes ?? 0;
-    kept.delete(after);
+  #forget(after: number): void {
+    this.#bytes -= this.#kept.get(after)?.bytes ?? 0;
+    this.#kept.delete(after);
   }
 
   /** Fetches the page that begins after a position, with others who want the same. */
-  function ask(after: number, last: number): Promise<Page | undefined> {
-    const asked = underWay.get(after);
+  #ask(after: number, last: number): Promise<Page | undefined> {
+    const asked = this.#underWay.get(after);
     if (asked !== undefined) return asked;
-    const mine = underWay;
+    const mine = this.#underWay;
     const end = Math.min(startOf(after) + PAGE_EVENTS, last);
-    const loading = load(after, end).then((page) => {
-      if (page === undefined || mine !== underWay) return undefined; // Its positions mean something else by now.
-      keep(page);
+    const loading = this.#load(after, end).then((page) => {
+      if (page === undefined || mine !== this.#underWay) return undefined; // Its positions mean something else by now.
+      this.#keep(page);
       return page;
     }).finally(() => mine.delete(after));
-    underWay.set(after, loading);
+    this.#underWay.set(after, loading);
     return loading;
   }
 
-  function read(position: number, last: number, maxBytes: number): Batch | Promise<Batch> {
+  read(position: number, last: number, maxBytes: number): Batch | Promise<Batch> {
     let after = startOf(position);
-    for (let cut; (cut = cuts.get(after)) !== undefined && cut <= position;) after = cut;
-    const page = kept.get(after);
-    // One that was fetched when there was less is fetched again.
+    for (let cut; (cut = this.#cuts.get(after)) !== undefined && cut <= position;) after = cut;
+    const page = this.#kept.get(after);
+    // A page that was fetched when there was less is fetched again.
     if (page === undefined || page.last <= position) {
-      return ask(after, last).then((page) => {
+      return this.#ask(after, last).then((page) => {
         if (page === undefined) return { entries: [] };
         // The position may lie behind a page that has ended for its size, or was asked for when there was less.
-        return position < page.last ? take(page, position, last, maxBytes) : read(position, last, maxBytes);
+        return position < page.last
+          ? this.#take(page, position, last, maxBytes)
+          : this.read(position, last, maxBytes);
       });
     }
-    keep(page);
-    return take(page, position, last, maxBytes);
+    this.#keep(page);
+    return this.#take(page, position, last, maxBytes);
   }
 
-  function take(page: Page, position: number, last: number, maxBytes: number): Batch {
+  #take(page: Page, position: number, last: number, maxBytes: number): Batch {
     const batch = batchOf(page, position, maxBytes);
     const isEnd = batch.entries.at(-1)?.position === page.last && page.last < last;
     const isWhole = page.isCut || page.last === startOf(page.last); // Else it is fetched again, with more.
-    if (isEnd && isWhole && !kept.has(page.last)) ask(page.last, last).catch(() => {}); // It is wanted next.
+    if (isEnd && isWhole && !this.#kept.has(page.last)) this.#ask(page.last, last).catch(() => {}); // It is wanted next.
     return batch;
   }
 
-  return {
-    read,
-    clear: () => {
-      kept = new Map();
-      cuts = new Map();
-      underWay = new Map();
-      bytes = 0;
-    },
-  };
+  clear(): void {
+    this.#kept = new Map();
+    this.#cuts = new Map();
+    this.#underWay = new Map();
+    this.#bytes = 0;
+  }
 }
 
-/** Where the pages begin that share the position. */
+/** Returns the beginning of the pages that share the position. */
 function startOf(position: number): number {
   return position - position % PAGE_EVENTS;
 }

@@ -20,13 +20,13 @@ export interface Replica {
   readonly first: number;
   /** The most bytes that the stream takes as one message, its header among them. */
   readonly largest: number;
-  /** The newest events that were told. */
+  /** The newest events received. */
   readonly window: History;
-  /** The position from which it has to be told what follows: where there is one that of the newest event. */
+  /** The position from which to read on: that of the newest event, if there is one. */
   readonly next: number;
-  /** How far it has come: taken before the stream is asked for what {@linkcode Replica.applyInfo} is told. */
+  /** How far it has come: read before the stream is asked for the argument of {@linkcode Replica.applyInfo}. */
   readonly standing: Standing;
-  /** Learns what has become of the stream. */
+  /** Applies the state of the stream. */
   applyInfo(info: StreamInfo, before: Standing): void;
   /** Takes the next message of the stream. */
   take(message: JsMsg): void;
@@ -61,130 +61,149 @@ export interface ReplicaOptions {
   onInvalidMessage(message: JsMsg): void;
 }
 
-/** So long the new leader of a stream in a cluster may have less than was told of it, in milliseconds. */
+/** How long the new leader of a stream in a cluster may have less than was received from it. */
 const CATCH_UP_MS = 2000;
 const LOST = "has lost events that it had acknowledged";
 
-/** Makes a copy that has come as far as the stream, and holds nothing of it yet. */
+/** Makes a replica that has come as far as the stream, and holds none of its events yet. */
 export function createReplica(info: StreamInfo, options: ReplicaOptions): Replica {
-  const { maxEvents, maxBytes, entryOf, onNews, onAnew, onLostEnd, onBehind, onInvalidMessage } = options;
-  let known = epochOf(info);
-  let epoch = known;
-  let first = firstOf(info);
-  let largest = largestOf(info);
-  let window = emptyAfter(info.state.last_seq);
-  /** Whether the stream has lost its end, with what it had acknowledged, and may have given its numbers to others. */
-  let hasLostEnd = false;
-  /** Since when it has less than before, in `performance.now()`. */
-  let behindSince: number | undefined;
-  let isInvalidReported = false;
+  return new StreamReplica(info, options);
+}
 
-  function emptyAfter(position: number): History {
-    return createHistory(maxEvents, maxBytes, position);
+class StreamReplica implements Replica {
+  readonly #options: ReplicaOptions;
+  #known: string;
+  #epoch: string;
+  #first: number;
+  #largest: number;
+  #window: History;
+  /** Whether the stream has lost its end, with what it had acknowledged, and may have given its numbers to others. */
+  #hasLostEnd = false;
+  /** Since when it has less than before, in `performance.now()`. */
+  #behindSince: number | undefined;
+  #isInvalidReported = false;
+
+  constructor(info: StreamInfo, options: ReplicaOptions) {
+    this.#options = options;
+    this.#known = this.#epoch = epochOf(info);
+    this.#first = firstOf(info);
+    this.#largest = largestOf(info);
+    this.#window = this.#emptyAfter(info.state.last_seq);
   }
 
-  /** The newest event that was told, where the window holds it. */
-  function newest(): Entry | undefined {
-    return window.read(window.last - 1, 1).entries[0];
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  get first(): number {
+    return this.#first;
+  }
+
+  get largest(): number {
+    return this.#largest;
+  }
+
+  get window(): History {
+    return this.#window;
+  }
+
+  get next(): number {
+    return this.#newest()?.position ?? this.#window.last + 1;
+  }
+
+  get standing(): Standing {
+    return { epoch: this.#epoch, last: this.#window.last };
+  }
+
+  get known(): string {
+    return this.#known;
+  }
+
+  get hasLostEnd(): boolean {
+    return this.#hasLostEnd;
+  }
+
+  markTruncated(): void {
+    this.#hasLostEnd = true;
+  }
+
+  beginAlone(info: StreamInfo): void {
+    this.#beginAnew(epochOf(info) + Date.now().toString(36), epochOf(info), info, LOST);
+  }
+
+  #emptyAfter(position: number): History {
+    return createHistory(this.#options.maxEvents, this.#options.maxBytes, position);
+  }
+
+  /** Returns the newest event received, if the window holds it. */
+  #newest(): Entry | undefined {
+    return this.#window.read(this.#window.last - 1, 1).entries[0];
   }
 
   /**
    * @param before one that has less now has lost what it had acknowledged, and will give the same numbers again; an
    *   answer that was overtaken by another epoch says nothing
    */
-  function applyInfo(info: StreamInfo, before: Standing): void {
-    if (epoch !== before.epoch) return;
+  applyInfo(info: StreamInfo, before: Standing): void {
+    if (this.#epoch !== before.epoch) return;
     const made = madeOf(info);
-    if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next look will tell.
+    if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next refresh shows more.
     const now = epochOf(info);
-    if (!known.startsWith(made)) beginAnew(now, now, info, "is another one than before");
-    else if (now > known) beginAnew(now, now, info, LOST);
-    else if (now === known && info.state.last_seq >= before.last) behindSince = undefined;
-    else if (isLoss(info)) hasLostEnd = true;
-    first = Math.max(first, firstOf(info));
-    largest = largestOf(info);
-    window.forgetBefore(first);
-    if (first > window.last + 1) {
-      // What went before this process was told of it is told nobody: it has come as far as that all the same.
-      window = emptyAfter(first - 1);
-      onNews();
+    if (!this.#known.startsWith(made)) this.#beginAnew(now, now, info, "is another one than before");
+    else if (now > this.#known) this.#beginAnew(now, now, info, LOST);
+    else if (now === this.#known && info.state.last_seq >= before.last) this.#behindSince = undefined;
+    else if (this.#isLoss(info)) this.#hasLostEnd = true;
+    this.#first = Math.max(this.#first, firstOf(info));
+    this.#largest = largestOf(info);
+    this.#window.forgetBefore(this.#first);
+    if (this.#first > this.#window.last + 1) {
+      // Events deleted before this process received them are not delivered, but their positions are passed.
+      this.#window = this.#emptyAfter(this.#first - 1);
+      this.#options.onNews();
     }
   }
 
   /** Whether what the stream has less than before is lost, or only its new leader has not come as far yet. */
-  function isLoss({ config }: StreamInfo): boolean {
-    if (config.num_replicas === 1 || newest() === undefined) return true;
-    if (behindSince === undefined) {
-      behindSince = performance.now();
-      onBehind();
+  #isLoss({ config }: StreamInfo): boolean {
+    if (config.num_replicas === 1 || this.#newest() === undefined) return true;
+    if (this.#behindSince === undefined) {
+      this.#behindSince = performance.now();
+      this.#options.onBehind();
     }
-    return performance.now() - behindSince > CATCH_UP_MS;
+    return performance.now() - this.#behindSince > CATCH_UP_MS;
   }
 
-  function beginAnew(next: string, ofStream: string, info: StreamInfo, why: string): void {
-    epoch = next;
-    known = ofStream;
-    hasLostEnd = false;
-    behindSince = undefined;
-    first = firstOf(info);
-    window = emptyAfter(first - 1);
-    onAnew(why);
+  #beginAnew(next: string, ofStream: string, info: StreamInfo, why: string): void {
+    this.#epoch = next;
+    this.#known = ofStream;
+    this.#hasLostEnd = false;
+    this.#behindSince = undefined;
+    this.#first = firstOf(info);
+    this.#window = this.#emptyAfter(this.#first - 1);
+    this.#options.onAnew(why);
   }
 
-  function take(message: JsMsg): void {
+  take(message: JsMsg): void {
     const { seq } = message;
-    if (hasLostEnd || seq < window.last) return;
-    const entry = entryOf(message, epoch);
-    if (seq === window.last) {
-      const told = newest();
-      if (told === undefined || told.json === entry?.json) return;
-      hasLostEnd = true;
-      onLostEnd();
+    if (this.#hasLostEnd || seq < this.#window.last) return;
+    const entry = this.#options.entryOf(message, this.#epoch);
+    if (seq === this.#window.last) {
+      const known = this.#newest();
+      if (known === undefined || known.json === entry?.json) return;
+      this.#hasLostEnd = true;
+      this.#options.onLostEnd();
       return;
     }
     if (entry === undefined) {
-      window = emptyAfter(seq);
+      this.#window = this.#emptyAfter(seq);
     } else {
-      // What is missing between them is told by the pages.
-      if (seq > window.last + 1) window = emptyAfter(seq - 1);
-      window.push(entry);
+      // Readers find in the pages what is missing between them.
+      if (seq > this.#window.last + 1) this.#window = this.#emptyAfter(seq - 1);
+      this.#window.push(entry);
     }
-    onNews();
-    if (entry !== undefined || isInvalidReported) return;
-    isInvalidReported = true;
-    onInvalidMessage(message);
+    this.#options.onNews();
+    if (entry !== undefined || this.#isInvalidReported) return;
+    this.#isInvalidReported = true;
+    this.#options.onInvalidMessage(message);
   }
-
-  return {
-    get epoch() {
-      return epoch;
-    },
-    get first() {
-      return first;
-    },
-    get largest() {
-      return largest;
-    },
-    get window() {
-      return window;
-    },
-    get next() {
-      return newest()?.position ?? window.last + 1;
-    },
-    get standing() {
-      return { epoch, last: window.last };
-    },
-    get known() {
-      return known;
-    },
-    get hasLostEnd() {
-      return hasLostEnd;
-    },
-    applyInfo,
-    take,
-    beginAlone: (info) => beginAnew(epochOf(info) + Date.now().toString(36), epochOf(info), info, LOST),
-    markTruncated: () => {
-      hasLostEnd = true;
-    },
-  };
 }

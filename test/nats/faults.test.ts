@@ -723,7 +723,7 @@ test("a stream that tells nothing is a problem for as long as it does, however o
       };
       const channel = await natsChannel(connection, catalogue);
       try {
-        await until(() => /tells nothing/.test(channel.problem ?? ""), "it is told", 20_000);
+        await until(() => /delivers nothing/.test(channel.problem ?? ""), "it is told", 20_000);
         const before = consumers;
         await until(
           () => {
