@@ -24,15 +24,15 @@ export interface Listing {
 }
 
 /** Tells what could not be done with a file or folder. */
-export type TellProblem = (action: "read" | "rename" | "tell of", path: string, error: unknown) => void;
+export type ReportProblem = (action: "read" | "rename" | "report", path: string, error: unknown) => void;
 
 /** Looks through a folder and its sub-folders; those behind symbolic links are left out. */
-export async function listTorrents(root: string, tell: TellProblem): Promise<Listing> {
+export async function listTorrents(root: string, report: ReportProblem): Promise<Listing> {
   const listing: Listing = { files: new Map(), unread: [] };
   const folders = [root];
   for (const folder of folders) {
     const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown): Dirent[] => {
-      tell("read", folder, error);
+      report("read", folder, error);
       if (!isMissing(error)) listing.unread.push(folder);
       return [];
     });
@@ -46,7 +46,7 @@ export async function listTorrents(root: string, tell: TellProblem): Promise<Lis
           if (stats.isFile()) listing.files.set(path, { stamp: stampOf(stats), size: stats.size, at });
         }, (error: unknown) => {
           // A file may go between being listed and being looked at. A link that leads nowhere stays.
-          if (!isMissing(error) || entry.isSymbolicLink()) tell("read", path, error);
+          if (!isMissing(error) || entry.isSymbolicLink()) report("read", path, error);
           if (!isMissing(error)) listing.unread.push(path);
         });
       }
@@ -69,15 +69,15 @@ export interface Seen {
   settled: boolean;
   /** It was read and was not a torrent: one more look when it counts as corrupt is enough. */
   undecodable: boolean;
-  /** The infohash that was told last for this path. */
-  told: string | undefined;
-  /** Names the telling of it, once that was tried. */
+  /** The infohash that was last reported for this path. */
+  reported: string | undefined;
+  /** The key of its report, once that was tried. */
   key: string | undefined;
 }
 
 /**
  * What is known of each file found, from what was known before: an unchanged file keeps it, a moved one takes
- * it along, a changed one starts again but for what was told of it, and a file that went is forgotten.
+ * it along, a changed one starts again but for what was reported of it, and a file that vanished is dropped.
  */
 export function follow(before: ReadonlyMap<string, Seen>, { files, unread }: Listing): Map<string, Seen> {
   const after = new Map<string, Seen>();
@@ -97,8 +97,8 @@ export function follow(before: ReadonlyMap<string, Seen>, { files, unread }: Lis
   }
   for (const [path, { stamp, at }] of files) {
     if (after.has(path)) continue;
-    const told = moved.has(path) ? undefined : before.get(path)?.told;
-    after.set(path, { stamp, since: at, settled: false, undecodable: false, told, key: undefined });
+    const reported = moved.has(path) ? undefined : before.get(path)?.reported;
+    after.set(path, { stamp, since: at, settled: false, undecodable: false, reported, key: undefined });
   }
   return after;
 }

@@ -1,5 +1,5 @@
 /**
- * The watch folder: tells of every `.torrent` that appears in it, and sets aside those that are none.
+ * The watch folder: reports every `.torrent` that appears in it, and renames those that are corrupt.
  *
  * @module
  */
@@ -13,21 +13,21 @@ import {
   isMissing,
   type Listing,
   listTorrents,
+  type ReportProblem,
   type Seen,
   stampOf,
-  type TellProblem,
 } from "./folder_scan.ts";
 import { readTorrent, type Torrent } from "./torrent.ts";
 
-/** What to watch, and whom to tell. */
+/** Options of {@linkcode watchFolder}. */
 export interface WatchFolderOptions {
   /** The folder; its sub-folders are watched as well, folders behind symbolic links are not. */
   folder: string;
   /**
-   * Told of each new torrent: the payload of `torrent_discovered`. `timestamp` is in unix seconds.
+   * Called with each new torrent: the payload of `torrent_discovered`. `timestamp` is in unix seconds.
    *
-   * Where it rejects with an `EventsError` that says "not now" (`ChannelUnavailable`, `PublishUnconfirmed`), the file is
-   * not told, and a later scan tells of it again, by the same key.
+   * If it rejects with an `EventsError` that is temporary (`ChannelUnavailable`, `PublishUnconfirmed`), a later scan calls it
+   * again for that file, with the same key.
    */
   onTorrent(
     torrent: {
@@ -40,14 +40,14 @@ export interface WatchFolderOptions {
     },
     key: string,
   ): unknown;
-  /** Told of each corrupt file, likewise: the payload of `watch_folder_corrupt_torrent`, its base name as it was. */
+  /** Called with each corrupt file, likewise: the payload of `watch_folder_corrupt_torrent`, its base name as it was. */
   onCorrupt(corrupt: { name: string }, key: string): unknown;
   /**
-   * Told what went wrong without stopping the watch: a file or folder that cannot be read, a file that cannot
-   * be renamed (once each, and again only for another reason), a callback that threw.
+   * Called with problems that do not stop the watch: a file or folder that cannot be read, a file that cannot be renamed (once
+   * each, and again only for another reason), a callback that threw.
    */
   onProblem(problem: Error): void;
-  /** The channel the torrents are said to be of: 40 lower-case hexadecimal digits. Default: 40 zeros. */
+  /** The channel that the torrents are reported to belong to: 40 lower-case hexadecimal digits. Default: 40 zeros. */
   dispersyCid?: string;
   /** Milliseconds from the end of a scan to the start of the next, 1 to 2^31 - 1. Default: 500. */
   interval?: number;
@@ -55,27 +55,29 @@ export interface WatchFolderOptions {
 
 /** A running watch. */
 export interface WatchFolder {
-  /** Ends the watch. Once it resolves no timer and no scan is left, and nothing more is told. */
+  /** Ends the watch. When it resolves, no timer and no scan is left, and nothing more is reported. */
   close(): Promise<void>;
 }
 
-// Programs that write a file in portions may pause between two of them. Nobody is in a hurry to learn that a
-// file is corrupt, but renaming one that is still being written spoils it.
-const CORRUPT_AFTER = 2_000; // milliseconds
+/**
+ * How long a file has to rest before it counts as corrupt. A program that writes a file in portions may pause between them, and
+ * renaming a file that is still being written spoils it.
+ */
+const CORRUPT_AFTER_MS = 2_000;
 
-// Torrents of a million pieces stay below 32 MiB: anything above is some other kind of file.
-const MAX_SIZE = 64 * 1024 * 1024; // bytes
+/** Torrents of a million pieces stay below 32 MiB: a larger file is of some other kind. */
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Watches a folder for `.torrent` files (in any case) by scanning it again and again, and tells of each file
- * once, also of those that are there already. A file is read once it stayed as it is from one scan to the
- * next. One that is not a torrent, and stays so for two seconds, is renamed to `NAME.torrent.corrupt`, or
- * where that exists to `NAME.torrent.corrupt.1` and so on.
+ * Watches a folder for `.torrent` files (in upper or lower case) by scanning it again and again, and reports each file once,
+ * those included that are there already. A file is read once it has not changed from one scan to the next. One that is not a
+ * torrent, and stays so for two seconds, is renamed to `NAME.torrent.corrupt`, or if that exists to `NAME.torrent.corrupt.1`
+ * and so on.
  *
- * A file that was moved within the folder, or written anew with the same torrent, is not told again.
+ * A file that was moved within the folder, or written anew with the same torrent, is not reported again.
  *
- * @throws {Error} where the folder does not exist, is not a folder or cannot be read
- * @throws {RangeError} where `interval` or `dispersyCid` is not what it must be
+ * @throws {Error} if the folder does not exist, is not a folder or cannot be read
+ * @throws {RangeError} if `interval` or `dispersyCid` is not valid
  */
 export async function watchFolder(options: WatchFolderOptions): Promise<WatchFolder> {
   const { interval = 500, dispersyCid = "0".repeat(40) } = options;
@@ -86,113 +88,136 @@ export async function watchFolder(options: WatchFolderOptions): Promise<WatchFol
     throw new RangeError(`dispersyCid must be 40 lower-case hexadecimal digits, not "${dispersyCid}"`);
   }
   await checkFolder(options.folder);
-  const folder = resolve(options.folder); // the working directory may change, the folder may not
+  const folder = resolve(options.folder); // The working directory may change, the folder may not.
 
-  let closed = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let seen: ReadonlyMap<string, Seen> = new Map();
-  /** Corrupt files that were renamed, by path, and are yet to be told. */
-  const untold = new Map<string, string>();
-  const problems = problemTeller(report);
+  const watch = new FolderWatch({ ...options, folder, interval, dispersyCid });
+  return { close: () => watch.close() };
+}
 
-  async function scan(): Promise<void> {
-    const listing = await listTorrents(folder, problems.tell);
-    seen = follow(seen, listing);
-    await lookThrough(listing);
-    problems.endScan(seen);
+/** A folder that is scanned again and again. */
+class FolderWatch {
+  readonly #options: Required<WatchFolderOptions>;
+  #closed = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #seen: ReadonlyMap<string, Seen> = new Map();
+  /** Corrupt files that were renamed and are still to be reported, by path, with the key of the report. */
+  readonly #unreported = new Map<string, string>();
+  readonly #problems: ProblemReporter;
+  #running: Promise<void>;
+
+  constructor(options: Required<WatchFolderOptions>) {
+    this.#options = options;
+    this.#problems = createProblemReporter((problem) => this.#report(problem));
+    this.#running = this.#run();
   }
 
-  /** Looks at each file, until one cannot be told now: neither could the others. */
-  async function lookThrough({ files }: Listing): Promise<void> {
-    for (const path of untold.keys()) if (closed || !await tellCorrupt(path)) return;
-    for (const [path, found] of files) if (closed || !await look(path, found, seen.get(path)!)) return;
+  /** Stops scanning. Resolves when the scan under way has ended; it reports nothing more. */
+  close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    return this.#running;
   }
 
-  /** Whether what there was to tell was told. */
-  async function look(path: string, found: Found, file: Seen): Promise<boolean> {
+  async #scan(): Promise<void> {
+    const listing = await listTorrents(
+      this.#options.folder,
+      (action, path, error) => this.#problems.report(action, path, error),
+    );
+    this.#seen = follow(this.#seen, listing);
+    await this.#lookThrough(listing);
+    this.#problems.endScan(this.#seen);
+  }
+
+  /** Examines each file, until one cannot be reported now: neither could the others. */
+  async #lookThrough({ files }: Listing): Promise<void> {
+    for (const path of this.#unreported.keys()) if (this.#closed || !await this.#reportCorrupt(path)) return;
+    for (const [path, found] of files) {
+      if (this.#closed || !await this.#look(path, found, this.#seen.get(path)!)) return;
+    }
+  }
+
+  /** Examines a file. Returns `false` if it cannot be reported now. */
+  async #look(path: string, found: Found, file: Seen): Promise<boolean> {
     const age = found.at - file.since;
-    const due = age >= CORRUPT_AFTER;
+    const due = age >= CORRUPT_AFTER_MS;
     if (file.settled || age === 0 || (file.undecodable && !due)) return true;
     try {
-      const torrent = found.size > MAX_SIZE ? undefined : await read(path);
+      const torrent = found.size > MAX_FILE_BYTES ? undefined : await read(path);
       if (torrent === undefined && !due) file.undecodable = true;
-      else if (torrent === undefined) return await corrupt(path, file);
-      else if (await isUnchanged(path, file.stamp) && !closed) return await discovered(path, torrent, file);
+      else if (torrent === undefined) return await this.#corrupt(path, file);
+      else if (await isUnchanged(path, file.stamp) && !this.#closed) {
+        return await this.#discovered(path, torrent, file);
+      }
     } catch (error) {
-      // That it vanished is no problem: there is nothing left to tell.
-      if (!isMissing(error)) problems.tell("read", path, error);
+      // A file that vanished is no problem: there is nothing to report.
+      if (!isMissing(error)) this.#problems.report("read", path, error);
     }
     return true;
   }
 
-  async function discovered(path: string, found: Torrent, file: Seen): Promise<boolean> {
+  async #discovered(path: string, found: Torrent, file: Seen): Promise<boolean> {
     const { infohash, created, name, files, trackers } = found;
-    if (infohash !== file.told) {
+    if (infohash !== file.reported) {
       const timestamp = created ?? Math.floor(Date.now() / 1000);
-      const torrent = { infohash, timestamp, name, files, trackers, dispersy_cid: dispersyCid };
+      const torrent = { infohash, timestamp, name, files, trackers, dispersy_cid: this.#options.dispersyCid };
       file.key ??= crypto.randomUUID();
       const { key } = file;
-      if (!await tell(path, "onTorrent", () => options.onTorrent(torrent, key))) return false;
-      file.told = infohash;
+      if (!await this.#notify(path, "onTorrent", () => this.#options.onTorrent(torrent, key))) return false;
+      file.reported = infohash;
     }
     file.settled = true;
     return true;
   }
 
-  async function corrupt(path: string, file: Seen): Promise<boolean> {
+  async #corrupt(path: string, file: Seen): Promise<boolean> {
     try {
       if (!await setAside(path, file.stamp)) return true;
     } catch (error) {
       if (isMissing(error)) throw error;
-      problems.tell("rename", path, error);
+      this.#problems.report("rename", path, error);
     }
     file.settled = true;
-    untold.set(path, crypto.randomUUID());
-    return await tellCorrupt(path);
+    this.#unreported.set(path, crypto.randomUUID());
+    return await this.#reportCorrupt(path);
   }
 
-  async function tellCorrupt(path: string): Promise<boolean> {
-    const key = untold.get(path)!;
-    const isTold = await tell(path, "onCorrupt", () => options.onCorrupt({ name: basename(path) }, key));
-    if (isTold) untold.delete(path);
+  async #reportCorrupt(path: string): Promise<boolean> {
+    const key = this.#unreported.get(path)!;
+    const isTold = await this.#notify(
+      path,
+      "onCorrupt",
+      () => this.#options.onCorrupt({ name: basename(path) }, key),
+    );
+    if (isTold) this.#unreported.delete(path);
     return isTold;
   }
 
-  /** Calls back. False where it is to be tried again; what failed for good is told as a problem. */
-  async function tell(path: string, name: string, callback: () => unknown): Promise<boolean> {
+  /** Calls back. Returns `false` if it is to be retried; a permanent failure is reported as a problem. */
+  async #notify(path: string, name: string, callback: () => unknown): Promise<boolean> {
     try {
       await callback();
     } catch (error) {
       if (isForNow(error)) {
-        problems.tell("tell of", path, error);
+        this.#problems.report("report", path, error);
         return false;
       }
-      report(problemOf(`${name} failed`, error));
+      this.#report(problemOf(`${name} failed`, error));
     }
     return true;
   }
 
-  function report(problem: Error): void {
-    // Where telling of a problem fails, nobody is left to tell.
-    if (!closed) new Promise((resolve) => resolve(options.onProblem(problem))).catch(() => {});
+  #report(problem: Error): void {
+    // If reporting a problem fails, there is nowhere to report that.
+    if (!this.#closed) new Promise((resolve) => resolve(this.#options.onProblem(problem))).catch(() => {});
   }
 
-  async function run(): Promise<void> {
-    await scan().catch((error: unknown) => report(problemOf("a scan failed", error)));
-    if (!closed) timer = setTimeout(() => running = run(), interval);
+  async #run(): Promise<void> {
+    await this.#scan().catch((error: unknown) => this.#report(problemOf("a this.#scan failed", error)));
+    if (!this.#closed) this.#timer = setTimeout(() => this.#running = this.#run(), this.#options.interval);
   }
-
-  let running = run();
-  return {
-    close() {
-      closed = true;
-      clearTimeout(timer);
-      return running;
-    },
-  };
 }
 
-/** Whether who refuses it may take it later. */
+/** Whether the channel may accept it later. */
 function isForNow(error: unknown): boolean {
   return error instanceof EventsError &&
     (error.code === "ChannelUnavailable" || error.code === "PublishUnconfirmed");
@@ -218,7 +243,7 @@ async function isUnchanged(path: string, stamp: string): Promise<boolean> {
   return stampOf(await stat(path, { bigint: true })) === stamp;
 }
 
-/** Renames a corrupt file to the first name that is free. False where the file changed meanwhile. */
+/** Renames a corrupt file to the first name that is free. Returns `false` if the file changed meanwhile. */
 async function setAside(path: string, stamp: string): Promise<boolean> {
   const target = await reserve(`${path}.corrupt`);
   try {
@@ -232,7 +257,7 @@ async function setAside(path: string, stamp: string): Promise<boolean> {
   }
 }
 
-/** Takes a name with an empty file: a rename overwrites, and a name that is merely free may not stay so. */
+/** Reserves a name with an empty file: a rename overwrites, and a free name may not stay free. */
 async function reserve(name: string): Promise<string> {
   for (let number = 0;; number++) {
     const candidate = number === 0 ? name : `${name}.${number}`;
@@ -245,26 +270,26 @@ async function reserve(name: string): Promise<string> {
   }
 }
 
-interface ProblemTeller {
-  /** Tells of what could not be done, unless it was told already. */
-  tell: TellProblem;
-  /** Forgets the problems that did not show up in this scan, but for those of files that are still there. */
+interface ProblemReporter {
+  /** Reports what could not be done, once. */
+  report: ReportProblem;
+  /** Drops the problems that did not occur in this scan, except those of files that are still there. */
   endScan(files: { has(path: string): boolean }): void;
 }
 
-function problemTeller(report: (problem: Error) => void): ProblemTeller {
-  const told = new Map<string, string>(); // key to path
+function createProblemReporter(report: (problem: Error) => void): ProblemReporter {
+  const reported = new Map<string, string>(); // key to path
   const current = new Set<string>();
   return {
-    tell(action, path, error) {
+    report(action, path, error) {
       const key = JSON.stringify([action, path, codeOf(error) ?? String(error)]);
       current.add(key);
-      if (told.has(key)) return;
-      told.set(key, path);
+      if (reported.has(key)) return;
+      reported.set(key, path);
       report(problemOf(`cannot ${action} ${JSON.stringify(path)}`, error));
     },
     endScan(files) {
-      for (const [key, path] of told) if (!current.has(key) && !files.has(path)) told.delete(key);
+      for (const [key, path] of reported) if (!current.has(key) && !files.has(path)) reported.delete(key);
       current.clear();
     },
   };
@@ -272,7 +297,7 @@ function problemTeller(report: (problem: Error) => void): ProblemTeller {
 
 function problemOf(what: string, error: unknown): Error {
   const reason = error instanceof Error ? error.message : String(error);
-  // System errors end in `, open '/the/path'`: it is named already, and may hold line breaks.
+  // System errors end in `, open '/the/path'`, which is named already and may contain line breaks.
   const isOfSystem = codeOf(error)?.startsWith("E") === true;
   return new Error(`${what}: ${isOfSystem ? reason.split(", ")[0] : reason}`, { cause: error });
 }

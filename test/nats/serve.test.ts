@@ -211,7 +211,7 @@ test("a torrent that appears while NATS is away is told when it is back, once", 
         await until(async () => (await health(url)).status === "degraded", "it is away");
         await writeFile(join(folder, "leaves.torrent"), await readFile(new URL("leaves.torrent", FIXTURES)));
         await writeFile(join(folder, "broken.torrent"), "broken");
-        await child.stderr.match(/cannot tell of ".*leaves\.torrent"/);
+        await child.stderr.match(/cannot report ".*leaves\.torrent"/);
         await nats.restart();
         const told = await lines.events(2);
         assert.equal(told.map(({ type, event }) => [type, event.name]).sort(), [

@@ -1096,7 +1096,7 @@ watching("tells again, by the same key, what cannot be told now, and then each f
     assert.equal(told.sort(), ["a", "b", "broken.torrent", "c", "d"]);
     for (const [name, keys] of tried) assert.is(keys.size, 1, name);
     assert.is(new Set([...tried.values()].map((keys) => [...keys][0])).size, 5, "each has a key of its own");
-    assert.match(problems[0]!, /^cannot tell of ".*broken\.torrent": it is away, for now$/);
+    assert.match(problems[0]!, /^cannot report ".*broken\.torrent": it is away, for now$/);
     assert.ok(problems.length <= 8, "not at every scan");
   });
 });
