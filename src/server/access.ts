@@ -73,7 +73,7 @@ export function isLoopback(host: string): boolean {
 
 /**
  * Whether a `Host` is one of the server's own: a name of this machine for itself, or the address it was bound to.
- * One bound to all addresses takes each as its own; those it does not have nobody reaches it by.
+ * One bound to all addresses takes each as its own; no request arrives by an address that the machine does not have.
  */
 function nameCheck(bound: string): (host: string) => boolean {
   const own = nameIn(urlHost(bound));
@@ -146,7 +146,11 @@ function keyCheck(key: string): (c: Context) => Promise<boolean> {
   };
 }
 
-/** Digests are of one length, so how long a key is cannot be told by the time a comparison takes. */
+/**
+ * Digests have one length, so the time of a comparison does not reveal the length of the key. Hono's `timingSafeEqual`
+ * also compares the texts themselves, for as many steps as the longer one has characters, and digests the key for
+ * every request.
+ */
 async function digestOf(text: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
 }
