@@ -23,7 +23,7 @@ export interface Listing {
   unread: string[];
 }
 
-/** Tells what could not be done with a file or folder. */
+/** Reports what could not be done with a file or folder. */
 export type ReportProblem = (action: "read" | "rename" | "report", path: string, error: unknown) => void;
 
 /** Looks through a folder and its sub-folders; those behind symbolic links are left out. */

@@ -115,7 +115,7 @@ function outliveSockets(): void {
   });
 }
 
-/** Tells when the connection is lost, and when it is there again. */
+/** Reports when the connection is lost, and when it is restored. */
 async function followStatus(
   connection: NatsConnection,
   place: string,

@@ -386,7 +386,7 @@ function object(properties: Json, more: Json = {}): Json {
   return { type: "object", properties: { ...properties, ...more }, required: Object.keys(properties) };
 }
 
-/** One of some schemas, told apart by `type`. */
+/** One of some schemas, distinguished by `type`. */
 function oneOf(names: readonly (readonly [type: string, schema: string])[]): Json {
   return {
     oneOf: names.map(([, schema]) => ref(schema)),
