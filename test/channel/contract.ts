@@ -1,0 +1,220 @@
+/**
+ * What every channel promises, whatever keeps its events: one suite, run by a short file for each kind.
+ *
+ * @module
+ */
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import {
+  type Batch,
+  type Catalogue,
+  type Channel,
+  defineEvents,
+  EventsError,
+  type EventsErrorCode,
+} from "../../src/mod.ts";
+import { until, within } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
+
+/** The events of the suite. */
+export const contractEvents: Catalogue<{
+  readonly tick: v.ObjectSchema<{ readonly n: v.NumberSchema<undefined> }, undefined>;
+  readonly closed: null;
+}> = defineEvents({ tick: v.object({ n: v.number() }), closed: null });
+
+/** A channel of the suite's events. */
+export type ContractChannel = Channel<typeof contractEvents.schemas>;
+
+/** Makes an empty channel that holds this number of events, runs `use`, and removes the channel. */
+export type WithChannel = (events: number, use: (channel: ContractChannel) => Promise<void>) => Promise<void>;
+
+function ticks(count: number): { type: "tick"; event: { n: number } }[] {
+  return Array.from({ length: count }, (_, index) => ({ type: "tick", event: { n: index + 1 } }));
+}
+
+/** The code with which a call or its promise fails. */
+async function codeOf(call: () => unknown): Promise<EventsErrorCode | undefined> {
+  try {
+    await call();
+  } catch (error) {
+    if (error instanceof EventsError) return error.code;
+    throw error;
+  }
+  return undefined;
+}
+
+/** Reads batches until they hold this number of events. */
+async function take(batches: AsyncIterator<Batch>, count: number): Promise<Batch[]> {
+  const taken: Batch[] = [];
+  while (taken.reduce((sum, { entries }) => sum + entries.length, 0) < count) {
+    const { done, value } = await within(batches.next(), "a batch");
+    if (done) throw new Error("the channel has ended");
+    taken.push(value);
+  }
+  return taken;
+}
+
+function positionsOf(batches: readonly Batch[]): number[] {
+  return batches.flatMap(({ entries }) => entries.map(({ position }) => position));
+}
+
+/** Runs the suite for one kind of channel. */
+export function testChannel(kind: string, withChannel: WithChannel): void {
+  const test = suite(`${kind} channel`);
+  testPublishing(test, withChannel);
+  testReading(test, withChannel);
+  testEnding(test, withChannel);
+  test.run();
+}
+
+type TestSuite = ReturnType<typeof suite>;
+
+function testPublishing(test: TestSuite, withChannel: WithChannel): void {
+  test("publish() returns cursors without gaps, in the order of the calls", () =>
+    withChannel(100, async (channel) => {
+      const first = channel.last;
+      const ids = await Promise.all([channel.publish("tick", { n: 1 }), channel.publish("closed")]);
+      const more = await channel.publishBatch(ticks(3));
+      const expected = Array.from({ length: 5 }, (_, index) => `${channel.epoch}-${first + index + 1}`);
+      assert.equal([...ids, ...more], expected);
+      assert.is(channel.last, first + 5);
+    }));
+
+  test("an entry has the dictionary as one line, its position, type, size and time", () =>
+    withChannel(100, async (channel) => {
+      const before = Date.now();
+      const id = await channel.publish("tick", { n: 1 });
+      const [entry] = (await channel.read(channel.last - 1, 1e6)).entries;
+      assert.equal([entry!.id, entry!.type, entry!.position], [id, "tick", channel.last]);
+      const event = channel.parse(entry!);
+      assert.equal(Object.keys(event), ["type", "event", "id", "time"]);
+      assert.is(new TextEncoder().encode(entry!.json).length, entry!.bytes);
+      assert.is(Date.parse(event.time), entry!.time);
+      assert.ok(
+        entry!.time >= before - 1000 && entry!.time <= Date.now() + 1000,
+        "the clock of this machine",
+      );
+    }));
+
+  test("publishBatch() publishes nothing when one event does not fit, and reports every issue", () =>
+    withChannel(100, async (channel) => {
+      const { last } = channel;
+      const wrong = [...ticks(1), { type: "tick", event: { n: "one" } }, { type: "unknown" }];
+      const error = await (async () => await channel.publishBatch(wrong as never))().then(
+        () => undefined,
+        (error: EventsError) => error,
+      );
+      assert.is(error?.code, "InvalidEvent");
+      assert.equal(error!.issues.map(({ index, path }) => [index, path]), [[1, "event.n"], [2, "type"]]);
+      await channel.publish("closed");
+      assert.is(channel.last, last + 1);
+    }));
+
+  test("stats() counts what was published by type, and what is held", () =>
+    withChannel(100, async (channel) => {
+      await channel.publishBatch(ticks(3));
+      const { published, events, bytes, readers } = channel.stats();
+      assert.equal(published, { tick: 3, closed: 0 });
+      assert.is(events, 3);
+      assert.ok(bytes > 3 * 50, `${bytes} bytes`);
+      assert.is(readers, 0);
+    }));
+}
+
+function testReading(test: TestSuite, withChannel: WithChannel): void {
+  test("batches() starts at the oldest, at the newest or after a cursor, and continues live", () =>
+    withChannel(100, async (channel) => {
+      const ids = await channel.publishBatch(ticks(4));
+      const first = channel.last - 3;
+      const readers = [
+        [channel.batches("earliest"), first],
+        [channel.batches(ids[1]), first + 2],
+        [channel.batches("latest"), first + 4],
+        [channel.batches(), first + 4],
+      ] as const;
+      const waiting = readers.map(([batches, from]) => take(batches, first + 6 - from));
+      await until(() => channel.stats().readers > 0, "they wait");
+      await channel.publishBatch(ticks(2));
+      for (const [index, [batches, from]] of readers.entries()) {
+        const positions = positionsOf(await waiting[index]!);
+        assert.equal(positions, Array.from({ length: first + 6 - from }, (_, i) => from + i));
+        await batches.return?.();
+      }
+      assert.is(channel.stats().readers, 0);
+    }));
+
+  test("read() returns at least one event, and no more bytes than asked for", () =>
+    withChannel(100, async (channel) => {
+      await channel.publishBatch(ticks(5));
+      const first = channel.last - 4;
+      const { entries: [one, ...none] } = await channel.read(first - 1, 1);
+      assert.equal([one!.position, none.length], [first, 0]);
+      const two = await channel.read(first - 1, 2 * one!.bytes);
+      assert.equal(two.entries.map(({ position }) => position), [first, first + 1]);
+      assert.equal(await channel.read(channel.last, 1e6), { entries: [] });
+    }));
+
+  test("locate() refuses a malformed cursor and one ahead of the channel", () =>
+    withChannel(100, async (channel) => {
+      await channel.publish("closed");
+      for (const since of ["", "nonsense", `${channel.epoch}-`, `${channel.epoch}-${channel.last + 5}`]) {
+        assert.is(await codeOf(() => channel.locate(since)), "InvalidCursor", since);
+      }
+    }));
+
+  test("a cursor of another epoch starts at the oldest event, with a loss of unknown size", () =>
+    withChannel(100, async (channel) => {
+      await channel.publishBatch(ticks(2));
+      assert.is((await channel.locate("0ther-1")).unknownEpoch, true);
+      const batches = channel.batches("0ther-1");
+      const [batch] = await take(batches, 2);
+      assert.equal(batch!.lost, { reason: "unknown_epoch", count: null });
+      await batches.return?.();
+    }));
+
+  test("every reader gets every event once and in order, however they are published", () =>
+    withChannel(10_000, async (channel) => {
+      const from = channel.last;
+      const readers = Array.from({ length: 3 }, () => channel.batches("latest"));
+      const reading = readers.map((batches) => take(batches, 900));
+      await until(() => channel.stats().readers === 3, "they wait");
+      for (let round = 0; round < 10; round++) {
+        const singles = Array.from({ length: 40 }, (_, n) => channel.publish("tick", { n }));
+        await Promise.all([...singles, channel.publishBatch(ticks(50))]);
+      }
+      for (const taken of await Promise.all(reading)) {
+        assert.equal(positionsOf(taken), Array.from({ length: 900 }, (_, index) => from + index + 1));
+        assert.ok(taken.every(({ lost }) => lost === undefined));
+      }
+      for (const batches of readers) await batches.return?.();
+    }));
+}
+
+function testEnding(test: TestSuite, withChannel: WithChannel): void {
+  test("return() ends a next() that waits, and leaves no reader behind", () =>
+    withChannel(100, async (channel) => {
+      const batches = channel.batches("latest");
+      const next = batches.next();
+      await until(() => channel.stats().readers === 1, "it waits");
+      await batches.return?.();
+      assert.equal(await within(next, "the end"), { done: true, value: undefined });
+      assert.is(channel.stats().readers, 0);
+    }));
+
+  test("close() ends iterators after what was published, and further events are refused", () =>
+    withChannel(100, async (channel) => {
+      await channel.publishBatch(ticks(2));
+      const reader = channel.batches("earliest");
+      const waiting = channel.batches("latest");
+      const next = waiting.next();
+      await until(() => channel.stats().readers === 1, "it waits");
+      channel.close();
+      channel.close(); // Once is enough, and more does no harm.
+      assert.is(channel.closed, true);
+      assert.is((await within(next, "the end")).done, true);
+      assert.is(positionsOf(await take(reader, 2)).length, 2);
+      assert.is((await within(reader.next(), "the end")).done, true);
+      assert.is(await codeOf(() => channel.publish("closed")), "ChannelClosed");
+      assert.is(await codeOf(() => channel.publishBatch(ticks(1))), "ChannelClosed");
+    }));
+}
