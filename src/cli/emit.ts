@@ -27,14 +27,14 @@ events-endpoint emit URL [-]: publish the events on standard input, one dictiona
 Standard input is read where there is no TYPE and it is no terminal. What one read brings, at most 100 000
 characters of it, is published together, all or nothing. The last line is "N accepted"; where an event is refused it is named, with its line, and emit exits with 1.`;
 
-/** An answer is waited for so many milliseconds. */
+/** How long to wait for an answer. */
 const PATIENCE = 30_000;
-/** So many faults are told one by one. */
+/** Maximum number of issues that are listed. */
 const MAX_FAULTS = 20;
 
 /** Events were not accepted. */
 class Refusal extends Error {
-  /** What to tell, line by line. */
+  /** The report, line by line. */
   readonly reasons: readonly string[];
   /** Whether the server said no. Where it said nothing, the events may have been published. */
   readonly isCertain: boolean;
@@ -46,7 +46,7 @@ class Refusal extends Error {
   }
 }
 
-/** Publishes what the command line says, and tells how it went. */
+/** Publishes the events of the command line, and reports the result. */
 export async function emit(args: string[]): Promise<void> {
   const options = { "api-key": { type: "string" }, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals: [address, type, ...rest] } = parseFlags(args, options, true);

@@ -25,7 +25,7 @@ const MAX_PORTION = 100_000;
  * end without a line end. Nothing more is read while a portion is dealt with, so what comes meanwhile makes the next
  * one larger.
  *
- * @throws {Error} where a line is too long, or not UTF-8; the lines before it have been told
+ * @throws {Error} if a line is too long or not UTF-8; the lines before it have been delivered
  */
 export async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Line[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true }); // It drops a byte order mark at the start.

@@ -16,7 +16,7 @@ const HELP = `events-endpoint ${VERSION}: stream events over HTTP
   events-endpoint --help                show this and exit
   events-endpoint --version             show the version and exit
 
-Each command tells more: events-endpoint serve --help`;
+Each command has its own help: events-endpoint serve --help`;
 
 /** Each command is loaded when it is wanted: one that only listens need not load a server. */
 async function main([command, ...args]: string[]): Promise<void> {

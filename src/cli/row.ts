@@ -23,11 +23,11 @@ export type Span = readonly [text: string, style?: Style];
 
 /** Types are aligned as long as they are no longer than this, which is as long as those of Tribler get. */
 const TYPE_COLUMNS = 28;
-/** A value takes so many columns in a summary, so that a long one leaves room for the others. */
+/** Maximum number of columns of a value in a summary, so that a long one leaves room for the others. */
 const VALUE_COLUMNS = 48;
 /**
  * Of a text no more characters than this are looked at: there is no terminal that has room for them. To measure a text
- * takes long, and whoever publishes could hold up everybody who looks.
+ * takes long, and one publisher could hold up every terminal.
  */
 const MAX_LOOKED_AT = 2000;
 const KIND_STYLES: readonly Style[] = ["cyan", "green", "blue", "magenta", "cyanBright", "greenBright"];

@@ -26,13 +26,13 @@ export interface Screen {
   close(): void;
 }
 
-/** The last line is drawn anew at least every so many milliseconds: it tells of time. */
+/** Longest interval between two updates of the last line, which shows the time. */
 const REFRESH = 1000;
 
 /**
  * Makes a screen.
  *
- * @param lastLine what the last line says, in so many columns; asked whenever it is drawn
+ * @param lastLine returns the last line for a number of columns; called whenever it is drawn
  */
 export function createScreen(terminal: Terminal, lastLine: (columns: number) => string): Screen {
   let rows = "";

@@ -19,16 +19,16 @@ const HELP = `events-endpoint tail URL: follow the events of a server, until Ctr
   --types TYPES           only these types, with commas between; * at the end matches a prefix
   --since CURSOR          go on after the event with this id; earliest: with all that is kept; latest: from now (latest)
   --json                  one dictionary a line, whole, also on a terminal
-  --max-attempts N        give up after so many attempts in a row (never)
+  --max-attempts N        exit after this many failed attempts in a row (never)
   --api-key KEY           the key that the server wants (EVENTS_API_KEY, which other users of the machine do not see)
   --help                  show this and exit
 
 On a terminal each event is one row, as wide as there is room for, with the time it has here; NO_COLOR=1 leaves out
-the colours. Elsewhere each is one line of JSON, and stderr tells of the connection. A server that is not there is
+the colours. Elsewhere each is one line of JSON, and stderr reports the connection. A server that is not there is
 waited for, and a lost connection is taken up after the last event, or an events_lost says that some are missing. It
-exits with 0 at Ctrl-C and when nobody reads what it writes, with 1 where the server refuses.`;
+exits with 0 at Ctrl-C and when its output is closed, with 1 if the server refuses.`;
 
-/** Follows the events of a server until it is told to stop. */
+/** Follows the events of a server until SIGINT or SIGTERM. */
 export async function tail(args: string[]): Promise<void> {
   const { values, positionals } = parseFlags(args, {
     types: { type: "string", multiple: true },
@@ -49,13 +49,13 @@ export async function tail(args: string[]): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
   const isView = process.stdout.isTTY && !values["json"];
   const reader = isView ? createView(process.stdout, remote.place, !process.env["NO_COLOR"]) : lineReader();
-  // Nobody reads any more, which is no error: `| head`.
+  // The reader has closed the pipe, which is no error: `| head`.
   let failure: Error | undefined;
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") failure = error;
     stop.abort();
   });
-  process.stderr.on("error", () => {}); // Whoever read the notes is gone; the events may have a reader yet.
+  process.stderr.on("error", () => {}); // The reader of stderr has closed it; stdout may still have one.
   try {
     await follow(remote, reader, {
       types,

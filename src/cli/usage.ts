@@ -5,7 +5,7 @@
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
-/** A command line that cannot be understood; the message is one line for whoever typed it. */
+/** A command line that cannot be understood; the message is one line for the person who typed it. */
 export class UsageError extends Error {}
 
 /** The flags and the other arguments of a command line. */

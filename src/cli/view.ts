@@ -20,7 +20,7 @@ export interface View {
   close(): void;
 }
 
-/** The rate is that of so many seconds. */
+/** Number of seconds over which the rate is averaged. */
 const RATE_SECONDS = 5;
 
 /**
@@ -93,7 +93,7 @@ function stateOf(status: Status, until: number): [sign: Span, words: string] {
   }
 }
 
-/** Counts what happens, and tells how much of it happened per second lately. */
+/** Counts occurrences, and returns their recent rate per second. */
 function createRate(seconds: number) {
   const started = Date.now();
   /** How much happened in each of the last seconds, by the second. */

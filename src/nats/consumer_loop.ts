@@ -32,10 +32,10 @@ export interface ConsumerLoopOptions {
   onMessage(message: JsMsg): void;
 }
 
-/** A request for messages lasts so long, in milliseconds; meanwhile the server shows that it is there so often. */
+/** How long a request for messages lasts, and how often the server shows meanwhile that it is up. */
 const EXPIRES_MS = 10_000;
 const HEARTBEAT_MS = 2000;
-/** After a failure it waits for so many milliseconds at first, and twice as long each time up to the most. */
+/** The wait after a first failure, which doubles with each one, and the longest. */
 const MIN_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5000;
 

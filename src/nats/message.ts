@@ -21,7 +21,7 @@ const UNSURE = ["\n", "\r", "\\u"];
 const UNSURE_BEYOND_ASCII = /[\u0085\u2028\u2029]/;
 
 /**
- * The event in a message; `undefined` where there is none. Whoever can reach the stream can put something into it, so
+ * The event in a message; `undefined` where there is none. Anything that can reach the stream can put messages into it, so
  * nothing is taken on trust.
  */
 export function entryOf(message: JsMsg, epoch: string, subjects: Subjects): Entry | undefined {

@@ -30,7 +30,7 @@ export interface PagesOptions {
 
 /** Some events in a row. */
 export interface Fetched {
-  /** The last position they tell of. */
+  /** The last position that they cover. */
   readonly last: number;
   /** The events, in order; those that the stream no longer keeps are not among them. */
   readonly entries: readonly Entry[];

@@ -8,7 +8,7 @@
 export interface PositionWaiters {
   /** How many wait. */
   readonly size: number;
-  /** Whether the position arrives within so many milliseconds. */
+  /** Whether the position arrives within this number of milliseconds. */
   wait(position: number, ms: number): Promise<boolean>;
   /** All up to this position have arrived. */
   arrived(position: number): void;

@@ -147,7 +147,7 @@ class StreamPublisher implements Publisher {
         this.#underWay.messages -= messages.length;
         this.#underWay.length -= length;
         resolve(results);
-        this.#onRoom(); // Whoever is next knows by then whether the this.#stream is this.#silent.
+        this.#onRoom(); // The next one knows by then whether the stream is silent.
       };
       this.#waiting.add(end);
       Promise.allSettled(answers).then(end);

@@ -55,7 +55,7 @@ export interface ReplicaOptions {
   onAnew(why: string): void;
   /** Called when a message shows that the stream has lost its end. */
   onLostEnd(): void;
-  /** Called when the leader of the stream has less than before: what it tells next shows whether that is lost. */
+  /** Called when the leader of the stream has less than before: what it delivers next shows whether that is lost. */
   onBehind(): void;
   /** Called with the first message that is no event: where there is one there may be many. */
   onInvalidMessage(message: JsMsg): void;

@@ -16,11 +16,11 @@ import { EventsError } from "../events/errors.ts";
 
 /** How much a stream keeps that is not there yet. */
 export interface StreamLimits {
-  /** For so many seconds; default seven days. */
+  /** Maximum age in seconds; default seven days. */
   readonly maxAge?: number;
-  /** At most so many bytes; default 1 GiB. */
+  /** Maximum number of bytes; default 1 GiB. */
   readonly maxBytes?: number;
-  /** On so many servers of the cluster; default 1. */
+  /** Number of servers of the cluster that store it; default 1. */
   readonly replicas?: number;
 }
 
@@ -37,7 +37,7 @@ const STREAM_NOT_FOUND = 10059;
 
 /** Nanoseconds in a second: what the JetStream API counts in. */
 const NANOS = 1e9;
-/** So long the stream knows an `Idempotency-Key` again, in seconds: as long as a server itself does. */
+/** Number of seconds for which the stream recognizes an `Idempotency-Key`: as long as a server itself does. */
 const DUPLICATE_WINDOW = 120;
 
 /**
@@ -89,7 +89,7 @@ async function makeStream(
       max_bytes: limits.maxBytes,
       num_replicas: limits.replicas,
       duplicate_window: Math.min(DUPLICATE_WINDOW, limits.maxAge) * NANOS,
-      deny_delete: true, // What is missing in the midst of it nobody could account for.
+      deny_delete: true, // Deletions in the middle could not be reported.
     });
   } catch (error) {
     // Another server was faster, with other limits perhaps.

@@ -1,6 +1,6 @@
 /**
- * Who may talk to the server: without a key only this machine and no page of another site, with a key those who
- * have it.
+ * Access to the server: without a key only from this machine and by no page of another site, with a key for those who have
+ * it.
  *
  * @module
  */
@@ -12,17 +12,17 @@ import { EventsError } from "../events/errors.ts";
 export interface AccessOptions {
   /** The address the server was bound to. */
   readonly host?: string;
-  /** The key that is wanted of everybody. */
+  /** The key that every request has to bring; `undefined` for none. */
   readonly apiKey?: string | undefined;
   /** The origins whose pages may read and publish, each as a browser writes it: `https://example.com`. */
   readonly corsOrigins?: readonly string[];
 }
 
-/** The middleware that lets in who may come in, in two steps, and throws an `EventsError` for the others. */
+/** The middleware that checks access, in two steps, and throws an `EventsError` for a request it rejects. */
 export interface AccessGuard {
-  /** Looks at where a request comes from, and by which name. */
+  /** Checks the origin of a request, and the name by which it reached the server. */
   readonly origin: readonly [MiddlewareHandler, MiddlewareHandler];
-  /** Looks at the key; it comes after the other. */
+  /** Checks the key; it comes after the other. */
   readonly key: MiddlewareHandler;
 }
 
@@ -33,8 +33,8 @@ export function guardAccess(
   const isOurs = nameCheck(host);
   const hasKey = apiKey === undefined ? undefined : keyCheck(apiKey);
   const origin: MiddlewareHandler = async (c, next) => {
-    // A page can reach this machine under a name of its own (DNS rebinding), but no such page knows the key; and who
-    // has one may come by whatever name a proxy gives the server.
+    // A page can reach this machine under a name of its own (DNS rebinding), but does not know the key. With a key, a proxy may
+    // use any name for the server.
     if (hasKey === undefined && !isOurs(hostOf(c))) {
       const name = JSON.stringify(hostOf(c).slice(0, 100));
       throw new EventsError(
@@ -56,7 +56,7 @@ export function guardAccess(
   return { origin: [shareWith(corsOrigins), origin], key };
 }
 
-/** The name and port under which the server was asked; where there is no such header, in HTTP/2, as in the URL. */
+/** Returns the name and port that the request was sent to; from the URL if there is no such header, as in HTTP/2. */
 function hostOf(c: Context): string {
   return c.req.header("Host") ?? new URL(c.req.url).host;
 }
@@ -96,8 +96,8 @@ export function urlHost(host: string): string {
 }
 
 /**
- * Refuses what a page of another site wants to publish. A browser says where a request comes from, and no page can
- * change that: in `Sec-Fetch-Site` (W3C Fetch Metadata), and in `Origin`.
+ * Rejects events that a page of another site publishes. The browser names the source of a request in `Sec-Fetch-Site` (W3C
+ * Fetch Metadata) and in `Origin`, which no page can change.
  */
 function refuseOtherSites(c: Context, allowed: readonly string[]): void {
   if (["GET", "HEAD", "OPTIONS"].includes(c.req.method)) return;
@@ -118,7 +118,7 @@ function hostIn(origin: string): string | undefined {
   return (URL.canParse(origin) && new URL(origin).host) || undefined;
 }
 
-/** Lets pages of these origins, and no others, read what they are answered (Fetch, CORS protocol). */
+/** Lets pages of these origins, and no others, read the responses (Fetch, CORS protocol). */
 function shareWith(origins: readonly string[]): MiddlewareHandler {
   const share = cors({
     origin: [...origins],

@@ -35,13 +35,13 @@ export interface AppOptions extends AccessOptions, Pick<EndpointOptions<TriblerS
   readonly heartbeat: number | null;
   /** The header in which a proxy puts the address of its client. */
   readonly clientAddressHeader?: string | undefined;
-  /** Where streams that end are told, and errors; by default only these are. */
+  /** The log for ended streams and errors; by default errors only. */
   readonly log?: Log;
 }
 
-/** The application, and what it does when its server is told to stop. */
+/** The application, and its part in a shutdown. */
 export type ServerApp = Hono & {
-  /** Says from now on that it is about to stop, to whoever asks for its health, and serves all the same. */
+  /** Makes `/healthz` answer 503 from now on, and continues to serve. */
   drain(): void;
   /** Cuts off the streams that are left when the time for their readers is over. */
   abort(): void;
@@ -66,7 +66,7 @@ export function createApp(session: Session<Channel<TriblerSchemas>>, options: Ap
   let api: Json | undefined;
   let draining = false;
   const app = new Hono();
-  // Before the rest, so that it answers whoever asks, and while the server is stopping.
+  // Before the rest, so that it answers without a key and during a shutdown.
   app.get("/healthz", (c) => {
     if (draining || channel.closed) return c.json({ status: "shutting down" }, 503);
     const { problem } = channel;

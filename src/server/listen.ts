@@ -1,5 +1,5 @@
 /**
- * Where Node, Deno and Bun differ: how each one listens, and stops.
+ * How Node, Deno and Bun listen and stop, which is what they differ in.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { withDeadline } from "../events/timing.ts";
 /** Answers a request; `host` is what the server hands over beside it. */
 export type Fetch = (request: Request, host?: unknown) => Response | Promise<Response>;
 
-/** Where to listen. */
+/** The address to listen on. */
 export interface Address {
   /** A host name or an IP address. */
   readonly host: string;
@@ -25,7 +25,7 @@ export interface Listening {
   /**
    * Stops accepting and waits for the open responses to end.
    *
-   * @param graceMs after so many milliseconds those still open are cut, or on Deno left to the end of the process
+   * @param graceMs number of milliseconds after which those still open are cut off, or on Deno left to the end of the process
    * @param onLate called before that, where there are any
    */
   stop(graceMs: number, onLate?: () => void): Promise<void>;
@@ -48,7 +48,7 @@ interface BunLike {
 /**
  * Listens for HTTP on this runtime.
  *
- * @throws {Error} with one line that tells the address and why it cannot be had
+ * @throws {Error} with one line that names the address and why it cannot be listened on
  */
 export async function listen(fetch: Fetch, address: Address): Promise<Listening> {
   const { Deno, Bun } = globalThis as { Deno?: DenoLike; Bun?: BunLike };
@@ -100,7 +100,7 @@ function onError(error: unknown): Response {
 function listenOnBun(bun: BunLike, fetch: Fetch, { host, port }: Address): Listening {
   // How large a body may be is the application's to say: it counts.
   const maxRequestBodySize = Number.MAX_SAFE_INTEGER;
-  // Without `development` nobody is shown the source of an error, and no stream that was cut off is one.
+  // Without `development` the source of an error is not shown, and a stream that was cut off is not an error.
   const server = bun.serve({ hostname: host, port, fetch, maxRequestBodySize, development: false });
   return {
     port: server.port,
@@ -143,7 +143,7 @@ async function listenOnNode(fetch: Fetch, { host, port }: Address): Promise<List
   };
 }
 
-/** What was cut is gone at once; nobody waits longer than so many milliseconds for a runtime to say so. */
+/** How long to wait until a runtime confirms that connections which were cut off are closed. */
 const FORCE_MS = 500;
 
 /** Whether the promise resolves before the deadline. */

@@ -22,9 +22,9 @@ export interface Log {
 
 /** A request for a stream that was refused. */
 export interface Refusal {
-  /** The code that it was told, where it has one. */
+  /** The error code of the response, if it has one. */
   readonly code: string | undefined;
-  /** The HTTP status it was told. */
+  /** The HTTP status of the response. */
   readonly status: number;
   /** The address it came from, where that is known. */
   readonly address: string | undefined;

@@ -101,8 +101,8 @@ export function renderMetrics(version: string, channel: EventLog, endpoint: Endp
   );
   for (
     const [name, help, of] of [
-      ["losses", "Times that a subscriber was told it misses events.", "times"],
-      ["lost_events", "Events that subscribers were told they miss, where that can be known.", "events"],
+      ["losses", "Number of events_lost sent to subscribers.", "times"],
+      ["lost_events", "Events reported as lost to subscribers, as far as the number is known.", "events"],
     ] as const
   ) {
     counter(

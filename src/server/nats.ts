@@ -11,7 +11,7 @@ import type { HistoryLimits } from "../channel/limits.ts";
 import { type NatsChannel, natsChannel } from "../nats/mod.ts";
 import type { Log } from "./log.ts";
 
-/** Where NATS is, and who asks. */
+/** The addresses of NATS, and the user. */
 export interface NatsServers {
   /** `HOST:PORT` of each server; any of them will do. */
   readonly addresses: readonly string[];
@@ -29,13 +29,13 @@ export interface OpenNatsOptions {
   readonly stream: string;
   /** How much of it this process holds. */
   readonly history: HistoryLimits;
-  /** Told what keeps the server from its events. */
+  /** The log for what keeps the server from its events. */
   readonly log: Pick<Log, "problem" | "warning">;
   /** Ends the wait for a first connection. */
   readonly signal: AbortSignal;
 }
 
-/** What is not there yet is tried again after so many milliseconds. */
+/** The wait before another attempt to reach what is not up yet. */
 const TRY_EVERY = 2000;
 /** A connection that has died is found out by the second of these without an answer, in milliseconds. */
 const PING_EVERY = 15_000;
@@ -52,13 +52,13 @@ export async function openNats<S extends Schemas>(
 ): Promise<NatsChannel<S>> {
   const place = servers.addresses.join(", ");
   const onProblem = (problem: Error) => log.problem(problem.message);
-  const connection = await patiently(() => connectTo(servers), `NATS at ${place} cannot be reached`);
+  const connection = await retry(() => connectTo(servers), `NATS at ${place} cannot be reached`);
   followStatus(connection, place, log);
-  return await patiently(() => natsChannel(connection, catalogue, { stream, history, onProblem }), "NATS");
+  return await retry(() => natsChannel(connection, catalogue, { stream, history, onProblem }), "NATS");
 
-  /** Tries until it is done, and tells each reason why not once. */
-  async function patiently<T>(run: () => Promise<T>, what: string): Promise<T> {
-    for (let told = "";;) {
+  /** Retries until it succeeds, and logs each reason for a failure once. */
+  async function retry<T>(run: () => Promise<T>, what: string): Promise<T> {
+    for (let reported = "";;) {
       signal.throwIfAborted();
       try {
         return await abortable(run(), signal);
@@ -66,10 +66,10 @@ export async function openNats<S extends Schemas>(
         signal.throwIfAborted();
         if (error instanceof EventsError && error.code !== "ChannelUnavailable") throw error;
         const { message } = error as Error;
-        if (message !== told) {
+        if (message !== reported) {
           log.problem(`${what}: ${message}: it is tried again every ${TRY_EVERY / 1000} s`);
         }
-        told = message;
+        reported = message;
       }
       await delay(TRY_EVERY, signal);
     }
@@ -79,7 +79,7 @@ export async function openNats<S extends Schemas>(
 /**
  * Connects for good: a connection that is lost is made again for as long as it takes.
  *
- * @param options what else the client is told
+ * @param options further options of the client
  */
 export async function connectTo(
   { addresses, tls, user, password }: NatsServers,
@@ -115,7 +115,7 @@ function outliveSockets(): void {
   });
 }
 
-/** Reports when the connection is lost, and when it is restored. */
+/** Logs when the connection is lost, and when it is up again. */
 async function followStatus(
   connection: NatsConnection,
   place: string,

@@ -167,7 +167,7 @@ function streamOperation(): Operation {
         style: "form",
         explode: false,
       },
-      query("bookmarks", "Whether `events_bookmark` tells how far a filtered stream has come.", {
+      query("bookmarks", "Whether `events_bookmark` reports how far a filtered stream has come.", {
         type: "boolean",
         default: false,
       }),
@@ -179,8 +179,8 @@ function streamOperation(): Operation {
     responses: {
       200: {
         description:
-          "The stream. Its first event is `events_start`. An EventSource never comes back from a 503, so " +
-          "whoever wants SSE is told of a refusal that passes, `TooManyConnections` or `ShuttingDown`, by a stream that " +
+          "The stream. Its first event is `events_start`. An EventSource never reconnects after a 503, so over SSE a " +
+          "temporary refusal, `TooManyConnections` or `ShuttingDown`, is answered with a stream that " +
           "holds `retry` and nothing else, and ends.",
         content: {
           ...Object.fromEntries(ndjson.mediaTypes.map((type) => [type, line])),
@@ -386,7 +386,7 @@ function object(properties: Json, more: Json = {}): Json {
   return { type: "object", properties: { ...properties, ...more }, required: Object.keys(properties) };
 }
 
-/** One of some schemas, distinguished by `type`. */
+/** One of some schemas, discriminated by `type`. */
 function oneOf(names: readonly (readonly [type: string, schema: string])[]): Json {
   return {
     oneOf: names.map(([, schema]) => ref(schema)),

@@ -17,7 +17,7 @@ export function refuseWhenClosed(channel: EventLog): MiddlewareHandler {
     const error = new EventsError("ShuttingDown", "the server is shutting down: try again later");
     if (farewell === "") throw error;
     c.error = error; // As Hono leaves what was thrown, for the log to see.
-    // An EventSource never comes back from a 503 (WHATWG HTML 9.2): it is told to, and when.
+    // An EventSource never reconnects after a 503 (WHATWG HTML 9.2): over SSE the answer says when to reconnect.
     return new Response(c.req.method === "HEAD" ? null : farewell, {
       headers: headersOf("text/event-stream"),
     });
@@ -29,6 +29,6 @@ function farewellTo(accept: string | undefined, format: string | undefined): str
   try {
     return negotiate(accept, format).format.closing();
   } catch {
-    return ""; // Whatever it asks for, it is not to be had now.
+    return ""; // Nothing it accepts is available now.
   }
 }

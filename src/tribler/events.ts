@@ -41,9 +41,9 @@ export type TriblerSchemas = {
   readonly torrent_error: v.GenericSchema<payload.TorrentFault>;
   /** The core met an error. */
   readonly tribler_exception: v.GenericSchema<payload.Text>;
-  /** Somebody offers. */
+  /** A trader offers. */
   readonly market_ask: v.GenericSchema<payload.Tick>;
-  /** Somebody bids. */
+  /** A trader bids. */
   readonly market_bid: v.GenericSchema<payload.Tick>;
   /** An ask has run out. */
   readonly market_ask_timeout: v.GenericSchema<payload.Tick>;

@@ -1,5 +1,5 @@
 /**
- * Tribler's events endpoint: its catalogue of events, and the session that tells them.
+ * Tribler's events endpoint: its catalogue of events, and the session that publishes them.
  *
  * @module
  */
@@ -7,4 +7,4 @@ export { triblerEvents } from "./events.ts";
 export type { TriblerSchemas } from "./events.ts";
 export type * from "./payloads.ts";
 export { createSession } from "./session.ts";
-export type { Emitted, Session, SessionOptions, Told } from "./session.ts";
+export type { Completion, Emitted, Session, SessionOptions } from "./session.ts";

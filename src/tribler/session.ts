@@ -1,5 +1,5 @@
 /**
- * The state of a Tribler core that its events endpoint shows, and the way its parts tell events.
+ * The session: the state of a Tribler core that its events endpoint shows, and the way its parts publish events.
  *
  * @module
  */
@@ -21,8 +21,8 @@ export interface SessionOptions extends ChannelOptions {
 
 /** What {@linkcode Session.emit} gives: the event's `id`, as the channel has it: at once, or once it is kept elsewhere. */
 export type Emitted<C extends Channel<TriblerSchemas>> = ReturnType<C["publish"]>;
-/** Nothing, or for a channel that is kept elsewhere a promise of it. */
-export type Told<C extends Channel<TriblerSchemas>> = Emitted<C> extends infer Id
+/** Nothing, or for a channel that keeps its events elsewhere a promise of it. */
+export type Completion<C extends Channel<TriblerSchemas>> = Emitted<C> extends infer Id
   ? Id extends string ? void : Promise<void>
   : never;
 
@@ -37,12 +37,12 @@ export interface Session<C extends Channel<TriblerSchemas> = MemoryChannel<Tribl
   readonly started: boolean;
 
   /**
-   * Tells an event.
+   * Publishes an event.
    *
-   * Search results are told once for each query: a torrent by its infohash, a channel by its `dispersy_cid`, until
-   * {@linkcode startNewQuery}. With the family filter on, torrents of the category `xxx` are not told.
+   * Search results are published once for each query: a torrent by its infohash, a channel by its `dispersy_cid`, until
+   * {@linkcode startNewQuery}. With the family filter on, torrents of the category `xxx` are left out.
    *
-   * @returns the event's `id`; `undefined` for a search result that is not told
+   * @returns the event's `id`; `undefined` for a search result that is not published
    * @throws {EventsError} `InvalidEvent` where the payload does not fit; `ChannelClosed` after `channel.close()`; and
    *   what else the channel refuses, or rejects
    */
@@ -51,19 +51,19 @@ export interface Session<C extends Channel<TriblerSchemas> = MemoryChannel<Tribl
     ...payload: PayloadArguments<TriblerSchemas, T>
   ): Emitted<C> | undefined;
 
-  /** Tribler has started: tells `tribler_started`, and `events_start` says so from now on. Once is enough. */
-  start(): Told<C>;
+  /** Publishes `tribler_started`, which `events_start` reports from now on. Further calls have no effect. */
+  start(): Completion<C>;
 
   /**
-   * Tells an error as `tribler_exception`. The first one raised while nobody is connected waits for the next
+   * Publishes an error as `tribler_exception`. The first one raised while no client is connected waits for the next
    * client, and so does the first that a channel elsewhere does not take; the others can be had from history alone.
    *
    * @param error its stack, or whatever it has to say, becomes the event's `text`
-   * @throws {EventsError} `ChannelClosed` after `channel.close()`, where somebody is connected
+   * @throws {EventsError} `ChannelClosed` after `channel.close()`, if a client is connected
    */
-  exception(error: unknown): Told<C>;
+  exception(error: unknown): Completion<C>;
 
-  /** A new search begins: results told for the last one may be told again. */
+  /** Begins a new search: results published for the last one may be published again. */
   startNewQuery(): void;
 }
 
@@ -93,12 +93,12 @@ export function createSession(
 ): Session<Channel<TriblerSchemas>> {
   const { version, familyFilter = true } = options;
   const channel = options.channel ?? createChannel(triblerEvents, options);
-  const told = new Set<string>();
+  const published = new Set<string>();
   let started = false;
   let connected = 0;
-  let unheard: string | undefined;
+  let undelivered: string | undefined;
 
-  /** The name by which a search result is told once, or `null` where the family filter leaves it out. */
+  /** Returns the key by which a search result is published once; `null` if the family filter leaves it out. */
   function searchKey({ type, event }: Draft<TriblerSchemas>): string | null | undefined {
     if (type === "search_result_channel") return `channel ${event.result.dispersy_cid}`;
     if (type !== "search_result_torrent") return undefined;
@@ -106,22 +106,24 @@ export function createSession(
   }
 
   function remember(key: string): void {
-    told.add(key);
-    if (told.size > MAX_TOLD) told.delete(told.values().next().value!);
+    published.add(key);
+    if (published.size > MAX_PUBLISHED_KEYS) published.delete(published.values().next().value!);
   }
 
-  /** Tells as much of the text as the history can hold. */
-  function tellException(text: string): void | Promise<void> {
-    const tellLess = (error: unknown) => {
+  /** Publishes as much of the text as the history can hold. */
+  function publishException(text: string): void | Promise<void> {
+    const publishLess = (error: unknown) => {
       const isTooLong = error instanceof EventsError && error.code === "InvalidEvent" && text !== "";
       if (!isTooLong) throw error;
-      return tellException(text.slice(0, text.length / 2));
+      return publishException(text.slice(0, text.length / 2));
     };
     try {
       const id = channel.publish("tribler_exception", { text });
-      if (id instanceof Promise) return id.then(() => {}, tellLess).catch(() => void (unheard ??= text));
+      if (id instanceof Promise) {
+        return id.then(() => {}, publishLess).catch(() => void (undelivered ??= text));
+      }
     } catch (error) {
-      return tellLess(error);
+      return publishLess(error);
     }
   }
 
@@ -139,12 +141,12 @@ export function createSession(
       if (faults.length > 0) throw invalidEventError(faults, [{ type }]);
       const draft = { type, event } as Draft<TriblerSchemas>;
       const key = searchKey(draft);
-      if (key === null || (key !== undefined && told.has(key))) return undefined;
+      if (key === null || (key !== undefined && published.has(key))) return undefined;
       const ids = channel.publishBatch([draft]);
       if (key !== undefined) remember(key);
       if (!(ids instanceof Promise)) return ids[0]!;
       return ids.then(([id]) => id!, (error) => {
-        if (key !== undefined) told.delete(key);
+        if (key !== undefined) published.delete(key);
         throw error;
       });
     },
@@ -156,16 +158,16 @@ export function createSession(
     },
     exception: (error: unknown): void | Promise<void> => {
       const text = textOf(error);
-      if (connected === 0 && unheard === undefined) unheard = text;
-      else return tellException(text);
+      if (connected === 0 && undelivered === undefined) undelivered = text;
+      else return publishException(text);
     },
-    startNewQuery: () => told.clear(),
+    startNewQuery: () => published.clear(),
     startPayload: (): StartOf<TriblerSchemas> => ({ tribler_started: started, version }),
     onConnect: () => {
       connected++;
-      const text = unheard;
-      unheard = undefined;
-      if (text !== undefined && !channel.closed) tellException(text);
+      const text = undelivered;
+      undelivered = undefined;
+      if (text !== undefined && !channel.closed) publishException(text);
       return () => connected--;
     },
   };
@@ -173,8 +175,8 @@ export function createSession(
   return session as unknown as Session<Channel<TriblerSchemas>>;
 }
 
-/** So many results of one query are remembered; beyond it the first ones may be told again. */
-const MAX_TOLD = 100_000;
+/** Maximum number of results remembered of one query; beyond it the first ones may be published again. */
+const MAX_PUBLISHED_KEYS = 100_000;
 
 function textOf(error: unknown): string {
   try {

@@ -96,7 +96,7 @@ function lastLine(text: string): string {
   return text.trimEnd().split("\n").at(-1)!.trim();
 }
 
-/** The beginning of a hash, which is enough to tell it from others. */
+/** Shortens a hash to its beginning, which is enough to distinguish it. */
 function short(hash: string): string {
   return hash.length > 12 ? `${hash.slice(0, 8)}…` : hash;
 }
