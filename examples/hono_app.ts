@@ -25,7 +25,7 @@ export const app: Hono = new Hono();
 app.get("/", (c) => c.text("A shop\n"));
 app.get("/orders", (c) => c.json(orders));
 
-// The feed. Only the shop tells what happens in it, so nobody can publish by `POST /events`.
+// The feed. Only the shop publishes, so `POST /events` is switched off.
 const shop = defineEvents({ order_placed: order, shop_closed: null });
 const channel = createChannel(shop);
 app.route("/events", eventsEndpoint(channel, { publish: false }));

@@ -1,5 +1,5 @@
 /**
- * A Tribler-compatible events endpoint: a session, a Hono app around it, and something to tell now and then.
+ * A Tribler-compatible events endpoint: a session, a Hono app around it, and an event a second.
  *
  *     deno run --allow-net=127.0.0.1:8085 examples/server.ts
  *     npx tsx examples/server.ts
@@ -25,14 +25,14 @@ await serve(Number(process.argv[2] ?? 8085));
 session.start(); // From now on the first line of every stream says "tribler_started":true.
 
 setInterval(() => {
-  // What is told is typed: another name, or a payload without its infohash, does not compile.
+  // Events are typed: another name, or a payload without its infohash, does not compile.
   session.emit("torrent_finished", { infohash: randomInfohash(), name: "An example" });
 }, 1000);
 
 /** Every runtime has a way of its own to listen: yours is one of these three. */
 async function serve(port: number): Promise<void> {
   const { Deno, Bun } = globalThis as unknown as Record<"Deno" | "Bun", Runtime | undefined>;
-  const hostname = "127.0.0.1"; // Whoever reaches /events can read it, and publish by POST.
+  const hostname = "127.0.0.1"; // Every client that reaches /events can read, and publish by POST.
   const onListen = (bound: { port: number }) => console.log(`http://${hostname}:${bound.port}/events`);
 
   if (Deno !== undefined) Deno.serve({ hostname, port, onListen, handler: app.fetch });

@@ -14,12 +14,11 @@ import { watchFolder } from "../server/watch_folder.ts";
 import { triblerEvents, type TriblerSchemas } from "../tribler/events.ts";
 import { createSession } from "../tribler/session.ts";
 import { VERSION } from "../version.ts";
+import { onStopSignal } from "./signals.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
 
 /** How long open streams may take to end when the server shuts down. */
 const GRACE_MS = 3000;
-/** A signal that follows another one within this time is the same wish. */
-const REPEATED_SIGNAL_MS = 1000;
 
 /** Serves until SIGINT or SIGTERM. */
 export async function serve(args: string[]): Promise<void> {
@@ -28,7 +27,7 @@ export async function serve(args: string[]): Promise<void> {
   const log = createLog(options.log);
   process.stderr.on("error", () => {}); // The reader of the log has closed it, which is no reason to stop.
   const stop = new AbortController();
-  const stopped = untilStopped().then(() => stop.abort());
+  const stopped = new Promise<void>((resolve) => onStopSignal(resolve)).then(() => stop.abort());
   const channel = await openChannel(options, log, stop.signal);
   if (channel === undefined) return;
   const session = createSession({ version: VERSION, channel });
@@ -78,22 +77,4 @@ async function openChannel(
     if (signal.aborted) return undefined;
     throw error;
   }
-}
-
-/**
- * Resolves at the first SIGINT or SIGTERM. A further one ends the process at once, unless it follows within a second: a
- * terminal signals the whole group, and npm then passes the signal on once more.
- */
-function untilStopped(): Promise<void> {
-  let stoppedAt: number | undefined;
-  return new Promise((resolve) => {
-    for (const [signal, exitCode] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-      process.on(signal, () => {
-        const now = performance.now();
-        if (stoppedAt !== undefined && now - stoppedAt >= REPEATED_SIGNAL_MS) process.exit(exitCode);
-        stoppedAt ??= now;
-        resolve();
-      });
-    }
-  });
 }

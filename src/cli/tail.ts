@@ -8,6 +8,7 @@ import { connect, type ConnectOptions, EventsError, type Status } from "../clien
 import { jsonLine, printable } from "../text/printable.ts";
 import { readRemote, reasonOf, type Remote } from "./remote.ts";
 import type { DisplayEvent } from "../text/event_text.ts";
+import { onStopSignal } from "./signals.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 import { createView, type View } from "./view.ts";
 
@@ -45,8 +46,7 @@ export async function tail(args: string[]): Promise<void> {
   const types = ((values["types"] ?? []) as string[]).flatMap((list) => list.split(",")).filter(Boolean);
 
   const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
+  onStopSignal(() => stop.abort());
   const isView = process.stdout.isTTY && !values["json"];
   const reader = isView ? createView(process.stdout, remote.place, !process.env["NO_COLOR"]) : lineReader();
   // The reader has closed the pipe, which is no error: `| head`.

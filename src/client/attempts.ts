@@ -99,8 +99,7 @@ export class Attempts {
   }
 
   /**
-   * Sends a request. A stream that nobody waits for any more is cancelled, however late it opens: `fetch` may ignore its
-   * signal.
+   * Sends a request. A stream that is not wanted any more is cancelled, however late it opens: `fetch` may ignore its signal.
    */
   async #send(attempt: number): Promise<Outcome> {
     const { signal } = this.#request = new AbortController();

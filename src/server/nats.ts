@@ -104,8 +104,8 @@ export async function connectTo(
 let isOutliving = false;
 
 /**
- * Where on Deno 2.9 a socket is closed from both sides at once, what was still to be written throws where nobody can
- * catch it (transport-node 3.4). The client learns of the end all the same.
+ * Keeps Deno 2.9 running when a socket is closed from both sides at once: what was still to be written throws outside of any
+ * handler (transport-node 3.4). The client sees the end all the same.
  */
 function outliveSockets(): void {
   if (isOutliving || !("Deno" in globalThis)) return;
