@@ -134,7 +134,10 @@ export class Attempts {
     const given = typeof own === "function"
       ? await own({ attempt, unauthorized: this.#isUnauthorized })
       : own;
-    if (signal.aborted) return { type: "end" };
+    // Closed, or left with the page, which reconnects when it is shown again.
+    if (signal.aborted) {
+      throw new EventsError("ConnectionFailed", `the request to ${this.#place} was cancelled`);
+    }
     const headers = new Headers(given);
     if (!headers.has("Accept")) headers.set("Accept", ACCEPT);
     if (apiKey !== undefined) headers.set("X-Api-Key", apiKey);

@@ -90,6 +90,35 @@ test("no request is sent when headers() returns after close()", async () => {
   assert.equal(calls, []);
 });
 
+test("connect() tries again when the page is hidden while headers() is awaited", async () => {
+  const answers: ((headers: HeadersInit) => void)[] = [];
+  const { fetch, calls } = manualFetch();
+  const headers = () => new Promise<HeadersInit>((resolve) => answers.push(resolve));
+  const page = globalThis as unknown as Record<string, unknown>;
+  const { addEventListener, removeEventListener } = page;
+  const hide = new Set<() => void>();
+  Object.assign(page, {
+    addEventListener: (type: string, listener: () => void) =>
+      void (type === "pagehide" && hide.add(listener)),
+    removeEventListener: (_: string, listener: () => void) => void hide.delete(listener),
+  });
+  try {
+    const connection = connect(URL, { fetch, headers, reconnect: { min: 0.001, max: 0.001 } });
+    const next = connection.next();
+    await until(() => answers.length === 1, "headers() is called");
+    for (const listener of hide) listener();
+    answers[0]!({});
+    await until(() => answers.length === 2, "it tries again");
+    answers[1]!({});
+    await until(() => calls.length === 1, "the request of the second attempt");
+    await connection.return();
+    await next;
+    assert.is(hide.size, 0);
+  } finally {
+    Object.assign(page, { addEventListener, removeEventListener });
+  }
+});
+
 test("the body of a rejection is cancelled when close() comes while it is read", async () => {
   const { fetch, answer, calls } = manualFetch();
   const connection = connect(URL, { fetch });
