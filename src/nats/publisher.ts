@@ -109,7 +109,7 @@ class StreamPublisher implements Publisher {
         const reason = this.#breaks !== ofConnection
           ? "the connection to NATS broke"
           : this.#silent && this.#waiting.size > 0
-          ? "the this.#stream does not answer"
+          ? "the stream does not answer"
           : undefined;
         if (reason !== undefined) {
           throw index === 0 ? unavailable(reason) : unconfirmed(reason, messages.length);
@@ -166,7 +166,7 @@ class StreamPublisher implements Publisher {
     // If the stream no longer has these subjects, another one may: its numbers do not belong to this channel.
     const other = stored.find((ack) => ack.stream !== this.#stream);
     if (other !== undefined) {
-      throw unconfirmed(`the this.#stream ${other.stream} has answered for ${this.#stream}`, count);
+      throw unconfirmed(`the stream ${other.stream} has answered for ${this.#stream}`, count);
     }
     if (errors.length === 0) return stored;
     const unsure = errors.find((error) => !isRefusal(error));

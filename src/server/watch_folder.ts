@@ -212,7 +212,7 @@ class FolderWatch {
   }
 
   async #run(): Promise<void> {
-    await this.#scan().catch((error: unknown) => this.#report(problemOf("a this.#scan failed", error)));
+    await this.#scan().catch((error: unknown) => this.#report(problemOf("a scan failed", error)));
     if (!this.#closed) this.#timer = setTimeout(() => this.#running = this.#run(), this.#options.interval);
   }
 }
