@@ -13,7 +13,8 @@ import type {
   Schemas,
 } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
-import { formatCursor, type Loss, parseCursor } from "../events/event.ts";
+import { formatCursor, parseCursor } from "../events/cursor.ts";
+import type { Loss } from "../events/event.ts";
 
 /** One published event as the channel keeps it. */
 export interface Entry {

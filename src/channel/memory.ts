@@ -8,7 +8,7 @@ import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } fro
 import { type Batch, type Channel, locate, type Start } from "./channel.ts";
 import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
-import { formatCursor } from "../events/event.ts";
+import { formatCursor } from "../events/cursor.ts";
 import { createHistory } from "./history.ts";
 import { utf8Length } from "../events/json.ts";
 import { type HistoryLimits, historyLimits } from "./limits.ts";

@@ -1,5 +1,5 @@
 /**
- * The event dictionary, its cursor, and the control events that every stream carries.
+ * The event dictionary, and the control events that every stream carries.
  *
  * @module
  */
@@ -19,40 +19,6 @@ export type EventDictionary<Type extends string = string, Payload = undefined> =
     /** When it was published: RFC 3339, UTC, milliseconds. */
     readonly time: string;
   };
-
-/** A position in a channel: the channel's epoch, and how many events it had published by then. */
-export interface Cursor {
-  /** Names one life of a channel; a channel that forgot its past has another. */
-  readonly epoch: string;
-  /** The sequence number of the last event before the cursor; 0 before the first. */
-  readonly position: number;
-}
-
-const CURSOR = /^([0-9a-z]{1,32})-(0|[1-9]\d{0,15})$/;
-
-/** The cursor as clients see it, `k3f9-17`. */
-export function formatCursor(epoch: string, position: number): string {
-  return `${epoch}-${position}`;
-}
-
-/**
- * Reads a cursor that a client handed back.
- *
- * @throws {EventsError} `InvalidCursor` where the text is not one
- */
-export function parseCursor(text: string): Cursor {
-  const [, epoch, digits] = CURSOR.exec(text) ?? [];
-  const position = Number(digits);
-  if (epoch === undefined || !Number.isSafeInteger(position)) {
-    throw new EventsError(
-      "InvalidCursor",
-      `${
-        JSON.stringify(text.slice(0, 80))
-      } is not a cursor: hand back the "id" of an event as it was received`,
-    );
-  }
-  return { epoch, position };
-}
 
 /** Why a consumer misses events. */
 export type LossReason =

@@ -13,7 +13,7 @@ import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
 import { FORMATS, type WireFormat } from "../stream/wire_format.ts";
 import { type Authorizer, createAuthorizer } from "./authorize.ts";
 import { createConnectionLimiter } from "./connection_limiter.ts";
-import { createRefusalCounts, errorResponse } from "./error_response.ts";
+import { createRefusalCounts, errorResponse } from "./refusal.ts";
 import { createIdempotencyStore } from "./idempotency.ts";
 import {
   type EndpointOptions,

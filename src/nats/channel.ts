@@ -27,7 +27,7 @@ import type {
 } from "../events/catalogue.ts";
 import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
-import { formatCursor, parseCursor } from "../events/event.ts";
+import { formatCursor, parseCursor } from "../events/cursor.ts";
 import { utf8Length } from "../events/json.ts";
 import { messageOf } from "./message.ts";
 import { createPublisher, type Publisher, unavailable, unconfirmed } from "./publisher.ts";

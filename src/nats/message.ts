@@ -6,7 +6,8 @@
 import type { JsMsg } from "@nats-io/jetstream";
 import type { Entry } from "../channel/channel.ts";
 import type { EncodedEvent } from "../events/encode.ts";
-import { formatCursor, isControlType } from "../events/event.ts";
+import { formatCursor } from "../events/cursor.ts";
+import { isControlType } from "../events/event.ts";
 import { toJson, utf8Length } from "../events/json.ts";
 import type { Subjects } from "./subject.ts";
 

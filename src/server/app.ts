@@ -9,7 +9,7 @@ import { eventsEndpoint } from "../http/endpoint.ts";
 import type { EndpointOptions } from "../http/options.ts";
 import { EventsError } from "../events/errors.ts";
 import { clientAddress as connectionAddress } from "../http/runtime.ts";
-import { createRefusalCounts, errorResponse } from "../http/error_response.ts";
+import { createRefusalCounts, errorResponse } from "../http/refusal.ts";
 import type { TriblerSchemas } from "../tribler/events.ts";
 import type { Session } from "../tribler/session.ts";
 import { type AccessOptions, guardAccess } from "./access.ts";

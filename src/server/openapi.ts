@@ -6,7 +6,7 @@
 import { toJsonSchema } from "@valibot/to-json-schema";
 import type { Catalogue } from "../events/catalogue.ts";
 import type { EventsErrorCode } from "../events/errors.ts";
-import { headersFor, STATUS } from "../http/error_response.ts";
+import { headersFor, STATUS } from "../http/refusal.ts";
 import { ndjson, sse } from "../stream/wire_format.ts";
 import { VERSION } from "../version.ts";
 import { METRICS_TYPE } from "./metrics.ts";

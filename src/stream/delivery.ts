@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { controlLine, formatCursor } from "../events/event.ts";
+import { formatCursor } from "../events/cursor.ts";
+import { controlLine } from "../events/event.ts";
 import type { HubContext } from "./hub_context.ts";
 import { countEnd, type End, type EndReason } from "./stats.ts";
 import { type Subscriber, UNSEEN } from "./subscriber.ts";

@@ -9,7 +9,7 @@ import { resetToEpoch, startAt } from "../channel/read_position.ts";
 import type { Chunk, Filter } from "./chunk.ts";
 import { abort, end, send } from "./delivery.ts";
 import { createHubContext, type HubContext, type HubOptions } from "./hub_context.ts";
-import { startLiveness } from "./liveness.ts";
+import { startHeartbeats } from "./heartbeat.ts";
 import { startPipeline } from "./pipeline.ts";
 import { advance, pump, runInContext } from "./read_loop.ts";
 import { countChunk, readStats, type StreamStats } from "./stats.ts";
@@ -61,7 +61,7 @@ function subscribe(hub: HubContext, subscription: Subscription): Subscriber {
   subscriber.announcedPosition = subscriber.position;
   subscribers.add(subscriber); // First of all: others may leave below, and what serves the last one stops.
   if (subscribers.size === 1) {
-    startLiveness(hub);
+    startHeartbeats(hub);
     startAtEnd(hub);
   } else if (hub.epoch !== log.epoch) {
     enterEpoch(hub, subscriber); // The pipeline has not come as far, and its chunks are of the old epoch.

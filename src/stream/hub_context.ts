@@ -50,7 +50,7 @@ export interface HubContext {
   hasEnded: boolean;
   /** Stops the pipeline; it runs only while there are subscribers. */
   stopPipeline: (() => void) | undefined;
-  /** The liveness timer; it runs only while there are subscribers. */
+  /** The heartbeat timer; it runs only while there are subscribers. */
   timer: ReturnType<typeof setTimeout> | undefined;
   /** When that timer is to fire, in `performance.now()`. */
   timerDue: number;

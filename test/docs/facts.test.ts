@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import * as assert from "uvu/assert";
 import { SERVE_HELP } from "../../src/cli/serve_options.ts";
-import { STATUS } from "../../src/http/error_response.ts";
+import { STATUS } from "../../src/http/refusal.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { renderMetrics } from "../../src/server/metrics.ts";
 import { createStats } from "../../src/stream/stats.ts";

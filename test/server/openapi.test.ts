@@ -3,7 +3,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { type Channel, EventsError } from "../../src/mod.ts";
-import { STATUS } from "../../src/http/error_response.ts";
+import { STATUS } from "../../src/http/refusal.ts";
 import { type AppOptions, createApp } from "../../src/server/app.ts";
 import { createLog } from "../../src/server/log.ts";
 import { PAGE_ASSETS } from "../../src/server/page_assets.ts";

@@ -173,7 +173,7 @@ test("a log that throws for one reader cuts off that reader alone", async () => 
   hub.leave(other.subscriber);
 });
 
-test("the liveness timer walks at most eight times a heartbeat, and no silence is longer than a heartbeat", async () => {
+test("the heartbeat timer walks at most eight times a heartbeat, and no silence is longer than a heartbeat", async () => {
   await inVirtualTime(async ({ elapse, now }) => {
     const there = elsewhere();
     const hub = hubOf(there.channel, 5);

@@ -1,5 +1,5 @@
 /**
- * Error responses: the status, headers and body of a request that is refused.
+ * A refused request: the status, headers and body of its answer, and the counts of refusals.
  *
  * @module
  */

@@ -1,10 +1,11 @@
 /**
- * Liveness: heartbeats for silent streams, and an end for clients that make no progress. One timer serves all.
+ * Heartbeats for silent streams. The one timer that sends them also looks for clients that have stalled.
  *
  * @module
  */
-import { abort, send, sendPosition } from "./delivery.ts";
+import { send, sendPosition } from "./delivery.ts";
 import type { HubContext } from "./hub_context.ts";
+import { abortIfStalled, CHECKS_PER_STALL_TIMEOUT } from "./stall.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /**
@@ -13,17 +14,15 @@ import type { Subscriber } from "./subscriber.ts";
  * heartbeat, what falls due before the next walk has its heartbeat up to an eighth early.
  */
 const WALKS_PER_HEARTBEAT = 8;
-/** How often progress is looked at within a stall timeout. */
-const LOOKS_PER_STALL = 12;
 
 /** Starts the timer; the last subscriber that leaves stops it. */
-export function startLiveness(hub: HubContext): void {
+export function startHeartbeats(hub: HubContext): void {
   schedule(hub, longestWait(hub));
 }
 
 /** The most milliseconds between two walks. */
 function longestWait({ heartbeatMs, stallMs }: HubContext): number {
-  return Math.min(heartbeatMs, stallMs / LOOKS_PER_STALL);
+  return Math.min(heartbeatMs, stallMs / CHECKS_PER_STALL_TIMEOUT);
 }
 
 function schedule(hub: HubContext, ms: number): void {
@@ -45,18 +44,10 @@ function walk(hub: HubContext): void {
       if (subscriber.lastActivity + heartbeatMs < soonest) keepAlive(hub, subscriber, now);
       next = Math.min(next, subscriber.lastActivity + heartbeatMs);
     } else {
-      checkProgress(hub, subscriber, now, stoodStill);
+      abortIfStalled(hub, subscriber, now, stoodStill);
     }
   }
   if (subscribers.size > 0) schedule(hub, next - now + 1);
-}
-
-/** Disconnects a client that has read nothing for too long of what it was sent, unless it is given more time. */
-function checkProgress(hub: HubContext, subscriber: Subscriber, now: number, isGivenTime: boolean): void {
-  const { pending } = subscriber.sink;
-  if (pending !== subscriber.pending || isGivenTime) subscriber.lastActivity = now;
-  else if (subscriber.lastActivity + hub.stallMs <= now) abort(hub, subscriber, "stalled");
-  subscriber.pending = pending;
 }
 
 /** Breaks a silence: with the position if events have passed unseen, otherwise with a heartbeat unless those are off. */
