@@ -72,10 +72,14 @@ export const SUITES: readonly Suite[] = [
   { path: "package/examples", on: EACH_KIND, runs: "programs", seconds: 9 },
   { path: "package/", on: EACH_KIND, seconds: 10 },
   { path: "docs/", on: ONCE, seconds: 20, waits: true },
-  { path: "server/watch", on: EACH_KIND, seconds: 41, waits: true },
+  { path: "server/watch_folder_corrupt", on: EACH_KIND, seconds: 18, waits: true },
+  { path: "server/watch_folder_slow", on: EACH_KIND, seconds: 10, waits: true },
+  { path: "server/watch", on: EACH_KIND, seconds: 4, waits: true },
+  { path: "server/torrent", on: EACH_KIND, seconds: 4 },
   { path: "server/access", on: EVERY },
   { path: "server/smoke", on: EVERY, runs: "programs" },
-  { path: "server/server", on: EACH_KIND, seconds: 32, waits: true },
+  { path: "server/server_shutdown", on: EACH_KIND, seconds: 10, waits: true },
+  { path: "server/server", on: EACH_KIND, seconds: 8, waits: true },
   { path: "server/", on: EACH_KIND, seconds: 5, waits: true },
 ];
 

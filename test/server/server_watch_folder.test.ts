@@ -1,0 +1,47 @@
+import { copyFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { openLines } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
+import { endsWell, FIXTURES, permissionsFor, told, withFolder, withServer } from "./server_process.ts";
+
+const test = suite("server: watch folder");
+
+test("a torrent dropped into the watch folder is told on the open stream, a corrupt one set aside", async () => {
+  await withFolder(async (folder) => {
+    await withServer(["--watch-folder", folder], async ({ url, child }) => {
+      const lines = await openLines(`${url}/events`);
+      await told(lines, "events_start");
+      for (const name of ["corrupt.torrent", "leaves.torrent"]) {
+        await copyFile(FIXTURES + name, join(folder, name));
+      }
+      const discovered = await told(lines, "torrent_discovered", 5000);
+      assert.equal(discovered.event, {
+        infohash: "d2474e86c95b19b8bcfdb92bc12c9d44667cfa36",
+        timestamp: 1375363666,
+        name: "Leaves of Grass by Walt Whitman.epub",
+        files: [["Leaves of Grass by Walt Whitman.epub", 362017]],
+        trackers: [],
+        dispersy_cid: "0".repeat(40),
+      });
+      // Later, because it could be a file that is still being written.
+      const corrupt = await told(lines, "watch_folder_corrupt_torrent");
+      assert.equal(corrupt.event, { name: "corrupt.torrent" });
+      assert.equal((await readdir(folder)).sort(), ["corrupt.torrent.corrupt", "leaves.torrent"]);
+      await lines.close();
+      assert.equal(child.stderr.lines, []);
+    }, permissionsFor(folder));
+  });
+});
+
+test("a watch folder ends with the server", async () => {
+  await withFolder(async (folder) => {
+    await copyFile(`${FIXTURES}leaves.torrent`, join(folder, "leaves.torrent"));
+    await withServer(["--watch-folder", folder], async ({ child }) => {
+      child.signal("SIGTERM");
+      await endsWell(child);
+    }, permissionsFor(folder));
+  });
+});
+
+test.run();

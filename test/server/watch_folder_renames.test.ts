@@ -1,0 +1,110 @@
+import { utimesSync, writeFileSync } from "node:fs";
+import { copyFile, link, mkdir, rename, unlink, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { until } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
+import { torrentNamed } from "./torrents.ts";
+import { watched, whileDecoding } from "./watched_folder.ts";
+
+const test = suite("watch folder: renames");
+
+test("does not tell a moved file again: renamed, into a sub-folder, over another, swapped", async () => {
+  await watched({}, async ({ path, names, scansPass, problems }) => {
+    await mkdir(path("sub"));
+    await writeFile(path("a.torrent"), torrentNamed("a"));
+    await writeFile(path("b.torrent"), torrentNamed("b"));
+    // Two names of one file, as a sub-folder that is moved may hold.
+    await link(path("a.torrent"), path("sub", "hard link.torrent"));
+    await link(path("a.torrent"), path("sub", "hard link 2.torrent"));
+    await until(() => names().length === 4, "all are told");
+    const moves: [string, string][][] = [
+      [["a.torrent", "A2.torrent"]],
+      [["A2.torrent", join("sub", "a.torrent")]],
+      [["sub", "sub2"]],
+      [[join("sub2", "a.torrent"), "a.torrent"]],
+      [["a.torrent", "swap"], ["b.torrent", "a.torrent"], ["swap", "b.torrent"]],
+      [["a.torrent", "b.torrent"]],
+    ];
+    for (const move of moves) {
+      for (const [from, to] of move) await rename(path(from), path(to));
+      await scansPass();
+      assert.equal(names(), ["a", "a", "a", "b"], `${move}`);
+    }
+    assert.equal(problems, []);
+  });
+});
+
+test("does not tell a file again that was touched or written anew with the same torrent", async () => {
+  await watched({}, async ({ path, names, scansPass }) => {
+    await writeFile(path("a.torrent"), torrentNamed("a"));
+    await until(() => names().length > 0, "it is told");
+    await utimes(path("a.torrent"), 1, 1);
+    await scansPass();
+    await writeFile(path("a.torrent"), torrentNamed("a", { comment: "another file, the same torrent" }));
+    await scansPass();
+    await writeFile(path("new"), torrentNamed("a", { comment: "another inode" }));
+    await rename(path("new"), path("a.torrent"));
+    await scansPass();
+    assert.equal(names(), ["a"]);
+  });
+});
+
+test("tells of another torrent in a file's place, and of the same one in another file", async () => {
+  await watched({}, async ({ path, names, scansPass }) => {
+    await writeFile(path("a.torrent"), torrentNamed("a"));
+    await until(() => names().length === 1, "it is told");
+    await writeFile(path("a.torrent"), torrentNamed("b"));
+    await until(() => names().length === 2, "the other is told");
+    await writeFile(path("new"), torrentNamed("c"));
+    await rename(path("new"), path("a.torrent"));
+    await until(() => names().length === 3, "the third is told");
+    await copyFile(path("a.torrent"), path("copy.torrent"));
+    await until(() => names().length === 4, "the copy is told");
+    await rename(path("a.torrent"), path("moved.torrent"));
+    await writeFile(path("a.torrent"), torrentNamed("c"));
+    await until(() => names().length === 5, "the new file in the moved one's place is told");
+    // From here on each differs from what was there in one respect only: inode, time of change, size.
+    await utimes(path("a.torrent"), 1, 1);
+    await writeFile(path("new"), torrentNamed("d"));
+    await utimes(path("new"), 1, 1);
+    await scansPass();
+    await rename(path("new"), path("a.torrent"));
+    await until(() => names().length === 6, "one of the same size and time is told");
+    await writeFile(path("a.torrent"), torrentNamed("e"));
+    await until(() => names().length === 7, "one of the same inode and size is told");
+    await utimes(path("a.torrent"), 1, 1);
+    await scansPass();
+    writeFileSync(path("a.torrent"), torrentNamed("longer"));
+    utimesSync(path("a.torrent"), 1, 1);
+    await until(() => names().length === 8, "one of the same inode and time is told");
+    await scansPass();
+    assert.equal(names(), ["a", "b", "c", "c", "c", "d", "e", "longer"]);
+  });
+});
+
+test("reads a file that stays as it is only once", async () => {
+  let reads = 0;
+  await whileDecoding("pieces", () => void reads++, async () => {
+    await watched({}, async ({ path, names, scansPass }) => {
+      await writeFile(path("a.torrent"), torrentNamed("a"));
+      await until(() => names().length > 0, "it is told");
+      assert.is(reads, 1);
+      await scansPass();
+      assert.is(reads, 3, "two of them are the torrents of scansPass");
+    });
+  });
+});
+
+test("forgets a file that vanished", async () => {
+  await watched({}, async ({ path, names, scansPass }) => {
+    await writeFile(path("a.torrent"), torrentNamed("a"));
+    await until(() => names().length === 1, "it is told");
+    await unlink(path("a.torrent"));
+    await scansPass();
+    await writeFile(path("a.torrent"), torrentNamed("a"));
+    await until(() => names().length === 2, "it is told again");
+  });
+});
+
+test.run();
