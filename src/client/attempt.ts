@@ -10,12 +10,10 @@ import { classifyResponse, readRetryAfter } from "./retry.ts";
 
 /** The stream of one response. */
 export interface Source {
-  /** Returns the frames that arrive next, maybe none; `undefined` at the end. Rejects if the stream is cut off. */
+  /** Returns the frames that arrive next, maybe none; `undefined` at the end. Rejects if the stream is cut off or cancelled. */
   read(): Promise<readonly Frame[] | undefined>;
   /** The number of seconds that the server wants clients to wait before they reconnect. */
   retry(): number;
-  /** Disconnects. */
-  cancel(): void;
 }
 
 /** The outcome of an attempt. */
@@ -28,14 +26,20 @@ export type Outcome =
 const QUERY = /(?<=https?:\/\/[^\s?]*)\?[^\s)"']*/g;
 /** Maximum number of characters read of a body that says why a request was rejected. */
 const MAX_REJECTION_LENGTH = 64 * 1024;
-/** How long that body is waited for: the status alone decides what happens next. */
+/** Maximum number of milliseconds to read that body for: the status alone decides what happens next. */
 const REJECTION_TIMEOUT_MS = 1_000;
 
+/** A response, and the reader of its body if it has one. */
+interface Opened {
+  readonly response: Response;
+  readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+}
+
 /**
- * Requests a stream. A body that is not the stream's is never left open, whatever the response.
+ * Requests a stream. No body of another kind stays open, and none at all once the signal is aborted.
  *
- * @param fetch starts the request; it may throw at once
- * @param signal aborted when the response is not wanted any more
+ * @param fetch starts the request; it may throw at once, and ignore the signal
+ * @param signal aborted when the stream is not wanted any more; its reason is part of the error
  * @param place the address as it may be shown, without its query
  */
 export async function request(
@@ -44,57 +48,85 @@ export async function request(
   place: string,
   maxLineBytes: number,
 ): Promise<Outcome> {
-  let response: Response;
+  let opened: Opened;
   try {
-    response = await fetch();
+    signal.throwIfAborted();
+    opened = await Promise.race([open(fetch, signal), aborted(signal)]);
   } catch (cause) {
     const error = new EventsError("ConnectionFailed", `no response from ${place}: ${reasonOf(cause)}`, {
       cause,
     });
     return { type: "failed", cause: error, retryAfter: 0 };
   }
-  const { status, headers, body } = response;
+  const { response: { status, headers }, reader } = opened;
   const contentType = headers.get("Content-Type");
   const kind = classifyResponse(status, contentType);
-  if (!signal.aborted && kind === "open" && body !== null) {
-    return { type: "open", source: sourceOf(body, createDecoder(contentType, maxLineBytes), place) };
+  if (kind === "open" && reader !== undefined) {
+    const decoder = createDecoder(contentType, maxLineBytes);
+    return { type: "open", source: sourceOf(reader, signal, decoder, place) };
   }
-  const { code, message } = await readRejection(body, status >= 400 && !signal.aborted);
+  const rejection = await readRejection(reader, status >= 400);
   if (kind === "end") return { type: "end" };
-  let said = `${place} answers ${status}`;
-  if (message !== undefined) said += `: ${message}`;
+  let message = `${place} answers ${status}`;
+  if (rejection.message !== undefined) message += `: ${rejection.message}`;
   if (kind === "Redirected") {
     // Most servers repeat the query, which may hold a key.
     const location = headers.get("Location")?.replace(/\?.*/s, "").slice(0, 200);
-    said = `${place} redirects to ${
+    message = `${place} redirects to ${
       JSON.stringify(location) ?? "elsewhere"
     }: connect to that address if you trust it`;
   }
   if (kind === "open" || kind === "UnexpectedResponse") {
-    said += ` with ${JSON.stringify(contentType)}, not a stream of events`;
+    message += ` with ${JSON.stringify(contentType)}, not a stream of events`;
   }
-  const error = new EventsError(kind === "open" ? "UnexpectedResponse" : kind, said, {
+  const error = new EventsError(kind === "open" ? "UnexpectedResponse" : kind, message, {
     status,
-    serverCode: code,
+    serverCode: rejection.code,
   });
   return { type: "failed", cause: error, retryAfter: readRetryAfter(headers.get("Retry-After"), Date.now()) };
 }
 
-function sourceOf(body: ReadableStream<Uint8Array>, decoder: ResponseDecoder, place: string): Source {
-  const reader = body.getReader();
+/** Starts the request. The signal cancels the body of its response, even one that arrives after the abort. */
+async function open(fetch: () => Response | Promise<Response>, signal: AbortSignal): Promise<Opened> {
+  const response = await fetch();
+  const reader = response.body?.getReader();
+  onAbort(signal, () => cancel(reader));
+  return { response, reader };
+}
+
+/** Rejects with the reason of the signal once it is aborted. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => onAbort(signal, () => reject(signal.reason)));
+}
+
+function onAbort(signal: AbortSignal, listener: () => void): void {
+  if (signal.aborted) listener();
+  else signal.addEventListener("abort", listener, { once: true });
+}
+
+function cancel(reader: ReadableStreamDefaultReader<Uint8Array> | undefined): void {
+  reader?.cancel().catch(() => {}); // It may be cut off already.
+}
+
+function sourceOf(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  signal: AbortSignal,
+  decoder: ResponseDecoder,
+  place: string,
+): Source {
   return {
     read: async () => {
       const { done, value } = await reader.read();
       if (!done) return decoder.push(value);
+      signal.throwIfAborted(); // A stream that was cancelled has not ended.
       if (!decoder.partial()) return undefined;
       throw new EventsError("ConnectionLost", `${place} ended the stream in the middle of a line`);
     },
     retry: decoder.retry,
-    cancel: () => void reader.cancel().catch(() => {}), // It may be cut off already.
   };
 }
 
-/** What a server says when it rejects a request. */
+/** Why a server rejected a request, as far as it says so. */
 interface Rejection {
   readonly code?: string | undefined;
   readonly message?: string | undefined;
@@ -105,11 +137,12 @@ interface Rejection {
  *
  * @param isWanted whether the body is read; it is cancelled in any case
  */
-async function readRejection(body: ReadableStream<Uint8Array> | null, isWanted: boolean): Promise<Rejection> {
-  const reader = body?.getReader();
+async function readRejection(
+  reader: ReadableStreamDefaultReader<Uint8Array> | undefined,
+  isWanted: boolean,
+): Promise<Rejection> {
   const decoder = new TextDecoder();
-  const leave = () => void reader?.cancel().catch(() => {}); // It may be cut off already.
-  const timer = setTimeout(leave, REJECTION_TIMEOUT_MS);
+  const timer = setTimeout(cancel, REJECTION_TIMEOUT_MS, reader);
   let text = "";
   try {
     while (isWanted && reader !== undefined && text.length < MAX_REJECTION_LENGTH) {
@@ -124,11 +157,11 @@ async function readRejection(body: ReadableStream<Uint8Array> | null, isWanted: 
     return {}; // The status is enough.
   } finally {
     clearTimeout(timer);
-    leave();
+    cancel(reader);
   }
 }
 
-/** Returns why a request or a response failed, in the words of this runtime, without the query of an address: it may hold a key. */
+/** Returns why a request or a response failed, as the runtime reports it, without the queries of addresses: they may hold a key. */
 export function reasonOf(error: unknown): string {
   const { message, cause } = error as { message?: string; cause?: { code?: string; message?: string } };
   const behind = cause?.message || cause?.code;

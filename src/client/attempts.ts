@@ -1,5 +1,5 @@
 /**
- * Attempts: connections one after the other, with what follows each of them.
+ * Attempts: one connection after the other, and what follows each of them.
  *
  * @module
  */
@@ -12,14 +12,13 @@ import { delayAfter, isRetried } from "./retry.ts";
 import { createTimer } from "./timer.ts";
 
 /**
- * A connection that has lived for this many milliseconds has worked: failures count from 0 again. It is as long as the
- * default heartbeat, so a server that answers and dies at once, again and again, does not count as healthy, and clients wait
- * longer each time.
+ * Number of milliseconds after which a connection counts as one that worked: failures are counted from 0 again. It is the
+ * default heartbeat, so that clients wait longer each time for a server that answers and dies at once, again and again.
  */
 const STABLE_AFTER_MS = 5_000;
 const ACCEPT = "application/x-ndjson, text/event-stream;q=0.9";
 
-/** The connection of the moment, and the way to the next one. */
+/** The current connection, and the attempts at the next one. */
 export class Attempts {
   readonly #settings: Settings;
   readonly #options: ConnectOptions<Schemas>;
@@ -51,29 +50,33 @@ export class Attempts {
   }
 
   /**
-   * Makes one step: connects, or receives what arrives next, or waits for the next attempt.
+   * Makes one step: connects, receives what arrives next, or waits for the next attempt.
    *
    * @returns whether there may be more; `false` at the end of a stream that is not to be resumed
-   * @throws {EventsError} the error that cannot be retried; and what a callback of the application throws
+   * @throws {EventsError} an error after which there is no retry; and what a callback of the application throws
    */
   step(): Promise<boolean> {
     return this.#source === undefined ? this.#connect() : this.#receive(this.#source);
   }
 
-  /** Ends the present connection: what waits for it reconnects. */
-  disconnect(): void {
-    this.#request?.abort();
+  /**
+   * Ends the current connection, which then counts as lost, or the current request, which then counts as failed.
+   *
+   * @param reason why, for the error
+   */
+  disconnect(reason: string): void {
+    this.#request?.abort(new Error(reason));
   }
 
-  /** Ends the present connection, and every wait. */
+  /** Ends the current connection, and every wait. */
   close(): void {
     this.#isClosed = true;
     this.#timer.clear();
     this.#drop();
   }
 
+  /** Cancels the current request, and its response if there is one. */
   #drop(): void {
-    this.#source?.cancel();
     this.#source = undefined;
     this.#request?.abort();
     this.#request = undefined;
@@ -98,23 +101,16 @@ export class Attempts {
     return await this.#wait(cause, retryAfter);
   }
 
-  /**
-   * Sends a request. A stream that is not wanted any more is cancelled, however late it opens: `fetch` may ignore its signal.
-   */
+  /** Sends a request, and waits for its response. */
   async #send(attempt: number): Promise<Outcome> {
     const { signal } = this.#request = new AbortController();
-    let isWanted = true;
-    const response = this.#fetch(attempt, signal).then((outcome) => {
-      if (outcome.type === "open" && (!isWanted || this.#isClosed)) outcome.source.cancel();
-      return outcome;
-    });
     try {
       const { responseTimeoutMs } = this.#settings;
+      const response = this.#fetch(attempt, signal);
       const outcome = await this.#timer.limit(response, responseTimeoutMs, `no response from ${this.#place}`);
       if (outcome.type === "open") this.#open(outcome.source);
       return outcome;
     } catch (error) {
-      isWanted = false;
       // Anything else was thrown by the function under `headers`.
       if (!this.#isClosed && !(error instanceof EventsError && isRetried(error))) throw error;
       return { type: "failed", cause: error as EventsError, retryAfter: 0 };
@@ -122,7 +118,6 @@ export class Attempts {
   }
 
   #open(source: Source): void {
-    if (this.#isClosed) return source.cancel(); // Closed in the moment it opened.
     this.#source = source;
     this.#openedAt = performance.now();
     this.#received.isOpen = false;
@@ -134,10 +129,6 @@ export class Attempts {
     const given = typeof own === "function"
       ? await own({ attempt, unauthorized: this.#isUnauthorized })
       : own;
-    // Closed, or left with the page, which reconnects when it is shown again.
-    if (signal.aborted) {
-      throw new EventsError("ConnectionFailed", `the request to ${this.#place} was cancelled`);
-    }
     const headers = new Headers(given);
     if (!headers.has("Accept")) headers.set("Accept", ACCEPT);
     if (apiKey !== undefined) headers.set("X-Api-Key", apiKey);
@@ -150,7 +141,7 @@ export class Attempts {
     return await request(() => fetch(from.href, init), signal, this.#place, maxLineBytes);
   }
 
-  /** Receives what arrives next; if the connection is lost, waits. */
+  /** Receives what arrives next. Waits for the next attempt if the connection is lost. */
   async #receive(source: Source): Promise<boolean> {
     const { idleTimeoutMs, responseTimeoutMs, backoff } = this.#settings;
     const { isOpen, heartbeatTimeoutMs } = this.#received;
@@ -171,7 +162,7 @@ export class Attempts {
       cause = error instanceof EventsError ? error : this.#lost(error);
     }
     this.#drop();
-    // The silence at its end was not life: a server that accepts connections and sends nothing fails every time.
+    // The silence before a time-out does not count: a server that accepts connections and sends nothing fails every time.
     const lived = performance.now() - this.#openedAt - (cause.code === "Timeout" ? timeoutMs : 0);
     this.#failures = lived >= STABLE_AFTER_MS ? 0 : this.#failures + 1;
     if (isOpen) this.#onStatus({ type: "lost", cause });
@@ -183,12 +174,12 @@ export class Attempts {
     return new EventsError("ConnectionLost", message, { cause });
   }
 
-  /** Waits before the next attempt, if there is one. */
+  /** Waits before the next attempt. Throws if there is to be none. */
   async #wait(cause: EventsError, retryAfter: number): Promise<boolean> {
     const { backoff } = this.#settings;
     if (backoff === undefined) throw cause;
     if (this.#failures >= backoff.maxAttempts) {
-      const message = `gave up after ${this.#failures} attempts in a row: ${cause.message}`;
+      const message = `reconnect.maxAttempts (${backoff.maxAttempts}) is reached: ${cause.message}`;
       throw new EventsError("RetriesExhausted", message, { cause });
     }
     const delay = delayAfter(this.#failures, backoff, retryAfter, Math.random);

@@ -1,5 +1,5 @@
 /**
- * The client's iterator: connections one after the other, as one stream of events.
+ * The client's iterator: one connection after the other, as one stream of events.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value:
 /** The events of a browser's page; absent elsewhere. */
 const page: Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">> = globalThis;
 
-/** A `next()` that waits. */
+/** A pending call of `next()`. */
 interface Waiting {
   resolve(result: IteratorResult<Dictionary, undefined>): void;
   reject(error: unknown): void;
@@ -30,11 +30,11 @@ interface Waiting {
 /**
  * Follows a stream of events. When the connection is lost it reconnects, and resumes after the last event handed out.
  *
- * Nothing happens before the first `next()`, and no more is read than the loop takes: a slow loop slows the server.
- * Leaving the loop, by `break`, by an error or by the signal, leaves nothing behind.
+ * Nothing is requested before the first `next()`. No more is read than the loop consumes: a slow loop slows the server.
+ * Leaving the loop, by `break`, by an error or by the signal, leaves no timer, listener or socket behind.
  *
- * The cursor goes into the URL as `since`. As `Last-Event-ID` it would be a header that a browser asks another origin
- * about first (Fetch, CORS-safelisted request-header), and servers without CORS answers for it could not be used.
+ * The cursor is sent in the URL, as `since`. The header `Last-Event-ID` would need a CORS preflight in a browser (Fetch,
+ * CORS-safelisted request-header), which many servers do not answer.
  *
  * @param url the address of the events: `http:` or `https:`; in a browser it may be relative
  * @param options see {@linkcode ConnectOptions}
@@ -62,24 +62,24 @@ export function connect<S extends Schemas>(
   options: ConnectOptions<S> = {},
 ): Connection<ClientEvent<S>> {
   const connection: Connection<Dictionary> = new EventConnection(url, options as ConnectOptions<Schemas>);
-  // What is yielded was checked against the catalogue, which is the source of the type.
+  // The event filter has checked each event against the catalogue, which is the source of the type.
   return connection as unknown as Connection<ClientEvent<S>>;
 }
 
-/** The iterator: the calls of `next()` that wait, and the signals that end it. */
+/** The iterator: pending calls of `next()`, and what ends them. */
 class EventConnection implements Connection<Dictionary> {
   readonly #options: ConnectOptions<Schemas>;
   readonly #received: Received;
   readonly #attempts: Attempts;
-  /** While any wait, one {@linkcode EventConnection.#run} is under way. */
+  /** The pending calls of `next()`. While there are any, one {@linkcode EventConnection.#run} is under way. */
   readonly #waiting: Waiting[] = [];
   #status: Status = { type: "connecting", attempt: 1 };
   #isListening = false;
   #isOver = false;
   readonly #onAbort = () => this.#close();
-  // A page that is left may be kept for the way back (HTML 7.4.6, the back/forward cache), and its connection with it, which
-  // would look alive to the server. If the page is shown again, it reconnects.
-  readonly #onPageHide = () => this.#attempts.disconnect();
+  // A browser may keep a hidden page in its back/forward cache (HTML 7.4.6), and its connection with it, which would look
+  // alive to the server. The page reconnects when it is shown again: until then its timers do not run.
+  readonly #onPageHide = () => this.#attempts.disconnect("the page was hidden");
 
   constructor(url: string | URL, options: ConnectOptions<Schemas>) {
     this.#options = options;
@@ -131,7 +131,7 @@ class EventConnection implements Connection<Dictionary> {
     return Promise.resolve();
   }
 
-  /** Listens to what ends the connection. Returns `false` if it has ended before it began. */
+  /** Listens to what ends the connection. Returns `false` if the signal was aborted before. */
   #listen(): boolean {
     this.#isListening = true;
     const { signal } = this.#options;
@@ -144,7 +144,7 @@ class EventConnection implements Connection<Dictionary> {
     return true;
   }
 
-  /** Continues as long as a `next()` waits. */
+  /** Connects and receives for as long as a `next()` is pending. */
   async #run(): Promise<void> {
     try {
       while (this.#waiting.length > 0) {
@@ -175,12 +175,12 @@ class EventConnection implements Connection<Dictionary> {
     this.#report(cause instanceof EventsError ? { type: "closed", cause } : { type: "closed" });
   }
 
-  /** Ends the connection by an error, with which the first `next()` that waits rejects. */
+  /** Ends the connection by an error. The first pending `next()` rejects with it. */
   #fail(error: unknown): void {
     try {
       this.#close(error);
     } catch {
-      // A callback that throws at the end as well: the first error counts.
+      // `onStatus` threw as well: the first error counts.
     }
   }
 }

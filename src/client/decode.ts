@@ -7,23 +7,23 @@ import { EventsError } from "../events/errors.ts";
 import type { Decoder, ResponseDecoder } from "./frame.ts";
 
 const SSE_TYPE = "text/event-stream";
-/** The media types that are one line an event, by any name. */
+/** The names under which servers send one line of JSON an event. */
 const NDJSON_TYPES = ["application/x-ndjson", "application/jsonl", "application/ndjson"];
-/** Types that servers use for streams they have no better name for. Its first character shows what it is. */
+/** Types that some servers send for either format. The first character of the body shows which one it is. */
 const VAGUE_TYPES = ["", "application/json", "text/json", "text/plain", "application/octet-stream"];
 /** White space, and the bytes of a byte order mark. */
 const INSIGNIFICANT: readonly number[] = [0x09, 0x0a, 0x0d, 0x20, 0xef, 0xbb, 0xbf];
-/** What a line of SSE begins with: `data`, `event`, `id`, `retry` or a colon. A dictionary begins with a brace. */
+/** First characters of a line of SSE: `data`, `event`, `id`, `retry` or a colon. A dictionary begins with a brace. */
 const SSE_STARTS = "deir:";
 
-/** The media type without its parameters, in lower case; empty where there is none. */
+/** The media type without its parameters, in lower case; empty if there is none. */
 function mediaTypeOf(contentType: string | null): string {
   return (contentType ?? "").split(";")[0]!.trim().toLowerCase();
 }
 
 /**
  * Whether a response of this type can be a stream of events. The beginning of such a type counts too: Chromium takes a head
- * that was cut off for a whole one, and then nothing follows it.
+ * that was cut off for a whole one, and its body is empty.
  */
 export function isStreamType(contentType: string | null): boolean {
   const type = mediaTypeOf(contentType);
@@ -32,7 +32,7 @@ export function isStreamType(contentType: string | null): boolean {
 
 /**
  * Makes the decoder of a response of this type, one of {@linkcode isStreamType}. The SSE parser is loaded only for a stream
- * of SSE: most servers have NDJSON too, which saves a browser a quarter of the client.
+ * of SSE: most servers have NDJSON too, so a browser rarely needs this quarter of the client.
  *
  * @param maxLineBytes maximum number of bytes in a line; in SSE of characters in a block
  */
@@ -70,7 +70,7 @@ const LF = 0x0a;
  * lines of a chunk at once. A line in many chunks is kept in fragments, and joined when its end arrives.
  */
 export function ndjsonDecoder(maxLineBytes: number): Decoder {
-  // They keep byte order marks, which are none at the start of a chunk. There are two because without `stream` Node 20 is
+  // They keep U+FEFF: at the start of a chunk it is no byte order mark. There are two because without `stream` Node 20 is
   // three times as fast on ASCII, and half as fast on everything else.
   const wholeDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const streamDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -100,7 +100,7 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
       }
       return [];
     }
-    // The line that has begun is decoded on its own, so that no more than a line is ever copied.
+    // The line that began in earlier chunks is decoded on its own, so that no more than a line is ever copied.
     const from = kept > 0 ? chunk.indexOf(LF) : 0;
     const begun = kept > 0 ? wholeDecoder.decode(joined([...fragments, chunk.subarray(0, from)])) : undefined;
     const bytes = chunk.subarray(from, end);
@@ -108,11 +108,11 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
     const text = isAscii ? wholeDecoder.decode(bytes) : streamDecoder.decode(bytes, { stream: true });
     isAscii = text.length === bytes.length;
     const lines: string[] = [];
-    // Not split("\n"), which costs more than that.
+    // split("\n") is slower.
     for (let at = 0, end; (end = text.indexOf("\n", at)) !== -1; at = end + 1) {
       lines.push(text.slice(at, end));
     }
-    if (begun !== undefined) lines[0] = begun; // It was empty: the bytes began with the end of that line.
+    if (begun !== undefined) lines[0] = begun; // It was empty: these bytes begin with the end of that line.
     kept = chunk.length - end;
     fragments = kept > 0 ? [chunk.subarray(end)] : [];
     return lines;
@@ -122,7 +122,7 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
     push: (chunk) => {
       const last = endBeforeTooLong(chunk);
       if (last === -1) return split(chunk, chunk.lastIndexOf(LF) + 1);
-      // Nothing after this error is read.
+      // The error is the last frame.
       const whole = last === 0 ? [] : split(chunk.subarray(0, last), last);
       return [...whole, lineTooLong(maxLineBytes)];
     },

@@ -9,7 +9,7 @@
  * | Tribler 7.0 – 7.4, NDJSON | `{type, event}` | itself |
  * | Tribler 7.5 – 7.11, SSE | `data: {type, event}` | the data |
  * | Tribler 7.12 – 7.14, SSE | `data: {topic, args, kwargs}` | `{type: topic, event}`; see {@linkcode readFrame} |
- * | Tribler 8, SSE | `event: T`, `data: {…}` | `{type: T, event: {…}}`, or `{type: T}` where the data is `{}` |
+ * | Tribler 8, SSE | `event: T`, `data: {…}` | `{type: T, event: {…}}`, or `{type: T}` if the data is `{}` |
  *
  * @module
  */
@@ -17,11 +17,11 @@ import { EventsError } from "../events/errors.ts";
 import { isDictionary } from "../events/json.ts";
 import type { Frame } from "./frame.ts";
 
-/** An event as it was received: only its type has been looked at. */
+/** An event as it was received. Only its type has been checked. */
 export interface Dictionary {
   /** The name of its type. */
   readonly type: string;
-  /** Its payload, where it has one. */
+  /** Its payload, if it has one. */
   readonly event?: unknown;
   /** Its cursor. A real Tribler sends none. */
   readonly id?: string;
@@ -29,29 +29,29 @@ export interface Dictionary {
   readonly time?: string;
 }
 
-/** What a frame says: an event, where the stream is after it, or both. */
+/** What a frame contains: an event, the cursor after it, or both. */
 export interface Received {
-  /** The event; none where the frame only moves the cursor. */
+  /** The event; none if the frame only moves the cursor. */
   readonly event: Dictionary | undefined;
-  /** The cursor; none where the server has no cursors. */
+  /** The cursor; none if the server has no cursors. */
   readonly id: string | undefined;
 }
 
 /**
- * Reads a frame in whichever dialect it is.
+ * Reads a frame in any of the dialects.
  *
- * An event of ours over SSE is known by saying everything twice: the block's `event` is the dictionary's `type`, and
- * its `id` the dictionary's `id`. Tribler 8 sends no `id`, so whatever its payload holds it is not taken for one.
+ * Over SSE, an event of this package repeats itself: the block's `event` is the dictionary's `type`, and the block's `id` is
+ * the dictionary's `id`. Tribler 8 sends no `id`, so none of its payloads is mistaken for such a dictionary.
  *
- * In the dialect of Tribler 7.12 – 7.14 the payload is what was given by name (`kwargs`). Where nothing was, it is
- * what was given by place (`args`): a single one itself, several as an array.
+ * In the dialect of Tribler 7.12 – 7.14 the payload is `kwargs`, the arguments passed by name. If it is empty, the payload is
+ * `args`, those passed by position: a single one itself, several as an array.
  *
  * @returns `undefined` for a heartbeat
- * @throws {EventsError} `InvalidLine` where it is none of these; or the error that the frame is
+ * @throws {EventsError} `InvalidLine` if it is none of these; or the frame, if that is an error
  */
 export function readFrame(frame: Frame): Received | undefined {
   if (typeof frame === "string") {
-    // Its length first: engines make a string of what they have cut from another to compare it.
+    // The length comes first: to compare a slice, engines copy it into a string of its own.
     if (frame.length < 2 && (frame === "" || frame === "\r")) return undefined;
     const event = unnamed(parsed(frame)) ?? notAnEvent(frame);
     return { event, id: cursorOf(event) };
@@ -84,7 +84,7 @@ function isOurs(value: unknown, name: string, id: string | undefined): value is 
   return id !== undefined && isDictionary(value) && value["type"] === name && value["id"] === id;
 }
 
-/** The event of a dictionary that names its own type. */
+/** Returns the event of a dictionary that names its own type; `undefined` if it is none. */
 function unnamed(value: unknown): Dictionary | undefined {
   if (!isDictionary(value)) return undefined;
   if (typeof value["type"] === "string") return value as unknown as Dictionary;
@@ -106,6 +106,6 @@ function cursorOf({ id }: Dictionary): string | undefined {
 function notAnEvent(text: string, cause?: unknown): never {
   const beginning = JSON.stringify(text.slice(0, 80)) + (text.length > 80 ? "…" : "");
   const message =
-    `the server sent a line that is no event: ${beginning}: is this the address of an event stream?`;
+    `the server sent a line that is not an event: ${beginning}: is this the address of an event stream?`;
   throw new EventsError("InvalidLine", message, { cause });
 }

@@ -1,5 +1,5 @@
 /**
- * The event filter: which of the received events are yielded.
+ * The event filter: decides which of the received events are yielded.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { EventsError } from "../events/errors.ts";
 import type { Dictionary } from "./dialect.ts";
 import type { ConnectOptions } from "./options.ts";
 
-/** Maximum number of unknown types that are warned of. */
+/** Maximum number of unknown types that a warning is printed for. */
 const MAX_WARNINGS = 100;
 
 /**
@@ -45,7 +45,7 @@ export function createEventFilter<S extends Schemas>(
   };
 }
 
-/** Matches the types asked for. The server filters too, but a real Tribler sends every type. */
+/** Makes a function that matches the requested types. The server filters too, but a real Tribler sends every type. */
 function matcher(patterns: readonly string[]): (type: string) => boolean {
   if (patterns.length === 0) return () => true;
   const names = new Set(patterns);
@@ -53,15 +53,17 @@ function matcher(patterns: readonly string[]): (type: string) => boolean {
   return (type) => names.has(type) || prefixes.some((prefix) => type.startsWith(prefix));
 }
 
-/** Warns once of each unknown type; the last warning says that it is the last. */
+/** Makes a function that warns once of each unknown type. Its last warning says that it is the last. */
 function warner(): (event: Dictionary) => void {
   const known = new Set<string>();
   return ({ type }) => {
     if (known.has(type) || known.size === MAX_WARNINGS) return;
     known.add(type);
-    const rest = known.size === MAX_WARNINGS ? "; nor are those of further types, without a warning" : "";
+    const rest = known.size === MAX_WARNINGS ? "; other unknown types are dropped without a warning" : "";
     console.warn(
-      `events of the type ${JSON.stringify(type.slice(0, 128))} are not in the catalogue: not yielded${rest}`,
+      `events of the type ${
+        JSON.stringify(type.slice(0, 128))
+      } are not in the catalogue, so they are not yielded${rest}`,
     );
   };
 }

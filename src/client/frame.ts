@@ -16,14 +16,14 @@ export interface Block {
 }
 
 /**
- * A line of NDJSON without its end, empty for a heartbeat; a block of SSE; or what is wrong with the rest of the stream,
- * in its place behind the frames that were whole.
+ * A line of NDJSON without its end, empty for a heartbeat; a block of SSE; or the error that makes the rest of the stream
+ * unreadable, after the frames before it.
  */
 export type Frame = string | Block | EventsError;
 
 /** Turns the bytes of one response into frames. */
 export interface Decoder {
-  /** Returns the frames that end in this chunk, in order. One that has begun is kept for the next chunk. */
+  /** Returns the frames that end in this chunk, in order. A frame that has begun is kept for the next chunk. */
   push(chunk: Uint8Array): readonly Frame[];
   /** Whether a frame has begun that has not ended: at the end of a response it is lost. */
   partial(): boolean;
@@ -33,6 +33,6 @@ export interface Decoder {
 
 /** Turns the bytes of one response into frames, after it has loaded its parts. */
 export interface ResponseDecoder extends Omit<Decoder, "push"> {
-  /** Returns what the {@linkcode Decoder} of the response returns. Not to be called again before it has resolved. */
+  /** Returns what {@linkcode Decoder.push} returns. It must not be called again before it has resolved. */
   push(chunk: Uint8Array): Promise<readonly Frame[]>;
 }

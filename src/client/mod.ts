@@ -10,15 +10,16 @@
  * | 200, and a media type that can be a stream of events | the stream |
  * | 204 | the end: done, and no more attempts (WHATWG HTML 9.2) |
  * | another 2xx, 3xx, another media type | `UnexpectedResponse` or `Redirected`, closed; a redirect is never followed, because the headers may hold a key |
- * | 401 | where `headers` is a function, once more at once with `unauthorized: true`; else, and the second time in a row, `Unauthorized`, closed |
+ * | 401 | if `headers` is a function, once more at once with `unauthorized: true`; otherwise, and the second time in a row, `Unauthorized`, closed |
  * | 408, 425, 429, 5xx | again, not before `Retry-After` |
  * | another 4xx | `RequestRejected` with the server's code and message, closed |
  * | no connection, no response in time, or one cut off in its head | again |
  * | the stream ends, is cut off, or is silent for too long | again, after the last event that was handed out |
+ * | a browser hides the page | disconnected; when the page is shown again: again, after the last event that was handed out |
  * | a line that is not an event, or too long | `InvalidLine`, `LineTooLong`, closed |
  *
  * "Again" waits a random part of 0.5 s, which doubles with each failure in a row up to 30 s, in addition to what the server
- * asked for (`Retry-After`, or `retry:` in SSE). A connection that lived for 5 s, without the silence it died of, ends the
+ * asked for (`Retry-After`, or `retry:` in SSE). A connection that lived for 5 s, without the silence that ended it, ends the
  * row. After `maxAttempts` failed attempts in a row the error is `RetriesExhausted`, closed. With `reconnect: false` nothing is
  * retried: a stream that ends whole is done, and everything else is its error.
  *

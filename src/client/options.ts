@@ -1,5 +1,5 @@
 /**
- * The types of {@linkcode connect}, and its options with their checks and defaults.
+ * The types of {@linkcode connect}; its options, their checks and defaults.
  *
  * @module
  */
@@ -27,13 +27,13 @@ export type ClientEvent<S extends Schemas> = string extends keyof S ? Dictionary
     | { [T in PublishableType<S>]: ReceivedEvent<T, PayloadOf<S, T>> }[PublishableType<S>]
     | ReceivedEvent<"events_lost", Loss>;
 
-/** How a connection is doing. A union that narrows by `type`. */
+/** The state of a connection. A union that narrows by `type`. */
 export type Status =
   /** It requests the stream. `attempt` counts from 1, again after a connection that lasted. */
   | { readonly type: "connecting"; readonly attempt: number }
   /**
    * The stream has begun. `start` is its `events_start`, if the server sent one. `resumed` says whether it continues
-   * where the last one stopped; if `false`, events may have been missed.
+   * after the cursor that was sent; if `false`, events may have been missed.
    */
   | { readonly type: "open"; readonly start: Dictionary | undefined; readonly resumed: boolean }
   /** The open stream was lost. */
@@ -64,7 +64,7 @@ export interface Connection<E> extends
    * that were only received never do.
    */
   readonly lastId: string | undefined;
-  /** Its status; before the first `next()`, what it will do first. */
+  /** Its status; before the first `next()` that of the first attempt. */
   readonly status: Status;
   /** Returns the next event. Rejects once if the connection cannot continue; after that, and after its end, it is done. */
   next(): Promise<IteratorResult<E, undefined>>;
@@ -78,7 +78,7 @@ export interface Connection<E> extends
 export interface ReconnectOptions {
   /** The longest wait after a first failure, in seconds; default 0.5. It doubles with each failure. */
   readonly min?: number;
-  /** The longest wait, in seconds, beside what the server asks for; default 30. */
+  /** The longest wait, in seconds, without what the server asks for; default 30. */
   readonly max?: number;
   /** Maximum number of attempts in a row that may fail; default `Infinity`. */
   readonly maxAttempts?: number;
@@ -93,7 +93,7 @@ export type HeadersLike = NonNullable<ConstructorParameters<typeof Headers>[0]>;
 export interface HeadersRequest {
   /** The number of the attempt that the headers are for, from 1. */
   readonly attempt: number;
-  /** Whether the last headers were answered with 401: their token has to be fetched anew. */
+  /** Whether the last headers were rejected with 401, so that a new token is needed. */
   readonly unauthorized: boolean;
 }
 
@@ -104,8 +104,8 @@ export interface ConnectOptions<S extends Schemas = Schemas> {
   /** The types to receive; `*` at the end of a name matches a prefix. Default all. */
   readonly types?: readonly string[];
   /**
-   * Where to start: after a cursor; `"earliest"` for all events kept; `"latest"` for events from now on. Default: as the
-   * server does without it, which is `"latest"`.
+   * Where to start: after a cursor; `"earliest"` for all events kept; `"latest"` for events from now on. Default: the
+   * server's default, which is `"latest"`.
    */
   readonly since?: string;
   /** Ends the connection when it is aborted, as `return()` does: the iteration is done, and nothing is thrown. */
@@ -180,7 +180,7 @@ export function readOptions<S extends Schemas>(address: string | URL, options: C
 
 function urlOf(address: string | URL, types: readonly string[] = []): URL {
   const url = new URL(address, (globalThis as { location?: { href: string } }).location?.href);
-  // fetch() would fail as it does for a server that is down, and so be retried for ever.
+  // fetch() would fail as it does for a server that is down, and be retried for ever.
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new EventsError(
       "InvalidParameter",
@@ -188,7 +188,10 @@ function urlOf(address: string | URL, types: readonly string[] = []): URL {
     );
   }
   if (url.username !== "" || url.password !== "") {
-    throw new EventsError("InvalidParameter", "the address holds a user name: send it by the option headers");
+    throw new EventsError(
+      "InvalidParameter",
+      "the address contains a user name or password: send an Authorization header instead (option headers)",
+    );
   }
   if (types.length > 0) {
     url.searchParams.set("types", types.join(","));

@@ -1,5 +1,5 @@
 /**
- * What one connection after the other has received: from frames to the events that are handed out, and the cursor after them.
+ * What successive connections have received: from frames to the events that are handed out, and the cursor after them.
  *
  * @module
  */
@@ -9,16 +9,16 @@ import { createEventFilter } from "./event_filter.ts";
 import type { Frame } from "./frame.ts";
 import type { ConnectOptions } from "./options.ts";
 
-/** The number of heartbeats without a byte after which an open connection is dead: two were missed for sure. */
+/** Number of heartbeats without a byte after which an open connection counts as dead: at least two were missed. */
 const HEARTBEATS_MISSED = 2.5;
 
 /** The events received and not handed out yet. */
 export class Received {
   /** The cursor after the last event that was handed out. */
   lastId: string | undefined;
-  /** The cursor that the present connection was asked to resume after. */
+  /** The cursor that the current connection was asked to resume after. */
   resumedAfter: string | undefined = undefined;
-  /** Whether the present connection has delivered its first event. */
+  /** Whether the current connection has delivered its first event. */
   isOpen = false;
   /** Milliseconds of silence after which the server's heartbeat counts as missing; infinity if it announced none. */
   heartbeatTimeoutMs: number = Infinity;
@@ -29,7 +29,7 @@ export class Received {
   #isClosed = false;
 
   /**
-   * Makes it, with nothing received.
+   * Makes an empty one.
    *
    * @param onOpen called with the first event of each connection, if that is `events_start`, and whether it resumed
    */
@@ -43,13 +43,13 @@ export class Received {
     this.#onOpen = onOpen;
   }
 
-  /** Adds frames; those before them were taken. */
+  /** Sets the frames to take from; all earlier ones were taken. */
   push(frames: readonly Frame[]): void {
     this.#frames = frames;
     this.#next = 0;
   }
 
-  /** Drops what was not handed out. Callbacks may call it while an event is taken: then that event is dropped too. */
+  /** Drops what was not handed out. If a callback calls it while an event is taken, that event is dropped too. */
   close(): void {
     this.#isClosed = true;
     this.#frames = [];

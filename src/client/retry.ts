@@ -1,6 +1,6 @@
 /**
- * Which response leads to what, and how long a client waits: pure functions. The whole table is in the documentation of
- * `mod.ts`.
+ * Pure functions that decide what follows a response, and how long a client waits. The whole table is in the documentation
+ * of `mod.ts`.
  *
  * @module
  */
@@ -33,7 +33,7 @@ export function classifyResponse(status: number, contentType: string | null): Re
   return status >= 300 || status === 0 ? "Redirected" : "UnexpectedResponse";
 }
 
-/** The errors after which there is another attempt if no stream was open. */
+/** The errors that are retried if no stream was open. */
 const RETRIED: readonly string[] = ["ConnectionFailed", "Timeout", "Unavailable"];
 
 /** Whether another attempt may succeed. */
@@ -66,8 +66,8 @@ export interface Backoff {
 
 /**
  * Returns the number of seconds before another attempt: exponential with full jitter, as AWS describes it, so that clients
- * which lost the same server do not reconnect in the same moment. It is added to what the server asked for, which may be
- * the same number for all of them.
+ * which lost the same server do not reconnect in the same moment. The delay is added to what the server asked for, which may
+ * be the same number for all of them.
  *
  * @param failures number of attempts that failed in a row
  * @param retryAfter number of seconds that the server asked for

@@ -1,6 +1,6 @@
 /**
- * From the bytes of an event stream (WHATWG HTML 9.2) to its blocks: `eventsource-parser`, and the one thing that a
- * resuming reader needs beside it.
+ * From the bytes of an event stream (WHATWG HTML 9.2) to its blocks: `eventsource-parser`, and the blocks without data,
+ * which a resuming reader needs too.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { Decoder, Frame } from "./frame.ts";
  * To have it reported, an empty line of data is added to every block that has none.
  *
  * @param maxLineBytes maximum number of characters in a block
- * @param tooLong makes the error of a longer one; this module is loaded by itself, and does not bring it a second time
+ * @param tooLong makes the error of a longer one; passed in because this module is bundled separately, and would contain it twice
  */
 export function sseDecoder(
   maxLineBytes: number,
@@ -25,7 +25,7 @@ export function sseDecoder(
   let frames: Frame[] = [];
   let retry = 0;
   let wasReturn = false;
-  /** The block that has begun. */
+  /** The parts of the block that has begun. */
   let fragments: string[] = [];
   let kept = 0;
   let isLineEnd = true;
@@ -36,7 +36,7 @@ export function sseDecoder(
     onRetry: (milliseconds) => retry = milliseconds / 1000,
   });
 
-  /** The text with one kind of line end. A `\r` at its end is one; a `\n` that begins the next text belongs to it. */
+  /** Returns the text with `\n` as its only line end. A `\r` at its end counts; a `\n` that begins the next text belongs to it. */
   function normalized(text: string): string {
     const rest = wasReturn && text.startsWith("\n") ? text.slice(1) : text;
     if (text !== "") wasReturn = text.endsWith("\r");
@@ -51,7 +51,7 @@ export function sseDecoder(
     for (let at = 0, end; (end = blocks.indexOf("\n\n", at)) !== -1; at = end + 1) {
       if (end - at > maxLineBytes) {
         parser.feed(text + blocks.slice(from, at + 1));
-        frames.push(tooLong(maxLineBytes)); // Nothing after this is read.
+        frames.push(tooLong(maxLineBytes)); // It is the last frame.
         return;
       }
       if (data < at && data !== -1) data = blocks.indexOf("\ndata", at);

@@ -1,5 +1,5 @@
 /**
- * The one timer of a connection, which never waits for two things at the same time.
+ * The timer of a connection. There is one, because a connection never waits for two things at the same time.
  *
  * @module
  */
@@ -12,13 +12,13 @@ export interface Timer {
    * Returns the promise, which rejects if it takes longer.
    *
    * @param ms number of milliseconds; infinity for no limit
-   * @param what what did not happen, for the error
+   * @param what what did not happen, for the message of the error
    * @throws {EventsError} `Timeout`
    */
   limit<T>(promise: Promise<T>, ms: number, what: string): Promise<T>;
   /** Resolves after this number of milliseconds. */
   sleep(ms: number): Promise<void>;
-  /** Stops it: what waits for it never settles. */
+  /** Stops the timer: its limit no longer applies, and its sleep never resolves. */
   clear(): void;
 }
 

@@ -5,7 +5,7 @@
  */
 import * as assert from "uvu/assert";
 import { connect, type ConnectOptions } from "../../src/client/mod.ts";
-import { until, within } from "../support/harness.ts";
+import { timersLeftBy, until, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("client close");
@@ -14,10 +14,10 @@ const URL = "http://127.0.0.1:1/events";
 const NDJSON = { "Content-Type": "application/x-ndjson" };
 
 /** A stream that stays open, and whether it was cancelled. */
-function openStream() {
+function openStream(status = 200) {
   const state = { cancelled: false };
   const body = new ReadableStream<Uint8Array>({ cancel: () => void (state.cancelled = true) });
-  return { state, response: new Response(body, { headers: NDJSON }) };
+  return { state, response: new Response(body, { status, headers: NDJSON }) };
 }
 
 /** Lets everything happen that waits for nothing but its turn. */
@@ -90,47 +90,22 @@ test("no request is sent when headers() returns after close()", async () => {
   assert.equal(calls, []);
 });
 
-test("connect() tries again when the page is hidden while headers() is awaited", async () => {
-  const answers: ((headers: HeadersInit) => void)[] = [];
-  const { fetch, calls } = manualFetch();
-  const headers = () => new Promise<HeadersInit>((resolve) => answers.push(resolve));
-  const page = globalThis as unknown as Record<string, unknown>;
-  const { addEventListener, removeEventListener } = page;
-  const hide = new Set<() => void>();
-  Object.assign(page, {
-    addEventListener: (type: string, listener: () => void) =>
-      void (type === "pagehide" && hide.add(listener)),
-    removeEventListener: (_: string, listener: () => void) => void hide.delete(listener),
-  });
-  try {
-    const connection = connect(URL, { fetch, headers, reconnect: { min: 0.001, max: 0.001 } });
+test("return() cancels the body of a rejection at once while it is read, and its timer", async () => {
+  const left = await timersLeftBy(async () => {
+    const { fetch, answer, calls } = manualFetch();
+    const connection = connect(URL, { fetch });
     const next = connection.next();
-    await until(() => answers.length === 1, "headers() is called");
-    for (const listener of hide) listener();
-    answers[0]!({});
-    await until(() => answers.length === 2, "it tries again");
-    answers[1]!({});
-    await until(() => calls.length === 1, "the request of the second attempt");
+    await until(() => calls.length === 1, "the request");
+    const { state, response } = openStream(404);
+    answer(response);
+    await turns(20);
+    assert.is(state.cancelled, false, "it is still read");
     await connection.return();
     await next;
-    assert.is(hide.size, 0);
-  } finally {
-    Object.assign(page, { addEventListener, removeEventListener });
-  }
-});
-
-test("the body of a rejection is cancelled when close() comes while it is read", async () => {
-  const { fetch, answer, calls } = manualFetch();
-  const connection = connect(URL, { fetch });
-  const next = connection.next();
-  await until(() => calls.length === 1, "the request");
-  let cancelled = false;
-  const body = new ReadableStream<Uint8Array>({ cancel: () => void (cancelled = true) });
-  answer(new Response(body, { status: 404 }));
-  await turns(5);
-  await connection.return();
-  await next;
-  await until(() => cancelled, "the body is cancelled", 2000);
+    await turns(20);
+    assert.is(state.cancelled, true);
+  });
+  assert.is(left, 0);
 });
 
 test.run();
