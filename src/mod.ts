@@ -56,5 +56,8 @@ export type {
 export { createChannel } from "./channel/memory.ts";
 export type { HistoryLimits } from "./channel/limits.ts";
 export type { ChannelOptions, MemoryChannel } from "./channel/memory.ts";
+export { createFormat } from "./stream/wire_format.ts";
+export type { FormatHooks, FormattedEvent, Line, WireFormat } from "./stream/wire_format.ts";
+export type { Dialect } from "./stream/dialects.ts";
 export type { Histogram } from "./stream/histogram.ts";
 export type { End, EndReason, LossStats, StreamStats } from "./stream/stats.ts";

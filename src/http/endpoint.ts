@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import type { Channel } from "../channel/channel.ts";
 import { watchClose } from "../channel/on_close.ts";
 import type { Schemas } from "../events/catalogue.ts";
@@ -59,7 +59,9 @@ export function eventsEndpoint<S extends Schemas>(
   const settings = readOptions(source, options);
   const { channel } = settings;
   const hubs = new Map(
-    FORMATS.map((format): [WireFormat, Hub] => [format, createHub(channel, format, settings)]),
+    (settings.wireFormat === undefined ? FORMATS : [settings.wireFormat]).map((
+      format,
+    ): [WireFormat, Hub] => [format, createHub(channel, format, settings)]),
   );
   const authorizer = authorizerOf(settings);
   const refusals = createRefusalCounts();
@@ -74,6 +76,7 @@ export function eventsEndpoint<S extends Schemas>(
     subscribeHandler({ settings, hubs, limiter: createConnectionLimiter(settings), authorizer, refusals }),
   );
   if (settings.publish) app.post("/", postHandler(settings, authorizer));
+  if (settings.dialect === "8") app.get("/info", infoHandler(settings, authorizer));
   app.all("/", (c) => {
     c.header("Allow", methods); // RFC 9110, section 15.5.6.
     throw new EventsError("MethodNotAllowed", `${c.req.method} is not supported here: use ${methods}`);
@@ -94,6 +97,17 @@ export function eventsEndpoint<S extends Schemas>(
 function authorizerOf<S extends Schemas>(settings: EndpointSettings<S>): Authorizer<S> | undefined {
   const { authorize, heartbeat, onError } = settings;
   return authorize && createAuthorizer(authorize, (heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000, onError);
+}
+
+/** Answers what `events_start` says, as Tribler 8 does. */
+function infoHandler<S extends Schemas>(
+  { startPayload }: EndpointSettings<S>,
+  authorizer: Authorizer<S> | undefined,
+): (c: Context) => Promise<Response> {
+  return async (c) => {
+    await authorizer?.authorize(c);
+    return Response.json(startPayload(), { headers: { "Cache-Control": "no-store" } });
+  };
 }
 
 function postHandler<S extends Schemas>(

@@ -16,7 +16,7 @@ export interface Negotiated {
 }
 
 /**
- * Selects the wire format for a request.
+ * Selects the wire format for a request, of those that a client may choose from.
  *
  * @param accept the `Accept` header (RFC 9110, section 12.5.1); parameters other than `q` are ignored
  * @param name the value of `?format=`; it overrides the header

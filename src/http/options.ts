@@ -9,7 +9,9 @@ import type { PublishedEvent, Schemas, StartOf } from "../events/catalogue.ts";
 import type { EventsErrorCode } from "../events/errors.ts";
 import { MAX_TIMER_MS } from "../events/timing.ts";
 import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
+import { type Dialect, DIALECTS } from "../stream/dialects.ts";
 import type { End, StreamStats } from "../stream/stats.ts";
+import type { WireFormat } from "../stream/wire_format.ts";
 import type { Authorize } from "./authorize.ts";
 import { clientAddress as connectionAddress } from "./runtime.ts";
 
@@ -34,6 +36,14 @@ export interface EndpointOptions<S extends Schemas> {
    * heartbeats; then bookmarks and {@linkcode authorize} keep the pace of the default.
    */
   readonly heartbeat?: number | null;
+  /**
+   * The release of Tribler whose front end reads the streams: `"7.1"`, `"7.4"`, `"7.5"`, `"7.12"` or `"8"`, for that one
+   * and those after it. Default `"7.1"`, which is NDJSON or server-sent events, as `Accept` and `?format=` say; they change
+   * nothing in the other dialects. With `"8"` there is also `GET …/info`, which answers the payload of `events_start`.
+   */
+  readonly dialect?: Dialect;
+  /** The one wire format of all streams, made by `createFormat`: in place of a dialect, and of what `Accept` says. */
+  readonly wireFormat?: WireFormat;
   /** Returns the payload of `events_start` beside `heartbeat`; called for every stream. A session brings its own. */
   readonly startPayload?: () => StartOf<S>;
   /**
@@ -110,7 +120,7 @@ export interface EndpointOptions<S extends Schemas> {
 
 /** How a stream ended, and what it carried. */
 export interface StreamEnd extends End {
-  /** Its wire format: `ndjson` or `sse`. */
+  /** The name of its wire format: `ndjson`, `sse`, `tribler-8`. */
   readonly format: string;
   /** The address of the client as `clientAddress` returned it; `undefined` if it is not known. */
   readonly address: string | undefined;
@@ -120,7 +130,7 @@ export interface StreamEnd extends End {
 export interface EndpointStats {
   /** Number of open streams. */
   readonly subscribers: number;
-  /** Its streams by wire format, `ndjson` and `sse`. */
+  /** Its streams by the name of their wire format, `ndjson` and `sse` by default. */
   readonly formats: Readonly<Record<string, StreamStats>>;
   /** Number of requests that were refused, by error code. */
   readonly refusals: Readonly<Partial<Record<EventsErrorCode, number>>>;
@@ -138,12 +148,16 @@ export type EventsEndpoint = Hono & {
 };
 
 /** The options with their defaults, and the source. */
-export interface EndpointSettings<S extends Schemas>
-  extends Required<Omit<EndpointOptions<S>, "startPayload" | "filter" | "authorize" | "onStreamEnd">> {
+export interface EndpointSettings<S extends Schemas> extends
+  Required<
+    Omit<EndpointOptions<S>, "startPayload" | "wireFormat" | "filter" | "authorize" | "onStreamEnd">
+  > {
   readonly channel: Channel<S>;
   readonly startPayload: () => StartOf<S>;
   /** `undefined` for a channel alone, which has nothing to be notified. */
   readonly onConnect: EventsSource<S>["onConnect"] | undefined;
+  /** The one wire format; `undefined` where the client chooses. */
+  readonly wireFormat: WireFormat | undefined;
   readonly filter: EndpointOptions<S>["filter"];
   readonly authorize: EndpointOptions<S>["authorize"];
   readonly onStreamEnd: EndpointOptions<S>["onStreamEnd"];
@@ -160,6 +174,7 @@ export function readOptions<S extends Schemas>(
 ): EndpointSettings<S> {
   const settings: EndpointSettings<S> = {
     ...sourceOf(source, options.startPayload),
+    ...formatOf(options),
     heartbeat: withDefault(options.heartbeat, DEFAULT_HEARTBEAT_SECONDS),
     stallTimeout: withDefault(options.stallTimeout, 60),
     maxDelay: options.maxDelay ?? 5,
@@ -193,6 +208,20 @@ export function readOptions<S extends Schemas>(
   }
   if (!(maxBodyBytes > 0)) throw new RangeError(`maxBodyBytes must be above 0, not ${maxBodyBytes}`);
   return settings;
+}
+
+function formatOf(
+  { dialect = "7.1", wireFormat }: EndpointOptions<Schemas>,
+): Pick<EndpointSettings<Schemas>, "dialect" | "wireFormat"> {
+  if (dialect === "7.1") return { dialect, wireFormat };
+  if (wireFormat !== undefined) {
+    throw new RangeError("an endpoint has a dialect or a wireFormat, not both: leave one out");
+  }
+  if (!Object.hasOwn(DIALECTS, dialect)) {
+    const names = ["7.1", ...Object.keys(DIALECTS)].join(", ");
+    throw new RangeError(`dialect must be one of ${names}, not ${JSON.stringify(dialect)}`);
+  }
+  return { dialect, wireFormat: DIALECTS[dialect] };
 }
 
 /** The value, or the default where it is absent: `null` is a value, which switches something off. */

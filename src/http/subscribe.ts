@@ -57,7 +57,10 @@ function locateAndOpen<S extends Schemas>(
   c: Context,
   permission: Permission<S> | undefined,
 ): Response | Promise<Response> {
-  const negotiated = negotiate(c.req.header("Accept"), c.req.query("format"));
+  const { wireFormat } = context.settings;
+  const negotiated = wireFormat === undefined
+    ? negotiate(c.req.header("Accept"), c.req.query("format"))
+    : { format: wireFormat, mediaType: wireFormat.mediaTypes[0] };
   const start = locateRequest(c, context.settings.channel);
   if (!(start instanceof Promise)) return open(context, c, negotiated, start, permission);
   return start.then(
@@ -89,8 +92,9 @@ function open<S extends Schemas>(
   if (c.req.method === "HEAD") return new Response(null, { headers });
 
   const { heartbeat, stallTimeout } = settings;
-  const payload = { ...(settings.startPayload() as object), heartbeat };
-  const preamble = format.preamble + format.write(controlLine("events_start", start.id, payload));
+  // A format without heartbeats does not mention them: a front end may take no other key than its own.
+  const payload = { ...(settings.startPayload() as object), ...(format.heartbeat !== "" && { heartbeat }) };
+  const preamble = format.preamble + format.writeControl(controlLine("events_start", start.id, payload));
   disableIdleTimeout(c, Math.max(heartbeat ?? Infinity, stallTimeout ?? Infinity));
   const reportEnd = createEndReport(settings, format, address); // Code of the application: if it throws, nothing is acquired.
   const onLeave = inTurn(limiter.acquire(address), reportEnd);
@@ -212,7 +216,8 @@ function locateRequest(c: Context, channel: EventLog): RequestedStart | Promise<
   // A reconnecting EventSource repeats its URL, so its header counts more than `since`.
   const lastEventId = c.req.header("Last-Event-ID");
   if (lastEventId) parseCursor(lastEventId);
-  const since = lastEventId || c.req.query("since") || "latest";
+  // A polyfill of EventSource sends it in the URL, beside what its application put there.
+  const since = lastEventId || c.req.query("lastEventId") || c.req.query("since") || "latest";
   const isCursor = since !== "latest" && since !== "earliest";
   const withId = (start: Start): RequestedStart => {
     return { ...start, id: isCursor ? since : formatCursor(start.epoch, start.position) };

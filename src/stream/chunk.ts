@@ -33,7 +33,7 @@ export function makeChunk(format: WireFormat, entries: readonly Entry[], bytes: 
     last: entries.at(-1)!.position,
     entries,
     bytes,
-    ends: () => ends ??= endsOf(format, bytes),
+    ends: () => ends ??= endsOf(format, entries, bytes),
     shared: { events: [], selections: new Map() },
   };
 }

@@ -31,15 +31,26 @@ export function send(
   subscriber.bytes += bytes.length;
 }
 
-/** Sends text that is for this subscriber alone. */
-export function sendText(hub: HubContext, subscriber: Subscriber, text: string): void {
+/** Sends text that is for this subscriber alone, and returns whether there was any. */
+export function sendText(hub: HubContext, subscriber: Subscriber, text: string): boolean {
+  if (text === "") return false;
   send(hub, subscriber, encoder.encode(text), 0);
+  return true;
 }
 
-/** Sends a control event with the subscriber's position. */
-export function sendControl(hub: HubContext, subscriber: Subscriber, type: string, payload?: unknown): void {
+/**
+ * Sends a control event with the subscriber's position, unless the format leaves it out.
+ *
+ * @returns whether anything was sent
+ */
+export function sendControl(
+  hub: HubContext,
+  subscriber: Subscriber,
+  type: string,
+  payload?: unknown,
+): boolean {
   const line = controlLine(type, formatCursor(hub.epoch, subscriber.position), payload);
-  sendText(hub, subscriber, hub.format.write(line));
+  return sendText(hub, subscriber, hub.format.writeControl(line));
 }
 
 /**
@@ -51,19 +62,13 @@ export function sendPosition(hub: HubContext, subscriber: Subscriber): boolean {
   const { position, announcedPosition, bookmarks } = subscriber;
   if (position <= announcedPosition) return false;
   subscriber.announcedPosition = position;
-  if (bookmarks) {
-    sendControl(hub, subscriber, "events_bookmark");
-    return true;
-  }
-  const text = hub.format.encodePosition(formatCursor(hub.epoch, position));
-  if (text !== "") sendText(hub, subscriber, text);
-  return text !== "";
+  if (bookmarks) return sendControl(hub, subscriber, "events_bookmark");
+  return sendText(hub, subscriber, hub.format.encodePosition(formatCursor(hub.epoch, position)));
 }
 
 /** Sends what stands at the end of a stream that the server ends, and ends the response. */
 export function finish(hub: HubContext, subscriber: Subscriber, reason: EndReason): void {
-  const closing = hub.format.closing();
-  if (closing !== "") sendText(hub, subscriber, closing);
+  sendText(hub, subscriber, hub.format.closing());
   end(hub, subscriber, reason);
 }
 

@@ -66,7 +66,7 @@ function subscribe(hub: HubContext, subscription: Subscription): Subscriber {
   } else if (hub.epoch !== log.epoch) {
     enterEpoch(hub, subscriber); // The pipeline has not come as far, and its chunks are of the old epoch.
   }
-  send(hub, subscriber, subscription.firstBytes, 0);
+  if (subscription.firstBytes.length > 0) send(hub, subscriber, subscription.firstBytes, 0);
   setFilter(hub, subscriber, subscription.filter);
   return subscriber;
 }

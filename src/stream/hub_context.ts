@@ -35,7 +35,7 @@ export interface HubContext {
   readonly log: EventLog;
   readonly format: WireFormat;
   readonly options: HubOptions;
-  /** The bytes of a heartbeat; `undefined` if they are off. */
+  /** The bytes of a heartbeat; `undefined` if they are off, or the format has none. */
   readonly heartbeat: Uint8Array | undefined;
   /** Milliseconds of silence after which a stream is due for a heartbeat. */
   readonly heartbeatMs: number;
@@ -63,7 +63,9 @@ export function createHubContext(log: EventLog, format: WireFormat, options: Hub
     log,
     format,
     options,
-    heartbeat: heartbeat === null ? undefined : new TextEncoder().encode(format.heartbeat),
+    heartbeat: heartbeat === null || format.heartbeat === ""
+      ? undefined
+      : new TextEncoder().encode(format.heartbeat),
     heartbeatMs: (heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000,
     stallMs: options.stallTimeout === null ? Infinity : options.stallTimeout * 1000,
     subscribers: new Set(),

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Batch } from "../channel/channel.ts";
+import { utf8Length } from "../events/json.ts";
 
 /** One event to be written. */
 export interface Line {
@@ -15,19 +16,21 @@ export interface Line {
   readonly json: string;
 }
 
-/** How events are written on the wire. */
+/** How events are written on the wire: made by {@linkcode createFormat}. */
 export interface WireFormat {
-  /** Its name in `?format=`. */
+  /** Its name: in `?format=`, in statistics and in the log. */
   readonly name: string;
   /** The names of its media type, the preferred one first. */
   readonly mediaTypes: readonly [string, ...string[]];
   /** The text before the first event. */
   readonly preamble: string;
-  /** Returns the text of one event. */
+  /** Returns the text of one event of the channel, which is never empty. */
   write(line: Line): string;
-  /** The number of `\n` in that text: the last one ends it. */
-  readonly linesPerEvent: number;
-  /** The text that keeps a silent stream open; every reader skips it. */
+  /** Returns the text of a control event; empty if the format leaves it out. */
+  writeControl(line: Line): string;
+  /** The number of `\n` in the text of every event, the last of which ends it; `undefined` if it differs. */
+  readonly linesPerEvent: number | undefined;
+  /** The text that keeps a silent stream open, which every reader skips; empty if the format has none. */
   readonly heartbeat: string;
   /** Returns the text that moves a reader's cursor without an event; empty if the format cannot do that. */
   encodePosition(id: string): string;
@@ -40,36 +43,168 @@ export interface WireFormat {
   closing(leastMs?: number): string;
 }
 
+/** An event as the hooks of {@linkcode createFormat} receive it. */
+export interface FormattedEvent extends Line {
+  /** The JSON text of its payload; `undefined` if its type has none. */
+  readonly payload: string | undefined;
+}
+
+/** What {@linkcode createFormat} makes a format of. */
+export interface FormatHooks {
+  /** Its name in statistics and in the log, such as `csv`. */
+  readonly name: string;
+  /** The `Content-Type` of a response. */
+  readonly mediaType: string;
+  /**
+   * The text before the first event; default none. Where {@linkcode control} leaves `events_start` out too, Bun sends the
+   * headers of a response only with its first event.
+   */
+  readonly preamble?: string;
+  /** Returns the text of one event: at least one character, and a whole number of lines of the format. */
+  readonly event: (event: FormattedEvent) => string;
+  /**
+   * Returns the text of `events_start`, `events_lost` or `events_bookmark`; empty to leave it out. Default as every other
+   * event.
+   */
+  readonly control?: (event: FormattedEvent) => string;
+  /** The text that a silent stream carries, which readers have to skip; default none. */
+  readonly heartbeat?: string;
+  /** Returns the text that moves a reader's cursor where a filter hides all events; default none. */
+  readonly position?: (id: string) => string;
+  /**
+   * Returns the text at the end of a stream that the server ends; default none.
+   *
+   * @param delayMs how many milliseconds the client is to wait before it reconnects, another number for each
+   */
+  readonly closing?: (delayMs: number) => string;
+}
+
+/**
+ * Makes a wire format, for the option `wireFormat` of an endpoint.
+ *
+ * Each hook returns text, which is encoded once for all readers. A format without heartbeats sends none, and its
+ * `events_start` does not mention them.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import * as v from "valibot";
+ * import { createChannel, createFormat, defineEvents, eventsEndpoint } from "events-endpoint";
+ *
+ * const tsv = createFormat({
+ *   name: "tsv",
+ *   mediaType: "text/tab-separated-values",
+ *   preamble: "id\ttype\tpayload\n",
+ *   event: ({ id, type, payload = "" }) => `${id}\t${type}\t${payload}\n`,
+ *   control: () => "",
+ * });
+ * const channel = createChannel(defineEvents({ tick: v.object({ n: v.number() }) }));
+ * const app = new Hono();
+ * app.route("/events.tsv", eventsEndpoint(channel, { wireFormat: tsv }));
+ * channel.publish("tick", { n: 1 });
+ *
+ * const response = await app.request("/events.tsv?since=earliest&follow=false");
+ * console.log(await response.text()); // the names of the columns, and one line
+ * ```
+ */
+export function createFormat(hooks: FormatHooks): WireFormat {
+  const { name, mediaType, preamble = "", event, control = event, heartbeat = "", position, closing } = hooks;
+  return {
+    name,
+    mediaTypes: [mediaType],
+    preamble,
+    write: (line) => {
+      const text = wellFormed(event(formatted(line)));
+      if (text === "") throw new TypeError(`the wire format ${name} wrote nothing for a ${line.type}`);
+      return text;
+    },
+    writeControl: (line) => wellFormed(control(formatted(line))),
+    linesPerEvent: undefined,
+    heartbeat,
+    encodePosition: (id) => position?.(id) ?? "",
+    closing: (leastMs) => closing?.(jittered(leastMs)) ?? "",
+  };
+}
+
 /** One dictionary a line; an empty line is a heartbeat. */
 export const ndjson: WireFormat = {
   name: "ndjson",
   mediaTypes: ["application/x-ndjson", "application/jsonl", "application/ndjson"],
   preamble: "",
-  write: ({ json }) => json + "\n",
+  write: writeLine,
+  writeControl: writeLine,
   linesPerEvent: 1,
   heartbeat: "\n",
   encodePosition: () => "",
   closing: () => "",
 };
 
+function writeLine({ json }: Line): string {
+  return json + "\n";
+}
+
+/** A comment line of server-sent events, which belongs to the next block: some readers report an empty block. */
+export const SSE_HEARTBEAT = ":\n";
+
 /**
- * Server-sent events (WHATWG HTML 9.2): the event's name and cursor, and the whole dictionary as its data. A comment
- * is a heartbeat; a block with nothing but an `id` moves the cursor and dispatches nothing (9.2.6).
+ * Server-sent events (WHATWG HTML 9.2): the event's name, the whole dictionary as its data, and its cursor. The cursor
+ * is last, because some readers move theirs as soon as they read it, and would miss the event if its block is cut. A
+ * block with nothing but an `id` moves the cursor and dispatches nothing (9.2.6).
  */
 export const sse: WireFormat = {
   name: "sse",
   mediaTypes: ["text/event-stream"],
-  preamble: "retry: 2000\n\n",
-  write: ({ id, type, json }) => `id: ${id}\nevent: ${type}\ndata: ${json}\n\n`,
+  preamble: "retry: 2000\n",
+  write: writeBlock,
+  writeControl: writeBlock,
   linesPerEvent: 4,
-  heartbeat: ":\n\n",
-  encodePosition: (id) => `id: ${id}\n\n`,
-  // All clients come back, but not in the same moment.
-  closing: (leastMs = 2000) => `retry: ${Math.floor(leastMs * (1 + 1.5 * Math.random()))}\n\n`,
+  heartbeat: SSE_HEARTBEAT,
+  encodePosition: writeIdBlock,
+  closing: writeRetry,
 };
 
-/** All wire formats, the preferred one first. */
+function writeBlock({ id, type, json }: Line): string {
+  return `event: ${type}\ndata: ${json}\nid: ${id}\n\n`;
+}
+
+/** Returns a block of server-sent events that moves the cursor alone. */
+export function writeIdBlock(id: string): string {
+  return `id: ${id}\n\n`;
+}
+
+/** Returns a line of server-sent events that delays the reconnect. It counts without an empty line behind it (9.2.6). */
+export function writeRetry(leastMs?: number): string {
+  return `retry: ${jittered(leastMs)}\n`;
+}
+
+/** A number of milliseconds from the least up to 2.5 times as much: all clients come back, but not at the same moment. */
+function jittered(leastMs = 2000): number {
+  return Math.floor(leastMs * (1 + 1.5 * Math.random()));
+}
+
+/** The formats that a client may choose from, the preferred one first. */
 export const FORMATS: readonly WireFormat[] = [ndjson, sse];
+
+/**
+ * Returns the JSON text of the payload in a dictionary, as it stands there; `undefined` if there is none.
+ *
+ * The keys of a dictionary have one order (`type`, `event`, `id`, `time`), and neither type nor cursor has an escape.
+ */
+export function payloadText({ id, type, json }: Line): string | undefined {
+  const start = `{"type":"${type}",`.length;
+  if (!json.startsWith('"event":', start)) return undefined;
+  return json.slice(start + '"event":'.length, json.lastIndexOf(`,"id":"${id}"`));
+}
+
+/** The text as it can be encoded: half a character becomes U+FFFD. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd");
+}
+
+function formatted(line: Line): FormattedEvent {
+  const { id, type, json } = line;
+  return { id, type, json, payload: payloadText(line) };
+}
 
 /** Returns the text of events in a row. */
 export function serialize(format: WireFormat, lines: readonly Line[]): string {
@@ -87,11 +222,17 @@ export function serializer(format: WireFormat): TransformStream<Batch, string> {
   });
 }
 
-/** Returns where each event ends in the bytes of a serialized batch. */
-export function endsOf(format: WireFormat, bytes: Uint8Array): number[] {
+/** Returns where each event ends in the bytes that they were serialized to. */
+export function endsOf(format: WireFormat, lines: readonly Line[], bytes: Uint8Array): number[] {
+  const { linesPerEvent } = format;
   const ends: number[] = [];
-  for (let end = 0, lines = 0; (end = bytes.indexOf(0x0a, end) + 1) > 0;) {
-    if (++lines % format.linesPerEvent === 0) ends.push(end);
+  if (linesPerEvent === undefined) {
+    let end = 0;
+    for (const line of lines) ends.push(end += utf8Length(format.write(line)));
+    return ends;
+  }
+  for (let end = 0, count = 0; (end = bytes.indexOf(0x0a, end) + 1) > 0;) {
+    if (++count % linesPerEvent === 0) ends.push(end);
   }
   return ends;
 }

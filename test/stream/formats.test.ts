@@ -7,9 +7,9 @@ import * as fc from "fast-check";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { defineEvents } from "../../src/mod.ts";
+import { createFormat, defineEvents } from "../../src/mod.ts";
 import { makeEndpoint, withEndpoint } from "../support/endpoint.ts";
-import { openWire, until } from "../support/harness.ts";
+import { openWire, until, within } from "../support/harness.ts";
 
 const catalogue = defineEvents({
   "note": v.object({ text: v.string() }),
@@ -144,21 +144,19 @@ test("negotiate() reads an Accept header of 60 KB within half a second", async (
   }
 });
 
-test("an SSE stream has its retry, and then for each event its id, its name and the whole dictionary", async () => {
+test("an SSE stream has its retry in the first block, and in each block the name, the whole dictionary and last the id", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   const ids = [channel.publish("note", { text: "line\nbreak \u2028 \ud800" }), channel.publish("a:b/c.d-e")];
   const [note, other] = channel.read(0, 1e6).entries;
   const response = await endpoint.request("/?since=earliest&follow=false&format=sse");
   const text = await response.text();
-  const [retry, start, ...rest] = text.split("\n\n");
-  assert.is(retry, "retry: 2000");
-  assert.match(
-    start!,
-    new RegExp(`^id: ${channel.epoch}-0\nevent: events_start\ndata: \\{"type":"events_start".*\\}$`),
-  );
+  const [start, ...rest] = text.split("\n\n");
+  const first =
+    `^retry: 2000\nevent: events_start\ndata: \\{"type":"events_start".*\\}\nid: ${channel.epoch}-0$`;
+  assert.match(start!, new RegExp(first));
   assert.equal(rest, [
-    `id: ${ids[0]}\nevent: note\ndata: ${note!.json}`,
-    `id: ${ids[1]}\nevent: a:b/c.d-e\ndata: ${other!.json}`,
+    `event: note\ndata: ${note!.json}\nid: ${ids[0]}`,
+    `event: a:b/c.d-e\ndata: ${other!.json}\nid: ${ids[1]}`,
     "",
   ]);
   assert.ok(note!.json.includes("line\\nbreak \\u2028 \ufffd"));
@@ -175,13 +173,96 @@ test("an event is the same text in both formats", async () => {
   assert.equal(data, lines);
 });
 
-test("an SSE heartbeat is a comment", async () => {
+test("an SSE heartbeat is a comment line, and no block of its own", async () => {
   await withEndpoint(catalogue, { heartbeat: 0.02 }, async ({ port }) => {
     const wire = await openWire(port);
     wire.write("GET /events?format=sse HTTP/1.1\r\nHost: x\r\n\r\n");
-    await until(() => wire.received().split(":\n\n").length > 3, "three heartbeats");
+    await until(() => wire.received().split(":\n").length > 3, "three heartbeats");
+    assert.is(wire.received().split("\n\n").length, 2, "the block of events_start, and what is after it");
     wire.socket.destroy();
   });
+});
+
+const tsv = createFormat({
+  name: "tsv",
+  mediaType: "text/tab-separated-values",
+  preamble: "type\tpayload\n",
+  event: ({ type, payload = "" }) => `${type}\t${payload}\n`.repeat(payload.length % 3 + 1),
+  control: ({ type, json }) => type === "events_lost" ? `lost\t${json}\n` : "",
+});
+
+test("createFormat() makes a format of an application's own, which wireFormat writes whatever Accept says", async () => {
+  const { channel, endpoint } = makeEndpoint(catalogue, { wireFormat: tsv });
+  channel.publish("note", { text: "é\ud800" });
+  channel.publish("a:b/c.d-e");
+  channel.publish("note", { text: "12" });
+  const headers = { Accept: "text/event-stream" };
+  const response = await endpoint.request("/?since=earliest&follow=false&format=sse", { headers });
+  assert.is(response.headers.get("content-type"), "text/tab-separated-values");
+  const notes = ['note\t{"text":"é\ufffd"}\n', 'note\t{"text":"12"}\n'];
+  const lines = [notes[0]!.repeat(14 % 3), "a:b/c.d-e\t\n", notes[1]!.repeat(13 % 3 + 1)];
+  assert.is(await response.text(), "type\tpayload\n" + lines.join(""));
+  assert.is(endpoint.stats().formats["tsv"]!.subscribers, 0);
+});
+
+test("?types= cuts no event of a format whose events have different numbers of lines", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ isNote: fc.boolean(), text: fc.string({ unit: "grapheme", maxLength: 5 }) })),
+      async (events) => {
+        const { channel, endpoint } = makeEndpoint(catalogue, { wireFormat: tsv });
+        const expected = events.flatMap(({ isNote, text }) => {
+          channel.publish(...(isNote ? ["note", { text }] : ["a:b/c.d-e"]) as ["note", { text: string }]);
+          const payload = JSON.stringify({ text });
+          return isNote ? [`note\t${payload}\n`.repeat(payload.length % 3 + 1)] : [];
+        });
+        const response = await endpoint.request("/?since=earliest&follow=false&types=note");
+        assert.is(await response.text(), "type\tpayload\n" + expected.join(""));
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test("wireFormat leaves a hook's empty control events out, and reports an event without text to onError", async () => {
+  const problems: unknown[] = [];
+  const silent = createFormat({ name: "silent", mediaType: "text/plain", event: () => "" });
+  const { channel, endpoint } = makeEndpoint(catalogue, {
+    wireFormat: silent,
+    onError: (error) => problems.push(error),
+  });
+  channel.publish("a:b/c.d-e");
+  const response = await endpoint.request("/?since=earliest&follow=false");
+  const failure = await response.text().then(() => undefined, (error: unknown) => error);
+  assert.ok(failure !== undefined, "it is cut off");
+  assert.match(String(problems[0]), "the wire format silent wrote nothing for a a:b/c.d-e");
+});
+
+test("wireFormat with neither preamble nor events_start sends the first event as soon as there is one", async () => {
+  const bare = createFormat({
+    name: "bare",
+    mediaType: "text/plain",
+    event: ({ type }) => `${type}\n`,
+    control: () => "",
+  });
+  await withEndpoint(catalogue, { wireFormat: bare }, async ({ url, channel, endpoint }) => {
+    const opening = fetch(`${url}/events`); // On Bun the headers leave with the first byte.
+    await until(() => endpoint.stats().subscribers === 1, "the stream is open");
+    channel.publish("a:b/c.d-e");
+    const response = await within(opening, "the headers");
+    const reader = response.body!.getReader();
+    const { value } = await within(reader.read(), "the event");
+    assert.is(new TextDecoder().decode(value), "a:b/c.d-e\n");
+    await reader.cancel();
+  });
+});
+
+test("eventsEndpoint() rejects an unknown dialect, and a dialect beside a wireFormat", () => {
+  assert.throws(
+    () => makeEndpoint(catalogue, { dialect: "9" as "8" }),
+    /^dialect must be one of .*, not "9"$/,
+  );
+  assert.throws(() => makeEndpoint(catalogue, { dialect: "8", wireFormat: tsv }), /leave one out/);
 });
 
 test.run();
