@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Schemas } from "../events/catalogue.ts";
+import type { Catalogue, Schemas } from "../events/catalogue.ts";
+import { withoutNull } from "../events/validate.ts";
 import { type Dictionary, readFrame } from "./dialect.ts";
 import { createEventFilter } from "./event_filter.ts";
 import type { Frame } from "./frame.ts";
@@ -22,6 +23,7 @@ export class Received {
   isOpen = false;
   /** Milliseconds of silence after which the server's heartbeat counts as missing; infinity if it announced none. */
   heartbeatTimeoutMs: number = Infinity;
+  readonly #catalogue: Catalogue | undefined;
   readonly #accepts: (event: Dictionary) => boolean;
   readonly #onOpen: (start: Dictionary | undefined, resumed: boolean) => void;
   #frames: readonly Frame[] = [];
@@ -37,7 +39,8 @@ export class Received {
     options: ConnectOptions<Schemas>,
     onOpen: (start: Dictionary | undefined, resumed: boolean) => void,
   ) {
-    const { since } = options;
+    const { since, catalogue } = options;
+    this.#catalogue = catalogue;
     this.lastId = since === "earliest" || since === "latest" ? undefined : since;
     this.#accepts = createEventFilter(options);
     this.#onOpen = onOpen;
@@ -64,11 +67,14 @@ export class Received {
     while (this.#next < this.#frames.length) {
       const received = readFrame(this.#frames[this.#next++]!);
       if (received === undefined) continue;
-      const { event, id } = received;
-      if (event === undefined) {
+      const { id } = received;
+      if (received.event === undefined) {
         this.lastId = id;
         continue;
       }
+      const event = this.#catalogue === undefined
+        ? received.event
+        : withoutNull(this.#catalogue, received.event);
       const isAccepted = this.isOpen ? this.#accepts(event) : this.#open(event, id);
       if (this.#isClosed) return undefined;
       this.lastId = id ?? this.lastId;

@@ -29,6 +29,20 @@ export function checkEvent(catalogue: Catalogue, type: unknown, payload: unknown
 }
 
 /**
+ * Returns a dictionary as it was received, without its `event` if that is `null` and its type has no payload: Tribler 7.3 to
+ * 7.11 writes it so.
+ */
+export function withoutNull<D extends { readonly type?: unknown; readonly event?: unknown }>(
+  catalogue: Catalogue,
+  dictionary: D,
+): D {
+  const { type, event, ...rest } = dictionary;
+  if (event !== null || typeof type !== "string") return dictionary;
+  const isEmpty = Object.hasOwn(catalogue.schemas, type) && catalogue.schemas[type] === null;
+  return isEmpty ? { type, ...rest } as D : dictionary;
+}
+
+/**
  * Checks a payload in JSON against the schema of its type.
  *
  * @param schema `null` if the type has no payload

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Catalogue } from "../events/catalogue.ts";
-import { checkEvent, invalidEventError } from "../events/validate.ts";
+import { checkEvent, invalidEventError, withoutNull } from "../events/validate.ts";
 import { EventsError, type Issue } from "../events/errors.ts";
 import { isDictionary, jsonErrorText } from "../events/json.ts";
 import { ndjson } from "../stream/wire_format.ts";
@@ -43,7 +43,10 @@ export function parseBody(
   catalogue: Catalogue,
   limits: BodyLimits,
 ): RawDraft[] {
-  const parts = isLines ? parseLines(text, limits) : parseDocument(text, limits);
+  const read = isLines ? parseLines(text, limits) : parseDocument(text, limits);
+  const parts = read.map((part) =>
+    isDictionary(part.value) ? { ...part, value: withoutNull(catalogue, part.value) } : part
+  );
   const issues = parts.flatMap(checkForm);
   if (parts.length === 0) issues.push({ index: 0, path: "", message: "the body holds no event" });
   const drafts = parts.map(({ value }) => value as RawDraft);
