@@ -41,6 +41,7 @@ export const SUITES: readonly Suite[] = [
   { path: "text/", on: ONCE, isUnit: true },
   { path: "channel/", on: ONCE, isUnit: true },
   { path: "tribler/session", on: EACH_KIND },
+  { path: "tribler/gener", on: EACH_KIND },
   { path: "tribler/", on: ONCE, isUnit: true },
   { path: "stream/formats", on: EVERY, isUnit: true },
   { path: "stream/slow", on: EVERY, seconds: 13, waits: true },

@@ -4,14 +4,12 @@
  * @module
  */
 import { type Context, Hono } from "hono";
-import type { Channel } from "../channel/channel.ts";
+import type { Schemas } from "../events/catalogue.ts";
 import { eventsEndpoint } from "../http/endpoint.ts";
-import type { EndpointOptions } from "../http/options.ts";
+import type { EndpointOptions, EventsSource } from "../http/options.ts";
 import { EventsError } from "../events/errors.ts";
 import { clientAddress as connectionAddress } from "../http/runtime.ts";
 import { createRefusalCounts, errorResponse } from "../http/refusal.ts";
-import type { TriblerSchemas } from "../tribler/events.ts";
-import type { Session } from "../tribler/session.ts";
 import { type AccessOptions, guardAccess } from "./access.ts";
 import { refuseWhenClosed } from "./shutdown.ts";
 import { createLog, type Log } from "./log.ts";
@@ -30,7 +28,7 @@ type Configured =
   | "maxConnectionsPerAddress";
 
 /** Options of {@linkcode createApp}. */
-export interface AppOptions extends AccessOptions, Pick<EndpointOptions<TriblerSchemas>, Configured> {
+export interface AppOptions extends AccessOptions, Pick<EndpointOptions<Schemas>, Configured> {
   /** Seconds of silence after which a stream carries a heartbeat; `null` for never. */
   readonly heartbeat: number | null;
   /** The header in which a proxy puts the address of its client. */
@@ -48,7 +46,10 @@ export type ServerApp = Hono & {
 };
 
 /** The routes of the server: `/events`, `/healthz`, `/metrics`, `/openapi.json` and the page at `/`. */
-export function createApp(session: Session<Channel<TriblerSchemas>>, options: AppOptions): ServerApp {
+export function createApp<S extends Schemas>(
+  session: EventsSource<S> & { readonly version: string },
+  options: AppOptions,
+): ServerApp {
   const { clientAddressHeader, log = createLog("off") } = options;
   const { channel } = session;
   const clientAddress = clientAddressHeader

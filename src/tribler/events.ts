@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { type Catalogue, defineEvents } from "../events/catalogue.ts";
 import type * as payload from "./payloads.ts";
+import { hash, hex, infohash, integer } from "./scalars.ts";
 
 /** The schemas of Tribler's events, by type; `null` for those without a payload. */
 // An interface would not do: a catalogue wants the index signature that only a type alias has.
@@ -65,20 +66,9 @@ export type TriblerSchemas = {
   readonly shutdown: v.GenericSchema<string>;
 };
 
-const integer = v.pipe(v.number(), v.integer());
-const hex = v.pipe(
-  v.string(),
-  v.regex(/^[0-9a-f]*$/, "Invalid hex string: Expected lower-case hexadecimal digits"),
-);
-/** 20 bytes: an infohash, or the public identifier of a channel. */
-const hex40 = v.pipe(
-  v.string(),
-  v.regex(/^[0-9a-f]{40}$/, "Invalid hash: Expected 40 lower-case hexadecimal digits"),
-);
-
 const channel = v.looseObject({
   id: integer,
-  dispersy_cid: hex40,
+  dispersy_cid: hash,
   name: v.string(),
   description: v.string(),
   votes: integer,
@@ -91,7 +81,7 @@ const channel = v.looseObject({
 
 const torrent = v.looseObject({
   id: integer,
-  infohash: hex40,
+  infohash,
   name: v.string(),
   size: integer,
   category: v.string(),
@@ -155,18 +145,18 @@ const schemas: TriblerSchemas = {
   watch_folder_corrupt_torrent: v.looseObject({ name: v.string() }),
   new_version_available: v.looseObject({ version: v.string() }),
   tribler_started: null,
-  channel_discovered: v.looseObject({ name: v.string(), description: v.string(), dispersy_cid: hex40 }),
+  channel_discovered: v.looseObject({ name: v.string(), description: v.string(), dispersy_cid: hash }),
   torrent_discovered: v.looseObject({
-    infohash: hex40,
+    infohash,
     timestamp: integer,
     name: v.string(),
     files: v.array(v.tuple([v.string(), integer])),
     trackers: v.array(v.string()),
-    dispersy_cid: hex40,
+    dispersy_cid: hash,
   }),
-  torrent_removed_from_channel: v.looseObject({ infohash: hex40, dispersy_cid: hex40 }),
-  torrent_finished: v.looseObject({ infohash: hex40, name: v.string(), hidden: v.optional(v.boolean()) }),
-  torrent_error: v.looseObject({ infohash: hex40, error: v.string(), hidden: v.optional(v.boolean()) }),
+  torrent_removed_from_channel: v.looseObject({ infohash, dispersy_cid: hash }),
+  torrent_finished: v.looseObject({ infohash, name: v.string(), hidden: v.optional(v.boolean()) }),
+  torrent_error: v.looseObject({ infohash, error: v.string(), hidden: v.optional(v.boolean()) }),
   tribler_exception: v.looseObject({ text: v.string() }),
   market_ask: tick,
   market_bid: tick,

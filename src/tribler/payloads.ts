@@ -40,7 +40,7 @@ export interface Channel {
 export interface Torrent {
   /** Its number in the local database. */
   id: number;
-  /** Its infohash: 40 lower-case hexadecimal digits. */
+  /** Its infohash: 40 lower-case hexadecimal digits, or 64 for a torrent of version 2. */
   infohash: string;
   /** Its name; "Unnamed torrent" where it has none. */
   name: string;
@@ -104,7 +104,7 @@ export interface ChannelDiscovered {
 
 /** A torrent seen for the first time. */
 export interface TorrentDiscovered {
-  /** Its infohash: 40 lower-case hexadecimal digits. */
+  /** Its infohash: 40 lower-case hexadecimal digits, or 64 for a torrent of version 2. */
   infohash: string;
   /** When it was made, in seconds since 1970. */
   timestamp: number;
@@ -120,7 +120,7 @@ export interface TorrentDiscovered {
 
 /** A torrent that was removed from a channel. */
 export interface TorrentRemoved {
-  /** Its infohash: 40 lower-case hexadecimal digits. */
+  /** Its infohash: 40 lower-case hexadecimal digits, or 64 for a torrent of version 2. */
   infohash: string;
   /** The channel it was in: 40 lower-case hexadecimal digits. */
   dispersy_cid: string;
@@ -128,7 +128,7 @@ export interface TorrentRemoved {
 
 /** A torrent that is complete. */
 export interface TorrentFinished {
-  /** Its infohash: 40 lower-case hexadecimal digits. */
+  /** Its infohash: 40 lower-case hexadecimal digits, or 64 for a torrent of version 2. */
   infohash: string;
   /** Its name. */
   name: string;
@@ -138,7 +138,7 @@ export interface TorrentFinished {
 
 /** A torrent that went wrong. */
 export interface TorrentFault {
-  /** Its infohash: 40 lower-case hexadecimal digits. */
+  /** Its infohash: 40 lower-case hexadecimal digits, or 64 for a torrent of version 2. */
   infohash: string;
   /** What went wrong. */
   error: string;

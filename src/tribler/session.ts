@@ -3,34 +3,41 @@
  *
  * @module
  */
-import type { Draft, PayloadArguments, PublishableType, StartOf } from "../events/catalogue.ts";
+import type { Draft, PayloadArguments, PublishableType, Schemas } from "../events/catalogue.ts";
 import { checkEvent, invalidEventError } from "../events/validate.ts";
 import type { Channel } from "../channel/channel.ts";
 import type { EventsSource } from "../http/options.ts";
-import { EventsError } from "../events/errors.ts";
 import { type ChannelOptions, createChannel, type MemoryChannel } from "../channel/memory.ts";
-import { triblerEvents, type TriblerSchemas } from "./events.ts";
+import { createExceptions } from "./exceptions.ts";
+import { type Generation, GENERATIONS, type GenerationSchemas, includesTypes } from "./generations.ts";
+import { createSearches } from "./search_results.ts";
 
 /** Options of {@linkcode createSession}. */
-export interface SessionOptions extends ChannelOptions {
+export interface SessionOptions<G extends Generation = "7.1"> extends ChannelOptions {
   /** The version that `events_start` reports. */
   readonly version: string;
-  /** Whether torrents of the category `xxx` are left out of search results; default `true`, as in Tribler. */
+  /** The generation of its events; default `"7.1"`. */
+  readonly generation?: G;
+  /** The public key that `events_start` reports from 7.12 on: hexadecimal digits; default empty. */
+  readonly publicKey?: string;
+  /** Whether torrents of the category `xxx` are left out of the search results of 7.1; default `true`, as in Tribler. */
   readonly familyFilter?: boolean;
 }
 
-/** What {@linkcode Session.emit} gives: the event's `id`, as the channel has it: at once, or once it is kept elsewhere. */
-export type Emitted<C extends Channel<TriblerSchemas>> = ReturnType<C["publish"]>;
+/** What {@linkcode Session.emit} returns: the event's `id`, or for a channel that keeps its events elsewhere a promise. */
+export type Emitted<C> = C extends { publish(...args: never[]): infer Id } ? Id : never;
 /** Nothing, or for a channel that keeps its events elsewhere a promise of it. */
-export type Completion<C extends Channel<TriblerSchemas>> = Emitted<C> extends infer Id
-  ? Id extends string ? void : Promise<void>
-  : never;
+export type Completion<C> = Emitted<C> extends infer Id ? Id extends string ? void : Promise<void> : never;
 
 /** A Tribler core, as far as its events endpoint is concerned. */
-export interface Session<C extends Channel<TriblerSchemas> = MemoryChannel<TriblerSchemas>>
-  extends EventsSource<TriblerSchemas> {
+export interface Session<
+  G extends Generation = "7.1",
+  C extends Channel<GenerationSchemas[G]> = MemoryChannel<GenerationSchemas[G]>,
+> extends EventsSource<GenerationSchemas[G]> {
   /** The channel that carries its events. */
   readonly channel: C;
+  /** The generation of its events. */
+  readonly generation: G;
   /** The version that `events_start` reports. */
   readonly version: string;
   /** Whether {@linkcode start} was called. */
@@ -39,26 +46,29 @@ export interface Session<C extends Channel<TriblerSchemas> = MemoryChannel<Tribl
   /**
    * Publishes an event.
    *
-   * Search results are published once for each query: a torrent by its infohash, a channel by its `dispersy_cid`, until
-   * {@linkcode startNewQuery}. With the family filter on, torrents of the category `xxx` are left out.
+   * The search results of 7.1 are published once for each query: a torrent by its infohash, a channel by its
+   * `dispersy_cid`, until {@linkcode startNewQuery}. With the family filter on, torrents of the category `xxx` are left out.
    *
    * @returns the event's `id`; `undefined` for a search result that is not published
    * @throws {EventsError} `InvalidEvent` where the payload does not fit; `ChannelClosed` after `channel.close()`; and
    *   what else the channel refuses, or rejects
    */
-  emit<T extends PublishableType<TriblerSchemas>>(
+  emit<T extends PublishableType<GenerationSchemas[G]>>(
     type: T,
-    ...payload: PayloadArguments<TriblerSchemas, T>
+    ...payload: PayloadArguments<GenerationSchemas[G], T>
   ): Emitted<C> | undefined;
 
-  /** Publishes `tribler_started`, which `events_start` reports from now on. Further calls have no effect. */
+  /**
+   * Publishes `tribler_started`, which the `events_start` of 7.1 to 7.11 reports from now on; later generations have no
+   * such event. Further calls have no effect.
+   */
   start(): Completion<C>;
 
   /**
    * Publishes an error as `tribler_exception`. The first one raised while no client is connected waits for the next
-   * client, and so does the first that a channel elsewhere does not take; the others can be had from history alone.
+   * client, and so does the first that a channel elsewhere does not take; the others are found in the history alone.
    *
-   * @param error its stack, or whatever it has to say, becomes the event's `text`
+   * @param error its stack and its message, or whatever text it has
    * @throws {EventsError} `ChannelClosed` after `channel.close()`, if a client is connected
    */
   exception(error: unknown): Completion<C>;
@@ -68,7 +78,9 @@ export interface Session<C extends Channel<TriblerSchemas> = MemoryChannel<Tribl
 }
 
 /**
- * Makes a session: Tribler's catalogue, the channel that carries it, and the state `events_start` reports.
+ * Makes a session: a catalogue of Tribler's events, the channel that carries it, and the state `events_start` reports.
+ *
+ * @throws {RangeError} if there is no such generation, or the channel's catalogue lacks types of it
  *
  * @example
  * ```ts
@@ -82,106 +94,86 @@ export interface Session<C extends Channel<TriblerSchemas> = MemoryChannel<Tribl
  * session.start();
  * session.emit("torrent_finished", { infohash: "ab".repeat(20), name: "Debian 12" });
  * ```
+ *
+ * @example For the web interface of Tribler 8
+ * ```ts
+ * import { Hono } from "hono";
+ * import { eventsEndpoint } from "events-endpoint";
+ * import { createSession } from "events-endpoint/tribler";
+ *
+ * const session = createSession({ version: "8.3.1", generation: "8" });
+ * const app = new Hono();
+ * app.route("/api/events", eventsEndpoint(session, { dialect: "8" }));
+ * session.emit("torrent_finished", { infohash: "ab".repeat(32), name: "Debian 12", hidden: false });
+ * ```
  */
-export function createSession(options: SessionOptions): Session;
+export function createSession<G extends Generation = "7.1">(options: SessionOptions<G>): Session<G>;
 /** Makes a session on a channel that there is already. */
-export function createSession<C extends Channel<TriblerSchemas>>(
-  options: Omit<SessionOptions, "history"> & { readonly channel: C },
-): Session<C>;
+export function createSession<C extends Channel<GenerationSchemas[G]>, G extends Generation = "7.1">(
+  options: Omit<SessionOptions<G>, "history"> & { readonly channel: C },
+): Session<G, C>;
 export function createSession(
-  options: SessionOptions & { readonly channel?: Channel<TriblerSchemas> },
-): Session<Channel<TriblerSchemas>> {
-  const { version, familyFilter = true } = options;
-  const channel = options.channel ?? createChannel(triblerEvents, options);
-  const published = new Set<string>();
-  let started = false;
-  let connected = 0;
-  let undelivered: string | undefined;
-
-  /** Returns the key by which a search result is published once; `null` if the family filter leaves it out. */
-  function searchKey({ type, event }: Draft<TriblerSchemas>): string | null | undefined {
-    if (type === "search_result_channel") return `channel ${event.result.dispersy_cid}`;
-    if (type !== "search_result_torrent") return undefined;
-    return familyFilter && event.result.category === "xxx" ? null : `torrent ${event.result.infohash}`;
+  options: SessionOptions<Generation> & { readonly channel?: Channel<Schemas> },
+): unknown {
+  const { generation = "7.1", familyFilter = true } = options;
+  const facts = Object.hasOwn(GENERATIONS, generation) ? GENERATIONS[generation] : undefined;
+  if (facts === undefined) {
+    const names = Object.keys(GENERATIONS).join(", ");
+    throw new RangeError(`generation must be one of ${names}, not ${JSON.stringify(generation)}`);
   }
-
-  function remember(key: string): void {
-    published.add(key);
-    if (published.size > MAX_PUBLISHED_KEYS) published.delete(published.values().next().value!);
+  const channel: Channel<Schemas> = options.channel ?? createChannel(facts.catalogue, options);
+  if (!includesTypes(channel.catalogue, facts.catalogue)) {
+    throw new RangeError(`the catalogue of the channel lacks events of Tribler ${generation}`);
   }
-
-  /** Publishes as much of the text as the history can hold. */
-  function publishException(text: string): void | Promise<void> {
-    const publishLess = (error: unknown) => {
-      const isTooLong = error instanceof EventsError && error.code === "InvalidEvent" && text !== "";
-      if (!isTooLong) throw error;
-      return publishException(text.slice(0, text.length / 2));
-    };
-    try {
-      const id = channel.publish("tribler_exception", { text });
-      if (id instanceof Promise) {
-        return id.then(() => {}, publishLess).catch(() => void (undelivered ??= text));
-      }
-    } catch (error) {
-      return publishLess(error);
-    }
-  }
-
-  const session = {
+  const state = {
+    version: options.version,
+    publicKey: options.publicKey ?? "",
+    started: false,
+    connected: 0,
+  };
+  const exceptions = createExceptions(channel, facts.exception);
+  const searches = createSearches(familyFilter);
+  return {
     channel,
-    version,
+    generation,
+    version: state.version,
     get started() {
-      return started;
+      return state.started;
     },
-    emit: <T extends PublishableType<TriblerSchemas>>(
-      type: T,
-      ...[event]: PayloadArguments<TriblerSchemas, T>
-    ): string | Promise<string> | undefined => {
-      const faults = checkEvent(triblerEvents, type, event, 0);
-      if (faults.length > 0) throw invalidEventError(faults, [{ type }]);
-      const draft = { type, event } as Draft<TriblerSchemas>;
-      const key = searchKey(draft);
-      if (key === null || (key !== undefined && published.has(key))) return undefined;
+    emit: (type: string, event?: unknown) => {
+      const draft = draftOf(type, event);
+      const faults = checkEvent(facts.catalogue, type, event, 0);
+      if (faults.length > 0) throw invalidEventError(faults, [draft]);
+      const key = searches.keyOf(type, event);
+      if (key === null || (key !== undefined && searches.has(key))) return undefined;
       const ids = channel.publishBatch([draft]);
-      if (key !== undefined) remember(key);
+      if (key !== undefined) searches.add(key);
       if (!(ids instanceof Promise)) return ids[0]!;
       return ids.then(([id]) => id!, (error) => {
-        if (key !== undefined) published.delete(key);
+        if (key !== undefined) searches.delete(key);
         throw error;
       });
     },
-    start: (): void | Promise<void> => {
-      if (started) return;
-      started = true;
-      const id = channel.publish("tribler_started");
-      if (id instanceof Promise) return id.then(() => {});
+    start: () => {
+      if (state.started) return;
+      state.started = true;
+      const event = facts.started?.(state);
+      // An empty batch has the kind of result that the channel gives.
+      const drafts = facts.started === undefined ? [] : [draftOf("tribler_started", event)];
+      const ids = channel.publishBatch(drafts);
+      if (ids instanceof Promise) return ids.then(() => {});
     },
-    exception: (error: unknown): void | Promise<void> => {
-      const text = textOf(error);
-      if (connected === 0 && undelivered === undefined) undelivered = text;
-      else return publishException(text);
-    },
-    startNewQuery: () => published.clear(),
-    startPayload: (): StartOf<TriblerSchemas> => ({ tribler_started: started, version }),
+    exception: (error: unknown) => exceptions.raise(error, state.connected > 0),
+    startNewQuery: searches.startNew,
+    startPayload: () => facts.start(state),
     onConnect: () => {
-      connected++;
-      const text = undelivered;
-      undelivered = undefined;
-      if (text !== undefined && !channel.closed) publishException(text);
-      return () => connected--;
+      state.connected++;
+      exceptions.deliver();
+      return () => state.connected--;
     },
   };
-  // Whether there are promises in it depends on the channel alone.
-  return session as unknown as Session<Channel<TriblerSchemas>>;
 }
 
-/** Maximum number of results remembered of one query; beyond it the first ones may be published again. */
-const MAX_PUBLISHED_KEYS = 100_000;
-
-function textOf(error: unknown): string {
-  try {
-    return error instanceof Error ? error.stack ?? String(error) : String(error);
-  } catch {
-    return Object.prototype.toString.call(error); // An object without a text of its own.
-  }
+function draftOf(type: string, event: unknown): Draft<Schemas> {
+  return (event === undefined ? { type } : { type, event }) as Draft<Schemas>;
 }
