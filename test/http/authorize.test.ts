@@ -142,7 +142,7 @@ test("authorize() ends a stream on a whole line, in each format, once it no long
           assert.match(lines.received(), /"time":"[^"]+"\}\n(?:\r\n1\r\n\n)*\r\n0\r\n\r\n$/);
           // Something an EventSource comes back after, to meet the refusal.
           await until(() => sse.received().endsWith("\r\n0\r\n\r\n"), `the end of SSE: ${way}`);
-          assert.match(sse.received(), /\nretry: [2-4]\d{3}\n\n\r\n0\r\n\r\n$/);
+          assert.match(sse.received(), /\nretry: [2-4]\d{3}\n\r\n0\r\n\r\n$/);
           assert.is(set.endpoint.stats().subscribers, 0);
           for (const { socket } of wires) socket.destroy();
         })

@@ -189,7 +189,7 @@ test("SSE, and a resume, each without a gap", async () => {
     assert.is(head["content-type"], "text/event-stream");
     assertLegal(head);
     await until(() => all.text().includes('"n":3,'), "all three");
-    assert.match(all.text(), /^retry: \d+\n\nid: /);
+    assert.match(all.text(), /^retry: \d+\nevent: /);
     const [, , second] = [...all.text().matchAll(/^id: (.*)$/gm)].map(([, id]) => id!);
     const resumed = request(session, { ":path": "/events?follow=false", "last-event-id": second! });
     await within(resumed.closed, "the end of what is kept");

@@ -23,21 +23,48 @@ export interface Parser {
 }
 
 export function parserOf(format: Format): Parser {
+  return format === "ndjson" ? ndjsonParser() : sseParser();
+}
+
+function ndjsonParser(): Parser {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  const separator = format === "sse" ? "\n\n" : "\n";
   let rest = "";
-  let opened = format === "ndjson";
   return {
     push: (bytes) => {
-      const blocks = (rest + decoder.decode(bytes, { stream: true })).split(separator);
-      rest = blocks.pop()!;
-      if (!opened && blocks.length > 0) {
-        assert.is(blocks.shift(), "retry: 2000", "a stream of server-sent events opens with its retry");
-        opened = true;
+      const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+      rest = lines.pop()!;
+      return lines.map(ndjsonItem);
+    },
+    rest: () => rest,
+  };
+}
+
+/** The lines that belong to no event: a heartbeat, and when the channel is closed the delay of the reconnect. */
+const BETWEEN_BLOCKS = /^(?::|retry: [2-4]\d{3})\n/;
+
+function sseParser(): Parser {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const opening = "retry: 2000\n";
+  let rest = "";
+  let isOpen = false;
+  return {
+    push: (bytes) => {
+      rest += decoder.decode(bytes, { stream: true });
+      if (!isOpen) {
+        if (rest.length < opening.length) return [];
+        assert.ok(rest.startsWith(opening), "a stream of server-sent events opens with its retry");
+        rest = rest.slice(opening.length);
+        isOpen = true;
       }
-      if (format === "ndjson") return blocks.map(ndjsonItem);
-      const isFarewell = (block: string) => /^retry: [2-4]\d{3}$/.test(block); // When the channel is closed.
-      return blocks.filter((block) => !isFarewell(block)).map(sseItem);
+      const items: Item[] = [];
+      for (;;) {
+        const between = BETWEEN_BLOCKS.exec(rest)?.[0];
+        const end = rest.indexOf("\n\n");
+        if (between === ":\n") items.push({ is: "heartbeat" });
+        else if (between === undefined && end === -1) return items;
+        else if (between === undefined) items.push(sseItem(rest.slice(0, end)));
+        rest = rest.slice(between?.length ?? end + 2);
+      }
     },
     rest: () => rest,
   };
@@ -48,8 +75,7 @@ function ndjsonItem(line: string): Item {
 }
 
 function sseItem(block: string): Item {
-  if (block === ":") return { is: "heartbeat" };
-  const [, id, , type, text] = /^id: (.+)(\nevent: (.+)\ndata: (.+))?$/.exec(block) ?? [];
+  const [, , type, text, id] = /^(event: (.+)\ndata: (.+)\n)?id: (.+)$/.exec(block) ?? [];
   if (id === undefined) throw new Error(`no block of server-sent events: ${JSON.stringify(block)}`);
   if (text === undefined) return { is: "move", id };
   const event = JSON.parse(text);
