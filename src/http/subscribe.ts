@@ -214,10 +214,10 @@ function refuseForNow<S extends Schemas>(
 
 function locateRequest(c: Context, channel: EventLog): RequestedStart | Promise<RequestedStart> {
   // A reconnecting EventSource repeats its URL, so its header counts more than `since`.
-  const lastEventId = c.req.header("Last-Event-ID");
+  // A polyfill sends it in the URL, beside what its application put there.
+  const lastEventId = c.req.header("Last-Event-ID") || c.req.query("lastEventId");
   if (lastEventId) parseCursor(lastEventId);
-  // A polyfill of EventSource sends it in the URL, beside what its application put there.
-  const since = lastEventId || c.req.query("lastEventId") || c.req.query("since") || "latest";
+  const since = lastEventId || c.req.query("since") || "latest";
   const isCursor = since !== "latest" && since !== "earliest";
   const withId = (start: Start): RequestedStart => {
     return { ...start, id: isCursor ? since : formatCursor(start.epoch, start.position) };

@@ -122,6 +122,12 @@ test("since=earliest replays what is kept, a cursor what follows it, latest and 
     numbers: [2, 3, 4, 5],
   });
   assert.equal(await read("&since="), { start: ids[4], numbers: [] });
+  assert.equal(await read(`&since=earliest&lastEventId=${ids[3]}`), { start: ids[3], numbers: [5] });
+  assert.equal(await read(`&lastEventId=${ids[0]}`, { "Last-Event-ID": ids[3]! }), {
+    start: ids[3],
+    numbers: [5],
+  });
+  assert.equal(await read(`&since=${ids[3]}&lastEventId=`), { start: ids[3], numbers: [5] });
 });
 
 test("a replayed event is the same text as the live one", async () => {
@@ -156,6 +162,7 @@ test("refuses cursors that are malformed or ahead, and parameters that mean noth
   }
   assert.is(await refused(`since=${id}`, { "Last-Event-ID": "bad" }), "InvalidCursor");
   assert.is(await refused("", { "Last-Event-ID": "earliest" }), "InvalidCursor");
+  assert.is(await refused("lastEventId=earliest"), "InvalidCursor");
   assert.is(await refused("follow=no"), "InvalidParameter");
 });
 
