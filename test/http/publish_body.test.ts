@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { Hono } from "hono";
 import * as assert from "uvu/assert";
 import { createChannel, eventsEndpoint } from "../../src/mod.ts";
-import { openLines, openWire, until, type Wire, within } from "../support/harness.ts";
+import { openLines, openWire, serving, timersLeftBy, until, type Wire, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import {
   accepted,
@@ -221,6 +222,39 @@ test("a body that is still on its way when the channel is closed is not waited f
     assert.is(endpoint.stats().refusals.ChannelClosed, wires.length);
     assert.is(channel.stats().readers, 0);
   }));
+
+test("POST /events answers ChannelClosed to slow bodies when the channel closes while its log cannot be read", async () => {
+  const memory = createChannel(catalogue);
+  const failing = { next: () => Promise.reject(new Error("no connection to the log")) };
+  const channel: typeof memory = Object.create(memory, { batches: { value: () => failing } });
+  let begun = 0;
+  const app = new Hono().use((_, next) => {
+    begun++;
+    return next();
+  }).route("/events", eventsEndpoint(channel, { stallTimeout: 60 }));
+  await serving(app, async (_, port) => {
+    const wires: Wire[] = [];
+    /** Begins a body that never ends. */
+    async function beginBody(): Promise<void> {
+      const wire = await openWire(port);
+      wires.push(wire);
+      wire.write(head(JSON_TYPE, "Content-Length: 5000") + "{");
+      await until(() => begun === wires.length, "the request has arrived");
+    }
+    const left = await timersLeftBy(async () => {
+      await beginBody();
+      await beginBody();
+      memory.close();
+      await beginBody();
+      for (const wire of wires) {
+        assert.is(await statusOn(wire), 503);
+        await until(() => wire.received().includes('"code":"ChannelClosed"'), "the code of the error");
+        wire.socket.destroy();
+      }
+    }, 900);
+    assert.is(left, 0);
+  });
+});
 
 test("POST is answered with 405 and the methods there are when publishing is off", () =>
   publishing(async ({ channel, post, url }) => {

@@ -1,5 +1,5 @@
 /**
- * What the application is asked while a stream is open, and told at its end, runs in the context of its request.
+ * Callbacks that are called while a stream is open, and at its end, run in the context of its request.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { suite } from "../support/suite.ts";
 
 const catalogue = defineEvents({ tick: null });
 
-const test = suite("request context of an endpoint");
+const test = suite("http: request context");
 
 const users = new AsyncLocalStorage<string>();
 const contextOf = {
@@ -90,7 +90,7 @@ for (const [name, currentUser] of Object.entries(contextOf)) {
   });
 }
 
-test("an error in onStreamEnd() goes to onError(), and onConnect()'s end is reported all the same", async () => {
+test("onError() receives what onStreamEnd() throws, and the end of onConnect() is reported all the same", async () => {
   const errors: unknown[] = [];
   let connected = 0;
   const endpoint = eventsEndpoint({

@@ -136,14 +136,21 @@ export function linesOf(body: ReadableStream<Uint8Array>): Lines {
     return lines.shift();
   }
 
-  async function event(): Promise<Dictionary> {
+  /** The next line that is not empty, parsed; `undefined` after the last. */
+  async function eventOrEnd(): Promise<Dictionary | undefined> {
     // Heartbeats do not make the wait longer.
     for (const end = Date.now() + DEFAULT_LIMIT_MS; Date.now() < end;) {
       const line = await next();
-      if (line === undefined) throw new Error("the stream is over");
+      if (line === undefined) return undefined;
       if (line !== "") return JSON.parse(line);
     }
     throw new Error(`waited ${DEFAULT_LIMIT_MS} ms for an event`);
+  }
+
+  async function event(): Promise<Dictionary> {
+    const event = await eventOrEnd();
+    if (event === undefined) throw new Error("the stream is over");
+    return event;
   }
 
   return {
@@ -156,7 +163,7 @@ export function linesOf(body: ReadableStream<Uint8Array>): Lines {
     },
     rest: async () => {
       const events = [];
-      for (let line; (line = await next()) !== undefined;) if (line !== "") events.push(JSON.parse(line));
+      for (let event; (event = await eventOrEnd()) !== undefined;) events.push(event);
       return events;
     },
     close: () => reader.cancel(),
