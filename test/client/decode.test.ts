@@ -7,11 +7,11 @@ import * as v from "valibot";
 import { within } from "../support/harness.ts";
 import { NDJSON, SSE } from "../support/scripted.ts";
 
-const test = suite("client: from bytes to events");
+const test = suite("client: decode");
 
 const encoder = new TextEncoder();
 
-/** Reads a response that comes in these chunks, to its end. */
+/** Reads a response of these chunks to its end. */
 async function readAll(
   chunks: readonly Uint8Array[],
   contentType: string | undefined,
@@ -62,10 +62,10 @@ const someEvents: fc.Arbitrary<Dictionary[]> = fc.array(
 const somePlaces = fc.array(fc.nat(), { maxLength: 30 });
 const lineEnds = fc.constantFrom("\n", "\r\n");
 
-/** Every chunk is one byte where so many places are asked for. */
+/** Places to cut at so that every chunk is one byte. */
 const everywhere = Array.from({ length: 5000 }, (_, index) => index);
 
-test("NDJSON, cut anywhere, is what was written, and nothing else", async () => {
+test("connect() yields the events of NDJSON however its bytes are split", async () => {
   await fc.assert(
     fc.asyncProperty(
       someEvents,
@@ -88,7 +88,7 @@ test("NDJSON, cut anywhere, is what was written, and nothing else", async () => 
   );
 });
 
-test("SSE, cut anywhere, is what was written, and nothing else", async () => {
+test("connect() yields the events of SSE however its bytes are split", async () => {
   await fc.assert(
     fc.asyncProperty(
       someEvents,
@@ -119,7 +119,7 @@ test("SSE, cut anywhere, is what was written, and nothing else", async () => {
   );
 });
 
-test("a channel's own events, in either format, byte by byte", async () => {
+test("connect() yields what a channel published, in either format, byte by byte", async () => {
   const channel = createChannel(defineEvents({ note: v.any() }));
   const payloads = [
     "",
@@ -143,7 +143,7 @@ test("a channel's own events, in either format, byte by byte", async () => {
   }
 });
 
-test("a byte order mark is one at the very start, and elsewhere no JSON, however it is cut", async () => {
+test("connect() ignores a byte order mark at the start, and rejects one elsewhere", async () => {
   const mark = "\ufeff";
   const bytes = encoder.encode(`${mark}{"type":"a"}\n${mark}{"type":"b"}\n`);
   for (const places of [[], everywhere, [16]]) {
@@ -152,7 +152,7 @@ test("a byte order mark is one at the very start, and elsewhere no JSON, however
   }
 });
 
-test("what has no end at the end of the stream is no event", async () => {
+test("connect() drops an event that is not terminated at the end of the stream", async () => {
   const cases: [string, string][] = [
     [NDJSON, '{"type":"a"}\n{"type":"b","event":12'],
     [NDJSON, '{"type":"a"}\n{"type":"b"}'],
@@ -169,7 +169,7 @@ test("what has no end at the end of the stream is no event", async () => {
   }
 });
 
-test("whatever is no dictionary with a type is refused with its beginning, after what came before it", async () => {
+test("next() rejects with InvalidLine and its beginning for a line that is not a dictionary with a type", async () => {
   const lines = [
     "null",
     "7",
@@ -193,7 +193,7 @@ test("whatever is no dictionary with a type is refused with its beginning, after
   }
 });
 
-test("a line may be as long as the limit, and not a byte longer, however it is cut", async () => {
+test("maxLineBytes is the length of the longest line that is accepted, however it is split", async () => {
   const MAX = 100;
   const ofLength = (length: number) => `{"type":"é","event":"${"x".repeat(length - 24)}"}`;
   assert.is(encoder.encode(ofLength(MAX)).length, MAX);
@@ -217,7 +217,7 @@ test("a line may be as long as the limit, and not a byte longer, however it is c
   );
 });
 
-test("a block of SSE has a limit too, whether it comes at once, in pieces or in many lines", async () => {
+test("maxLineBytes limits a block of SSE, whether it arrives at once, in pieces or in many lines", async () => {
   const before = 'data: {"type":"a"}\n\n';
   const cases = [`data: "${"x".repeat(2000)}"\n\n`, `data: "${"x".repeat(2000)}`, "data: []\n".repeat(400)];
   for (const text of cases) {
@@ -229,8 +229,8 @@ test("a block of SSE has a limit too, whether it comes at once, in pieces or in 
   }
 });
 
-test("a line in many chunks costs as much as its length", async () => {
-  // 16 MB in pieces of 64 bytes: what looks at all of it again for each piece takes minutes.
+test("connect() reads a line of many chunks in time linear in its length", async () => {
+  // 16 MB in pieces of 64 bytes: a decoder that scans all of it again for each piece takes minutes.
   const piece = encoder.encode("x".repeat(64));
   const chunks = [
     encoder.encode('{"type":"a","event":"'),

@@ -11,7 +11,7 @@ const infohash = "08ada5a7a6183aae1e09d831df6748d566095a10";
 const FINISHED = { type: "torrent_finished", event: { infohash, name: "Sintel – é漢😀", hidden: false } };
 const STATE = { type: "shutdown", event: "Checkpointing torrents" };
 const UPGRADED = { type: "upgrader_finished" };
-/** What all of them say. */
+/** The events that each release sends. */
 const EVENTS: readonly Dictionary[] = [FINISHED, STATE, UPGRADED];
 const START = { tribler_started: true, version: "7.1.5" };
 
@@ -19,7 +19,7 @@ const json = JSON.stringify;
 const unnamed = (value: unknown) => `data: ${json(value)}\n\n`;
 const named = (type: string, payload: unknown) => `event: ${type}\ndata: ${json(payload)}\n\n`;
 
-/** The same events as each release writes them, behind its `events_start`. */
+/** The same events as each release writes them, after its `events_start`. */
 const RELEASES: Readonly<Record<string, { contentType: string | undefined; text: string }>> = {
   "7.0 – 7.4, NDJSON": {
     contentType: NDJSON,
@@ -58,7 +58,7 @@ const RELEASES: Readonly<Record<string, { contentType: string | undefined; text:
   },
 };
 
-/** Reads so many events of a stream, and tells the `events_start` before them. */
+/** Reads this many events of a stream, and the `events_start` before them. */
 async function read(contentType: string | undefined, text: string, count: number) {
   return await scripted([streams(contentType, text)], async ({ url }) => {
     let start: Dictionary | undefined;
@@ -69,7 +69,7 @@ async function read(contentType: string | undefined, text: string, count: number
     const cursors: (string | undefined)[] = [];
     while (events.length < count) {
       const { done, value } = await within(connection.next(), "an event");
-      if (done) throw new Error(`it is over after ${events.length} events`);
+      if (done) throw new Error(`the connection ended after ${events.length} events`);
       events.push(value);
       cursors.push(connection.lastId);
     }
@@ -79,14 +79,14 @@ async function read(contentType: string | undefined, text: string, count: number
 }
 
 for (const [release, { contentType, text }] of Object.entries(RELEASES)) {
-  test(`Tribler ${release}`, async () => {
+  test(`connect() reads Tribler ${release}`, async () => {
     const { start, events, cursors } = await read(contentType, text, EVENTS.length);
     assert.equal(start, { type: "events_start", event: START });
     assert.equal(events, EVENTS);
     assert.equal(cursors, EVENTS.map(() => undefined));
   });
 
-  test(`Tribler ${release}, through its catalogue`, async () => {
+  test(`connect() reads Tribler ${release} with the catalogue of Tribler`, async () => {
     await scripted([streams(contentType, text)], async ({ url }) => {
       const connection = connect(url, {
         catalogue: triblerEvents,
@@ -100,7 +100,7 @@ for (const [release, { contentType, text }] of Object.entries(RELEASES)) {
   });
 }
 
-test("what was given by name is the payload; else what was given by place, alone or as an array", async () => {
+test("connect() takes kwargs for the payload, or else args: a single one, or the array", async () => {
   const calls: [Record<string, unknown>, unknown][] = [
     [{ args: [1], kwargs: { a: 2 } }, { a: 2 }],
     [{ args: [[1, 2]], kwargs: {} }, [1, 2]],
@@ -116,7 +116,7 @@ test("what was given by name is the payload; else what was given by place, alone
   assert.equal(events.map((event) => "event" in event), calls.map(([, event]) => event !== undefined));
 });
 
-test("a payload that looks like one of our dictionaries is still a payload", async () => {
+test("connect() takes no payload of Tribler 8 for a dictionary of this package", async () => {
   const payloads = [
     { type: "t" },
     { type: "t", event: { a: 1 }, id: "e-1", time: "" },
@@ -130,7 +130,7 @@ test("a payload that looks like one of our dictionaries is still a payload", asy
   const plain = await read(SSE, payloads.map((payload) => named("t", payload)).join(""), payloads.length);
   assert.equal(plain.events, payloads.map((event) => ({ type: "t", event })));
 
-  // Nor is it one of ours where the block has a cursor, unless type and cursor are both the block's.
+  // Nor if the block has a cursor, unless type and cursor are both those of the block.
   const withId = (payload: unknown) => `id: e-1\n${named("t", payload)}`;
   const others = payloads.filter((payload) => json(payload) !== json(payloads[1]));
   const cursored = await read(SSE, others.map(withId).join(""), others.length);
@@ -140,7 +140,7 @@ test("a payload that looks like one of our dictionaries is still a payload", asy
   assert.equal(ours.events, [payloads[1]]);
 });
 
-test("the cursor of a block counts where the dictionary has none, or another", async () => {
+test("lastId is the cursor of the block when the dictionary has none, or another", async () => {
   const text = `id: 1\n${unnamed({ type: "a" })}id: 2\n${unnamed({ type: "b", id: "x" })}${
     unnamed({ type: "c" })
   }`;

@@ -4,15 +4,16 @@
  * @module
  */
 import * as assert from "uvu/assert";
-import { connect, type ConnectOptions, EventsError, type Status } from "../../src/client/mod.ts";
+import { connect, type Status } from "../../src/client/mod.ts";
 import { timersLeftBy, until, within } from "../support/harness.ts";
 import { line, NDJSON, scripted, start, streams } from "../support/scripted.ts";
 import { suite } from "../support/suite.ts";
+import { manualFetch, openResponse, turns } from "./manual_fetch.ts";
+import { errorOf, SOON } from "./reading.ts";
 
-const test = suite("client pagehide");
+const test = suite("client: pagehide");
 
 const URL = "http://127.0.0.1:1/events";
-const SOON = { min: 0.001, max: 0.001 };
 
 /** Runs `use` in what looks like a browser's page. Its listeners must be gone at the end. */
 async function inPage(use: (hide: () => void) => Promise<void>): Promise<void> {
@@ -30,32 +31,6 @@ async function inPage(use: (hide: () => void) => Promise<void>): Promise<void> {
   } finally {
     Object.assign(page, { addEventListener, removeEventListener });
   }
-}
-
-/** A `fetch` that ignores its signal. The test answers its calls. */
-function manualFetch() {
-  const urls: string[] = [];
-  const answers: ((response: Response) => void)[] = [];
-  const fetch: ConnectOptions["fetch"] = (url) => {
-    urls.push(url);
-    return new Promise((resolve) => answers.push(resolve));
-  };
-  return { urls, answers, fetch };
-}
-
-/** A stream that stays open after these lines, and whether it was cancelled. */
-function openStream(status: number, ...lines: string[]) {
-  const state = { cancelled: false };
-  const body = new ReadableStream<Uint8Array>({
-    start: (controller) => controller.enqueue(new TextEncoder().encode(lines.join(""))),
-    cancel: () => void (state.cancelled = true),
-  });
-  return { state, response: new Response(body, { status, headers: { "Content-Type": NDJSON } }) };
-}
-
-/** Lets everything happen that waits for nothing but its turn. */
-async function turns(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await null;
 }
 
 test("connect() tries again when the page is hidden while headers() is awaited", () =>
@@ -80,21 +55,21 @@ for (const isWaiting of [true, false]) {
     inPage(async (hide) => {
       const received: Status[] = [];
       const onStatus = (status: Status) => received.push(status);
-      const { urls, answers, fetch } = manualFetch();
+      const { urls, answer, fetch } = manualFetch();
       const connection = connect(URL, { fetch, reconnect: SOON, onStatus });
       const first = connection.next();
-      await until(() => answers.length === 1, "the request");
-      const { state, response } = openStream(200, start("a"), line("x", "b"), '{"type":');
-      answers[0]!(response);
+      await until(() => urls.length === 1, "the request");
+      const { isCancelled, response } = openResponse(200, start("a"), line("x", "b"), '{"type":');
+      answer(0, response);
       assert.is((await within(first, "the event")).value?.id, "b");
       const waiting = isWaiting ? connection.next() : undefined;
       hide();
       await turns(5);
-      assert.is(state.cancelled, true);
+      assert.is(isCancelled(), true);
       const next = waiting ?? connection.next();
-      await until(() => answers.length === 2, "the next request");
+      await until(() => urls.length === 2, "the next request");
       assert.is(new globalThis.URL(urls[1]!).searchParams.get("since"), "b");
-      answers[1]!(openStream(200, start("b"), line("y", "c")).response);
+      answer(1, openResponse(200, start("b"), line("y", "c")).response);
       assert.is((await within(next, "the next event")).value?.id, "c");
       const types = received.map(({ type }) => type);
       assert.equal(types, ["connecting", "open", "lost", "waiting", "connecting", "open"]);
@@ -108,17 +83,17 @@ for (const isWaiting of [true, false]) {
 test("connect() requests again at once when the page is hidden, and cancels the response that arrives later", () =>
   inPage(async (hide) => {
     for (const status of [200, 404]) {
-      const { answers, fetch } = manualFetch();
+      const { urls, answer, fetch } = manualFetch();
       const connection = connect(URL, { fetch, reconnect: SOON });
       const next = connection.next();
-      await until(() => answers.length === 1, "the request");
+      await until(() => urls.length === 1, "the request");
       hide();
-      await until(() => answers.length === 2, "the next request");
-      const late = openStream(status);
-      answers[0]!(late.response);
+      await until(() => urls.length === 2, "the next request");
+      const late = openResponse(status);
+      answer(0, late.response);
       await turns(5);
-      assert.is(late.state.cancelled, true, `the body of ${status}`);
-      answers[1]!(openStream(200, start("a"), line("x", "b")).response);
+      assert.is(late.isCancelled(), true, `the body of ${status}`);
+      answer(1, openResponse(200, start("a"), line("x", "b")).response);
       assert.is((await within(next, "the event")).value?.id, "b");
       await connection.return();
     }
@@ -127,18 +102,18 @@ test("connect() requests again at once when the page is hidden, and cancels the 
 test("connect() reconnects whichever turn the page is hidden in while a stream opens", () =>
   inPage(async (hide) => {
     for (let turn = 0; turn < 15; turn++) {
-      const { answers, fetch } = manualFetch();
+      const { urls, answer, fetch } = manualFetch();
       const left = await timersLeftBy(async () => {
         const connection = connect(URL, { fetch, reconnect: SOON });
         const next = connection.next();
-        await until(() => answers.length === 1, "the request");
-        const { state, response } = openStream(200);
-        answers[0]!(response);
+        await until(() => urls.length === 1, "the request");
+        const { isCancelled, response } = openResponse(200);
+        answer(0, response);
         await turns(turn);
         hide();
-        await until(() => answers.length === 2, `the next request when hidden after ${turn} turns`);
-        assert.is(state.cancelled, true, `after ${turn} turns`);
-        answers[1]!(openStream(200, line("x", "b")).response);
+        await until(() => urls.length === 2, `the next request when hidden after ${turn} turns`);
+        assert.is(isCancelled(), true, `after ${turn} turns`);
+        answer(1, openResponse(200, line("x", "b")).response);
         assert.is((await within(next, "the event")).value?.id, "b");
         await connection.return();
       });
@@ -148,17 +123,15 @@ test("connect() reconnects whichever turn the page is hidden in while a stream o
 
 test("connect() rejects with ConnectionLost when the page is hidden and reconnect is false", () =>
   inPage(async (hide) => {
-    const { answers, fetch } = manualFetch();
+    const { urls, answer, fetch } = manualFetch();
     const connection = connect(URL, { fetch, reconnect: false });
     const first = connection.next();
-    await until(() => answers.length === 1, "the request");
-    answers[0]!(openStream(200, line("x", "a")).response);
+    await until(() => urls.length === 1, "the request");
+    answer(0, openResponse(200, line("x", "a")).response);
     await within(first, "the event");
-    const next = connection.next().then(() => undefined, (error: unknown) => error);
+    const error = errorOf(connection.next());
     hide();
-    const error = await within(next, "the error");
-    assert.instance(error, EventsError);
-    assert.is((error as EventsError).code, "ConnectionLost");
+    assert.is((await error).code, "ConnectionLost");
   }));
 
 test("connect() closes the socket of its stream when the page is hidden, and resumes", () =>
@@ -167,13 +140,13 @@ test("connect() closes the socket of its stream when the page is hidden, and res
       streams(NDJSON, start("a"), line("x", "b")),
       streams(NDJSON, start("b"), line("y", "c")),
     ];
-    await scripted(replies, async ({ url, asked, open }) => {
+    await scripted(replies, async ({ url, requests, open }) => {
       const connection = connect(url, { reconnect: SOON });
       assert.is((await within(connection.next(), "the event")).value?.id, "b");
       hide();
       await until(() => open() === 0, "the socket is closed");
       assert.is((await within(connection.next(), "the next event")).value?.id, "c");
-      assert.equal(asked.map(({ query }) => query.get("since")), [null, "b"]);
+      assert.equal(requests.map(({ query }) => query.get("since")), [null, "b"]);
       await connection.return();
       await until(() => open() === 0, "the next socket is closed");
     });

@@ -5,19 +5,19 @@ import { connect } from "../../src/client/mod.ts";
 import { within } from "../support/harness.ts";
 import { line, NDJSON, SSE, start } from "../support/scripted.ts";
 
-const test = suite("client: resuming");
+const test = suite("client: resume");
 
 /** What a server does with one request. */
 type Turn =
   | { readonly type: "fail" }
-  | { readonly type: "refuse" }
-  /** It sends so much of what there is, from 0 to 1, in pieces of so many bytes, and cuts or ends the response. */
+  | { readonly type: "reject" }
+  /** It sends this part of the log, from 0 to 1, in pieces of this many bytes, and cuts off or ends the response. */
   | { readonly type: "send"; readonly part: number; readonly piece: number; readonly isCut: boolean };
 
 const someTurns: fc.Arbitrary<Turn[]> = fc.array(
   fc.oneof(
     fc.constant<Turn>({ type: "fail" }),
-    fc.constant<Turn>({ type: "refuse" }),
+    fc.constant<Turn>({ type: "reject" }),
     fc.record({
       type: fc.constant("send" as const),
       part: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -31,7 +31,7 @@ const someTurns: fc.Arbitrary<Turn[]> = fc.array(
 const textOf = (type: string, position: number) =>
   line(type, `e-${position}`, { n: position, text: "é漢😀\u2028" });
 
-/** The whole response to who has seen this position: what there is in the log, and bookmarks for what is hidden. */
+/** The whole response to a request with this cursor: what the log holds after it, and bookmarks for what is hidden. */
 function bodyOf(log: readonly boolean[], position: number, isSse: boolean): string {
   const write = (type: string, at: number, text: string) =>
     isSse ? `id: e-${at}\nevent: ${type}\ndata: ${text}\n` : text;
@@ -44,7 +44,7 @@ function bodyOf(log: readonly boolean[], position: number, isSse: boolean): stri
   return texts.join("");
 }
 
-/** A body that comes in pieces, one for each that is asked for, and is cut or ends then. */
+/** A body that sends one piece for each pull, and is cut off or ends after the last. */
 function piecesOf(bytes: Uint8Array, piece: number, isCut: boolean): ReadableStream<Uint8Array> {
   let at = 0;
   return new ReadableStream({
@@ -56,12 +56,12 @@ function piecesOf(bytes: Uint8Array, piece: number, isCut: boolean): ReadableStr
   }, { highWaterMark: 0 });
 }
 
-test("whatever fails on the way, each event comes once, in order", async () => {
+test("connect() yields each event once and in order whatever fails", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.boolean(), { maxLength: 30 }), // Which events of the log are shown.
       someTurns,
-      fc.array(fc.nat(10), { maxLength: 3 }), // After how many events the consumer is started anew.
+      fc.array(fc.nat(10), { maxLength: 3 }), // Numbers of events after which the consumer is restarted.
       fc.boolean(),
       async (log, turns, restarts, isSse) => {
         const sinces: (string | null)[] = [];
@@ -72,7 +72,7 @@ test("whatever fails on the way, each event comes once, in order", async () => {
           const position = Number(since?.slice(2) ?? 0);
           const turn = turns[next++];
           if (turn?.type === "fail") throw new TypeError("no connection");
-          if (turn?.type === "refuse") {
+          if (turn?.type === "reject") {
             return new Response(null, {
               status: 503,
               headers: { "Retry-After": "0" },
@@ -110,7 +110,7 @@ test("whatever fails on the way, each event comes once, in order", async () => {
         assert.is(
           sinces.at(-1),
           `e-${log.length}`,
-          "it has got to the end, also where nothing is shown there",
+          "it has reached the end of the log, even if that is hidden",
         );
       },
     ),

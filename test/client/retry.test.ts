@@ -21,31 +21,31 @@ import {
   streams,
 } from "../support/scripted.ts";
 
-const test = suite("client: what follows what");
+const test = suite("client: retry");
 
 /** What a connection did until it was closed, or waited for the first time. */
 interface Course {
   /** The types of the events. */
   readonly events: string[];
-  readonly told: Status[];
-  /** What came out of `next()` as an error. */
+  readonly statuses: Status[];
+  /** What `next()` rejected with. */
   readonly error: EventsError | undefined;
-  /** How many requests it made. */
-  readonly asked: number;
+  /** Number of requests. */
+  readonly requests: number;
   readonly headers: unknown[];
 }
 
-/** Runs a connection against a script until it is over or waits; and sees that no socket is left open. */
+/** Runs a connection against a script until it ends or waits. No socket may be left open. */
 async function courseOf(replies: readonly Reply[], options: ConnectOptions = {}): Promise<Course> {
-  return await scripted(replies, async ({ url, asked, open }) => {
-    const told: Status[] = [];
+  return await scripted(replies, async ({ url, requests, open }) => {
+    const statuses: Status[] = [];
     const events: string[] = [];
     let error: EventsError | undefined;
     const connection: Connection<{ type: string }> = connect(url, {
       reconnect: { min: 1, max: 8, jitter: false },
       ...options,
       onStatus: (status) => {
-        told.push(status);
+        statuses.push(status);
         if (status.type === "waiting" && options.onStatus === undefined) void connection.return();
         options.onStatus?.(status);
       },
@@ -59,23 +59,24 @@ async function courseOf(replies: readonly Reply[], options: ConnectOptions = {})
     await until(() => open() === 0, "no socket is open");
     return {
       events,
-      told,
+      statuses,
       error,
-      asked: asked.length,
-      headers: asked.map((one) => one.headers.get("x-token")),
+      requests: requests.length,
+      headers: requests.map((one) => one.headers.get("x-token")),
     };
   });
 }
 
-/** What a wait was announced as. */
-function waitOf({ told }: Course): { readonly code: string; readonly delay: number } {
-  const waiting = told.find((status) => status.type === "waiting");
+/** Returns the wait that a course ended with. */
+function waitOf({ statuses }: Course): { readonly code: string; readonly delay: number } {
+  const waiting = statuses.find((status) => status.type === "waiting");
   if (waiting?.type !== "waiting") throw new Error("it did not wait");
   return { code: waiting.cause.code, delay: waiting.delay };
 }
 
 const GOOD = streams(NDJSON, start("a"), line("x", "b"));
-/** A body that never ends, in a response that nobody wants. */
+
+/** A response whose body never ends. */
 function endless(status: number, contentType: string): Reply {
   return (socket) => {
     socket.write(
@@ -98,7 +99,7 @@ for (
     undefined,
   ]
 ) {
-  test(`200 and ${contentType ?? "no type"} is the stream`, async () => {
+  test(`connect() reads a stream from 200 with ${contentType ?? "no media type"}`, async () => {
     await scripted([streams(contentType, start("a"), line("x", "b"))], async ({ url }) => {
       const connection = connect(url);
       assert.is((await within(connection.next(), "an event")).value?.type, "x");
@@ -107,18 +108,18 @@ for (
   });
 }
 
-test("204 is the end, and nothing is tried again", async () => {
+test("connect() ends without a retry after 204", async () => {
   const course = await courseOf([answers(204), GOOD]);
-  assert.equal([course.events, course.error, course.asked], [[], undefined, 1]);
-  assert.equal(course.told.at(-1), { type: "closed" });
+  assert.equal([course.events, course.error, course.requests], [[], undefined, 1]);
+  assert.equal(course.statuses.at(-1), { type: "closed" });
   const later = await courseOf([ends(NDJSON, start("a"), line("x", "b")), answers(204)], {
     reconnect: { min: 0.001 },
     onStatus: () => {},
   });
-  assert.equal([later.events, later.error, later.asked], [["x"], undefined, 2]);
+  assert.equal([later.events, later.error, later.requests], [["x"], undefined, 2]);
 });
 
-test("a head that was cut, of which Chromium makes an answer, is tried again", async () => {
+test("connect() retries after a head that was cut off, which Chromium takes for a whole one", async () => {
   for (const type of ["application/x-ndjso", "text/event-s", "appl"]) {
     const course = await courseOf([answers(200, { "Content-Type": type }), GOOD]);
     assert.equal([waitOf(course).code, course.error], ["ConnectionLost", undefined], type);
@@ -130,7 +131,7 @@ test("a head that was cut, of which Chromium makes an answer, is tried again", a
   }
 });
 
-test("another 2xx, or what is no stream, is an error", async () => {
+test("next() rejects with UnexpectedResponse after another 2xx or another media type", async () => {
   const cases: [Reply, RegExp][] = [
     [answers(201, { "Content-Type": NDJSON }), /answers 201 with "application\/x-ndjson", not a stream/],
     [answers(206, { "Content-Type": SSE }), /answers 206/],
@@ -141,30 +142,30 @@ test("another 2xx, or what is no stream, is an error", async () => {
     const course = await courseOf([reply, GOOD]);
     assert.is(course.error?.code, "UnexpectedResponse");
     assert.match(course.error!.message, message);
-    assert.is(course.asked, 1);
-    assert.is(course.told.at(-1)?.type, "closed");
+    assert.is(course.requests, 1);
+    assert.is(course.statuses.at(-1)?.type, "closed");
   }
 });
 
-test("a redirect is not followed, and the error says where it leads", async () => {
+test("next() rejects with Redirected and the location, and the redirect is not followed", async () => {
   for (const status of [301, 302, 303, 307, 308]) {
     await scripted([GOOD], async (other) => {
       const course = await courseOf([answers(status, { Location: other.url }), GOOD], { apiKey: "secret" });
       assert.is(course.error?.code, "Redirected");
       assert.ok(course.error!.message.includes(other.url));
-      assert.equal([course.asked, other.asked.length], [1, 0], "nobody was given the key");
+      assert.equal([course.requests, other.requests.length], [1, 0], "the key is not sent elsewhere");
     });
   }
 });
 
-test("where a redirect leads is told without the query, which may hold a key", async () => {
+test("next() rejects with the location of a redirect without its query, which may hold a key", async () => {
   for (const place of ["https://elsewhere.example/events", "/events/"]) {
     const { error } = await courseOf([answers(301, { Location: `${place}?key=secret` }), GOOD]);
     assert.match(error!.message, ` redirects to "${place}": `);
   }
 });
 
-test("what a browser tells of a redirect is enough to refuse it", async () => {
+test("next() rejects with Redirected after the opaque response of a browser", async () => {
   const opaque = Object.defineProperties(new Response(null), {
     status: { value: 0 },
     type: { value: "opaqueredirect" },
@@ -174,18 +175,18 @@ test("what a browser tells of a redirect is enough to refuse it", async () => {
   assert.is(error?.code, "Redirected");
 });
 
-const REFUSAL = JSON.stringify({ error: { handled: true, code: "NoKey", message: "say who you are" } });
+const REFUSAL = JSON.stringify({ error: { handled: true, code: "NoKey", message: "a key is required" } });
 
-test("401 is an error where the headers stay the same", async () => {
+test("next() rejects with Unauthorized after 401 when headers is not a function", async () => {
   for (const headers of [undefined, { "X-Token": "1" }]) {
     const course = await courseOf([answers(401, {}, REFUSAL), GOOD], headers && { headers });
     assert.is(course.error?.code, "Unauthorized");
-    assert.equal([course.error?.status, course.error?.serverCode, course.asked], [401, "NoKey", 1]);
-    assert.match(course.error!.message, /answers 401: say who you are/);
+    assert.equal([course.error?.status, course.error?.serverCode, course.requests], [401, "NoKey", 1]);
+    assert.match(course.error!.message, /answers 401: a key is required/);
   }
 });
 
-test("401 is tried once more at once where headers can be asked for, and no more", async () => {
+test("connect() retries once at once after 401 when headers is a function", async () => {
   const headers: ConnectOptions["headers"] = ({ unauthorized }) => ({
     "X-Token": unauthorized ? "new" : "old",
   });
@@ -207,11 +208,11 @@ test("401 is tried once more at once where headers can be asked for, and no more
 
   const between = [answers(401), answers(503), answers(401), end(start("a") + line("x", "b")), answers(204)];
   const other = await courseOf(between, { headers, reconnect: { min: 0.001 }, onStatus: () => {} });
-  assert.equal([other.events, other.error], [["x"], undefined], "another answer came between");
+  assert.equal([other.events, other.error], [["x"], undefined], "there was another response between them");
   assert.equal(other.headers, ["old", "new", "old", "new", "old"]);
 });
 
-test("408, 425, 429 and 5xx are tried again, not before Retry-After", async () => {
+test("connect() retries after 408, 425, 429 and 5xx, not before Retry-After", async () => {
   for (const status of [408, 425, 429, 500, 501, 502, 503, 504, 599]) {
     assert.equal(waitOf(await courseOf([answers(status)])), { code: "Unavailable", delay: 1 }, `${status}`);
     const later = await courseOf([answers(status, { "Retry-After": "7" }, REFUSAL)]);
@@ -225,20 +226,20 @@ test("408, 425, 429 and 5xx are tried again, not before Retry-After", async () =
   }
 });
 
-test("another 4xx is an error with the server's code and message", async () => {
+test("next() rejects with RequestRejected and the server's code and message after another 4xx", async () => {
   for (const status of [400, 403, 404, 406, 410, 422]) {
     const body = JSON.stringify({
       error: { handled: true, code: "InvalidCursor", message: "no such cursor" },
     });
     const course = await courseOf([answers(status, {}, body), GOOD]);
-    const { error, asked } = course;
+    const { error, requests } = course;
     assert.equal([error?.code, error?.status, error?.serverCode], [
       "RequestRejected",
       status,
       "InvalidCursor",
     ]);
     assert.match(error!.message, new RegExp(`answers ${status}: no such cursor`));
-    assert.is(asked, 1);
+    assert.is(requests, 1);
   }
   for (
     const body of [
@@ -259,7 +260,7 @@ test("another 4xx is an error with the server's code and message", async () => {
   assert.is((await courseOf([stalled, GOOD])).error?.code, "RequestRejected");
 });
 
-test("no connection, no answer: again", async () => {
+test("connect() retries after a failed connection, and when no response arrives", async () => {
   const cut: Reply = (socket) => socket.destroy();
   assert.is(waitOf(await courseOf([cut])).code, "ConnectionFailed");
   const half: Reply = (socket) => socket.end("HTTP/1.1 200");
@@ -267,21 +268,21 @@ test("no connection, no answer: again", async () => {
   assert.is(waitOf(await courseOf([() => {}], { idleTimeout: 0.1 })).code, "Timeout");
 
   const port = await findFreePort();
-  const told: Status[] = [];
+  const statuses: Status[] = [];
   const connection: Connection<unknown> = connect(`http://127.0.0.1:${port}/events?key=secret`, {
     onStatus: (status) => {
-      told.push(status);
+      statuses.push(status);
       if (status.type === "waiting") void connection.return();
     },
   });
   await within(connection.next(), "the first wait");
-  const cause = told[1]?.type === "waiting" ? told[1].cause : undefined;
+  const cause = statuses[1]?.type === "waiting" ? statuses[1].cause : undefined;
   assert.is(cause?.code, "ConnectionFailed");
   assert.match(cause!.message, /^no response from http:\/\/127\.0\.0\.1:\d+\/events: /);
   assert.not.match(cause!.message, /secret/);
 });
 
-test("an answer is limited until its first event, where no heartbeat was announced yet", async () => {
+test("connect() limits the wait for a response and its first event to 30 s before a heartbeat is announced", async () => {
   const limits: (number | undefined)[] = [];
   const { setTimeout } = globalThis;
   const patched = (callback: () => void, ms?: number) => {
@@ -301,7 +302,7 @@ test("an answer is limited until its first event, where no heartbeat was announc
   }
 });
 
-test("what a runtime says of a failure is told without the query, which may hold a key", async () => {
+test("next() rejects with the runtime's own message without the query, which may hold a key", async () => {
   const fetch = (url: string) => {
     throw new TypeError(`cannot reach (${url})`, { cause: new Error(`"${url}" is down`) });
   };
@@ -311,7 +312,7 @@ test("what a runtime says of a failure is told without the query, which may hold
   assert.is(error?.message, `no response from ${place}: cannot reach (${place}): "${place}" is down`);
 });
 
-test("a stream that ends, is cut, or is silent: again, after the last event that was handed out", async () => {
+test("connect() resumes after the last event when a stream ends, is cut off or falls silent", async () => {
   const options: ConnectOptions = { reconnect: { min: 0.001 }, onStatus: () => {} };
   const text = start("a") + line("x", "b");
   const losses: [Reply, string, ConnectOptions?][] = [
@@ -321,28 +322,28 @@ test("a stream that ends, is cut, or is silent: again, after the last event that
     [cuts(NDJSON, text + '{"type":"y","event":123'), "ConnectionLost"],
   ];
   for (const [reply, code, more] of losses) {
-    // On Bun nothing of a stream that was cut may have come, so the server sends what it is asked for.
-    const rest: Reply = (socket, asked) => {
-      const missed = asked.query.get("since") === "b" ? "" : line("x", "b");
-      ends(NDJSON, start(asked.query.get("since") ?? "a") + missed + line("y", "c"))(socket, asked);
+    // On Bun nothing of a stream that was cut off may have arrived, so the server sends what was requested.
+    const rest: Reply = (socket, request) => {
+      const missed = request.query.get("since") === "b" ? "" : line("x", "b");
+      ends(NDJSON, start(request.query.get("since") ?? "a") + missed + line("y", "c"))(socket, request);
     };
     const course = await courseOf([reply, rest, answers(204)], { ...options, ...more });
-    assert.equal([course.events, course.error, course.asked], [["x", "y"], undefined, 3], code);
-    const waiting = course.told.find(({ type }) => type === "waiting");
+    assert.equal([course.events, course.error, course.requests], [["x", "y"], undefined, 3], code);
+    const waiting = course.statuses.find(({ type }) => type === "waiting");
     assert.is(waiting?.type === "waiting" ? waiting.cause.code : "", code);
   }
 });
 
-test("what is no event, or no end of one, is an error", async () => {
+test("next() rejects with InvalidLine or LineTooLong after the events before it", async () => {
   const course = await courseOf([streams(NDJSON, start("a") + line("x", "b") + '{"error": "no"}\n'), GOOD]);
-  assert.equal([course.events, course.error?.code, course.asked], [["x"], "InvalidLine", 1]);
+  assert.equal([course.events, course.error?.code, course.requests], [["x"], "InvalidLine", 1]);
   assert.match(course.error!.message, /\{\\"error\\": \\"no\\"\}/);
   const long = streams(NDJSON, start("a") + line("x", "b") + "y".repeat(2000));
   const tooLong = await courseOf([long, GOOD], { maxLineBytes: 1000 });
-  assert.equal([tooLong.events, tooLong.error?.code, tooLong.asked], [["x"], "LineTooLong", 1]);
+  assert.equal([tooLong.events, tooLong.error?.code, tooLong.requests], [["x"], "LineTooLong", 1]);
 });
 
-test("waits double with each failure in a row, up to the longest", async () => {
+test("connect() doubles its delay with each failure in a row, up to reconnect.max", async () => {
   const delays: number[] = [];
   const attempts: number[] = [];
   await courseOf(Array.from({ length: 9 }, () => answers(503)), {
@@ -356,7 +357,7 @@ test("waits double with each failure in a row, up to the longest", async () => {
   assert.equal(attempts, [1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
-test("with jitter a wait is anything up to that", async () => {
+test("reconnect.jitter spreads the delays from 0 to the longest", async () => {
   const delays: number[] = [];
   await courseOf(Array.from({ length: 60 }, () => answers(503)), {
     reconnect: { min: 0.004, max: 0.004, maxAttempts: 60 },
@@ -366,24 +367,25 @@ test("with jitter a wait is anything up to that", async () => {
   assert.ok(Math.min(...delays) < 0.001 && Math.max(...delays) > 0.003, "they are spread");
 });
 
-test("what the server asks for stands below any wait", async () => {
-  const asking = await courseOf([ends(SSE, `retry: 3000\n\ndata: ${line("x")}\n`)]);
-  assert.equal([asking.events, waitOf(asking)], [["x"], { code: "ConnectionLost", delay: 4 }]);
+test("connect() adds its delay to the one that the server asks for", async () => {
+  const course = await courseOf([ends(SSE, `retry: 3000\n\ndata: ${line("x")}\n`)]);
+  assert.equal([course.events, waitOf(course)], [["x"], { code: "ConnectionLost", delay: 4 }]);
 });
 
-test("when the tries are exhausted it is an error with the last one behind it", async () => {
+test("next() rejects with RetriesExhausted and the last error as its cause after reconnect.maxAttempts", async () => {
   for (const maxAttempts of [1, 3]) {
     const replies = Array.from({ length: 4 }, () => answers(503, {}, REFUSAL));
-    const { error, asked } = await courseOf(replies, {
+    const { error, requests } = await courseOf(replies, {
       reconnect: { min: 0.001, maxAttempts },
       onStatus: () => {},
     });
-    assert.equal([error?.code, asked], ["RetriesExhausted", maxAttempts]);
+    assert.equal([error?.code, requests], ["RetriesExhausted", maxAttempts]);
+    assert.match(error!.message, `reconnect.maxAttempts (${maxAttempts}) is reached: http://127.0.0.1:`);
     assert.is((error?.cause as EventsError).code, "Unavailable");
   }
 });
 
-test("a server that answers and dies at once is waited for longer and longer; one that lasted is not", async () => {
+test("connect() waits longer each time for a server that dies within 5 s, and not for one that lasted", async () => {
   const { now } = performance;
   let later = 0;
   performance.now = () => now.call(performance) + later;
@@ -409,12 +411,12 @@ test("a server that answers and dies at once is waited for longer and longer; on
   }
 });
 
-test("a silence is no life, however long it was waited for", async () => {
+test("connect() counts a stream as failed when nothing but silence made it last", async () => {
   const { now } = performance;
   let later = 0;
   performance.now = () => now.call(performance) + later;
   const { setTimeout } = globalThis;
-  // The time of a silence goes by at once.
+  // The time-out of a silence passes at once.
   const patched = (callback: () => void, ms: number) => {
     if (ms !== 6_000) return setTimeout(callback, ms);
     return setTimeout(() => {
@@ -425,12 +427,12 @@ test("a silence is no life, however long it was waited for", async () => {
   Object.assign(globalThis, { setTimeout: patched });
   try {
     for (const texts of [[], [start("a")]]) {
-      const { error, asked } = await courseOf(Array.from({ length: 9 }, () => streams(NDJSON, ...texts)), {
+      const { error, requests } = await courseOf(Array.from({ length: 9 }, () => streams(NDJSON, ...texts)), {
         idleTimeout: 6,
         reconnect: { min: 0.001, maxAttempts: 3 },
         onStatus: () => {},
       });
-      assert.equal([error?.code, asked], ["RetriesExhausted", 3]);
+      assert.equal([error?.code, requests], ["RetriesExhausted", 3]);
       assert.is((error?.cause as EventsError).code, "Timeout");
     }
   } finally {

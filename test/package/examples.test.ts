@@ -125,7 +125,7 @@ test("consumer.ts puts lines together from any pieces, skips heartbeats, and res
     closed(line("second", "漢+2") + "\n" + '{"type":"third","id":"漢+3","event":12'),
     closed(line("third", "漢+3") + line("fourth", "😀 4") + line("fifth", "5")),
   ];
-  await scripted(answers, async ({ port, asked }) => {
+  await scripted(answers, async ({ port, requests }) => {
     const args = [`http://127.0.0.1:${port}/events?types=x`, "5"];
     await running(await startExample("consumer.ts", args, port), async (child) => {
       assert.equal(await child.exit(), { code: 0, signal: null });
@@ -137,8 +137,8 @@ test("consumer.ts puts lines together from any pieces, skips heartbeats, and res
         "fourth 😀 4",
       ]);
     });
-    assert.equal(asked.map(({ query }) => query.get("since")), [null, null, "漢+1", "漢+2"]);
-    assert.equal(asked.map(({ query }) => query.get("types")), ["x", "x", "x", "x"]);
+    assert.equal(requests.map(({ query }) => query.get("since")), [null, null, "漢+1", "漢+2"]);
+    assert.equal(requests.map(({ query }) => query.get("types")), ["x", "x", "x", "x"]);
   });
 });
 

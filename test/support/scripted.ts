@@ -1,41 +1,40 @@
 /**
- * A server on bare sockets that answers each request by the next line of its script, and clients' streams as they
- * stand on the wire.
+ * A server on bare sockets that answers each request with the next reply of its script, and the text of streams.
  *
  * @module
  */
 import { type AddressInfo, createServer, type Socket } from "node:net";
 
-/** A request, as far as the tests look at it. */
-export interface Asked {
+/** The part of a request that the tests look at. */
+export interface ScriptedRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   /** The value of a header by its name in lower case. */
   readonly headers: ReadonlyMap<string, string>;
 }
 
-/** What the server does with one request: it writes what it wants, and ends or cuts the connection. */
-export type Reply = (socket: Socket, asked: Asked) => unknown;
+/** What the server does with one request. */
+export type Reply = (socket: Socket, request: ScriptedRequest) => unknown;
 
-/** What goes on at a scripted server. */
+/** A scripted server. */
 export interface Script {
   readonly url: string;
   readonly port: number;
   /** The requests so far. */
-  readonly asked: readonly Asked[];
+  readonly requests: readonly ScriptedRequest[];
   /**
-   * How many connections are open that a request came by. (On Node 20 `fetch` puts an idle one in the place of one
-   * that was aborted, and closes it after 4 s.)
+   * Returns the number of open connections that have sent a request. (On Node 20 `fetch` replaces an aborted connection by
+   * an idle one, and closes that after 4 s.)
    */
   open(): number;
 }
 
-/** Runs `use` with a server that answers each request by the next reply, and those beyond the script not at all. */
+/** Runs `use` with a server that answers each request with the next reply, and none after the last reply. */
 export async function scripted<T>(
   replies: readonly Reply[],
   use: (script: Script) => Promise<T>,
 ): Promise<T> {
-  const asked: Asked[] = [];
+  const requests: ScriptedRequest[] = [];
   const sockets = new Set<Socket>();
   const busy = new Set<Socket>();
   const server = createServer((socket) => {
@@ -48,22 +47,22 @@ export async function scripted<T>(
     socket.on("error", () => {});
     socket.once("data", (request: Uint8Array) => {
       const one = requestOf(new TextDecoder().decode(request));
-      asked.push(one);
+      requests.push(one);
       busy.add(socket);
-      replies[asked.length - 1]?.(socket, one);
+      replies[requests.length - 1]?.(socket, one);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   try {
-    return await use({ url: `http://127.0.0.1:${port}/events`, port, asked, open: () => busy.size });
+    return await use({ url: `http://127.0.0.1:${port}/events`, port, requests, open: () => busy.size });
   } finally {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   }
 }
 
-function requestOf(head: string): Asked {
+function requestOf(head: string): ScriptedRequest {
   const [first = "", ...lines] = head.split("\r\n\r\n")[0]!.split("\r\n");
   const path = /^\w+ (\S+)/.exec(first)?.[1] ?? "";
   const headers = lines.map((line): [string, string] => {
@@ -76,7 +75,7 @@ function requestOf(head: string): Asked {
 /** Headers by name. */
 export type Head = Readonly<Record<string, string>>;
 
-/** A whole answer, and then the connection is closed. */
+/** Sends a whole response, and closes the connection. */
 export function answers(status: number, headers: Head = {}, body: string = ""): Reply {
   const length = { Connection: "close", "Content-Length": `${bytesOf(body)}` };
   return (socket) =>
@@ -85,19 +84,19 @@ export function answers(status: number, headers: Head = {}, body: string = ""): 
     );
 }
 
-/** The beginning of a stream, which is then held open. */
+/** Sends the beginning of a stream, and keeps it open. */
 export function streams(contentType: string | undefined, ...texts: string[]): Reply {
   return (socket) => void socket.write(streamOf(contentType, texts));
 }
 
-/** The same, and then the connection is cut. Bun may forget what it has received then. */
+/** Sends the beginning of a stream, and cuts the connection. Bun may drop what it has received then. */
 export function cuts(contentType: string, ...texts: string[]): Reply {
   const body = texts.join("");
   const head = headOf(200, { "Content-Type": contentType, "Content-Length": `${bytesOf(body) + 1000}` });
   return (socket) => socket.end(head + body);
 }
 
-/** The same, and then the response ends as it should. */
+/** Sends a whole stream, and ends the response. */
 export function ends(contentType: string, ...texts: string[]): Reply {
   return answers(200, { "Content-Type": contentType }, texts.join(""));
 }
