@@ -6,9 +6,9 @@ import { createChannel, defineEvents, EventsError, type Issue, type Schemas } fr
 import { triblerEvents } from "../../src/tribler/mod.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
 
-const test = suite("catalogue");
+const test = suite("events: catalogue");
 
-/** The error that refuses a catalogue. */
+/** Returns the error that defineEvents() rejects these schemas with. */
 function refusalOf(schemas: unknown): EventsError {
   try {
     defineEvents(schemas as Schemas);
@@ -16,10 +16,10 @@ function refusalOf(schemas: unknown): EventsError {
     if (error instanceof EventsError) return error;
     throw error;
   }
-  throw new Error("nothing was refused");
+  throw new Error("the schemas were accepted");
 }
 
-// `events_start` cannot be published, so its schema is looked at under another name.
+// `events_start` cannot be published, so its schema has another name here.
 const { events_start: startSchema, ...publishable } = triblerEvents.schemas;
 const channel = createChannel(defineEvents({ ...publishable, start_payload: startSchema }), {
   history: { events: 10 },
@@ -27,14 +27,14 @@ const channel = createChannel(defineEvents({ ...publishable, start_payload: star
 const payloads: readonly (readonly [type: string, payload: unknown])[] = Object.entries(triblerPayloads)
   .map(([type, payload]) => [type === "events_start" ? "start_payload" : type, payload]);
 
-/** What is wrong with the payload, by the word of the channel; nothing, where it takes it. */
-function faultsOf(type: string, payload: unknown): readonly Issue[] {
+/** Publishes the payload. Returns the issues that it is rejected with; none if it is accepted. */
+function issuesOf(type: string, payload: unknown): readonly Issue[] {
   const last = channel.last;
   try {
     channel.publishBatch([{ type, event: payload } as never]);
   } catch (error) {
     if (!(error instanceof EventsError) || error.code !== "InvalidEvent") throw error;
-    assert.is(channel.last, last, "what is refused is not published");
+    assert.is(channel.last, last, "nothing is published");
     return error.issues;
   }
   assert.is(channel.last, last + 1);
@@ -42,7 +42,7 @@ function faultsOf(type: string, payload: unknown): readonly Issue[] {
 }
 
 function pathsOf(type: string, payload: unknown): string[] {
-  return faultsOf(type, payload).map(({ path }) => path);
+  return issuesOf(type, payload).map(({ path }) => path);
 }
 
 /** The payload of the newest event, as its consumers parse it. */
@@ -56,7 +56,7 @@ interface Place {
   readonly value: unknown;
 }
 
-/** Every place in the value below its root, whatever stands there. */
+/** Returns every place in the value below its root. */
 function placesIn(value: unknown, keys: readonly string[] = []): Place[] {
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, child]) => [
@@ -65,7 +65,7 @@ function placesIn(value: unknown, keys: readonly string[] = []): Place[] {
   ]);
 }
 
-/** A copy of the value in which something is done to what holds the place. */
+/** Returns a copy of the value in which the holder of the place is changed. */
 function changedAt<T>(root: T, keys: readonly string[], change: (holder: never, key: never) => void): T {
   const copy = structuredClone(root);
   let holder: unknown = copy;
@@ -78,7 +78,7 @@ function withValue<T>(root: T, keys: readonly string[], value: unknown): T {
   return changedAt(root, keys, (holder: Record<string, unknown>, key: string) => holder[key] = value);
 }
 
-/** How many fields the documentation requires of these payloads, those of each object in a list counted. */
+/** Number of fields that the documentation requires in these payloads, those of each object in a list included. */
 const REQUIRED = 158;
 /** Keys that a payload need not have. */
 const OPTIONAL = new Set(["hidden", "error_text", "image"]);
@@ -90,7 +90,7 @@ function isFractional(type: string, key: string): boolean {
   return FRACTIONAL.has(key);
 }
 
-test("a name is 1 to 128 letters, digits and _ . : - /", () => {
+test("defineEvents() accepts names of 1 to 128 letters, digits and _ . : - /", () => {
   const letters = "abcdefghijklmnopqrstuvwxyz";
   const good = ["a", "_", "0", "-", "a".repeat(128), `${letters}${letters.toUpperCase()}0123456789_.:-/`];
   for (const name of good) {
@@ -106,7 +106,7 @@ test("a name is 1 to 128 letters, digits and _ . : - /", () => {
   }
 });
 
-test("any name is either refused or carries events whose type it is", () => {
+test("defineEvents() either rejects a name or makes it the type of its events", () => {
   const name = fc.oneof(
     fc.string({
       unit: fc.constantFrom("a", "Z", "7", "_", ".", ":", "-", "/", " ", '"', "é", "\n"),
@@ -133,14 +133,14 @@ test("any name is either refused or carries events whose type it is", () => {
   );
 });
 
-test("names that objects inherit are no types of a catalogue", () => {
+test("publishBatch() rejects types that objects inherit, such as __proto__", () => {
   for (const type of ["__proto__", "constructor", "toString", "valueOf", "hasOwnProperty", "isPrototypeOf"]) {
     assert.equal(pathsOf(type, {}), ["type"]);
     assert.equal(pathsOf(type, undefined), ["type"]);
   }
 });
 
-test("the control events that the stream itself tells cannot be defined", () => {
+test("defineEvents() rejects events_lost and events_bookmark", () => {
   for (const type of ["events_lost", "events_bookmark"]) {
     for (const schema of [null, v.any()]) {
       const error = refusalOf({ [type]: schema });
@@ -150,7 +150,7 @@ test("the control events that the stream itself tells cannot be defined", () => 
   }
 });
 
-test("events_start may be described, and still is no type that can be published", () => {
+test("defineEvents() accepts a schema of events_start, which still cannot be published", () => {
   const catalogue = defineEvents({ events_start: v.object({ shop: v.string() }), sold: null });
   assert.equal(catalogue.types, ["sold"]);
   assert.ok(catalogue.schemas.events_start);
@@ -162,7 +162,7 @@ test("events_start may be described, and still is no type that can be published"
   assert.is(channel.last, 0);
 });
 
-test("a schema that answers later is refused: publishing is at once", () => {
+test("defineEvents() rejects asynchronous schemas", () => {
   const schemas = [
     v.objectAsync({ n: v.number() }),
     v.pipeAsync(v.string(), v.checkAsync(() => Promise.resolve(true))),
@@ -175,7 +175,7 @@ test("a schema that answers later is refused: publishing is at once", () => {
   }
 });
 
-test("what is no schema is refused", () => {
+test("defineEvents() rejects values that are not schemas", () => {
   const values = [
     undefined,
     "string",
@@ -195,7 +195,7 @@ test("what is no schema is refused", () => {
   }
 });
 
-test("a catalogue stays as it was defined", () => {
+test("defineEvents() returns a catalogue that cannot be changed", () => {
   const schemas: Record<string, v.GenericSchema | null> = { a: null, b: v.string() };
   const catalogue = defineEvents(schemas);
   schemas["c"] = null;
@@ -208,7 +208,7 @@ test("a catalogue stays as it was defined", () => {
   assert.equal(defineEvents({}).types, []);
 });
 
-test("a schema checks and never changes: no default, no transformation, no key taken away", () => {
+test("publish() keeps a payload as it is: no default, no transformation, no key removed", () => {
   const channel = createChannel(defineEvents({
     changed: v.object({ text: v.pipe(v.string(), v.trim(), v.toUpperCase()), n: v.optional(v.number(), 7) }),
   }));
@@ -216,14 +216,14 @@ test("a schema checks and never changes: no default, no transformation, no key t
   assert.equal(channel.parse(channel.read(0, 1e6).entries[0]!).event, { text: "  a ", more: true });
 });
 
-test("a schema sees the payload as it stands in JSON", () => {
+test("publish() validates the payload as it is in JSON", () => {
   const channel = createChannel(defineEvents({ at: v.object({ at: v.pipe(v.string(), v.isoTimestamp()) }) }));
   channel.publish("at", { at: new Date(0) as unknown as string });
   assert.equal(channel.parse(channel.read(0, 1e6).entries[0]!).event, { at: "1970-01-01T00:00:00.000Z" });
   assert.throws(() => channel.publish("at", { at: undefined as unknown as string }), /event\.at/);
 });
 
-test("Tribler's catalogue has its 23 documented types and the 3 undocumented ones", () => {
+test("triblerEvents has the 23 documented types and the 3 undocumented ones", () => {
   const documented = [
     "events_start",
     "search_result_channel",
@@ -259,14 +259,14 @@ test("Tribler's catalogue has its 23 documented types and the 3 undocumented one
   assert.equal(Object.keys(triblerPayloads).sort(), [...documented, ...undocumented].sort());
 });
 
-test("every type takes its payload, and tells it as it was given", () => {
+test("triblerEvents accepts the payload of each type, which is delivered unchanged", () => {
   for (const [type, payload] of payloads) {
-    assert.equal(faultsOf(type, payload), [], type);
+    assert.equal(issuesOf(type, payload), [], type);
     assert.equal(newest(), payload);
   }
 });
 
-test("a type with a payload needs it, and one without takes none", () => {
+test("triblerEvents requires a payload where a type has one, and rejects it elsewhere", () => {
   for (const [type, payload] of payloads) {
     if (payload === undefined) {
       for (const odd of [null, {}, "", 0, false]) assert.equal(pathsOf(type, odd), ["event"], type);
@@ -278,14 +278,14 @@ test("a type with a payload needs it, and one without takes none", () => {
   }
 });
 
-test("shutdown is a bare string, and nothing else", () => {
-  assert.equal(faultsOf("shutdown", "Shutting down"), []);
+test("triblerEvents accepts nothing but a string as the payload of shutdown", () => {
+  assert.equal(issuesOf("shutdown", "Shutting down"), []);
   assert.is(newest(), "Shutting down");
-  assert.equal(faultsOf("shutdown", ""), []);
+  assert.equal(issuesOf("shutdown", ""), []);
   for (const odd of [{ text: "x" }, ["x"], { state: "x" }]) assert.equal(pathsOf("shutdown", odd), ["event"]);
 });
 
-test("every required field that is missing, at any depth, is told by its path", () => {
+test("triblerEvents reports the path of each missing field, at any depth", () => {
   let removed = 0;
   for (const [type, payload] of payloads) {
     for (const { keys } of placesIn(payload)) {
@@ -298,14 +298,14 @@ test("every required field that is missing, at any depth, is told by its path", 
       );
       const path = ["event", ...keys].join(".");
       assert.equal(pathsOf(type, without), [path], `${type} without ${path}`);
-      assert.match(faultsOf(type, without)[0]!.message, new RegExp(`"${key}".*undefined`));
+      assert.match(issuesOf(type, without)[0]!.message, new RegExp(`"${key}".*undefined`));
       removed++;
     }
   }
   assert.is(removed, REQUIRED);
 });
 
-test("every value of a wrong type, at any depth, is told by its path", () => {
+test("triblerEvents reports the path of each value of a wrong type, at any depth", () => {
   const samples = [null, "text", 7, true, {}, { a: 1 }, [[]]];
   let tried = 0;
   for (const [type, payload] of payloads) {
@@ -313,7 +313,7 @@ test("every value of a wrong type, at any depth, is told by its path", () => {
       const kind = Array.isArray(value) ? "array" : typeof value;
       const path = ["event", ...keys].join(".");
       for (const sample of samples) {
-        // An array where a dictionary should be is the matter of the next test.
+        // The next test is about arrays in place of dictionaries.
         if (Array.isArray(sample) ? typeof value === "object" : sample !== null && typeof sample === kind) {
           continue;
         }
@@ -329,7 +329,7 @@ test("every value of a wrong type, at any depth, is told by its path", () => {
   assert.ok(tried > REQUIRED * 4, `${tried} wrong values`);
 });
 
-test("an array where a dictionary should be is told by its path, or by what it lacks", () => {
+test("triblerEvents reports an array in place of a dictionary", () => {
   for (const [type, payload] of payloads) {
     if (typeof payload !== "object") continue;
     for (const { keys, value } of [{ keys: [], value: payload }, ...placesIn(payload)]) {
@@ -342,7 +342,7 @@ test("an array where a dictionary should be is told by its path, or by what it l
   }
 });
 
-test("a count, a size or a time in whole seconds has no fraction; a score or an amount may", () => {
+test("triblerEvents rejects a fraction in counts, sizes and whole seconds, and accepts it in scores and amounts", () => {
   for (const [type, payload] of payloads) {
     for (const { keys, value } of placesIn(payload)) {
       if (typeof value !== "number") continue;
@@ -353,7 +353,7 @@ test("a count, a size or a time in whole seconds has no fraction; a score or an 
   }
 });
 
-test("all faults of a payload are told at once, in order", () => {
+test("triblerEvents reports all issues of a payload at once", () => {
   const payload = structuredClone(triblerPayloads.market_transaction_complete) as unknown as {
     tx: Record<string, unknown>;
   };
@@ -369,7 +369,7 @@ test("all faults of a payload are told at once, in order", () => {
   ]);
 });
 
-test("keys that later releases add pass unchanged, in every object at any depth", () => {
+test("triblerEvents keeps unknown keys unchanged, in every object at any depth", () => {
   const added = { of_a_later_release: [null, { deep: ["x", 1.5, true] }], name: undefined };
   for (const [type, payload] of payloads) {
     if (payload === undefined || typeof payload === "string") continue;
@@ -383,16 +383,16 @@ test("keys that later releases add pass unchanged, in every object at any depth"
       object["of_a_later_release"] = added.of_a_later_release;
       Object.defineProperty(object, "__proto__", { value: { x: 1 }, enumerable: true, configurable: true });
     }
-    assert.equal(faultsOf(type, extended), [], type);
-    const told = JSON.stringify(newest());
-    assert.is(told, JSON.stringify(extended), type);
-    assert.is(told.split('"of_a_later_release":').length - 1, objects.length);
-    assert.is(told.split('"__proto__":').length - 1, objects.length);
+    assert.equal(issuesOf(type, extended), [], type);
+    const text = JSON.stringify(newest());
+    assert.is(text, JSON.stringify(extended), type);
+    assert.is(text.split('"of_a_later_release":').length - 1, objects.length);
+    assert.is(text.split('"__proto__":').length - 1, objects.length);
   }
   assert.is(({} as { x?: number }).x, undefined);
 });
 
-test("what is optional may be absent, and is checked where it is there", () => {
+test("triblerEvents accepts a payload without its optional fields", () => {
   let found = 0;
   for (const [type, payload] of payloads) {
     for (const { keys } of placesIn(payload)) {
@@ -403,16 +403,16 @@ test("what is optional may be absent, and is checked where it is there", () => {
         keys,
         (holder: object, key: string) => Reflect.deleteProperty(holder, key),
       );
-      assert.equal(faultsOf(type, without), [], type);
+      assert.equal(issuesOf(type, without), [], type);
       assert.equal(newest(), without);
-      assert.equal(faultsOf(type, withValue(payload, keys, undefined)), [], type);
+      assert.equal(issuesOf(type, withValue(payload, keys, undefined)), [], type);
       assert.equal(newest(), without, "undefined is the same as absent");
     }
   }
   assert.is(found, 4);
 });
 
-test("a hash is 40 lower-case hexadecimal digits, and no other text", () => {
+test("triblerEvents accepts hashes of 40 lower-case hexadecimal digits alone", () => {
   const hashes = new Set(["infohash", "dispersy_cid"]);
   let found = 0;
   for (const [type, payload] of payloads) {
@@ -421,7 +421,7 @@ test("a hash is 40 lower-case hexadecimal digits, and no other text", () => {
       found++;
       const hash = value as string;
       const path = ["event", ...keys].join(".");
-      assert.equal(faultsOf(type, withValue(payload, keys, "0123456789abcdef".repeat(3).slice(0, 40))), []);
+      assert.equal(issuesOf(type, withValue(payload, keys, "0123456789abcdef".repeat(3).slice(0, 40))), []);
       const odd = [
         hash.toUpperCase(),
         hash.slice(1),
@@ -440,7 +440,7 @@ test("a hash is 40 lower-case hexadecimal digits, and no other text", () => {
   assert.is(found, 9);
 });
 
-test("traders and blocks are lower-case hexadecimal digits of any number", () => {
+test("triblerEvents accepts traders and blocks of any number of lower-case hexadecimal digits", () => {
   const names = new Set(["trader_id", "partner_trader_id", "block_hash"]);
   let found = 0;
   for (const [type, payload] of payloads) {
@@ -449,7 +449,7 @@ test("traders and blocks are lower-case hexadecimal digits of any number", () =>
       found++;
       const path = ["event", ...keys].join(".");
       for (const text of ["00", "0123456789abcdef"]) {
-        assert.equal(faultsOf(type, withValue(payload, keys, text)), [], type);
+        assert.equal(issuesOf(type, withValue(payload, keys, text)), [], type);
       }
       for (const text of ["AB", "0x00", "xyz", "00\n", " 00"]) {
         assert.equal(pathsOf(type, withValue(payload, keys, text)), [path], `${type}: ${path} is "${text}"`);
@@ -459,45 +459,45 @@ test("traders and blocks are lower-case hexadecimal digits of any number", () =>
   assert.is(found, 12);
 });
 
-test("a file of a torrent is a pair of path and size", () => {
+test("triblerEvents accepts files of torrents as pairs of path and size", () => {
   const payload = triblerPayloads.torrent_discovered;
-  const faults = (files: unknown) => pathsOf("torrent_discovered", { ...payload, files });
-  assert.equal(faults([]), []);
-  assert.equal(faults([["a", 0]]), []);
-  assert.equal(faults([["a", 0], ["b"]]), ["event.files.1.1"]);
-  assert.equal(faults([[]]), ["event.files.0.0", "event.files.0.1"]);
-  assert.equal(faults([["a", 0], ["b", "1"], [2, 2]]), ["event.files.1.1", "event.files.2.0"]);
-  assert.equal(faults([{ path: "a", size: 0 }]), ["event.files.0"]);
-  assert.equal(faults(["a", 0]), ["event.files.0", "event.files.1"]);
-  assert.equal(faults({ 0: ["a", 0] }), ["event.files"]);
-  assert.equal(faults([["a", 0.5]]), ["event.files.0.1"]);
-  // A later release may say more of a file, and that passes like an unknown key.
-  assert.equal(faults([["a", 0, "more"]]), []);
+  const pathsIn = (files: unknown) => pathsOf("torrent_discovered", { ...payload, files });
+  assert.equal(pathsIn([]), []);
+  assert.equal(pathsIn([["a", 0]]), []);
+  assert.equal(pathsIn([["a", 0], ["b"]]), ["event.files.1.1"]);
+  assert.equal(pathsIn([[]]), ["event.files.0.0", "event.files.0.1"]);
+  assert.equal(pathsIn([["a", 0], ["b", "1"], [2, 2]]), ["event.files.1.1", "event.files.2.0"]);
+  assert.equal(pathsIn([{ path: "a", size: 0 }]), ["event.files.0"]);
+  assert.equal(pathsIn(["a", 0]), ["event.files.0", "event.files.1"]);
+  assert.equal(pathsIn({ 0: ["a", 0] }), ["event.files"]);
+  assert.equal(pathsIn([["a", 0.5]]), ["event.files.0.1"]);
+  // A later release may add a value, which passes like an unknown key.
+  assert.equal(pathsIn([["a", 0, "more"]]), []);
   assert.equal((newest() as { files: unknown }).files, [["a", 0, "more"]]);
 });
 
-test("a form of the internet of money: any number of fields, a picture in base64 or none", () => {
+test("triblerEvents accepts forms of any number of fields, with a picture in base64 or none", () => {
   const type = "market_iom_input_required";
   const form = triblerPayloads[type].required_input;
-  const faults = (changes: object) => pathsOf(type, { required_input: { ...form, ...changes } });
-  assert.equal(faults({ required_fields: [] }), []);
-  assert.equal(faults({ additional_data: {} }), []);
-  assert.equal(faults({ required_fields: [form.required_fields[0], { name: "pin" }] }), [
+  const pathsIn = (changes: object) => pathsOf(type, { required_input: { ...form, ...changes } });
+  assert.equal(pathsIn({ required_fields: [] }), []);
+  assert.equal(pathsIn({ additional_data: {} }), []);
+  assert.equal(pathsIn({ required_fields: [form.required_fields[0], { name: "pin" }] }), [
     "event.required_input.required_fields.1.type",
     "event.required_input.required_fields.1.text",
     "event.required_input.required_fields.1.placeholder",
   ]);
-  assert.equal(faults({ required_fields: [null] }), ["event.required_input.required_fields.0"]);
-  assert.equal(faults({ additional_data: { image: "no base64!" } }), [
+  assert.equal(pathsIn({ required_fields: [null] }), ["event.required_input.required_fields.0"]);
+  assert.equal(pathsIn({ additional_data: { image: "no base64!" } }), [
     "event.required_input.additional_data.image",
   ]);
-  assert.equal(faults({ additional_data: { image: "iVBORw0KGgoA".repeat(60_000) } }), []);
+  assert.equal(pathsIn({ additional_data: { image: "iVBORw0KGgoA".repeat(60_000) } }), []);
 });
 
-test("numbers keep their value: zero, negative, large, and small", () => {
+test("publish() keeps the value of zero, negative, large and small numbers", () => {
   const payload = triblerPayloads.signal_low_space;
   for (const time of [0, -1, 1e-7, 0.1 + 0.2, 1e21, Number.MAX_VALUE, Number.MIN_VALUE, 2 ** 53 - 1]) {
-    assert.equal(faultsOf("signal_low_space", { ...payload, time }), []);
+    assert.equal(issuesOf("signal_low_space", { ...payload, time }), []);
     assert.is((newest() as { time: number }).time, time);
   }
 });

@@ -18,9 +18,9 @@ import {
 
 const catalogue = defineEvents({ tick: v.object({ n: v.number() }), note: v.object({ text: v.string() }) });
 
-const test = suite("endpoint");
+const test = suite("http: endpoint");
 
-/** What the endpoints are made with, unless a test says otherwise. */
+/** The default options of the endpoints. */
 const OPTIONS = { writeToSocket: true };
 
 function publish(channel: MemoryChannel<typeof catalogue.schemas>, count: number): string[] {
@@ -31,7 +31,7 @@ function numbers(events: readonly Dictionary[]): number[] {
   return events.filter(({ type }) => type === "tick").map(({ event }) => event.n);
 }
 
-test("answers at once, with the headers of a stream and events_start, before anything happens", async () => {
+test("GET /events sends its headers and events_start at once", async () => {
   await withEndpoint(catalogue, OPTIONS, async ({ url, ...set }) => {
     const response = await within(fetch(`${url}/events`), "the answer");
     assert.is(response.status, 200);
@@ -53,7 +53,7 @@ test("answers at once, with the headers of a stream and events_start, before any
   });
 });
 
-test("HEAD answers with the status and headers of GET, its errors too, and subscribes nobody", async () => {
+test("HEAD /events answers as GET does, and opens no stream", async () => {
   await withEndpoint(catalogue, OPTIONS, async ({ url, ...set }) => {
     const response = await within(fetch(`${url}/events`, { method: "HEAD" }), "the answer");
     assert.is(response.status, 200);
@@ -66,7 +66,7 @@ test("HEAD answers with the status and headers of GET, its errors too, and subsc
   });
 });
 
-test("events_start carries what the application shows, asked for at every connection", async () => {
+test("startPayload() is called for each stream, and is the payload of events_start", async () => {
   const channel = createChannel(defineEvents({ events_start: v.object({ visits: v.number() }), tick: null }));
   let visits = 0;
   const endpoint = eventsEndpoint(channel, { startPayload: () => ({ visits: ++visits }), heartbeat: null });
@@ -76,7 +76,7 @@ test("events_start carries what the application shows, asked for at every connec
   }
 });
 
-test("an error of the application is the application's to answer", async () => {
+test("eventsEndpoint() leaves an error in startPayload() to app.onError()", async () => {
   const app = new Hono();
   const startPayload = () => {
     throw new Error("no state");
@@ -86,7 +86,7 @@ test("an error of the application is the application's to answer", async () => {
   assert.is(await (await app.request("/events")).text(), "mine: no state");
 });
 
-test("streams live events in order, those of one turn too", async () => {
+test("GET /events delivers live events in order, also those of one turn", async () => {
   await withEndpoint(catalogue, OPTIONS, async ({ url, ...set }) => {
     const lines = await openLines(`${url}/events`);
     await lines.event();
@@ -99,7 +99,7 @@ test("streams live events in order, those of one turn too", async () => {
   });
 });
 
-test("since=earliest replays what is kept, a cursor what follows it, latest and nothing only what comes", async () => {
+test("since replays from the earliest event, after a cursor, or not at all", async () => {
   const { channel, app } = makeEndpoint(catalogue, OPTIONS);
   const ids = publish(channel, 5);
   const read = async (query: string, headers: Record<string, string> = {}) => {
@@ -130,7 +130,7 @@ test("since=earliest replays what is kept, a cursor what follows it, latest and 
   assert.equal(await read(`&since=${ids[3]}&lastEventId=`), { start: ids[3], numbers: [5] });
 });
 
-test("a replayed event is the same text as the live one", async () => {
+test("since replays the same text as was delivered live", async () => {
   const { channel, app } = makeEndpoint(catalogue, OPTIONS);
   const live = linesOf((await app.request("/events")).body!);
   publish(channel, 3);
@@ -142,7 +142,7 @@ test("a replayed event is the same text as the live one", async () => {
   await live.close();
 });
 
-test("refuses cursors that are malformed or ahead, and parameters that mean nothing", async () => {
+test("GET /events rejects cursors that are malformed or ahead, and invalid parameters", async () => {
   const { channel, app } = makeEndpoint(catalogue, OPTIONS);
   const [id] = publish(channel, 1);
   const refused = async (query: string, headers: Record<string, string> = {}) => {
@@ -166,7 +166,7 @@ test("refuses cursors that are malformed or ahead, and parameters that mean noth
   assert.is(await refused("follow=no"), "InvalidParameter");
 });
 
-test("an expired cursor is told its loss: reason, exact count, and the position it goes on from", async () => {
+test("GET /events reports the exact loss after an expired cursor", async () => {
   const { channel, app } = makeEndpoint(catalogue, { ...OPTIONS, history: { events: 3 } });
   const ids = publish(channel, 10);
   const events = await linesOf((await app.request(`/events?follow=false&since=${ids[1]}`)).body!).rest();
@@ -177,7 +177,7 @@ test("an expired cursor is told its loss: reason, exact count, and the position 
   assert.equal(numbers(events), [8, 9, 10]);
 });
 
-test("a cursor of another channel is told that nobody knows what it misses", async () => {
+test("GET /events reports an unknown loss after a cursor of another channel", async () => {
   const { channel, app } = makeEndpoint(catalogue, { ...OPTIONS, history: { events: 3 } });
   publish(channel, 4);
   const events = await linesOf((await app.request("/events?follow=false&since=gone-2")).body!).rest();
@@ -187,7 +187,7 @@ test("a cursor of another channel is told that nobody knows what it misses", asy
   assert.equal(numbers(events), [2, 3, 4]);
 });
 
-test("a reader that is overtaken is told so, and goes on with the oldest kept", async () => {
+test("GET /events reports the loss of a reader that is overtaken, and continues with the oldest event kept", async () => {
   const { channel, app } = makeEndpoint(catalogue, { ...OPTIONS, history: { events: 4 } });
   const lines = linesOf((await app.request("/events")).body!);
   await lines.event();
@@ -201,7 +201,7 @@ test("a reader that is overtaken is told so, and goes on with the oldest kept", 
   await lines.close();
 });
 
-test("follow=false ends after what was there when it was asked", async () => {
+test("follow=false ends after the last event at the time of the request", async () => {
   const set = makeEndpoint(catalogue, OPTIONS);
   publish(set.channel, 2);
   const lines = linesOf((await set.app.request("/events?since=earliest&follow=false")).body!);
@@ -210,7 +210,7 @@ test("follow=false ends after what was there when it was asked", async () => {
   await untilIdle(set);
 });
 
-test("a long replay comes in bounded chunks, each ending at the end of a line", async () => {
+test("GET /events replays in bounded chunks of whole lines", async () => {
   const { channel, app } = makeEndpoint(catalogue, OPTIONS);
   for (let i = 0; i < 300; i++) channel.publish("note", { text: "x".repeat(i * 10) });
   const reader = (await app.request("/events?since=earliest&follow=false")).body!.getReader();
@@ -223,7 +223,7 @@ test("a long replay comes in bounded chunks, each ending at the end of a line", 
   assert.is(total, 301);
 });
 
-test("sends heartbeats as empty lines while nothing happens, and none where they are off", async () => {
+test("heartbeat sends empty lines while no event is published, and null sends none", async () => {
   const quiet = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: null });
   await withEndpoint(catalogue, { ...OPTIONS, heartbeat: 0.05 }, async ({ url, ...set }) => {
     const lines = await openLines(`${url}/events`);
@@ -244,7 +244,7 @@ test("sends heartbeats as empty lines while nothing happens, and none where they
   await lines.close();
 });
 
-test("where the server times idle connections out, a stream is let be while it is open, and no longer", async () => {
+test("GET /events switches off the idle timeout of the server while its stream is open", async () => {
   const timeouts: number[] = [];
   // What Bun hands to the handler.
   const server = {
@@ -252,7 +252,7 @@ test("where the server times idle connections out, a stream is let be while it i
     requestIP: () => null,
   };
   const set = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 5, stallTimeout: 60 });
-  // Longer than any silence, which is when it is over; and for ever where silence may be that long.
+  // Longer than any silence of the stream; off if its silence may be longer than that.
   for (const options of [{}, { heartbeat: null }, { stallTimeout: null }, { stallTimeout: 300 }]) {
     const { app } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 5, stallTimeout: 60, ...options });
     await (await app.request("/events?follow=false", {}, { server })).text();
@@ -264,14 +264,14 @@ test("where the server times idle connections out, a stream is let be while it i
     body: '{"type":"tick","event":{"n":1}}',
   };
   assert.is((await set.app.request("/events", init, server)).status, 202);
-  assert.equal(timeouts, [0, 10], "a body may take its time; then the connection is as any other");
+  assert.equal(timeouts, [0, 10], "off while the body arrives, and restored after it");
 });
 
-test("no heartbeat is queued behind a reader that takes nothing", async () => {
+test("heartbeat is not queued for a reader that makes no progress", async () => {
   const set = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 0.05 });
   const reader = (await set.app.request("/events")).body!.getReader();
   const other = linesOf((await set.app.request("/events")).body!);
-  for (let i = 0; i < 6; i++) await other.next(); // Five heartbeats have gone out meanwhile.
+  for (let i = 0; i < 6; i++) await other.next(); // Five heartbeats were sent to the other one.
   const atOnce: string[] = [];
   for (let i = 0; i < 4; i++) {
     const turn = new Promise<undefined>((resolve) => setTimeout(resolve, 0, undefined));
@@ -285,7 +285,7 @@ test("no heartbeat is queued behind a reader that takes nothing", async () => {
   await other.close();
 });
 
-test("closing the channel ends every stream after its last event", async () => {
+test("close() ends every stream after its last event", async () => {
   await withEndpoint(catalogue, OPTIONS, async ({ url, ...set }) => {
     const streams = await Promise.all([1, 2, 3].map(() => openLines(`${url}/events`)));
     for (const lines of streams) await lines.event();
@@ -298,7 +298,7 @@ test("closing the channel ends every stream after its last event", async () => {
   });
 });
 
-test("a disconnect in any phase leaves no subscriber, no reader and no timer", async () => {
+test("GET /events leaves no subscriber, reader or timer after a disconnect in any phase", async () => {
   const set = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 3 });
   const left = await timersLeftBy(() =>
     serving(set.app, async (_, port) => {
@@ -340,7 +340,7 @@ test("a disconnect in any phase leaves no subscriber, no reader and no timer", a
   assert.is(left, 0);
 });
 
-test("the body's cancel and the request's abort each end a subscriber alone, and both do no harm", async () => {
+test("GET /events ends its subscriber once when the body is cancelled, the request aborted, or both", async () => {
   const set = makeEndpoint(catalogue, OPTIONS);
   for (const ways of [["cancel"], ["abort"], ["abort", "cancel"], ["cancel", "abort"]]) {
     const abort = new AbortController();
@@ -358,14 +358,14 @@ test("the body's cancel and the request's abort each end a subscriber alone, and
   await gone.body?.cancel();
 });
 
-test("options that make no sense are refused", () => {
+test("eventsEndpoint() rejects invalid options", () => {
   const channel = createChannel(catalogue);
   for (const options of [{ heartbeat: 0 }, { heartbeat: NaN }, { heartbeat: 1e9 }, { maxBodyBytes: 0 }]) {
     assert.throws(() => eventsEndpoint(channel, options), (error: unknown) => error instanceof RangeError);
   }
 });
 
-test("one pipeline serves all: a late joiner, a stalled one and one that reads give the same bytes", async () => {
+test("GET /events delivers the same bytes to late, stalled and fast readers", async () => {
   const { channel, app } = makeEndpoint(catalogue, OPTIONS);
   const open = async () => (await app.request("/events?since=earliest")).body!;
   const text = async (body: ReadableStream<Uint8Array>) => {
@@ -388,7 +388,7 @@ test("one pipeline serves all: a late joiner, a stalled one and one that reads g
   assert.equal(await text(stalled), expected);
 });
 
-test("any interleaving: positions only increase; delivered and lost make up all that was published", async () => {
+test("GET /events delivers or counts each published event once, in any interleaving", async () => {
   const consumer = fc.nat({ max: 3 });
   const step = fc.oneof(
     {
@@ -414,7 +414,7 @@ test("any interleaving: positions only increase; delivered and lost make up all 
         const set = makeEndpoint(catalogue, { ...OPTIONS, history: { events }, heartbeat: null });
         const { channel, app } = set;
 
-        /** A consumer that checks its account with every line. */
+        /** Opens a consumer, which read() checks with every line. */
         const consume = async () => {
           const state = { seen: 0, id: `${channel.epoch}-0`, lines: await connect(`${channel.epoch}-0`) };
           return state;
@@ -428,7 +428,7 @@ test("any interleaving: positions only increase; delivered and lost make up all 
         const read = async (state: Awaited<ReturnType<typeof consume>>) => {
           const event = await state.lines.event();
           if (event.type === "events_lost") state.seen += event.event.count;
-          else assert.is(event.event.n, ++state.seen, "each event once, in order, and every gap is told");
+          else assert.is(event.event.n, ++state.seen, "each event once, in order, and every gap reported");
           assert.is(event.id, `${channel.epoch}-${state.seen}`);
           state.id = event.id;
         };
@@ -457,7 +457,7 @@ test("any interleaving: positions only increase; delivered and lost make up all 
   );
 });
 
-test("a method that the route does not have is answered with 405 and the methods it has", async () => {
+test("eventsEndpoint() answers 405 with the allowed methods to every other method", async () => {
   for (const [publish, allowed] of [[true, "GET, HEAD, POST"], [false, "GET, HEAD"]] as const) {
     const endpoint = eventsEndpoint(createChannel(catalogue), { publish });
     for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS", ...(publish ? [] : ["POST"])]) {

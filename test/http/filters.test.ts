@@ -13,10 +13,10 @@ const catalogue = defineEvents({
   market_ask: v.object({ n: v.number(), user: v.optional(v.string()) }),
 });
 
-/** What the endpoints are made with, unless a test says otherwise. */
+/** The default options of the endpoints. */
 const OPTIONS = { heartbeat: null, history: { events: 1000 } };
 
-const test = suite("filters");
+const test = suite("http: filters");
 
 /** Publishes an event of each of these types, numbered from 1 on. */
 function publish(
@@ -28,7 +28,7 @@ function publish(
 
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
-test("types= shows only these types, by name and by prefix, live and replayed", async () => {
+test("types selects by name and by prefix, live and replayed", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, OPTIONS);
   publish(channel, "torrent_finished", "market_ask", "torrent_error", "market_ask");
   const seen = async (types: string) => {
@@ -59,7 +59,7 @@ test("types= shows only these types, by name and by prefix, live and replayed", 
   }
 });
 
-test("a name that no type matches is refused by name", async () => {
+test("types rejects a name that matches no type", async () => {
   const { endpoint } = makeEndpoint(catalogue, OPTIONS);
   for (const bad of ["nope", "torrent", "Torrent_*", "market_ask,nope*", "*_finished", "torrent_**"]) {
     const response = await endpoint.request(`/?types=${bad}`);
@@ -70,7 +70,7 @@ test("a name that no type matches is refused by name", async () => {
   }
 });
 
-test("select decides for each request, on replayed events as on live ones, and within types=", async () => {
+test("filter decides for each request, on replayed and live events, within types", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, {
     ...OPTIONS,
     filter: (event, c) => event.type !== "market_ask" || event.event.user === c.req.query("user"),
@@ -93,13 +93,13 @@ test("select decides for each request, on replayed events as on live ones, and w
   assert.equal(await numbers(market), [2, 4]);
 });
 
-test("where select throws, nothing more is shown and the response is cut", async () => {
+test("filter cuts off its response when it throws", async () => {
   const errors: unknown[] = [];
   const { channel, endpoint } = makeEndpoint(catalogue, {
     ...OPTIONS,
     onError: (error) => void errors.push(error),
     filter: (event) => {
-      if ("n" in event.event && event.event.n === 2) throw new Error("no permission to be found");
+      if ("n" in event.event && event.event.n === 2) throw new Error("no permission found");
       return true;
     },
   });
@@ -110,11 +110,11 @@ test("where select throws, nothing more is shown and the response is cut", async
   channel.publish("torrent_error", { n: 2 });
   const isCut = await reader.read().then(() => false, () => true);
   assert.ok(isCut);
-  assert.equal(errors.map((error) => (error as Error).message), ["no permission to be found"]);
+  assert.equal(errors.map((error) => (error as Error).message), ["no permission found"]);
   assert.is(endpoint.stats().subscribers, 0);
 });
 
-test("a long history of which a filter shows little lets others go first, and is read to its end", async () => {
+test("types yields to other work in a long history that it hides, and reads it to its end", async () => {
   const big = createChannel(catalogue);
   const other = eventsEndpoint(big, { heartbeat: null });
   for (let n = 0; n < 60_000; n++) big.publish("torrent_error", { n });
@@ -122,7 +122,7 @@ test("a long history of which a filter shows little lets others go first, and is
   const lines = linesOf((await other.request("/?since=earliest&types=market_ask&follow=false")).body!);
   assert.is((await lines.event()).type, "events_start");
   assert.equal((await lines.rest()).map(({ event }) => event.n), [-1]);
-  // One that leaves in the middle of it leaves nothing behind.
+  // A disconnect in the middle of it leaves nothing behind.
   const reader = (await other.request("/?since=earliest&types=market_ask")).body!.getReader();
   await reader.read();
   await turn();
@@ -131,7 +131,7 @@ test("a long history of which a filter shows little lets others go first, and is
   assert.is(other.stats().subscribers, 0);
 });
 
-test("events_bookmark: on request, at the heartbeat's pace, only where events passed unseen", async () => {
+test("bookmarks=true sends events_bookmark with the heartbeat after hidden events", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 0.05 });
   const open = async (query: string) => {
     const lines = linesOf((await endpoint.request(`/?types=market_ask&${query}`)).body!);
@@ -139,22 +139,22 @@ test("events_bookmark: on request, at the heartbeat's pace, only where events pa
     return lines;
   };
   const [marked, plain] = await Promise.all([open("bookmarks=true"), open("")]);
-  assert.is(await marked.next(), "", "nothing has passed: a heartbeat");
+  assert.is(await marked.next(), "", "no hidden event: a heartbeat");
   const [, id] = publish(channel, "torrent_error", "torrent_error");
   const bookmark = await marked.event();
   assert.equal(Object.keys(bookmark), ["type", "id", "time"]);
   assert.is(bookmark.type, "events_bookmark");
   assert.is(bookmark.id, id);
-  assert.is(await marked.next(), "", "told once");
+  assert.is(await marked.next(), "", "reported once");
   publish(channel, "market_ask");
   assert.is((await marked.event()).type, "market_ask");
-  assert.is(await marked.next(), "", "the event told the position itself");
+  assert.is(await marked.next(), "", "the event has the position itself");
   for (let line; (line = await plain.next()) === "" || line === undefined;);
   await Promise.all([marked.close(), plain.close()]);
   assert.is(channel.last, 3);
 });
 
-test("SSE moves the cursor of a filtered stream by a block with nothing but an id", async () => {
+test("format=sse moves the cursor of a filtered stream by a block with nothing but an id", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 0.05 });
   const reader = (await endpoint.request("/?types=market_ask&format=sse")).body!.getReader();
   const [id] = publish(channel, "torrent_error");
@@ -164,7 +164,7 @@ test("SSE moves the cursor of a filtered stream by a block with nothing but an i
   await reader.cancel();
 });
 
-test("follow=false ends with how far it has come, where events passed unseen", async () => {
+test("follow=false ends with a bookmark after hidden events", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, OPTIONS);
   const [, , id] = publish(channel, "torrent_error", "market_ask", "torrent_error");
   const read = async (query: string) => {
@@ -174,14 +174,14 @@ test("follow=false ends with how far it has come, where events passed unseen", a
   const bookmark = new RegExp(`"n":2}[^\n]*\n\\{"type":"events_bookmark","id":"${id}",[^\n]*\n$`);
   assert.match(await read("bookmarks=true"), bookmark);
   assert.match(await read("format=sse"), new RegExp(`"n":2}.*\nid: .*\n\nid: ${id}\n\n$`));
-  assert.match(await read(""), /"n":2}[^\n]*\n$/, "nobody else is told");
+  assert.match(await read(""), /"n":2}[^\n]*\n$/, "not by default");
   publish(channel, "market_ask");
-  assert.match(await read("bookmarks=true"), /"n":4}[^\n]*\n$/, "the event told the position itself");
+  assert.match(await read("bookmarks=true"), /"n":4}[^\n]*\n$/, "the event has the position itself");
   const resumed = await (await endpoint.request(`/?since=${id}&follow=false&bookmarks=true`)).text();
   assert.match(resumed, /^[^\n]*events_start[^\n]*\n[^\n]*"n":4}[^\n]*\n$/);
 });
 
-test("without heartbeats a reader is told all the same how far it has come, and nothing else", async () => {
+test("bookmarks=true sends events_bookmark when heartbeats are off", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: null });
   const open = async (query: string) => {
     const { body } = await endpoint.request(`/?types=market_ask&follow=true&${query}`);
@@ -195,12 +195,12 @@ test("without heartbeats a reader is told all the same how far it has come, and 
   assert.is(await sse!.next(), `id: ${id}\n\n`);
   publish(channel, "market_ask");
   for (const reader of [marked!, sse!, plain!]) {
-    assert.match((await reader.next())!, /"type":"market_ask"/, "nothing came before it");
+    assert.match((await reader.next())!, /"type":"market_ask"/, "it is the first");
     await reader.close();
   }
 });
 
-test("heartbeats go out also while the filter hides what flows by", async () => {
+test("heartbeat is sent while the filter hides all events", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 0.04 });
   await serving(endpoint, async (url) => {
     const lines = await openLines(`${url}/?types=market_ask`);
@@ -218,7 +218,7 @@ test("heartbeats go out also while the filter hides what flows by", async () => 
   });
 });
 
-test("a filtered subscriber costs no second serialization: equal filters are given the same bytes", async () => {
+test("types shares the bytes between equal filters", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, OPTIONS);
   const read = async (query: string) => {
     const reader = (await endpoint.request(`/?${query}`)).body!.getReader();
@@ -239,7 +239,7 @@ test("a filtered subscriber costs no second serialization: equal filters are giv
   await Promise.all(readers.map((reader) => reader.cancel()));
 });
 
-test("the application's middleware sees the response as it goes out", async () => {
+test("eventsEndpoint() streams through middleware of the application", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, OPTIONS);
   const app = new Hono();
   app.use(compress());
@@ -272,7 +272,7 @@ test("the application's middleware sees the response as it goes out", async () =
     }
     await lines.close();
     await shouted.close();
-    await until(() => endpoint.stats().subscribers === 0, "both have left");
+    await until(() => endpoint.stats().subscribers === 0, "both have disconnected");
   });
 });
 

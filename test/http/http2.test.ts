@@ -23,7 +23,7 @@ import { type Dictionary, until, within } from "../support/harness.ts";
 
 const catalogue = defineEvents({ note: v.object({ n: v.number(), text: v.string() }) });
 
-const test = suite("http2");
+const test = suite("http: HTTP/2");
 
 /** A key and a certificate for this machine, made by openssl. */
 async function makeCertificate(): Promise<{ key: string; cert: string }> {
@@ -40,13 +40,13 @@ async function makeCertificate(): Promise<{ key: string; cert: string }> {
   }
 }
 
-/** As much of the other runtimes as is used here. */
+/** The part of the other runtimes that is used here. */
 interface Runtimes {
   Deno?: { serve(options: object, fetch: unknown): { addr: { port: number }; shutdown(): Promise<void> } };
   Bun?: { serve(options: object): { port: number; stop(force: boolean): Promise<void> } };
 }
 
-/** Serves by HTTP/2 and TLS: on Node by `node:http2`, on Deno and Bun by their own servers, which speak it too. */
+/** Serves HTTP/2 over TLS: on Node by `node:http2`, on Deno and Bun by their own servers. */
 async function listen(fetch: Hono["fetch"], tls: { key: string; cert: string }) {
   const { Deno, Bun } = globalThis as Runtimes;
   const hostname = "127.0.0.1";
@@ -66,16 +66,16 @@ async function listen(fetch: Hono["fetch"], tls: { key: string; cert: string }) 
 }
 
 const certificate = makeCertificate();
-certificate.catch(() => {}); // Told by whichever test awaits it.
+certificate.catch(() => {}); // The tests that await it report it.
 
 interface SetUp {
   readonly channel: ReturnType<typeof createChannel<typeof catalogue.schemas>>;
   readonly ends: StreamEnd[];
   subscribers(): number;
   publish(count: number, size?: number): void;
-  /** A new connection. */
+  /** Opens a connection. */
   connect(): ClientHttp2Session;
-  /** A new connection on which nothing was said yet. */
+  /** A new connection on which nothing was sent. */
   connectRaw(): Promise<TLSSocket>;
 }
 
@@ -86,7 +86,7 @@ async function withServer(
   const tls = await certificate;
   const channel = createChannel(catalogue);
   const ends: StreamEnd[] = [];
-  // What `direct` does is for HTTP/1.1; here it must do no harm.
+  // `writeToSocket` is for HTTP/1.1, and must do no harm here.
   const endpoint = eventsEndpoint(channel, {
     writeToSocket: true,
     onStreamEnd: (end) => void ends.push(end),
@@ -113,7 +113,7 @@ async function withServer(
       connectRaw: async () => {
         const options = { host: "127.0.0.1", port: server.port, ca: tls.cert, ALPNProtocols: ["h2"] };
         const socket = connectTls(options);
-        socket.on("error", () => {}); // A reset is what some are about.
+        socket.on("error", () => {}); // Some tests are about resets.
         await within(new Promise<void>((resolve) => socket.once("secureConnect", resolve)), "a connection");
         return socket.resume();
       },
@@ -137,7 +137,7 @@ function request(session: ClientHttp2Session, headers: Record<string, string> = 
   let text = "";
   stream.setEncoding("utf8");
   stream.on("data", (part: string) => text += part);
-  stream.on("error", () => {}); // A reset is what some tests are about.
+  stream.on("error", () => {}); // Some tests are about resets.
   const answered = new Promise<IncomingHttpHeaders>((resolve) => stream.once("response", resolve));
   const closed = new Promise<void>((resolve) => stream.once("close", () => resolve()));
   if (body !== undefined) stream.end(body);
@@ -161,7 +161,7 @@ function assertLegal(headers: IncomingHttpHeaders): void {
   for (const name of ILLEGAL) assert.is(headers[name], undefined, name);
 }
 
-test("NDJSON: its head at once and legal, every event as it happens, and heartbeats", async () => {
+test("GET /events over HTTP/2 sends its head at once, each event, and heartbeats", async () => {
   await withServer({ heartbeat: 0.1 }, async ({ publish, connect }) => {
     const { headers, stream, text } = request(connect());
     const head = await headers();
@@ -180,7 +180,7 @@ test("NDJSON: its head at once and legal, every event as it happens, and heartbe
   });
 });
 
-test("SSE, and a resume, each without a gap", async () => {
+test("GET /events over HTTP/2 sends SSE, and resumes without a gap", async () => {
   await withServer({}, async ({ publish, connect }) => {
     publish(3);
     const session = connect();
@@ -198,7 +198,7 @@ test("SSE, and a resume, each without a gap", async () => {
   });
 });
 
-test("HEAD, POST and a refusal", async () => {
+test("eventsEndpoint() over HTTP/2 answers HEAD, POST and an invalid cursor", async () => {
   await withServer({}, async ({ channel, subscribers, connect }) => {
     const session = connect();
     const head = request(session, { ":method": "HEAD" });
@@ -214,12 +214,12 @@ test("HEAD, POST and a refusal", async () => {
     const answer = await refused.headers();
     assert.is(answer[":status"], 400);
     assertLegal(answer);
-    await within(refused.closed, "the end of a refusal");
+    await within(refused.closed, "the end of the error");
     assert.is(JSON.parse(refused.text()).error.code, "InvalidCursor");
   });
 });
 
-test("who leaves is forgotten, by a reset of a stream or with the connection; the others go on", async () => {
+test("GET /events over HTTP/2 ends a subscriber when its stream is reset or its connection closed", async () => {
   await withServer({}, async ({ publish, subscribers, ends, connect }) => {
     const session = connect();
     const streams = Array.from({ length: 5 }, () => request(session));
@@ -227,17 +227,17 @@ test("who leaves is forgotten, by a reset of a stream or with the connection; th
     await until(() => subscribers() === 6, "all are open");
     streams[0]!.stream.close();
     streams[1]!.stream.close(constants.NGHTTP2_CANCEL);
-    await until(() => subscribers() === 4, "two have left");
+    await until(() => subscribers() === 4, "two have disconnected");
     publish(1);
     for (const { text } of [...streams.slice(2), elsewhere]) {
       await until(() => text().includes('"n":1,'), "the others have it");
     }
     session.destroy();
-    await until(() => subscribers() === 1, "the connection took its streams with it");
+    await until(() => subscribers() === 1, "the streams of the connection have ended");
     publish(1);
     await until(() => elsewhere.text().includes('"n":2,'), "the last one has it");
     elsewhere.stream.close();
-    await until(() => subscribers() === 0, "all have left");
+    await until(() => subscribers() === 0, "all have disconnected");
     assert.equal(
       ends.map(({ reason, address }) => [reason, address]),
       new Array(6).fill(["disconnected", "127.0.0.1"]),
@@ -245,7 +245,7 @@ test("who leaves is forgotten, by a reset of a stream or with the connection; th
   });
 });
 
-test("streams that are reset as soon as they are opened leave nothing behind, and nobody else notices", async () => {
+test("GET /events over HTTP/2 leaves nothing behind when streams are reset as they open", async () => {
   await withServer({}, async ({ publish, subscribers, connect, channel }) => {
     const good = request(connect());
     await until(() => subscribers() === 1, "a good one is open");
@@ -262,37 +262,37 @@ test("streams that are reset as soon as they are opened leave nothing behind, an
           ":path": n % 2 ? "/events?since=earliest" : "/events",
         });
         stream.close(code);
-        if (n % 50 === 0) await new Promise((resolve) => setImmediate(resolve)); // Some get as far as to be served.
+        if (n % 50 === 0) await new Promise((resolve) => setImmediate(resolve)); // Some of them are served.
       }
       publish(1);
       await until(() => good.text().includes(`"n":${channel.last},`), "the good one goes on");
-      session.destroy(); // The server may have left before: whoever resets that much is no good company.
-      await until(() => subscribers() === 1, "all of them are forgotten");
+      session.destroy(); // The server may have closed it before, because of so many resets.
+      await until(() => subscribers() === 1, "no subscriber of them is left");
     }
     good.stream.close();
-    await until(() => subscribers() === 0 && channel.stats().readers === 0, "nobody is left");
+    await until(() => subscribers() === 0 && channel.stats().readers === 0, "no subscriber is left");
   });
 });
 
-test("a connection with more streams than it may have gets as many as it may, and others get theirs", async () => {
+test("maxConnections limits the streams of one HTTP/2 connection, and leaves room for others", async () => {
   await withServer({ maxConnections: 150 }, async ({ publish, subscribers, connect }) => {
     const session = connect();
     const streams = Array.from({ length: 200 }, () => request(session));
     await until(() => subscribers() >= 100, "many are open");
     assert.ok(subscribers() <= 150, `${subscribers()} are open`);
     for (const { stream } of streams.slice(0, 190)) stream.close();
-    await until(() => subscribers() <= 10, "they are gone");
+    await until(() => subscribers() <= 10, "they have ended");
     const other = request(connect());
-    await until(() => other.text().includes("events_start"), "somebody else has a place");
+    await until(() => other.text().includes("events_start"), "there is room for another");
     publish(1);
-    await until(() => other.text().includes('"n":1,'), "and is told");
+    await until(() => other.text().includes('"n":1,'), "it receives the event");
     session.destroy();
     other.stream.close();
-    await until(() => subscribers() === 0, "nobody is left");
+    await until(() => subscribers() === 0, "no subscriber is left");
   });
 });
 
-/** Frames that are none, after a good beginning (RFC 9113). */
+/** Malformed frames after a valid beginning (RFC 9113). */
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const frame = (type: number, flags: number, stream: number, payload: Uint8Array, length = payload.length) =>
   Buffer.concat([Uint8Array.of(length >> 16, length >> 8, length, type, flags, 0, 0, 0, stream), payload]);
@@ -304,8 +304,8 @@ const RAW: readonly (readonly [name: string, bytes: Uint8Array])[] = [
   ["half a preface", Buffer.from(PREFACE.slice(0, 10))],
   ["no settings", Buffer.from(PREFACE)],
   ["a frame that is too large", frame(0, 0, 1, new Uint8Array(100), 0xffffff)],
-  ["a frame of a type that nobody has", frame(0xee, 0xff, 0, new Uint8Array(16))],
-  ["headers that are no HPACK", frame(1, 5, 1, new Uint8Array(64).fill(0xff))],
+  ["a frame of an unknown type", frame(0xee, 0xff, 0, new Uint8Array(16))],
+  ["headers that are not HPACK", frame(1, 5, 1, new Uint8Array(64).fill(0xff))],
   ["headers on stream 0", frame(1, 5, 0, new Uint8Array(4))],
   ["headers on an even stream", frame(1, 5, 2, Uint8Array.of(0x82, 0x84, 0x87))],
   ["headers without a path", frame(1, 5, 1, Uint8Array.of(0x82, 0x87))],
@@ -318,7 +318,7 @@ const RAW: readonly (readonly [name: string, bytes: Uint8Array])[] = [
   ["a thousand pings", repeated(1000, frame(6, 0, 0, new Uint8Array(8)))],
   ["a thousand settings", repeated(1000, SETTINGS)],
   [
-    "headers without end",
+    "headers without an end",
     Buffer.concat([
       frame(1, 1, 1, Uint8Array.of(0x82, 0x84, 0x87)),
       repeated(1000, frame(9, 0, 1, Uint8Array.of(0x00, 0x01, 0x78, 0x01, 0x79))),
@@ -336,7 +336,7 @@ const RAW: readonly (readonly [name: string, bytes: Uint8Array])[] = [
   ["a promise", frame(5, 4, 1, new Uint8Array(8))],
 ];
 
-test("whatever frames come, the server is as it was", async () => {
+test("GET /events over HTTP/2 is unaffected by malformed frames on other connections", async () => {
   await withServer({}, async ({ publish, subscribers, connect, connectRaw, channel }) => {
     const good = request(connect());
     await until(() => subscribers() === 1, "a good one is open");
@@ -349,19 +349,19 @@ test("whatever frames come, the server is as it was", async () => {
       await until(() => good.text().includes(`"n":${channel.last},`), `${name}: the good one goes on`);
       socket.destroy();
     }
-    await until(() => subscribers() === 1, "nobody else is left");
+    await until(() => subscribers() === 1, "no other subscriber is left");
     const stream = request(connect(), { ":path": "/events?since=earliest&follow=false" });
-    await within(stream.closed, "a good one is answered");
+    await within(stream.closed, "the end of a good one");
     assert.is(eventsOf(stream.text()).length, RAW.length + 1);
     good.stream.close();
-    await until(() => subscribers() === 0, "nobody is left");
+    await until(() => subscribers() === 0, "no subscriber is left");
   });
 });
 
 /** More than the windows and buffers of a connection hold. */
 const MUCH = 8_000;
 
-test("a slow reader holds up nobody, and goes on without a gap", async () => {
+test("GET /events over HTTP/2 delivers to others while one reads slowly, and to that one without a gap", async () => {
   await withServer({}, async ({ publish, subscribers, connect }) => {
     const slow = request(connect());
     await until(() => slow.text().includes("events_start"), "it is open");
@@ -384,13 +384,13 @@ test("a slow reader holds up nobody, and goes on without a gap", async () => {
   });
 });
 
-test("a reader that takes nothing for the stall timeout is cut off", async () => {
+test("stallTimeout disconnects an HTTP/2 stream without progress", async () => {
   await withServer({ stallTimeout: 0.3 }, async ({ publish, subscribers, ends, connect }) => {
     const stalled = request(connect());
     await until(() => stalled.text().includes("events_start"), "it is open");
     stalled.stream.pause();
     publish(MUCH, 1000);
-    await until(() => subscribers() === 0, "it is forgotten");
+    await until(() => subscribers() === 0, "its subscriber has ended");
     assert.equal(ends.map(({ reason }) => reason), ["stalled"]);
     stalled.stream.resume();
     await within(stalled.closed, "its stream to be closed");
@@ -398,7 +398,7 @@ test("a reader that takes nothing for the stall timeout is cut off", async () =>
   });
 });
 
-test("when the channel is closed, streams end well and on a whole line", async () => {
+test("close() ends HTTP/2 streams without an error, on a whole line", async () => {
   await withServer({}, async ({ channel, publish, subscribers, connect }) => {
     const session = connect();
     const streams = [request(session), request(session)];

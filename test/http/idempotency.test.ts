@@ -13,7 +13,7 @@ import { openWire, serving, until, within } from "../support/harness.ts";
 
 const catalogue = defineEvents({ tick: v.object({ n: v.number() }) });
 
-const test = suite("idempotency");
+const test = suite("http: idempotency");
 
 interface Answer {
   readonly status: number;
@@ -50,11 +50,11 @@ function tick(n: number) {
   return { type: "tick", event: { n } };
 }
 
-function isRefusal(code: EventsErrorCode) {
+function isError(code: EventsErrorCode) {
   return (error: unknown) => error instanceof EventsError && error.code === code;
 }
 
-test("the same key again gets the first answer, and nothing is published twice", async () => {
+test("Idempotency-Key repeats the first response, and nothing is published twice", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue);
   const first = await post(endpoint, [tick(1), tick(2)], "k-1");
   assert.is(first.status, 202);
@@ -64,12 +64,12 @@ test("the same key again gets the first answer, and nothing is published twice",
     assert.equal([answer.status, answer.text], [202, first.text]);
   }
   assert.is(channel.last, 3);
-  assert.is((await post(endpoint, tick(1), "k-2")).status, 202, "another key is another request");
-  assert.is((await post(endpoint, tick(1))).status, 202, "and one without a key always is");
+  assert.is((await post(endpoint, tick(1), "k-2")).status, 202, "with another key");
+  assert.is((await post(endpoint, tick(1))).status, 202, "without a key");
   assert.is(channel.last, 5);
 });
 
-test("many at the same time are one", async () => {
+test("Idempotency-Key makes one request of many at the same time", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue);
   const answers = await Promise.all(Array.from({ length: 50 }, () => post(endpoint, tick(1), "k")));
   assert.equal(new Set(answers.map(({ text }) => text)).size, 1);
@@ -77,7 +77,7 @@ test("many at the same time are one", async () => {
   assert.is(channel.last, 1);
 });
 
-test("another body under the same key is refused, and leaves the first answer", async () => {
+test("Idempotency-Key rejects another body, and keeps the first response", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue);
   const first = await post(endpoint, tick(1), "k");
   for (const other of [tick(2), `${JSON.stringify(tick(1))} `, "not JSON", ""]) {
@@ -88,7 +88,7 @@ test("another body under the same key is refused, and leaves the first answer", 
   assert.is(channel.last, 1);
 });
 
-test("what was refused is not remembered", async () => {
+test("Idempotency-Key does not keep a rejected request", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue);
   for (const body of [{ type: "nope" }, "not JSON", { type: "nope" }]) {
     assert.is((await post(endpoint, body, "k")).code, "InvalidEvent");
@@ -97,14 +97,14 @@ test("what was refused is not remembered", async () => {
   assert.is(channel.last, 1);
 });
 
-test("a request of a media type that cannot be read is refused, whatever its key was answered before", async () => {
+test("Idempotency-Key does not hide 415 for a media type that cannot be read", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue);
   assert.is((await post(endpoint, tick(1), "k")).status, 202);
   assert.is((await post(endpoint, tick(1), "k", "text/plain")).status, 415);
   assert.is(channel.last, 1);
 });
 
-test("a key with or without quotes is one key, and what is no key is refused before anything is published", async () => {
+test("Idempotency-Key is the same with and without quotes, and is rejected if it is malformed", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue);
   const first = await post(endpoint, tick(1), "8e03978e-40d5-43dd-bc93-6894a57f9324");
   assert.is((await post(endpoint, tick(1), '"8e03978e-40d5-43dd-bc93-6894a57f9324"')).text, first.text);
@@ -121,7 +121,7 @@ test("a key with or without quotes is one key, and what is no key is refused bef
   assert.is(readIdempotencyKey(undefined), undefined);
 });
 
-test("a key is forgotten when its time is over, and never looked at where there is none", async () => {
+test("idempotencyWindow forgets a key after its time, and null ignores keys", async () => {
   const short = makeEndpoint(catalogue, { idempotencyWindow: 0.02 });
   await post(short.endpoint, tick(1), "k");
   await until(async () => {
@@ -134,7 +134,7 @@ test("a key is forgotten when its time is over, and never looked at where there 
   assert.is(off.channel.last, 2);
 });
 
-test("where as many keys are remembered as may be, a new one is refused and no old one forgotten", async () => {
+test("maxIdempotencyKeys rejects new keys when it is reached, and forgets no old one", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { maxIdempotencyKeys: 2 });
   const first = await post(endpoint, tick(1), "a");
   await post(endpoint, tick(2), "b");
@@ -142,11 +142,11 @@ test("where as many keys are remembered as may be, a new one is refused and no o
   assert.equal([refused.status, refused.code], [503, "TooManyIdempotencyKeys"]);
   assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/);
   assert.is((await post(endpoint, tick(1), "a")).text, first.text);
-  assert.is((await post(endpoint, tick(3))).status, 202, "without a key it is taken");
+  assert.is((await post(endpoint, tick(3))).status, 202, "without a key");
   assert.is(channel.last, 3);
 });
 
-test("a request that breaks off is none, and the next one with its key is the first", async () => {
+test("Idempotency-Key does not count a request that breaks off", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue);
   await serving(endpoint, async (url, port) => {
     const body = JSON.stringify(tick(1));
@@ -166,14 +166,14 @@ test("a request that breaks off is none, and the next one with its key is the fi
     });
     const text = await answer.text();
     assert.is(answer.status, 202, text);
-    late.write(body.slice(10)); // It began before, and comes second.
+    late.write(body.slice(10)); // It began first, and ends second.
     await until(() => late.received().includes(text), "the second has the answer of the first");
     assert.is(channel.last, 1);
     late.socket.destroy();
   });
 });
 
-test("the application's errors are no answers either", async () => {
+test("run() does not keep an error of the application", async () => {
   const answers = createIdempotencyStore<number>(1000, 10);
   const failing = () => Promise.reject(new Error("mine"));
   const both = await Promise.allSettled([answers.run("k", "b", failing), answers.run("k", "b", failing)]);
@@ -182,7 +182,7 @@ test("the application's errors are no answers either", async () => {
   assert.is(await answers.run("k", "b", () => 7), 7);
 });
 
-test("whatever comes in whatever order: each key is done once in its time, with one body, and memory is bounded", () =>
+test("run() runs each key once in its window, with one body and bounded memory, in any order", () =>
   fc.assert(fc.asyncProperty(
     fc.array(
       fc.oneof(
@@ -232,7 +232,7 @@ test("whatever comes in whatever order: each key is done once in its time, with 
     },
   )));
 
-/** A request whose answer is on its way, and what gives it; the first of all, though the digests are made side by side. */
+/** Begins a request that settle() answers. It is the first, although digests are computed side by side. */
 async function beginSlow(answers: IdempotencyStore<string>) {
   let settle = (_: string) => {};
   const answer = new Promise<string>((resolve) => settle = resolve);
@@ -241,28 +241,27 @@ async function beginSlow(answers: IdempotencyStore<string>) {
   return { slow, settle };
 }
 
-test("requests that are answered late neither hide what is over nor are forgotten", async () => {
+test("run() keeps pending requests beyond their window, and forgets expired ones behind them", async () => {
   let time = 0;
   const answers = createIdempotencyStore<string>(100, 3, () => time);
   const { slow, settle } = await beginSlow(answers);
   await answers.run("a", "b", () => "a");
   await answers.run("b", "b", () => "b");
-  let refused: unknown;
-  await answers.run("c", "b", () => "c").catch((error) => refused = error);
-  assert.ok(isRefusal("TooManyIdempotencyKeys")(refused));
+  const rejected = await answers.run("c", "b", () => "c").catch((error) => error);
+  assert.ok(isError("TooManyIdempotencyKeys")(rejected));
   time = 150;
   assert.is(await answers.run("c", "b", () => "c"), "c");
-  assert.is(answers.size, 2, "what is over made room behind what is still being answered");
+  assert.is(answers.size, 2, "expired keys behind a pending one made room");
   const again = answers.run("slow", "b", () => "never");
   settle("done");
   assert.equal(await Promise.all([slow, again]), ["done", "done"]);
   time = 249;
-  assert.is(await answers.run("slow", "b", () => "never"), "done", "its time begins with its answer");
+  assert.is(await answers.run("slow", "b", () => "never"), "done", "its window begins with its response");
   time = 251;
   assert.is(await answers.run("slow", "b", () => "new"), "new");
 });
 
-test("an answer that came late is forgotten later, and those before it in their own time", async () => {
+test("run() begins the window of a key with its response", async () => {
   let time = 0;
   const answers = createIdempotencyStore<string>(100, 10, () => time);
   const { slow, settle } = await beginSlow(answers);

@@ -19,28 +19,28 @@ import { openLines, openWire, serving, until, within } from "../support/harness.
 
 const catalogue = defineEvents({ tick: v.object({ n: v.number() }), any: v.any() });
 
-const test = suite("limits");
+const test = suite("http: limits");
 
 async function codeOf(response: Response): Promise<string> {
   return (await response.json()).error.code;
 }
 
-test("who comes when all places are taken is refused, those who have one keep it, and publishing goes on", async () => {
+test("maxConnections answers 503 to new streams when it is reached; open streams and POST are unaffected", async () => {
   await withEndpoint(catalogue, { maxConnections: 3, writeToSocket: true }, async ({ endpoint, url }) => {
     const streams = [];
     for (let n = 0; n < 3; n++) streams.push(await openLines(`${url}/events`));
     const waits = new Set<string>();
     for (let n = 0; n < 40; n++) {
-      const refused = await within(fetch(`${url}/events`), "the refusal");
-      assert.is(refused.status, 503);
-      assert.is(refused.headers.get("content-type"), "application/json");
-      const wait = refused.headers.get("retry-after")!;
+      const rejected = await within(fetch(`${url}/events`), "the response");
+      assert.is(rejected.status, 503);
+      assert.is(rejected.headers.get("content-type"), "application/json");
+      const wait = rejected.headers.get("retry-after")!;
       assert.ok(/^\d+$/.test(wait) && Number(wait) >= 5 && Number(wait) <= 13, wait);
       waits.add(wait);
-      const { error } = await refused.json();
+      const { error } = await rejected.json();
       assert.equal([error.handled, error.code], [true, "TooManyConnections"]);
     }
-    assert.ok(waits.size > 1, "not all are told to come back in the same second");
+    assert.ok(waits.size > 1, "Retry-After is spread");
     const head = await fetch(`${url}/events`, { method: "HEAD" });
     assert.is(head.status, 503);
     const posted = await fetch(`${url}/events`, {
@@ -53,10 +53,10 @@ test("who comes when all places are taken is refused, those who have one keep it
       assert.is((await lines.event()).type, "events_start");
       assert.is((await lines.event()).type, "tick");
     }
-    // Each place that is given back is good for one more, whichever it was.
+    // After each stream that ends there is room for one more.
     for (let n = 0; n < 3; n++) {
       await streams[n]!.close();
-      await until(() => endpoint.stats().subscribers === 2, "it has left");
+      await until(() => endpoint.stats().subscribers === 2, "it has disconnected");
       streams[n] = await openLines(`${url}/events`);
       const refused = await fetch(`${url}/events`);
       assert.is(refused.status, 503);
@@ -66,7 +66,7 @@ test("who comes when all places are taken is refused, those who have one keep it
   });
 });
 
-test("over SSE a refusal is a stream that says when to come back, and ends: an EventSource never returns from a 503", async () => {
+test("maxConnections answers SSE with a stream of retry: alone, because an EventSource never reconnects after a 503", async () => {
   const { endpoint } = makeEndpoint(catalogue, { maxConnections: 1 });
   const held = await endpoint.request("/");
   const retries = new Set<string>();
@@ -86,7 +86,7 @@ test("over SSE a refusal is a stream that says when to come back, and ends: an E
   await held.body!.cancel();
 });
 
-test("what is refused for another reason, and HEAD, take no place; a stream that ends gives its own back", async () => {
+test("maxConnections does not count rejected requests, HEAD, and streams that have ended", async () => {
   const { endpoint, channel } = makeEndpoint(catalogue, { maxConnections: 1 });
   channel.publish("tick", { n: 1 });
   for (let n = 0; n < 3; n++) {
@@ -103,7 +103,7 @@ test("what is refused for another reason, and HEAD, take no place; a stream that
   await held.body!.cancel();
 });
 
-test("an application that throws when a stream is opened takes no place with it", async () => {
+test("maxConnections does not count a stream for which onConnect() threw", async () => {
   const session = createSession({ version: "1" });
   let throws = true;
   const onConnect = () => {
@@ -120,7 +120,7 @@ test("an application that throws when a stream is opened takes no place with it"
   await response.body!.cancel();
 });
 
-test("streams that are reset give their places back", async () => {
+test("maxConnections does not count streams that were reset", async () => {
   await withEndpoint(
     catalogue,
     { maxConnections: 20, writeToSocket: true },
@@ -128,17 +128,17 @@ test("streams that are reset give their places back", async () => {
       for (let round = 0; round < 3; round++) {
         const wires = await Promise.all(Array.from({ length: 20 }, () => openWire(port)));
         for (const wire of wires) wire.write("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-        await until(() => endpoint.stats().subscribers === 20, "all places are taken");
+        await until(() => endpoint.stats().subscribers === 20, "the limit is reached");
         const refused = await fetch(`${url}/events`);
         assert.is(await codeOf(refused), "TooManyConnections");
         for (const { socket } of wires) socket.destroy();
-        await until(() => endpoint.stats().subscribers === 0, "all have left");
+        await until(() => endpoint.stats().subscribers === 0, "all have disconnected");
       }
     },
   );
 });
 
-test("one address has no more places than it may; the others do not notice", async () => {
+test("maxConnectionsPerAddress limits each address alone", async () => {
   const { endpoint } = makeEndpoint(catalogue, {
     maxConnectionsPerAddress: 2,
     clientAddress: (c) => c.req.header("X-Real-IP"),
@@ -150,14 +150,14 @@ test("one address has no more places than it may; the others do not notice", asy
   held.push(await from("192.0.2.2"), await from("2001:db8:0:0:ffff::2"));
   assert.is(await codeOf(await from("2001:db8::3")), "TooManyConnections");
   for (let n = 0; n < 3; n++) held.push(await endpoint.request("/"));
-  assert.ok(held.every(({ status }) => status === 200), "whose address nobody knows is not counted");
+  assert.ok(held.every(({ status }) => status === 200), "streams without an address are not counted");
   await held[0]!.body!.cancel();
   held[0] = await from("192.0.2.1");
   assert.is(held[0].status, 200);
   for (const { body } of held) await body!.cancel();
 });
 
-test("onStreamEnd() gets the address of the socket when no header is trusted", async () => {
+test("onStreamEnd() receives the address of the socket when no header is trusted", async () => {
   const addresses: unknown[] = [];
   await withEndpoint(
     catalogue,
@@ -170,7 +170,7 @@ test("onStreamEnd() gets the address of the socket when no header is trusted", a
   assert.equal(addresses, ["127.0.0.1"]);
 });
 
-test("a documented default changes nothing when it is given", () => {
+test("eventsEndpoint() with its documented defaults is the same as without options", () => {
   const channel = createChannel(catalogue);
   const defaults: EndpointOptions<never> = {
     heartbeat: 5,
@@ -191,7 +191,7 @@ test("a documented default changes nothing when it is given", () => {
   assert.equal(plain(defaults), plain({}));
 });
 
-test("the server trusts the last address of the header it is configured for, and no other header", async () => {
+test("clientAddressHeader trusts the last address of that header, and no other header", async () => {
   const session = createSession({ version: "7.1.5" });
   const limits = { heartbeat: 5, maxConnectionsPerAddress: 1 };
   const app = createApp(session, { ...limits, clientAddressHeader: "X-Forwarded-For" });
@@ -222,7 +222,7 @@ test("the server trusts the last address of the header it is configured for, and
   });
 });
 
-test("the limiter exempts loopback addresses, and no others", () => {
+test("maxConnectionsPerAddress exempts loopback addresses alone", () => {
   const places = createConnectionLimiter({
     maxConnections: null,
     maxConnectionsPerAddress: 2,
@@ -238,7 +238,7 @@ test("the limiter exempts loopback addresses, and no others", () => {
   }
 });
 
-test("an address counts as the network that whoever has it has", () => {
+test("networkOf() returns an IPv4 address, or the /64 of an IPv6 address", () => {
   const cases: Record<string, string> = {
     "192.0.2.1": "192.0.2.1",
     "::ffff:192.0.2.1": "192.0.2.1",
@@ -256,7 +256,7 @@ test("an address counts as the network that whoever has it has", () => {
   for (const [address, network] of Object.entries(cases)) assert.is(networkOf(address), network, address);
 });
 
-test("in whatever order places are taken and given back: never more than there are, and none is lost", () =>
+test("acquire() and release() keep the limits exact in any order", () =>
   fc.assert(fc.property(
     fc.array(fc.oneof(
       fc.record({ take: fc.constantFrom("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", undefined) }),
@@ -286,7 +286,7 @@ test("in whatever order places are taken and given back: never more than there a
         if (!refused) held.push({ client, free: places.acquire(step.take) });
       }
       for (const { free } of held.splice(0)) free();
-      assert.is(places.clients, 0, "nobody is remembered who has left");
+      assert.is(places.clients, 0, "no address without a stream is kept");
       for (let n = 0; n < 5; n++) {
         places.check(`192.0.2.${n}`);
         places.acquire(`192.0.2.${n}`);
@@ -295,7 +295,7 @@ test("in whatever order places are taken and given back: never more than there a
     },
   )));
 
-test("a POST holds no more events than it may, each no deeper than it may be", async () => {
+test("maxBatch limits the events of a POST, and maxDepth their depth", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { maxBatch: 3, maxDepth: 4 });
   const post = (body: string, type = "application/json") =>
     endpoint.request("/", { method: "POST", headers: { "Content-Type": type }, body });
@@ -321,7 +321,7 @@ test("a POST holds no more events than it may, each no deeper than it may be", a
   assert.is(channel.last, 7);
 });
 
-test("the defaults of a POST: 10 000 events, 64 levels", async () => {
+test("maxBatch is 10 000 by default, and maxDepth 64", async () => {
   const { endpoint } = makeEndpoint(catalogue);
   const post = (body: string) =>
     endpoint.request("/", { method: "POST", headers: { "Content-Type": "application/json" }, body });
@@ -333,7 +333,7 @@ test("the defaults of a POST: 10 000 events, 64 levels", async () => {
   assert.is((await post(deep(64))).status, 400);
 });
 
-test("a limit that means nothing is refused when the endpoint is made", () => {
+test("eventsEndpoint() rejects invalid limits", () => {
   const wrong: EndpointOptions<typeof catalogue.schemas>[] = [
     { maxConnections: 0 },
     { maxConnections: 1.5 },

@@ -1,4 +1,8 @@
-/** What stands between the endpoint and the socket: middleware that reads, replaces or writes itself, and a server that stops. */
+/**
+ * Middleware that reads, replaces or writes a response, and a server that stops.
+ *
+ * @module
+ */
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
@@ -9,9 +13,9 @@ import { openLines, openWire, serving, until, within } from "../support/harness.
 
 const catalogue = defineEvents({ note: v.object({ n: v.number(), pad: v.string() }) });
 
-const test = suite("middleware");
+const test = suite("http: middleware");
 
-/** What the endpoints are made with, unless a test says otherwise. */
+/** The default options of the endpoints. */
 const OPTIONS = { heartbeat: 0.2, writeToSocket: true };
 
 /** Publishes the next note. */
@@ -21,7 +25,7 @@ function publish(channel: MemoryChannel<typeof catalogue.schemas>, pad: string =
 
 const REQUEST = "GET /events HTTP/1.1\r\nHost: x\r\n\r\n";
 
-test("a reader that leaves is forgotten, also where a middleware goes on reading a copy of its stream", async () => {
+test("GET /events ends its subscriber after a disconnect while middleware reads a copy of the stream", async () => {
   const copies: Promise<unknown>[] = [];
   const set = makeEndpoint(catalogue, {
     ...OPTIONS,
@@ -38,12 +42,12 @@ test("a reader that leaves is forgotten, also where a middleware goes on reading
       await until(() => wire.received().includes("events_start"), "the stream has begun");
       wire.socket.destroy();
     }
-    await until(() => set.endpoint.stats().subscribers === 0, "all have been forgotten");
+    await until(() => set.endpoint.stats().subscribers === 0, "no subscriber is left");
   });
   await within(Promise.all(copies), "the copies to end");
 });
 
-test("a response that took the place of the stream's goes out whole, however long it takes", async () => {
+test("stallTimeout does not cut off a response that replaced the stream", async () => {
   const set = makeEndpoint(catalogue, {
     ...OPTIONS,
     stallTimeout: 0.3,
@@ -52,7 +56,7 @@ test("a response that took the place of the stream's goes out whole, however lon
       let n = 0;
       const body = new ReadableStream<Uint8Array>({
         async pull(controller) {
-          if (n === 0) await until(() => set.endpoint.stats().subscribers === 0, "the stream was given up");
+          if (n === 0) await until(() => set.endpoint.stats().subscribers === 0, "the stream has ended");
           if (++n > 5) controller.close();
           else controller.enqueue(new TextEncoder().encode(`line ${n}\n`));
         },
@@ -67,7 +71,7 @@ test("a response that took the place of the stream's goes out whole, however lon
   });
 });
 
-test("whatever stands in the way of a response's writes sees all of them", async () => {
+test("writeToSocket leaves a replaced write() of the response in use", async () => {
   const seen: string[] = [];
   const set = makeEndpoint(catalogue, {
     ...OPTIONS,
@@ -80,7 +84,7 @@ test("whatever stands in the way of a response's writes sees all of them", async
           return write.call(this, chunk, ...rest);
         };
       } else {
-        // Not a server of node:http: what is seen is what the client gets.
+        // Not a server of node:http: there is no write() to replace.
         seen.push("…");
       }
       await next();
@@ -98,7 +102,7 @@ test("whatever stands in the way of a response's writes sees all of them", async
   assert.ok(seen[0] === "…" || seen.join("").includes(`"n":2`), seen.join(""));
 });
 
-test("a server that stops lets a slow reader have all that was published, and the end of it", async () => {
+test("stop() delivers all published events to a slow reader", async () => {
   for (const writeToSocket of [true, false]) {
     let socket: { readonly writableLength: number } | undefined;
     const set = makeEndpoint(catalogue, {
@@ -115,11 +119,11 @@ test("a server that stops lets a slow reader have all that was published, and th
     wire.write(REQUEST);
     await until(() => wire.received().includes("events_start"), "the stream has begun");
     wire.socket.pause();
-    // More and more, until the kernel takes no more: less than one event waits in the server then, on Node, where that
-    // shows; elsewhere the stream has come to a halt.
-    const isStuck = (handedOut: number) =>
+    // Publishes until the buffers of the kernel are full. Node shows that as bytes that wait in the socket; elsewhere the
+    // deliveries stop.
+    const isFull = (handedOut: number) =>
       socket === undefined ? handedOut < set.channel.last - 100 : socket.writableLength > 1000;
-    for (let handedOut = 0; !isStuck(handedOut);) {
+    for (let handedOut = 0; !isFull(handedOut);) {
       publish(set.channel, "x".repeat(1000));
       await new Promise((resolve) => setTimeout(resolve, 1));
       handedOut = set.endpoint.stats().formats["ndjson"]!.deliveries;
@@ -130,7 +134,7 @@ test("a server that stops lets a slow reader have all that was published, and th
     await within(stopped, "the server to stop", 9000);
     await within(wire.closed, "the connection to be closed");
     assert.ok(wire.received().includes(`"n":${set.channel.last},`), "the last event has arrived");
-    assert.ok(wire.received().endsWith("0\r\n\r\n"), "and the end of the response");
+    assert.ok(wire.received().endsWith("0\r\n\r\n"), "the response has ended");
   }
 });
 

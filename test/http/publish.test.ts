@@ -1,5 +1,5 @@
 /**
- * What a body may hold, and every issue that is found in one.
+ * What a body may contain, and the issues that are reported for one.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import { openLines, openWire, until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import {
   accepted,
-  faultsIn,
   head,
+  issuesIn,
   JSON_TYPE,
   messageOf,
   NDJSON,
@@ -18,9 +18,9 @@ import {
   statusOn,
 } from "./publisher.ts";
 
-const test = suite("publish");
+const test = suite("http: publish");
 
-test("one dictionary: 202, how many, and the id of the last", () =>
+test("POST /events answers 202 with the number of events and the id of the last", () =>
   publishing(async ({ channel, post, url }) => {
     const response = await fetch(url, {
       method: "POST",
@@ -35,7 +35,7 @@ test("one dictionary: 202, how many, and the id of the last", () =>
     assert.equal(published(channel), ['{"n":1}', '{"n":2}', ""]);
   }));
 
-test("an array of dictionaries is one batch, in its order", () =>
+test("POST /events publishes an array as one batch, in its order", () =>
   publishing(async ({ channel, post }) => {
     const body = [{ type: "tick", event: { n: 1 } }, { type: "closed" }, { type: "any", event: [null] }];
     assert.equal(await post(JSON.stringify(body)), accepted(channel, 3));
@@ -44,14 +44,14 @@ test("an array of dictionaries is one batch, in its order", () =>
     assert.equal(await post('[{"type":"closed"}]'), accepted(channel, 1));
   }));
 
-test('POST takes "event": null for a type without a payload, as Tribler 7.3 to 7.11 writes it', () =>
+test('POST /events accepts "event": null for a type without a payload, as Tribler 7.3 to 7.11 writes it', () =>
   publishing(async ({ channel, post }) => {
     const body = '[{"type":"closed","event":null},{"event":null,"type":"closed"}]';
     assert.equal(await post(body), accepted(channel, 2));
     assert.equal(published(channel), ["", ""]);
   }));
 
-test("what was published is streamed under the id that the answer told", () =>
+test("POST /events answers with the id that the stream delivers", () =>
   publishing(async ({ endpoint, url, post }) => {
     const stream = await openLines(url);
     const start = await stream.event();
@@ -66,10 +66,10 @@ test("what was published is streamed under the id that the answer told", () =>
     ]);
     assert.is(closed!.id, JSON.parse(text).last_id);
     await stream.close();
-    await until(() => endpoint.stats().subscribers === 0, "the stream is over");
+    await until(() => endpoint.stats().subscribers === 0, "the stream has ended");
   }));
 
-test("NDJSON: one dictionary a line, under each of its names", () =>
+test("POST /events accepts NDJSON under each of its media types", () =>
   publishing(async ({ channel, post }) => {
     const body = '{"type":"tick","event":{"n":1}}\n{"type":"closed"}\n';
     for (
@@ -80,7 +80,7 @@ test("NDJSON: one dictionary a line, under each of its names", () =>
     assert.is(channel.last, 8);
   }));
 
-test("NDJSON: blank lines, CRLF, a missing last line end and a byte order mark do no harm", () =>
+test("POST /events accepts NDJSON with blank lines, CRLF, a byte order mark and no last line end", () =>
   publishing(async ({ channel, post }) => {
     const [a, b] = ['{"type":"tick","event":{"n":1}}', '{"type":"closed"}'];
     const bodies = [
@@ -95,17 +95,17 @@ test("NDJSON: blank lines, CRLF, a missing last line end and a byte order mark d
     for (const body of bodies) {
       assert.equal(await post(body, NDJSON), accepted(channel, 2), JSON.stringify(body));
     }
-    assert.equal(await post(`${a}\r${b}`, NDJSON).then(faultsIn), ["0 "], "a CR alone ends no line");
-    assert.equal(await post(`${a}${b}`, NDJSON).then(faultsIn), ["0 "]);
+    assert.equal(await post(`${a}\r${b}`, NDJSON).then(issuesIn), ["0 "], "a CR alone does not end a line");
+    assert.equal(await post(`${a}${b}`, NDJSON).then(issuesIn), ["0 "]);
     assert.equal(
-      await post(`${a}\n\ufeff${b}\n`, NDJSON).then(faultsIn),
+      await post(`${a}\n\ufeff${b}\n`, NDJSON).then(issuesIn),
       ["1 "],
       "a BOM only at the very start",
     );
     assert.is(channel.last, bodies.length * 2);
   }));
 
-test("NDJSON: what other readers take for line ends stays in its string", () =>
+test("POST /events ends lines of NDJSON at LF alone", () =>
   publishing(async ({ channel, post }) => {
     const texts = ["a\u2028b", "a\u2029b", "a\u0085b"];
     const body = texts.map((text) => `{"type":"note","event":{"text":"${text}"}}`).join("\n");
@@ -113,29 +113,29 @@ test("NDJSON: what other readers take for line ends stays in its string", () =>
     assert.equal(published(channel).map((json) => JSON.parse(json).text), texts);
   }));
 
-test("NDJSON: a line is blank when it holds nothing or JSON's white space", () =>
+test("POST /events rejects lines of NDJSON with white space that is not JSON's", () =>
   publishing(async ({ channel, post }) => {
     for (const line of ["\u00a0", "\u2003", "\f", "\v", "\u2028", "\ufeff"]) {
       const answer = await post(`{"type":"closed"}\n${line}\n`, NDJSON);
-      assert.equal(faultsIn(answer), ["1 "], JSON.stringify(line));
+      assert.equal(issuesIn(answer), ["1 "], JSON.stringify(line));
     }
     assert.is(channel.last, 0);
   }));
 
-test("a byte order mark at the head of a document is ignored, and one anywhere else is not", () =>
+test("POST /events ignores a byte order mark at the start, and rejects one elsewhere", () =>
   publishing(async ({ channel, post }) => {
     assert.equal(await post('\ufeff{"type":"closed"}'), accepted(channel, 1));
-    assert.equal(await post('\ufeff\ufeff{"type":"closed"}').then(faultsIn), ["0 "]);
-    assert.equal(await post('{"type":"closed"}\ufeff').then(faultsIn), ["0 "]);
+    assert.equal(await post('\ufeff\ufeff{"type":"closed"}').then(issuesIn), ["0 "]);
+    assert.equal(await post('{"type":"closed"}\ufeff').then(issuesIn), ["0 "]);
     assert.equal(await post('{"type":"note","event":{"text":"\ufeff"}}'), accepted(channel, 1));
     assert.equal(JSON.parse(published(channel)[1]!), { text: "\ufeff" });
   }));
 
-test("every fault of a batch is told with its place, and nothing is published", () =>
+test("POST /events reports every issue of a batch with its place, and publishes nothing", () =>
   publishing(async ({ channel, post }) => {
     const good = '{"type":"tick","event":{"n":1}}';
     await post(good);
-    const lines: [line: string, faults: string[]][] = [
+    const lines: [line: string, paths: string[]][] = [
       [good, []],
       ['{"type":', [""]],
       ['{"type":"tick","event":{"n":"x"}}', ["event.n"]],
@@ -155,48 +155,48 @@ test("every fault of a batch is told with its place, and nothing is published", 
     ];
     const expected = lines.flatMap(([, paths], index) => paths.map((path) => `${index} ${path}`));
     const answer = await post(lines.map(([line]) => line).join("\n"), NDJSON);
-    assert.equal(faultsIn(answer), expected);
+    assert.equal(issuesIn(answer), expected);
     assert.match(JSON.parse(answer.text).error.message, new RegExp(`the first of ${expected.length} issues`));
     const readable = lines.filter(([line]) => line !== '{"type":');
     assert.equal(
-      faultsIn(await post(`[${readable.map(([line]) => line).join(",")}]`)),
+      issuesIn(await post(`[${readable.map(([line]) => line).join(",")}]`)),
       readable.flatMap(([, paths], index) => paths.map((path) => `${index} ${path}`)),
     );
     assert.is(channel.last, 1);
   }));
 
-test("blank lines are not counted: an index counts dictionaries", () =>
+test("POST /events reports indices that count dictionaries, not lines", () =>
   publishing(async ({ post }) => {
-    assert.equal(faultsIn(await post('\n\n{"type":"closed"}\n\n{"type":"nope"}\n', NDJSON)), ["1 type"]);
-    assert.equal(faultsIn(await post('{"type":"nope"}')), ["0 type"]);
+    assert.equal(issuesIn(await post('\n\n{"type":"closed"}\n\n{"type":"nope"}\n', NDJSON)), ["1 type"]);
+    assert.equal(issuesIn(await post('{"type":"nope"}')), ["0 type"]);
   }));
 
-test("every fault of one dictionary is told, whatever else is wrong with it", () =>
+test("POST /events reports every issue of a dictionary", () =>
   publishing(async ({ post }) => {
-    const cases: [body: string, faults: string[]][] = [
+    const cases: [body: string, issues: string[]][] = [
       ['{"type":"tick","event":{"n":"x"},"id":"1"}', ["0 event.n", "0 id"]],
       ['{"type":"nope","time":"1"}', ["0 time", "0 type"]],
       ['{"type":"words","event":[9007199254740993,"a",null]}', ["0 event.0", "0 event.2"]],
     ];
     for (const [body, expected] of cases) {
-      assert.equal([...new Set(faultsIn(await post(body)))].sort(), expected, body);
+      assert.equal([...new Set(issuesIn(await post(body)))].sort(), expected, body);
     }
   }));
 
-test("what is no dictionary is refused", () =>
+test("POST /events rejects JSON that is not a dictionary", () =>
   publishing(async ({ channel, post }) => {
     for (const body of ["null", "true", "7", '"closed"', "[[]]", "[null]", '[[{"type":"closed"}]]']) {
       const answer = await post(body);
-      assert.equal(faultsIn(answer), ["0 "], body);
+      assert.equal(issuesIn(answer), ["0 "], body);
       assert.match(messageOf(answer), /must be a dictionary/);
     }
-    assert.equal(faultsIn(await post('[{"type":"closed"},null]')), ["1 "]);
-    assert.equal(faultsIn(await post('[{"type":"closed"}]', NDJSON)), ["0 "], "a line is one dictionary");
-    assert.equal(faultsIn(await post("{}")), ["0 type"]);
+    assert.equal(issuesIn(await post('[{"type":"closed"},null]')), ["1 "]);
+    assert.equal(issuesIn(await post('[{"type":"closed"}]', NDJSON)), ["0 "], "a line is one dictionary");
+    assert.equal(issuesIn(await post("{}")), ["0 type"]);
     assert.is(channel.last, 0);
   }));
 
-test("what is not JSON is refused", () =>
+test("POST /events rejects bodies that are not JSON", () =>
   publishing(async ({ channel, post }) => {
     const bodies = [
       "closed",
@@ -224,13 +224,13 @@ test("what is not JSON is refused", () =>
     ];
     for (const body of bodies) {
       const answer = await post(body);
-      assert.equal(faultsIn(answer), ["0 "], body);
+      assert.equal(issuesIn(answer), ["0 "], body);
       assert.match(messageOf(answer), /not JSON/);
     }
     assert.is(channel.last, 0);
   }));
 
-test("an empty batch and an empty body are refused", () =>
+test("POST /events rejects an empty batch and an empty body", () =>
   publishing(async ({ channel, post, port }) => {
     for (
       const [body, type] of [["[]", JSON_TYPE], ["", NDJSON], ["\n \r\n\n", NDJSON], [
@@ -239,33 +239,33 @@ test("an empty batch and an empty body are refused", () =>
       ]] as const
     ) {
       const answer = await post(body, type);
-      assert.equal(faultsIn(answer), ["0 "]);
+      assert.equal(issuesIn(answer), ["0 "]);
       assert.match(messageOf(answer), /holds no event/);
     }
-    for (const body of ["", " ", "\n"]) assert.equal(faultsIn(await post(body)), ["0 "]);
+    for (const body of ["", " ", "\n"]) assert.equal(issuesIn(await post(body)), ["0 "]);
     const wire = await openWire(port);
-    wire.write(head(JSON_TYPE)); // Neither a length nor chunks: by HTTP a request without a body.
+    wire.write(head(JSON_TYPE)); // Neither a length nor chunks: for HTTP a request without a body.
     assert.is(await statusOn(wire), 400);
     wire.socket.destroy();
     assert.is(channel.last, 0);
   }));
 
-test("a dictionary has no key but type and event: id and time are not the publisher's to say", () =>
+test("POST /events rejects every key but type and event", () =>
   publishing(async ({ channel, post }) => {
     for (const key of ["id", "time", "Type", "", "__proto__", "constructor", "0", "a.b"]) {
       const answer = await post(`{"type":"closed",${JSON.stringify(key)}:"x"}`);
-      assert.equal(faultsIn(answer), [`0 ${key}`]);
+      assert.equal(issuesIn(answer), [`0 ${key}`]);
       assert.match(messageOf(answer), /no key but/);
     }
     assert.is(channel.last, 0);
   }));
 
-test("control events, types of nobody and payloads of the wrong kind are refused", () =>
+test("POST /events rejects control events, unknown types, and payloads of the wrong kind", () =>
   publishing(async ({ channel, post }) => {
     for (const type of ["events_start", "events_lost", "events_bookmark"]) {
       for (const event of ["", ',"event":{}']) {
         const answer = await post(`{"type":"${type}"${event}}`);
-        assert.equal(faultsIn(answer), ["0 type"]);
+        assert.equal(issuesIn(answer), ["0 type"]);
         assert.match(messageOf(answer), /control event/);
       }
     }
@@ -273,24 +273,24 @@ test("control events, types of nobody and payloads of the wrong kind are refused
       const type of ["nope", "", "TICK", "tick ", "__proto__", "constructor", "toString", "t".repeat(10_000)]
     ) {
       const answer = await post(JSON.stringify({ type, event: {} }));
-      assert.equal(faultsIn(answer), ["0 type"]);
+      assert.equal(issuesIn(answer), ["0 type"]);
       assert.match(messageOf(answer), /is not a type of this catalogue/);
-      assert.ok(answer.text.length < 1000, "a name is not told at any length");
+      assert.ok(answer.text.length < 1000, "a long name is shortened");
     }
     for (const type of [null, 7, true, {}, ["closed"]]) {
-      assert.equal(faultsIn(await post(JSON.stringify({ type }))), ["0 type"]);
+      assert.equal(issuesIn(await post(JSON.stringify({ type }))), ["0 type"]);
     }
     for (const event of [{}, [], "", 0, false]) {
       const answer = await post(JSON.stringify({ type: "closed", event }));
-      assert.equal(faultsIn(answer), ["0 event"]);
+      assert.equal(issuesIn(answer), ["0 event"]);
       assert.match(messageOf(answer), /has no payload/);
     }
     assert.match(messageOf(await post('{"type":"tick"}')), /needs a payload/);
-    assert.equal(faultsIn(await post('{"type":"tick","event":null}')), ["0 event"]);
+    assert.equal(issuesIn(await post('{"type":"tick","event":null}')), ["0 event"]);
     assert.is(channel.last, 0);
   }));
 
-test("__proto__ is data like any other: it passes, stands in for nothing, and pollutes nothing", () =>
+test("POST /events treats __proto__ as data", () =>
   publishing(async ({ channel, post }) => {
     const event = '{"__proto__":{"polluted":true,"n":1},"constructor":{"prototype":{"polluted":true}},' +
       '"a":{"__proto__":null}}';
@@ -300,45 +300,45 @@ test("__proto__ is data like any other: it passes, stands in for nothing, and po
       accepted(channel, 1),
     );
     assert.equal(published(channel), [event, '{"text":"x","__proto__":{"a":1}}']);
-    assert.equal(faultsIn(await post('{"type":"tick","event":{"__proto__":{"n":1}}}')), ["0 event.n"]);
-    assert.equal(faultsIn(await post('{"__proto__":{"type":"closed"}}')), ["0 __proto__", "0 type"]);
+    assert.equal(issuesIn(await post('{"type":"tick","event":{"__proto__":{"n":1}}}')), ["0 event.n"]);
+    assert.equal(issuesIn(await post('{"__proto__":{"type":"closed"}}')), ["0 __proto__", "0 type"]);
     assert.is(({} as { polluted?: boolean }).polluted, undefined);
     assert.is(channel.last, 2);
   }));
 
-test("64 levels are taken and 65 are not: the dictionary is the first", () =>
+test("POST /events accepts 64 levels and rejects 65", () =>
   publishing(async ({ channel, post }) => {
     for (const [open, close, step] of [["[", "]", ".0"], ['{"a":', "}", ".a"]] as const) {
       const body = (levels: number, inner: string) =>
         `{"type":"any","event":${open.repeat(levels - 1)}${inner}${close.repeat(levels - 1)}}`;
       assert.equal(await post(body(64, "1")), accepted(channel, 1));
       assert.equal(await post(`[${body(64, "1")}]`), accepted(channel, 1));
-      for (const refused of [body(65, "1"), body(64, "[]"), body(64, "{}")]) {
-        const answer = await post(refused);
-        assert.equal(faultsIn(answer), [`0 event${step.repeat(63)}`]);
+      for (const tooDeep of [body(65, "1"), body(64, "[]"), body(64, "{}")]) {
+        const answer = await post(tooDeep);
+        assert.equal(issuesIn(answer), [`0 event${step.repeat(63)}`]);
         assert.match(messageOf(answer), /nested more than 64 levels/);
       }
-      assert.equal(faultsIn(await post(`{"type":"closed"}\n${body(65, "1")}`, NDJSON)), [
+      assert.equal(issuesIn(await post(`{"type":"closed"}\n${body(65, "1")}`, NDJSON)), [
         `1 event${step.repeat(63)}`,
       ]);
     }
     assert.is(channel.last, 4);
   }));
 
-test("any depth that fits in a body is refused, and is the server's last trouble with it", () =>
+test("POST /events rejects any depth that fits in a body", () =>
   publishing(async ({ channel, post, problems }) => {
     for (const [open, close] of [["[", "]"], ['{"a":', "}"]] as const) {
       for (const levels of [1000, 20_000, 150_000]) {
         const body = `{"type":"any","event":${open.repeat(levels)}1${close.repeat(levels)}}`;
-        assert.is(faultsIn(await post(body)).length, 1);
-        assert.is(faultsIn(await post(body.slice(0, body.length / 2))).length, 1);
+        assert.is(issuesIn(await post(body)).length, 1);
+        assert.is(issuesIn(await post(body.slice(0, body.length / 2))).length, 1);
       }
     }
     assert.equal(await post('{"type":"closed"}'), accepted(channel, 1));
     assert.equal(problems, []);
   }));
 
-test("an integer that a double cannot hold is refused with its path", () =>
+test("POST /events rejects an integer that a double cannot hold, with its path", () =>
   publishing(async ({ channel, post }) => {
     const good = [
       "9007199254740991",
@@ -369,17 +369,17 @@ test("an integer that a double cannot hold is refused with its path", () =>
     ];
     for (const number of bad) {
       const answer = await post(`{"type":"any","event":{"a":[1,{"b":${number}}]}}`);
-      assert.equal(faultsIn(answer), ["0 event.a.1.b"], number);
+      assert.equal(issuesIn(answer), ["0 event.a.1.b"], number);
       assert.match(messageOf(answer), /integer that a double cannot hold/);
     }
-    assert.equal(faultsIn(await post("[9007199254740993]")), ["0 "]);
-    assert.equal([...new Set(faultsIn(await post('{"type":9007199254740993}')))], ["0 type"]);
+    assert.equal(issuesIn(await post("[9007199254740993]")), ["0 "]);
+    assert.equal([...new Set(issuesIn(await post('{"type":9007199254740993}')))], ["0 type"]);
     assert.equal(
-      faultsIn(await post(`{"type":"any","event":"\\"}"}\n{"type":"any","event":${bad[0]}}`, NDJSON)),
+      issuesIn(await post(`{"type":"any","event":"\\"}"}\n{"type":"any","event":${bad[0]}}`, NDJSON)),
       ["1 event"],
     );
     assert.equal(
-      faultsIn(
+      issuesIn(
         await post(
           JSON.stringify({ type: "any", event: ['\\"\n'.repeat(150_000), 7] }).replace("7", bad[0]!),
         ),
@@ -389,13 +389,13 @@ test("an integer that a double cannot hold is refused with its path", () =>
     assert.is(channel.last, good.length);
   }));
 
-test("a number is not refused for an integer of the same value elsewhere", () =>
+test("POST /events accepts a number whose value is an integer elsewhere in the body", () =>
   publishing(async ({ post }) => {
     const body = '{"type":"any","event":1e20}\n{"type":"any","event":100000000000000000000}\n';
-    assert.equal(faultsIn(await post(body, NDJSON)), ["1 event"]);
+    assert.equal(issuesIn(await post(body, NDJSON)), ["1 event"]);
   }));
 
-test("an integer that a double cannot hold is told by its own path, however the body is laid out", () =>
+test("POST /events reports the path of an integer however the body is laid out", () =>
   publishing(async ({ post }) => {
     const bad = "9007199254740993";
     const bodies: [event: string, path: string][] = [
@@ -409,39 +409,39 @@ test("an integer that a double cannot hold is told by its own path, however the 
       [`\n{\r\n\t"a"\n:\n{"b":1},\n"c"\n:\n${bad}\n}`, "c"],
     ];
     for (const [event, path] of bodies) {
-      assert.equal(faultsIn(await post(`{"type":"any","event":${event}}`)), [`0 event.${path}`], event);
-      assert.equal(faultsIn(await post(`[{"type":"closed"},{"event":${event},"type":"any"}]`)), [
+      assert.equal(issuesIn(await post(`{"type":"any","event":${event}}`)), [`0 event.${path}`], event);
+      assert.equal(issuesIn(await post(`[{"type":"closed"},{"event":${event},"type":"any"}]`)), [
         `1 event.${path}`,
       ]);
     }
-    assert.equal(faultsIn(await post(`[[${bad}],{"type":"any","event":${bad}}]`)), ["0 ", "1 event"]);
+    assert.equal(issuesIn(await post(`[[${bad}],{"type":"any","event":${bad}}]`)), ["0 ", "1 event"]);
   }));
 
-test("white space before a colon is no part of the path", () =>
+test("POST /events reports paths without the white space before a colon", () =>
   publishing(async ({ post }) => {
     const event = `{"a":1,"b"${" ".repeat(100)}:9007199254740993}`;
-    assert.equal(faultsIn(await post(`{"type":"any","event":${event}}`)), ["0 event.b"]);
+    assert.equal(issuesIn(await post(`{"type":"any","event":${event}}`)), ["0 event.b"]);
   }));
 
-test("an integer that a double cannot hold is found beside a line that is not JSON", () =>
+test("POST /events reports an integer that a double cannot hold beside a line that is not JSON", () =>
   publishing(async ({ post }) => {
     const body = '{"type":"x\n{"type":"any","event":9007199254740993}\n{"type":"closed"}\n';
-    assert.equal(faultsIn(await post(body, NDJSON)), ["0 ", "1 event"]);
+    assert.equal(issuesIn(await post(body, NDJSON)), ["0 ", "1 event"]);
   }));
 
-test("a number beyond the range of a double is refused with its path", () =>
+test("POST /events rejects a number beyond the range of a double, with its path", () =>
   publishing(async ({ channel, post }) => {
     for (const number of ["1e999", "-1e999", "1E400", "1" + "0".repeat(400)]) {
-      assert.equal(faultsIn(await post(`{"type":"tick","event":{"n":${number}}}`)), ["0 event.n"], number);
+      assert.equal(issuesIn(await post(`{"type":"tick","event":{"n":${number}}}`)), ["0 event.n"], number);
     }
-    assert.equal(faultsIn(await post('{"type":"any","event":[1e999,[1e999]]}')), [
+    assert.equal(issuesIn(await post('{"type":"any","event":[1e999,[1e999]]}')), [
       "0 event.0",
       "0 event.1.0",
     ]);
     assert.is(channel.last, 0);
   }));
 
-test("bytes that are not UTF-8 are refused, wherever they stand", () =>
+test("POST /events rejects bytes that are not UTF-8, wherever they are", () =>
   publishing(async ({ channel, post }) => {
     const sequences = [
       [0xff],
@@ -460,22 +460,22 @@ test("bytes that are not UTF-8 are refused, wherever they stand", () =>
       for (const body of [[...before!, ...bytes, ...after!], [...before!, ...bytes], bytes]) {
         for (const type of [JSON_TYPE, NDJSON]) {
           const answer = await post(Uint8Array.from(body), type);
-          assert.equal(faultsIn(answer), ["0 "]);
+          assert.equal(issuesIn(answer), ["0 "]);
           assert.match(messageOf(answer), /not UTF-8/);
         }
       }
     }
-    assert.equal(faultsIn(await post(Uint8Array.from(Buffer.from('\ufeff{"type":"closed"}', "utf16le")))), [
+    assert.equal(issuesIn(await post(Uint8Array.from(Buffer.from('\ufeff{"type":"closed"}', "utf16le")))), [
       "0 ",
     ]);
     assert.equal(
-      faultsIn(await post(Uint8Array.from([...Buffer.from('{"type":"closed"}\n'), 0xff]), NDJSON)),
+      issuesIn(await post(Uint8Array.from([...Buffer.from('{"type":"closed"}\n'), 0xff]), NDJSON)),
       ["0 "],
     );
     assert.is(channel.last, 0);
   }));
 
-test("any text comes through: NUL, quotes, line ends, half a surrogate pair as U+FFFD", () =>
+test("POST /events keeps any text, and half a surrogate pair as U+FFFD", () =>
   publishing(async ({ channel, post }) => {
     const texts: [json: string, text: string][] = [
       ["\\u0000", "\0"],
@@ -492,7 +492,7 @@ test("any text comes through: NUL, quotes, line ends, half a surrogate pair as U
     }
   }));
 
-test("of a key that stands twice the last value counts, as for any reader of JSON", () =>
+test("POST /events takes the last value of a key that occurs twice", () =>
   publishing(async ({ channel, post }) => {
     assert.equal(
       await post('{"type":"nope","type":"tick","event":"x","event":{"n":"x","n":1}}'),

@@ -1,5 +1,5 @@
 /**
- * How a body arrives: its media type, size and pieces, clients that disconnect in the middle of it, and the end of the channel.
+ * How a body arrives: its media type, its size and its pieces; clients that disconnect; and the end of the channel.
  *
  * @module
  */
@@ -12,8 +12,8 @@ import {
   accepted,
   catalogue,
   codeOf,
-  faultsIn,
   head,
+  issuesIn,
   JSON_TYPE,
   messageOf,
   MIB,
@@ -24,9 +24,9 @@ import {
   trickle,
 } from "./publisher.ts";
 
-const test = suite("publish: bodies");
+const test = suite("http: publish body");
 
-test("a media type or a charset that cannot be read is 415", () =>
+test("POST /events answers 415 to a media type or a charset that it cannot read", () =>
   publishing(async ({ channel, post }) => {
     const good = [
       "application/json",
@@ -68,7 +68,7 @@ test("a media type or a charset that cannot be read is 415", () =>
     assert.is(channel.last, good.length);
   }));
 
-test("a body of the size limit is taken, and one byte more is 413", () =>
+test("maxBodyBytes is the size of the largest body that is accepted", () =>
   publishing(async ({ channel, post }) => {
     const body = (bytes: number) => '{"type":"note","event":{"text":"é"}}'.padEnd(bytes - 1);
     assert.is(new TextEncoder().encode(body(1000)).length, 1000);
@@ -85,7 +85,7 @@ test("a body of the size limit is taken, and one byte more is 413", () =>
     assert.is(channel.last, 3);
   }, { maxBodyBytes: 1000 }));
 
-test("the limit is 1 MiB where nothing else is said", () =>
+test("maxBodyBytes is 1 MiB by default", () =>
   publishing(async ({ channel, post }) => {
     const body = (bytes: number) => `{"type":"any","event":"${"x".repeat(bytes - 25)}"}`;
     assert.is(body(MIB).length, MIB);
@@ -94,7 +94,7 @@ test("the limit is 1 MiB where nothing else is said", () =>
     assert.equal(await post('{"type":"closed"}'), accepted(channel, 1));
   }));
 
-test("a length over the limit is refused before any of the body has come", () =>
+test("maxBodyBytes rejects a larger Content-Length before the body arrives", () =>
   publishing(async ({ channel, port }) => {
     const wire = await openWire(port);
     wire.write(head(JSON_TYPE, "Content-Length: 1001"));
@@ -103,7 +103,7 @@ test("a length over the limit is refused before any of the body has come", () =>
     assert.is(channel.last, 0);
   }, { maxBodyBytes: 1000 }));
 
-test("a body without a length is counted while it comes", () =>
+test("maxBodyBytes limits a body without a length while it arrives", () =>
   publishing(async ({ channel, port }) => {
     const chunked = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
     const body = (bytes: number) => '{"type":"closed"}'.padEnd(bytes);
@@ -119,13 +119,13 @@ test("a body without a length is counted while it comes", () =>
     const bad = await openWire(port);
     bad.write(head(JSON_TYPE, "Transfer-Encoding: chunked"));
     bad.write(chunked(body(600)));
-    bad.write(chunked(" ".repeat(401))); // And never an end: the answer must not wait for it.
+    bad.write(chunked(" ".repeat(401))); // There is no end: the response must not wait for it.
     assert.is(await statusOn(bad), 413);
     bad.socket.destroy();
     assert.is(channel.last, 1);
   }, { maxBodyBytes: 1000 }));
 
-test("a body may come in any pieces: one byte at a time, with a length or in chunks", () =>
+test("POST /events accepts a body in any pieces, with a length or in chunks", () =>
   publishing(async ({ channel, port }) => {
     const bytes = new TextEncoder().encode(
       '\ufeff{"type":"note","event":{"text":"é漢😀"}}\r\n\r\n{"type":"tick","event":{"n":-1.5e3}}',
@@ -151,10 +151,10 @@ test("a body may come in any pieces: one byte at a time, with a length or in chu
     assert.equal(published(channel)[1], '{"n":-1500}');
   }));
 
-test("a client that leaves in the middle of a body has published nothing, and the server lives on", () =>
+test("POST /events publishes nothing when the client disconnects in the middle of its body", () =>
   publishing(async ({ channel, port, post, requests }) => {
     const lines = '{"type":"tick","event":{"n":1}}\n{"type":"closed"}\n{"type":';
-    const cases: [framing: string, body: string, leave: (wire: Wire) => void][] = [
+    const cases: [framing: string, body: string, disconnect: (wire: Wire) => void][] = [
       ["Content-Length: 5000", lines, (wire) => wire.socket.destroy()],
       ["Content-Length: 5000", lines.slice(0, -8), (wire) => wire.socket.destroy()],
       ["Content-Length: 5000", lines.slice(0, -8), (wire) => wire.socket.end()],
@@ -164,40 +164,40 @@ test("a client that leaves in the middle of a body has published nothing, and th
       ["Transfer-Encoding: chunked", `ff\r\n${lines.slice(0, 50)}`, (wire) => wire.socket.resetAndDestroy()],
     ];
     assert.is(lines.slice(0, 50).at(-1), "\n");
-    for (const [index, [framing, body, leave]] of cases.entries()) {
+    for (const [index, [framing, body, disconnect]] of cases.entries()) {
       const wire = await openWire(port);
       wire.write(head(NDJSON, framing) + body);
-      await until(() => requests.begun === index * 2 + 1, "the request has come");
-      leave(wire);
-      await until(() => requests.done === index * 2 + 1, `the server is done with case ${index}`);
+      await until(() => requests.begun === index * 2 + 1, "the request has arrived");
+      disconnect(wire);
+      await until(() => requests.done === index * 2 + 1, `the request of case ${index} has ended`);
       assert.is(channel.last, index);
       assert.equal(await post('{"type":"closed"}'), accepted(channel, 1));
     }
     assert.is(channel.last, cases.length);
   }));
 
-test("a client that leaves in the middle of a body is no error of the application, and nobody is refused", () =>
+test("POST /events reports no error and no refusal when the client disconnects in the middle of its body", () =>
   publishing(async ({ endpoint, port, requests, problems }) => {
     const refusals = endpoint.stats().refusals;
     const wire = await openWire(port);
     wire.write(head(NDJSON, "Content-Length: 5000") + "{");
-    await until(() => requests.begun === 1, "the request has come");
+    await until(() => requests.begun === 1, "the request has arrived");
     wire.socket.destroy();
-    await until(() => requests.done === 1, "the server is done with it");
+    await until(() => requests.done === 1, "the request has ended");
     assert.equal(problems, []);
     assert.equal(endpoint.stats().refusals, refusals);
   }));
 
-test("an event larger than the history can hold is refused with its place", () =>
+test("POST /events rejects an event that is larger than the history, with its place", () =>
   publishing(async ({ channel, post }) => {
     const body = [{ type: "closed" }, { type: "note", event: { text: "x".repeat(4096) } }];
     const answer = await post(JSON.stringify(body));
-    assert.equal(faultsIn(answer), ["1 event"]);
+    assert.equal(issuesIn(answer), ["1 event"]);
     assert.match(messageOf(answer), /may have at most 4096 here/);
     assert.is(channel.last, 0);
   }, { history: { bytes: 4096 } }));
 
-test("a channel that was closed takes nothing, and says so", () =>
+test("POST /events answers ChannelClosed when the channel is closed", () =>
   publishing(async ({ channel, post }) => {
     channel.close();
     const answer = await post('{"type":"closed"}');
@@ -205,18 +205,18 @@ test("a channel that was closed takes nothing, and says so", () =>
     assert.is(codeOf(answer), "ChannelClosed");
   }));
 
-test("a body that is still on its way when the channel is closed is not waited for", () =>
+test("POST /events answers ChannelClosed at once to slow bodies when the channel closes", () =>
   publishing(async ({ channel, endpoint, port, requests, post }) => {
     const wires = [await openWire(port), await openWire(port)];
     for (const wire of wires) wire.write(head(JSON_TYPE, "Content-Length: 5000") + "{");
-    await until(() => requests.begun === wires.length, "the requests have come");
+    await until(() => requests.begun === wires.length, "the requests have arrived");
     const publishes = [1, 2, 3].map(() => post('{"type":"closed"}'));
     for (const { status } of await Promise.all(publishes)) assert.is(status, 202);
     channel.close();
     for (const wire of wires) {
       assert.is(await statusOn(wire), 503);
       assert.match(wire.received(), /^retry-after: \d+\r$/im);
-      await until(() => wire.received().includes('"code":"ChannelClosed"'), "it says why");
+      await until(() => wire.received().includes('"code":"ChannelClosed"'), "the code of the error");
       wire.socket.destroy();
     }
     assert.is(endpoint.stats().refusals.ChannelClosed, wires.length);
@@ -256,7 +256,7 @@ test("POST /events answers ChannelClosed to slow bodies when the channel closes 
   });
 });
 
-test("POST is answered with 405 and the methods there are when publishing is off", () =>
+test("POST /events answers 405 with the allowed methods when publish is false", () =>
   publishing(async ({ channel, post, url }) => {
     for (const [body, type] of [['{"type":"closed"}'], ["x".repeat(1000), "text/plain"]] as const) {
       const refused = await post(body, type);
@@ -267,7 +267,7 @@ test("POST is answered with 405 and the methods there are when publishing is off
     assert.is(channel.last, 0);
   }, { publish: false }));
 
-test("options that make no sense are refused", () => {
+test("eventsEndpoint() rejects a maxBodyBytes that is not above 0", () => {
   const channel = createChannel(catalogue);
   for (const maxBodyBytes of [0, -1, NaN]) {
     assert.throws(
@@ -277,7 +277,7 @@ test("options that make no sense are refused", () => {
   }
 });
 
-test("a long string is read as fast as it came, whatever it holds", () =>
+test("POST /events reads a long string in time linear in its length", () =>
   publishing(async ({ channel, post }) => {
     for (const text of ["x", "\\", '"', "\n", "9", "{[", "é", "😀", "\u2028"]) {
       const event = `${text.repeat(2 * MIB / text.length)}1234567890123456789`;
@@ -292,18 +292,18 @@ test("a long string is read as fast as it came, whatever it holds", () =>
     }
   }, { maxBodyBytes: 64 * MIB }));
 
-test("no body holds the server up", () =>
+test("POST /events reads malformed bodies in time linear in their length", () =>
   publishing(async ({ post }) => {
     for (const piece of ['\\"', '"', '"\\', "1", "-", "[", '{"', "1.", "1e"]) {
       const body = piece.repeat(360_000 / piece.length) + "1234567890123456";
       const begin = performance.now();
-      await post(body).then(faultsIn);
+      await post(body).then(issuesIn);
       const took = performance.now() - begin;
       assert.ok(took < 10_000, `360 kB of ${piece} took ${Math.round(took)} ms`);
     }
   }));
 
-test("a body of which nothing comes any more is given up; one that comes slowly is not", async () => {
+test("POST /events answers 408 to a body that stops arriving, and 202 to one that arrives slowly", async () => {
   await publishing(async ({ channel, port }) => {
     const head = `POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${JSON_TYPE}\r\n`;
     const [silent, slow] = [await openWire(port), await openWire(port)];
@@ -315,18 +315,18 @@ test("a body of which nothing comes any more is given up; one that comes slowly 
       slow.write(text[at]!);
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
-    assert.ok(performance.now() - begin > 1000, "it took longer than a silence may");
-    await until(() => slow.received().includes("\r\n\r\n"), "the answer to the slow one");
+    assert.ok(performance.now() - begin > 1000, "it took longer than stallTimeout");
+    await until(() => slow.received().includes("\r\n\r\n"), "the response to the slow body");
     assert.match(slow.received(), /^HTTP\/1\.1 202 /);
-    await until(() => silent.received().includes("}}"), "the answer to the silent one");
+    await until(() => silent.received().includes("}}"), "the response to the body that stopped");
     assert.match(silent.received(), /^HTTP\/1\.1 408 [^]*"code":"RequestTimeout"/);
     assert.is(channel.last, 1);
     for (const { socket } of [silent, slow]) socket.destroy();
   }, { stallTimeout: 1 });
 });
 
-// As long as no more than the limit is left of the body; who sends more is cut off.
-test("after a refusal in mid-body the connection is good for more, or the answer says that it ends", () =>
+// As long as no more than the limit is left of the body; otherwise the connection is closed.
+test("POST /events keeps the connection after it rejects a body, or announces that it closes", () =>
   publishing(async ({ port }) => {
     const good = '{"type":"closed"}';
     const goodRequest = head(JSON_TYPE, `Content-Length: ${good.length}`) + good;
@@ -370,7 +370,7 @@ test("after a refusal in mid-body the connection is good for more, or the answer
     }
   }, { maxBodyBytes: 1_000_000 }));
 
-test("no body fills the memory", () =>
+test("POST /events answers bodies of many issues in bounded time and memory", () =>
   publishing(async ({ post, problems }) => {
     const integers = "9007199254740993,".repeat(8000) + "1";
     const bodies = [
@@ -382,27 +382,27 @@ test("no body fills the memory", () =>
     ];
     for (const [index, body] of bodies.entries()) {
       const begin = performance.now();
-      await post(body).then(faultsIn);
+      await post(body).then(issuesIn);
       const took = performance.now() - begin;
       assert.ok(took < 10_000, `${body.length} bytes (${index}) took ${Math.round(took)} ms`);
     }
     assert.equal(problems, []);
   }));
 
-test("any number of faults is a refusal", () =>
+test("POST /events rejects a body with any number of issues", () =>
   publishing(async ({ channel, post, problems }) => {
     const many = `{"type":"words","event":[${"1,".repeat(400_000)}1]}`;
     for (const [body, type] of [[many, JSON_TYPE], [`{\n${many}`, NDJSON], [`${many}\n{`, NDJSON]] as const) {
-      const faults = faultsIn(await post(body, type));
-      assert.ok(faults.includes("0 event.0") || faults.includes("1 event.0"));
+      const issues = issuesIn(await post(body, type));
+      assert.ok(issues.includes("0 event.0") || issues.includes("1 event.0"));
     }
-    assert.ok(faultsIn(await post("1\n".repeat(400_000), NDJSON)).length > 0);
-    assert.ok(faultsIn(await post(`[${"1,".repeat(400_000)}1]`)).length > 0);
+    assert.ok(issuesIn(await post("1\n".repeat(400_000), NDJSON)).length > 0);
+    assert.ok(issuesIn(await post(`[${"1,".repeat(400_000)}1]`)).length > 0);
     assert.is(channel.last, 0);
     assert.equal(problems, []);
   }, { maxBatch: 1_000_000 }));
 
-test("a refusal is not much longer than what is refused", () =>
+test("POST /events answers a long body with a short error", () =>
   publishing(async ({ post }) => {
     const body = `{"type":"any","event":{"${"k".repeat(20_000)}":[${"1e999,".repeat(999)}1e999]}}`;
     const { status, text } = await post(body);

@@ -1,16 +1,16 @@
 /**
- * Properties of publishing: bodies made by chance, hostile and good ones.
+ * Properties of publishing, with generated bodies, hostile and valid ones.
  *
  * @module
  */
 import * as fc from "fast-check";
 import * as assert from "uvu/assert";
 import { suite } from "../support/suite.ts";
-import { accepted, faultsIn, JSON_TYPE, NDJSON, publishing } from "./publisher.ts";
+import { accepted, issuesIn, JSON_TYPE, NDJSON, publishing } from "./publisher.ts";
 
-const test = suite("publish: properties");
+const test = suite("http: publish properties");
 
-/** Text that is a dictionary, or looks like one, or like nothing. */
+/** Text that is JSON, or resembles it. */
 const scalars = fc.constantFrom(
   "0",
   "-0",
@@ -96,8 +96,8 @@ const { value: rawValue } = fc.letrec<{ value: string }>((tie) => ({
     ),
   ),
 }));
-/** Events that are as they should be; JSON writes large doubles as integers, and those are refused. */
-const goodEvent = fc.oneof(
+/** Valid events. JSON writes large doubles as integers, which are rejected, so there are none. */
+const validEvent = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true })
     .filter((n) => !Number.isInteger(n) || Number.isSafeInteger(n))
     .map((n) => JSON.stringify({ type: "tick", event: { n } })),
@@ -120,18 +120,18 @@ const oddEvent = fc.oneof(
     .map(([length, piece]) => `{"type":"note","event":{"text":"${piece.repeat(length / piece.length)}"}}`),
   rawValue,
 );
-const eventText = fc.oneof({ weight: 3, arbitrary: goodEvent }, { weight: 2, arbitrary: oddEvent });
+const eventText = fc.oneof({ weight: 3, arbitrary: validEvent }, { weight: 2, arbitrary: oddEvent });
 /** A whole body of events, some of them odd. */
 const bodyText = fc.oneof(
   eventText,
-  fc.array(goodEvent, { minLength: 1, maxLength: 6 }).map((events) => events.join("\n")),
-  fc.array(goodEvent, { minLength: 1, maxLength: 6 }).map((events) => `[${events.join()}]`),
+  fc.array(validEvent, { minLength: 1, maxLength: 6 }).map((events) => events.join("\n")),
+  fc.array(validEvent, { minLength: 1, maxLength: 6 }).map((events) => `[${events.join()}]`),
   fc.array(eventText, { maxLength: 8 }).map((events) => `[${events.join()}]`),
   fc.array(fc.oneof(eventText, fc.constantFrom("", " ", "\r", "\ufeff", "\0")), { maxLength: 8 })
     .chain((lines) => fc.constantFrom("\n", "\r\n", "\n\n", "\r").map((end) => lines.join(end) + end)),
 );
-/** A body with something done to it. */
-const spoiled = fc.tuple(
+/** A body with random edits. */
+const edited = fc.tuple(
   bodyText,
   fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.nat({ max: 20 }), scalars), {
     maxLength: 3,
@@ -147,7 +147,7 @@ const spoiled = fc.tuple(
 });
 const hostile = fc.oneof(
   { weight: 4, arbitrary: bodyText.map((text) => new TextEncoder().encode(text)) },
-  { weight: 4, arbitrary: spoiled.map((text) => new TextEncoder().encode(text)) },
+  { weight: 4, arbitrary: edited.map((text) => new TextEncoder().encode(text)) },
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 300 }) },
   {
     weight: 1,
@@ -170,7 +170,7 @@ const contentType = fc.oneof(
   },
 );
 
-test("no body, however hostile, is a 5xx or half a batch, and the server takes good ones afterwards", () =>
+test("POST /events never answers 5xx nor publishes part of a batch, whatever the body", () =>
   publishing(async ({ channel, post, problems }) => {
     const statuses = new Map<number, number>();
     await fc.assert(
@@ -185,13 +185,13 @@ test("no body, however hostile, is a 5xx or half a batch, and the server takes g
           assert.equal(answer, accepted(channel, count));
           return;
         }
-        assert.is(channel.last, before, "a refusal publishes nothing");
-        if (answer.status === 400) assert.ok(faultsIn(answer).length > 0);
+        assert.is(channel.last, before, "a rejected body publishes nothing");
+        if (answer.status === 400) assert.ok(issuesIn(answer).length > 0);
         else assert.ok(answer.status === 415 || answer.status === 413, answer.text);
       }),
       { numRuns: 1500, includeErrorInReport: true },
     );
-    // Most of the generated bodies must come far enough to be worth it.
+    // The generated bodies must reach each of the outcomes often.
     for (const [status, least] of [[202, 200], [400, 400], [415, 20]] as const) {
       assert.ok((statuses.get(status) ?? 0) >= least, `${status}: ${JSON.stringify([...statuses])}`);
     }
@@ -206,11 +206,11 @@ test("no body, however hostile, is a 5xx or half a batch, and the server takes g
     }
   }));
 
-test("whatever is as it should be is taken, and told as it was given", () =>
+test("POST /events publishes every valid body unchanged", () =>
   publishing(async ({ channel, post }) => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(goodEvent, { minLength: 1, maxLength: 20 }),
+        fc.array(validEvent, { minLength: 1, maxLength: 20 }),
         fc.boolean(),
         async (events, lines) => {
           const before = channel.last;
@@ -219,18 +219,18 @@ test("whatever is as it should be is taken, and told as it was given", () =>
             lines ? NDJSON : JSON_TYPE,
           );
           assert.equal(answer, accepted(channel, events.length));
-          const told = channel.read(before, Infinity).entries.map((entry) => {
+          const published = channel.read(before, Infinity).entries.map((entry) => {
             const { type, event } = channel.parse(entry);
             return JSON.stringify({ type, event });
           });
-          assert.equal(told, events);
+          assert.equal(published, events);
         },
       ),
       { numRuns: 200 },
     );
   }));
 
-test("bodies that come at the same time are published each in one piece", () =>
+test("POST /events publishes each batch as one sequence when bodies arrive at the same time", () =>
   publishing(async ({ channel, post }) => {
     const answers = await Promise.all(Array.from({ length: 16 }, async (_, sender) => {
       const ids: string[] = [];

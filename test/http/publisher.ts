@@ -1,5 +1,5 @@
 /**
- * A publisher under test: a server with an endpoint, what it answers to a `POST`, and what it has published.
+ * A server with an endpoint to publish to, its responses to `POST`, and the published events.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export const JSON_TYPE: string = "application/json";
 export const NDJSON: string = "application/x-ndjson";
 export const MIB: number = 1024 * 1024;
 
-/** What a server answered to a `POST`. */
+/** The response to a `POST`. */
 export interface Answer {
   readonly status: number;
   readonly text: string;
@@ -50,9 +50,9 @@ export interface Publisher {
   readonly endpoint: EventsEndpoint;
   readonly port: number;
   readonly url: string;
-  /** Requests that have come to the endpoint, and those it is done with. */
+  /** Numbers of requests that have arrived at the endpoint, and that have ended. */
   readonly requests: { begun: number; done: number };
-  /** What the endpoint left to the application to handle. */
+  /** Errors that the endpoint left to the application. */
   readonly problems: unknown[];
   post(body: string | Uint8Array | ReadableStream, contentType?: string): Promise<Answer>;
 }
@@ -72,12 +72,12 @@ export async function publishing(
     await next();
     requests.done++;
   });
-  // No heartbeat within any wait: each would let it begin anew.
+  // No heartbeat within any wait: each heartbeat would start the wait again.
   const endpoint = eventsEndpoint(channel, { heartbeat: 60, ...endpointOptions });
   app.route("/events", endpoint);
   app.onError((error, c) => {
     problems.push(error);
-    return c.text("the application has to handle this", 500);
+    return c.text("the response of the application", 500);
   });
   await serving(app, async (url, port) => {
     const post = async (body: string | Uint8Array | ReadableStream, contentType: string = JSON_TYPE) => {
@@ -95,19 +95,19 @@ export async function publishing(
   });
 }
 
-/** The faults that an answer tells, each as its index and its path. */
-export function faultsIn({ status, text }: Answer): string[] {
+/** Returns the issues in a response, each as its index and its path. */
+export function issuesIn({ status, text }: Answer): string[] {
   assert.is(status, 400, text);
   const { error } = JSON.parse(text);
   assert.is(error.handled, true);
   assert.is(error.code, "InvalidEvent");
   assert.type(error.message, "string");
   assert.equal(Object.keys(error), ["handled", "code", "message", "details"]);
-  for (const fault of error.details) {
-    assert.equal(Object.keys(fault), ["index", "path", "message"]);
-    assert.ok(Number.isInteger(fault.index) && fault.index >= 0);
-    assert.type(fault.path, "string");
-    assert.ok(fault.message.length > 0);
+  for (const issue of error.details) {
+    assert.equal(Object.keys(issue), ["index", "path", "message"]);
+    assert.ok(Number.isInteger(issue.index) && issue.index >= 0);
+    assert.type(issue.path, "string");
+    assert.ok(issue.message.length > 0);
   }
   return error.details.map(({ index, path }: { index: number; path: string }) => `${index} ${path}`);
 }
@@ -142,7 +142,7 @@ export async function statusOn(wire: Wire): Promise<number> {
   return Number(wire.received().slice(9, 12));
 }
 
-/** Sends bytes so that each one is on its way before the next one is handed over. */
+/** Sends bytes one at a time, each after the one before has been written. */
 export async function trickle(wire: Wire, bytes: Uint8Array): Promise<void> {
   wire.socket.setNoDelay(true);
   for (const byte of bytes) {
