@@ -49,11 +49,13 @@ export async function tail(args: string[]): Promise<void> {
   onStopSignal(() => stop.abort());
   const isView = process.stdout.isTTY && !values["json"];
   const reader = isView ? createView(process.stdout, remote.place, !process.env["NO_COLOR"]) : lineReader();
-  // The reader has closed the pipe, which is no error: `| head`.
   let failure: Error | undefined;
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") failure = error;
-    stop.abort();
+  const broken = new Promise<void>((resolve) => {
+    process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") failure = error; // The reader has closed the pipe, which is no error: `| head`.
+      stop.abort();
+      resolve();
+    });
   });
   process.stderr.on("error", () => {}); // The reader of stderr has closed it; stdout may still have one.
   try {
@@ -63,10 +65,11 @@ export async function tail(args: string[]): Promise<void> {
       reconnect: { maxAttempts },
       signal: stop.signal,
     });
-    if (failure !== undefined) throw new Error(`cannot write: ${failure.message}`);
   } finally {
     reader.close();
+    await Promise.race([endOutput(), broken]);
   }
+  if (failure !== undefined) throw new Error(`cannot write: ${failure.message}`);
 }
 
 async function follow(remote: Remote, reader: View, options: ConnectOptions & { signal: AbortSignal }) {
@@ -132,11 +135,26 @@ function readMaxAttempts(text: string | undefined): number {
 /** For programs: events as lines of JSON on stdout, everything else on stderr. */
 function lineReader(): View {
   return {
-    event: (event) => process.stdout.write(`${jsonLine(event)}\n`),
+    event: (event) => writeOut(`${jsonLine(event)}\n`),
     status: () => {},
     note: (text) => console.error(`events-endpoint: ${text}`),
     close: () => {},
   };
+}
+
+/** Writes to stdout. Deno throws the errors that other runtimes emit. */
+function writeOut(text: string): boolean {
+  try {
+    return process.stdout.write(text);
+  } catch (error) {
+    return process.stdout.emit("error", error);
+  }
+}
+
+/** Ends stdout, and waits until everything is written: `process.exit()` drops what a full pipe has not accepted. */
+function endOutput(): Promise<void> {
+  // Not an empty write: Bun calls back for that at once.
+  return new Promise((resolve) => process.stdout.end(() => resolve()));
 }
 
 /** Waits until stdout takes more, or never will. */
