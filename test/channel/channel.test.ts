@@ -14,21 +14,21 @@ const catalogue = defineEvents({
 
 const test = suite("channel");
 
-function refusalOf(publish: () => unknown): EventsError {
+function errorOf(publish: () => unknown): EventsError {
   try {
     publish();
   } catch (error) {
     if (error instanceof EventsError) return error;
     throw error;
   }
-  throw new Error("nothing was refused");
+  throw new Error("nothing was thrown");
 }
 
 function positions(batches: readonly Batch[]): number[] {
   return batches.flatMap(({ entries }) => entries.map(({ position }) => position));
 }
 
-test("publishes dictionaries with their keys in order, ids without gaps, and the time of publication", () => {
+test("publish() stores a dictionary with its keys in order, an id without gaps, and its time", () => {
   const channel = createChannel(catalogue);
   const before = Date.now();
   const ids = [channel.publish("tick", { n: 1 }), channel.publish("closed")];
@@ -44,11 +44,11 @@ test("publishes dictionaries with their keys in order, ids without gaps, and the
   assert.ok(Date.parse(time) >= before && Date.parse(time) <= Date.now());
 });
 
-test("two channels never share an epoch", () => {
+test("createChannel() gives each channel an epoch of its own", () => {
   assert.is.not(createChannel(catalogue).epoch, createChannel(catalogue).epoch);
 });
 
-test("lets keys pass that the schema does not know, __proto__ among them, and never a copy of something else", () => {
+test("publish() keeps keys that the schema does not have, __proto__ among them", () => {
   const channel = createChannel(catalogue);
   const payload = JSON.parse('{"n":1,"more":{"x":[null]},"__proto__":{"polluted":true}}');
   channel.publish("tick", payload);
@@ -57,7 +57,7 @@ test("lets keys pass that the schema does not know, __proto__ among them, and ne
   assert.is(({} as { polluted?: boolean }).polluted, undefined);
 });
 
-test("keeps what was published, whatever becomes of the object", () => {
+test("publish() is unaffected by later changes of its payload", () => {
   const channel = createChannel(catalogue);
   const payload = { n: 1 };
   channel.publish("tick", payload);
@@ -65,22 +65,22 @@ test("keeps what was published, whatever becomes of the object", () => {
   const [entry] = channel.read(0, 1e6).entries;
   const event = channel.parse(entry!);
   assert.equal(event.event, { n: 1 });
-  Object.assign(event, { type: "spoiled" });
+  Object.assign(event, { type: "changed" });
   assert.is(channel.parse(entry!).type, "tick");
 });
 
-test("refuses what does not fit: every fault with type, path and reason, and nothing is published", () => {
+test("publish() rejects an event that does not fit with its issues, and publishes nothing", () => {
   const channel = createChannel(catalogue);
-  const error = refusalOf(() => channel.publish("tick", { n: "one" } as never));
+  const error = errorOf(() => channel.publish("tick", { n: "one" } as never));
   assert.is(error.code, "InvalidEvent");
   assert.equal(error.issues.map(({ index, path }) => ({ index, path })), [{ index: 0, path: "event.n" }]);
   assert.match(error.message, /"tick".*event\.n.*Expected number/);
-  assert.match(refusalOf(() => channel.publish("tock" as "closed")).message, /"tock" is not a type/);
-  assert.match(refusalOf(() => channel.publish("constructor" as "closed")).message, /not a type/);
-  assert.match(refusalOf(() => channel.publish("events_lost" as "closed")).message, /control event/);
-  assert.match(refusalOf(() => channel.publish("closed", {} as never)).message, /has no payload/);
+  assert.match(errorOf(() => channel.publish("tock" as "closed")).message, /"tock" is not a type/);
+  assert.match(errorOf(() => channel.publish("constructor" as "closed")).message, /not a type/);
+  assert.match(errorOf(() => channel.publish("events_lost" as "closed")).message, /control event/);
+  assert.match(errorOf(() => channel.publish("closed", {} as never)).message, /has no payload/);
   assert.match(
-    refusalOf(() => channel.publish(...(["tick"] as unknown as ["closed"]))).message,
+    errorOf(() => channel.publish(...(["tick"] as unknown as ["closed"]))).message,
     /needs a payload/,
   );
   assert.is(channel.last, 0);
@@ -88,7 +88,7 @@ test("refuses what does not fit: every fault with type, path and reason, and not
   assert.equal([events, bytes, readers], [0, 0, 0]);
 });
 
-test("refuses what cannot be JSON, and says where", () => {
+test("publish() rejects a payload that has no JSON, with the path of the reason", () => {
   const channel = createChannel(catalogue);
   const cycle: Record<string, unknown> = { a: { b: [] } };
   (cycle["a"] as { b: unknown[] }).b.push(cycle);
@@ -113,7 +113,7 @@ test("refuses what cannot be JSON, and says where", () => {
     ],
   ];
   for (const [payload, path, reason] of cases) {
-    const error = refusalOf(() => channel.publish("any", payload));
+    const error = errorOf(() => channel.publish("any", payload));
     assert.is(error.code, "InvalidEvent");
     assert.is(error.issues[0]?.path, path, `${error.message}`);
     assert.match(error.issues[0]!.message, reason);
@@ -121,7 +121,7 @@ test("refuses what cannot be JSON, and says where", () => {
   assert.is(channel.last, 0);
 });
 
-test("what is nested too deeply for this runtime's JSON is refused, and else goes out whole", () => {
+test("publish() either rejects a deeply nested payload or keeps it whole", () => {
   const channel = createChannel(catalogue);
   const deep = Array.from({ length: 1e5 }).reduce((inner) => [inner], 0);
   try {
@@ -133,7 +133,7 @@ test("what is nested too deeply for this runtime's JSON is refused, and else goe
   }
 });
 
-test("takes what JSON takes: toJSON, undefined keys, nulls, a date, the same object twice", () => {
+test("publish() accepts toJSON, undefined keys, nulls, dates, and an object that occurs twice", () => {
   const channel = createChannel(catalogue);
   const twice = { a: 1 };
   channel.publish("any", {
@@ -152,7 +152,7 @@ test("takes what JSON takes: toJSON, undefined keys, nulls, a date, the same obj
   });
 });
 
-test("any string goes out as one line of ASCII-safe line ends and well-formed UTF-8, and comes back", () => {
+test("publish() writes any string as one line of well-formed UTF-8", () => {
   const channel = createChannel(catalogue, { history: { events: 1 } });
   const text = fc.string({
     unit: fc.constantFrom(
@@ -190,9 +190,9 @@ test("any string goes out as one line of ASCII-safe line ends and well-formed UT
   );
 });
 
-test("publishes a batch whole or not at all, and tells every fault of every event", () => {
+test("publishBatch() publishes all events or none, and reports every issue of each", () => {
   const channel = createChannel(catalogue);
-  const error = refusalOf(() =>
+  const error = errorOf(() =>
     channel.publishBatch([
       { type: "tick", event: { n: 1 } },
       { type: "tick", event: { n: "x" } as never },
@@ -211,7 +211,7 @@ test("publishes a batch whole or not at all, and tells every fault of every even
   assert.is(channel.last, 2);
 });
 
-test("is bounded in events and in bytes, under any size of payload", () => {
+test("createChannel() bounds its history in events and bytes for payloads of any size", () => {
   fc.assert(
     fc.property(
       fc.array(fc.nat({ max: 3000 }), { maxLength: 60 }),
@@ -225,7 +225,7 @@ test("is bounded in events and in bytes, under any size of payload", () => {
             channel.publish("note", { text: "x".repeat(size) });
             published++;
           } catch (error) {
-            assert.ok(size + 300 > bytes, `refused ${size} bytes: ${error}`);
+            assert.ok(size + 300 > bytes, `${size} bytes were rejected: ${error}`);
           }
           const stats = channel.stats();
           const kept = channel.read(channel.first - 1, Infinity).entries;
@@ -239,7 +239,7 @@ test("is bounded in events and in bytes, under any size of payload", () => {
             published === 0 || kept.at(-1)?.position === published,
             "the newest event is always kept",
           );
-          // No event is forgotten before it has to be.
+          // No event expires too early.
           assert.ok(kept.length === published || stats.events === events || stats.bytes + 3300 > bytes);
         }
       },
@@ -248,7 +248,7 @@ test("is bounded in events and in bytes, under any size of payload", () => {
   );
 });
 
-test("options that make no sense are refused", () => {
+test("createChannel() rejects invalid limits of its history", () => {
   for (const history of [{ events: 0 }, { events: 1.5 }, { events: NaN }, { bytes: 1023 }, { bytes: -1 }]) {
     assert.throws(
       () => createChannel(catalogue, { history }),
@@ -257,7 +257,7 @@ test("options that make no sense are refused", () => {
   }
 });
 
-test("read: at least one event, no more bytes than asked for, loss told with its exact count", () => {
+test("read() returns at least one event, at most the requested bytes, and the exact loss", () => {
   const channel = createChannel(catalogue, { history: { events: 5 } });
   for (let n = 1; n <= 12; n++) channel.publish("tick", { n });
   assert.equal(channel.read(12, 1e6), { entries: [] });
@@ -272,7 +272,7 @@ test("read: at least one event, no more bytes than asked for, loss told with its
   assert.is(channel.read(7, a!.bytes + b!.bytes - 1).entries.length, 1);
 });
 
-test("iterates from any cursor still kept, in batches, and goes on live until the channel is closed", async () => {
+test("batches() replays after a cursor and continues live until the channel is closed", async () => {
   const channel = createChannel(catalogue);
   const ids = [1, 2, 3].map((n) => channel.publish("tick", { n }));
   const seen: Batch[] = [];
@@ -287,12 +287,12 @@ test("iterates from any cursor still kept, in batches, and goes on live until th
   assert.is(seen.length, 2, "what is published in one turn is one batch");
   channel.publish("closed");
   channel.close();
-  await within(reading, "the iterator to end");
+  await within(reading, "the end of the iterator");
   assert.equal(positions(seen), [2, 3, 4, 5, 6]);
   assert.is(channel.stats().readers, 0);
 });
 
-test("starts at the oldest kept, at the newest, or after a cursor; says what is missing", async () => {
+test("batches() starts at the earliest event, the latest or a cursor, and reports what is missing", async () => {
   const channel = createChannel(catalogue, { history: { events: 2 } });
   const ids = [1, 2, 3, 4, 5].map((n) => channel.publish("tick", { n }));
   const first = async (since: string) => (await channel.batches(since).next()).value;
@@ -314,11 +314,11 @@ test("starts at the oldest kept, at the newest, or after a cursor; says what is 
       `${channel.epoch}-99999999999999999`,
     ]
   ) {
-    assert.is(refusalOf(() => channel.batches(bad)).code, "InvalidCursor", bad);
+    assert.is(errorOf(() => channel.batches(bad)).code, "InvalidCursor", bad);
   }
 });
 
-test("an iterator that falls behind is told once how much it missed", async () => {
+test("batches() reports a loss once when its reader is overtaken", async () => {
   const channel = createChannel(catalogue, { history: { events: 3 } });
   const batches = channel.batches();
   channel.publish("tick", { n: 1 });
@@ -329,7 +329,7 @@ test("an iterator that falls behind is told once how much it missed", async () =
   assert.equal(positions([{ entries }]), [8, 9, 10]);
 });
 
-test("dropping an iterator settles what it waits for and leaves nothing behind", async () => {
+test("return() settles pending calls of next(), and leaves nothing behind", async () => {
   const channel = createChannel(catalogue);
   const batches = channel.batches();
   const waiting = [batches.next(), batches.next()];
@@ -339,11 +339,11 @@ test("dropping an iterator settles what it waits for and leaves nothing behind",
   assert.is(channel.stats().readers, 0);
   channel.publish("tick", { n: 1 });
   assert.equal(await batches.next(), { done: true, value: undefined });
-  channel.batches(); // Made and never used: nobody holds it.
+  channel.batches(); // It is never used.
   assert.is(channel.stats().readers, 0);
 });
 
-test("several waiting at one iterator are served in turn", async () => {
+test("next() settles several pending calls in turn", async () => {
   const channel = createChannel(catalogue);
   const batches = channel.batches();
   const waiting = [batches.next(), batches.next()];
@@ -353,26 +353,26 @@ test("several waiting at one iterator are served in turn", async () => {
   assert.equal(positions([(await within(waiting[1]!, "the second")).value]), [2]);
 });
 
-test("all who wait are woken", async () => {
+test("publish() wakes all waiting iterators", async () => {
   const channel = createChannel(catalogue);
   const waiting = [1, 2, 3, 4, 5].map(() => channel.batches().next());
   channel.publish("tick", { n: 1 });
   for (const next of waiting) assert.equal(positions([(await within(next, "a batch")).value]), [1]);
 });
 
-test("a closed channel takes nothing, and can still be read to its end", async () => {
+test("close() rejects further events, and the channel can still be read to its end", async () => {
   const channel = createChannel(catalogue);
   channel.publish("tick", { n: 1 });
   channel.close();
   channel.close();
   assert.ok(channel.closed);
-  assert.is(refusalOf(() => channel.publish("tick", { n: 2 })).code, "ChannelClosed");
+  assert.is(errorOf(() => channel.publish("tick", { n: 2 })).code, "ChannelClosed");
   const seen: Batch[] = [];
   for await (const batch of channel.batches("earliest")) seen.push(batch);
   assert.equal(positions(seen), [1]);
 });
 
-test("any interleaving of publishing and reading: in order, each once, what is missing counted", async () => {
+test("batches() delivers or counts each event once and in order, in any interleaving", async () => {
   const step = fc.oneof(
     fc.record({ do: fc.constant("publish" as const), count: fc.integer({ min: 1, max: 8 }) }),
     fc.record({ do: fc.constant("read" as const), reader: fc.nat({ max: 2 }) }),
@@ -420,12 +420,12 @@ test("any interleaving of publishing and reading: in order, each once, what is m
   );
 });
 
-test("an event with more faults than a call takes arguments is refused as any other", () => {
+test("publish() rejects an event with more issues than a call takes arguments", () => {
   const channel = createChannel(defineEvents({ names: v.object({ a: v.array(v.string()) }) }));
   const a = Array.from({ length: 200_000 }, () => 1) as unknown as string[];
   try {
     channel.publish("names", { a });
-    assert.unreachable("it is published");
+    assert.unreachable("it was published");
   } catch (error) {
     assert.is((error as EventsError).code, "InvalidEvent");
     assert.ok((error as EventsError).issues.length > 65_536);

@@ -80,7 +80,7 @@ function testPublishing(test: TestSuite, withChannel: WithChannel): void {
       assert.is(channel.last, first + 5);
     }));
 
-  test("an entry has the dictionary as one line, its position, type, size and time", () =>
+  test("read() returns entries with the dictionary as one line, its position, type, size and time", () =>
     withChannel(100, async (channel) => {
       const before = Date.now();
       const id = await channel.publish("tick", { n: 1 });
@@ -154,7 +154,7 @@ function testReading(test: TestSuite, withChannel: WithChannel): void {
       assert.equal(await channel.read(channel.last, 1e6), { entries: [] });
     }));
 
-  test("locate() refuses a malformed cursor and one ahead of the channel", () =>
+  test("locate() rejects a malformed cursor and one ahead of the channel", () =>
     withChannel(100, async (channel) => {
       await channel.publish("closed");
       for (const since of ["", "nonsense", `${channel.epoch}-`, `${channel.epoch}-${channel.last + 5}`]) {
@@ -162,7 +162,7 @@ function testReading(test: TestSuite, withChannel: WithChannel): void {
       }
     }));
 
-  test("a cursor of another epoch starts at the oldest event, with a loss of unknown size", () =>
+  test("batches() starts at the oldest event after a cursor of another epoch, with a loss of unknown size", () =>
     withChannel(100, async (channel) => {
       await channel.publishBatch(ticks(2));
       assert.is((await channel.locate("0ther-1")).unknownEpoch, true);
@@ -172,7 +172,7 @@ function testReading(test: TestSuite, withChannel: WithChannel): void {
       await batches.return?.();
     }));
 
-  test("every reader gets every event once and in order, however they are published", () =>
+  test("batches() delivers every event once and in order to each reader, however they are published", () =>
     withChannel(10_000, async (channel) => {
       const from = channel.last;
       const readers = Array.from({ length: 3 }, () => channel.batches("latest"));
@@ -191,7 +191,7 @@ function testReading(test: TestSuite, withChannel: WithChannel): void {
 }
 
 function testEnding(test: TestSuite, withChannel: WithChannel): void {
-  test("return() ends a next() that waits, and leaves no reader behind", () =>
+  test("return() ends a pending next(), and leaves no reader behind", () =>
     withChannel(100, async (channel) => {
       const batches = channel.batches("latest");
       const next = batches.next();
@@ -201,7 +201,7 @@ function testEnding(test: TestSuite, withChannel: WithChannel): void {
       assert.is(channel.stats().readers, 0);
     }));
 
-  test("close() ends iterators after what was published, and further events are refused", () =>
+  test("close() ends iterators after the last event, and rejects further events", () =>
     withChannel(100, async (channel) => {
       await channel.publishBatch(ticks(2));
       const reader = channel.batches("earliest");
@@ -209,7 +209,7 @@ function testEnding(test: TestSuite, withChannel: WithChannel): void {
       const next = waiting.next();
       await until(() => channel.stats().readers === 1, "it waits");
       channel.close();
-      channel.close(); // Once is enough, and more does no harm.
+      channel.close(); // A second call has no effect.
       assert.is(channel.closed, true);
       assert.is((await within(next, "the end")).done, true);
       assert.is(positionsOf(await take(reader, 2)).length, 2);

@@ -1,5 +1,5 @@
 /**
- * Streams of a channel whose events are kept elsewhere: it answers later, and can begin a new epoch.
+ * Streams of a channel whose events are stored elsewhere: it is asynchronous, and can begin a new epoch.
  *
  * @module
  */
@@ -12,16 +12,16 @@ import { type Dictionary, linesOf, until, within } from "../support/harness.ts";
 import { rejectionsDuring } from "../support/rejections.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
 
-const test = suite("elsewhere");
+const test = suite("channel: elsewhere");
 
-test("a replay that answers later comes without gap or repeat, and what is published meanwhile after it", async () => {
+test("GET /events delivers an asynchronous replay without gap or repeat before newer events", async () => {
   const there = elsewhere();
   there.held = 150;
   tick(there, 1, 200);
   const { app } = serve(there);
   const lines = await open(app, "since=earliest");
   assert.is((await lines.event()).type, "events_start");
-  await until(() => there.questions.length === 1, "it is asked for");
+  await until(() => there.questions.length === 1, "the read");
   tick(there, 201, 201);
   await answering(there, async () => {
     assert.equal(numbers(await lines.events(201)), upTo(201));
@@ -29,7 +29,7 @@ test("a replay that answers later comes without gap or repeat, and what is publi
   await lines.close();
 });
 
-test("a subscriber has one read under way at a time, also while it gets heartbeats", async () => {
+test("GET /events has one read pending at a time, also between heartbeats", async () => {
   const there = elsewhere();
   there.held = 10;
   tick(there, 1, 10);
@@ -43,7 +43,7 @@ test("a subscriber has one read under way at a time, also while it gets heartbea
   await lines.close();
 });
 
-test("events_lost has the exact count when a read finds that events have expired", async () => {
+test("GET /events reports the exact loss when a read finds that events have expired", async () => {
   const there = elsewhere(20);
   there.held = 90;
   tick(there, 1, 100);
@@ -59,14 +59,14 @@ test("events_lost has the exact count when a read finds that events have expired
   });
 });
 
-test("events_lost is sent once when events expire during a read", async () => {
+test("GET /events reports a loss once when events expire during a read", async () => {
   const there = elsewhere(20);
   tick(there, 1, 30);
   there.held = 20;
   const { app } = serve(there);
   const lines = await open(app, `since=${there.channel.epoch}-2`);
   await lines.event();
-  await until(() => there.questions.length === 1, "it asks");
+  await until(() => there.questions.length === 1, "the read");
   there.first = 12;
   tick(there, 31, 31);
   await answering(there, async () => {
@@ -77,27 +77,27 @@ test("events_lost is sent once when events expire during a read", async () => {
   await lines.close();
 });
 
-test("events_lost is sent also when no event follows the loss", async () => {
+test("GET /events reports a loss that no event follows", async () => {
   const there = elsewhere();
   tick(there, 1, 10);
   const { app } = serve(there);
   const lines = await open(app, "");
   assert.is((await lines.event()).id, `${there.store.epoch}-10`);
-  there.first = 16; // Five more were published and purged, and this process knows nothing of them.
+  there.first = 16; // Five more were published and purged, which this process has not seen.
   there.wake();
   const lost = await lines.event();
   assert.equal([lost.event, lost.id], [{ reason: "slow_consumer", count: 5 }, `${there.store.epoch}-15`]);
   await lines.close();
 });
 
-test("a subscriber that leaves during a read leaves nothing behind, and the answer is dropped", async () => {
+test("GET /events drops the result of a read after its client has disconnected", async () => {
   const there = elsewhere();
   there.held = 10;
   tick(there, 1, 10);
   const { app, endpoint } = serve(there);
   const lines = await open(app, "since=earliest");
   await lines.event();
-  await until(() => there.questions.length === 1, "it is asked for");
+  await until(() => there.questions.length === 1, "the read");
   await lines.close();
   assert.is(endpoint.stats().subscribers, 0);
   const rejections = await rejectionsDuring(() => Promise.resolve(there.questions.shift()!.answer()));
@@ -105,7 +105,7 @@ test("a subscriber that leaves during a read leaves nothing behind, and the answ
   assert.is(there.questions.length, 0);
 });
 
-test("a read that fails cuts off its own response, and no other", async () => {
+test("GET /events cuts off the stream whose read fails, and no other", async () => {
   const there = elsewhere();
   there.held = 10;
   tick(there, 1, 10);
@@ -115,7 +115,7 @@ test("a read that fails cuts off its own response, and no other", async () => {
   const other = await open(app, "");
   await lines.event();
   await other.event();
-  await until(() => there.questions.length === 1, "it is asked for");
+  await until(() => there.questions.length === 1, "the read");
   const error = new Error("the disk failed");
   there.questions.shift()!.refuse(error);
   const cut = await lines.event().then(() => false, () => true);
@@ -127,23 +127,23 @@ test("a read that fails cuts off its own response, and no other", async () => {
   await other.close();
 });
 
-test("a channel that is closed during a read ends its streams", async () => {
+test("close() ends streams whose reads are pending", async () => {
   const there = elsewhere();
   there.held = 10;
   tick(there, 1, 10);
   const { app } = serve(there);
   const lines = await open(app, "since=earliest");
   await lines.event();
-  await until(() => there.questions.length === 1, "it is asked for");
+  await until(() => there.questions.length === 1, "the read");
   const { read } = there.store;
-  there.store.read = () => ({ entries: [] }); // It cannot be had any more.
+  there.store.read = () => ({ entries: [] }); // It is not available any more.
   there.channel.close();
   there.questions.shift()!.answer();
   assert.equal(await lines.rest(), []);
   there.store.read = read;
 });
 
-test("a new epoch is reported on every open stream, which continues in it", async () => {
+test("GET /events reports a new epoch on every open stream, and continues in it", async () => {
   const there = elsewhere();
   tick(there, 1, 100);
   const { app } = serve(there);
@@ -154,7 +154,7 @@ test("a new epoch is reported on every open stream, which continues in it", asyn
   there.held = 100;
   const replaying = await open(app, "since=earliest");
   await replaying.event();
-  await until(() => there.questions.length === 1, "it is asked for");
+  await until(() => there.questions.length === 1, "the read");
   there.held = 0;
   there.beginAnew();
   await answering(there, () => Promise.resolve(there.channel.publish("tick", { n: 1 })));
@@ -175,14 +175,14 @@ test("a new epoch is reported on every open stream, which continues in it", asyn
   for (const lines of [live, filtered, replaying]) await lines.close();
 });
 
-test("a replay sends nothing of a new epoch before it has reported it", async () => {
+test("GET /events sends no event of a new epoch before it has reported it", async () => {
   const there = elsewhere(5000);
   tick(there, 1, 3000);
   there.held = 3000;
   const { app } = serve(there);
   const lines = await open(app, "since=earliest");
   await lines.event();
-  await until(() => there.questions.length === 1, "it is asked for");
+  await until(() => there.questions.length === 1, "the read");
   there.held = 0;
   there.replaceStore();
   const { epoch } = there.store;
@@ -202,7 +202,7 @@ test("a replay sends nothing of a new epoch before it has reported it", async ()
   await lines.close();
 });
 
-test("a subscriber that comes after a new epoch began gets nothing of the old one, also before others have noticed", async () => {
+test("GET /events delivers no event of an old epoch to a new subscriber", async () => {
   const there = elsewhere();
   const { app } = serve(there);
   const early = await open(app, "");
@@ -243,7 +243,7 @@ test("batches() reports a new epoch and continues in it", async () => {
   assert.is(there.channel.stats().readers, 0);
 });
 
-test("batches() waits for its start and its reads, reports losses, and can be left at any time", async () => {
+test("batches() awaits its start and its reads, and return() ends it at any time", async () => {
   const there = elsewhere(20);
   there.held = 95;
   tick(there, 1, 100);
@@ -253,7 +253,7 @@ test("batches() waits for its start and its reads, reports losses, and can be le
   const batches = there.channel.batches("whatever");
   const first = batches.next();
   found(start);
-  await until(() => there.questions.length === 1, "it is asked for");
+  await until(() => there.questions.length === 1, "the read");
   there.questions.shift()!.answer();
   const { value } = await within(first, "a batch");
   assert.equal(value.lost, { reason: "slow_consumer", count: 50 });
@@ -273,7 +273,7 @@ test("batches() waits for its start and its reads, reports losses, and can be le
   assert.is(error?.code, "ChannelUnavailable");
 });
 
-test("GET waits for locate(), and answers with its error", async () => {
+test("GET /events awaits locate(), and answers with its error", async () => {
   const there = elsewhere();
   tick(there, 1, 5);
   let found = (_: Start) => {};
@@ -288,19 +288,19 @@ test("GET waits for locate(), and answers with its error", async () => {
   assert.equal(numbers(await lines.events(1)), [5]);
   await lines.close();
 
-  there.locate = () => Promise.reject(new EventsError("ChannelUnavailable", "it is away"));
+  there.locate = () => Promise.reject(new EventsError("ChannelUnavailable", "the store is away"));
   const refused = await app.request("/events");
   assert.is(refused.status, 503);
   assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/);
   assert.is((await refused.json()).error.code, "ChannelUnavailable");
-  // An EventSource would never come back from a 503.
+  // An EventSource would never reconnect after a 503.
   const away = await app.request("/events", { headers: { Accept: "text/event-stream" } });
   assert.is(away.status, 200);
   assert.match(await away.text(), /^retry: \d+\n$/);
   assert.is(endpoint.stats().refusals.ChannelUnavailable, 2);
 });
 
-test("POST answers once the events are stored, and with an error if they are not", async () => {
+test("POST /events answers once the events are stored, and with an error if they are not", async () => {
   const there = elsewhere();
   const { app, endpoint } = serve(there);
   const post = (key?: string) =>
@@ -314,7 +314,7 @@ test("POST answers once the events are stored, and with an error if they are not
     isAnswered = true;
     return response;
   });
-  await until(() => there.questions.length === 1, "it is asked to keep it");
+  await until(() => there.questions.length === 1, "the event is to be stored");
   assert.is(isAnswered, false);
   there.questions.shift()!.answer();
   assert.is((await taken).status, 202);
@@ -322,21 +322,21 @@ test("POST answers once the events are stored, and with an error if they are not
 
   for (const code of ["ChannelUnavailable", "PublishUnconfirmed"] as const) {
     const refused = post("k1");
-    await until(() => there.questions.length === 1, "it is asked to keep it");
+    await until(() => there.questions.length === 1, "the event is to be stored");
     there.questions.shift()!.refuse(new EventsError(code, "away"));
     assert.is((await refused).status, 503);
     assert.match((await refused).headers.get("retry-after") ?? "", /^\d+$/);
     assert.is((await (await refused).json()).error.code, code);
     assert.is(endpoint.stats().refusals[code], 1);
   }
-  // What was refused is not remembered: the same key may be tried again.
+  // A rejected request is not kept: its key may be sent again.
   const again = post("k1");
-  await until(() => there.questions.length === 1, "it is asked to keep it");
+  await until(() => there.questions.length === 1, "the event is to be stored");
   there.questions.shift()!.answer();
   assert.is((await again).status, 202);
 });
 
-test("a session publishes on a channel elsewhere, and does not remember what was not stored", async () => {
+test("createSession() publishes on an asynchronous channel, and may repeat what was not stored", async () => {
   const store = createChannel(triblerEvents);
   let isAway = false;
   const later = async <T>(run: () => T): Promise<T> => {
@@ -355,7 +355,7 @@ test("a session publishes on a channel elsewhere, and does not remember what was
   const payload = triblerPayloads.search_result_torrent;
   isAway = true;
   const refused = session.emit("search_result_torrent", payload);
-  assert.is(session.emit("search_result_torrent", payload), undefined, "it is being published");
+  assert.is(session.emit("search_result_torrent", payload), undefined, "its publication is pending");
   assert.is(await Promise.resolve(refused).catch(({ code }) => code), "ChannelUnavailable");
   const rejections = await rejectionsDuring(async () => {
     await session.exception(new Error("waits for a client"));

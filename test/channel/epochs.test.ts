@@ -1,5 +1,5 @@
 /**
- * What a new epoch does to a start that was located before it, and to the readers of the old one.
+ * Starts that were located before a new epoch began.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import type { Start } from "../../src/mod.ts";
 import { elsewhere, numbers, open, serve, tick } from "../support/elsewhere.ts";
 import { until, within } from "../support/harness.ts";
 
-const test = suite("epochs");
+const test = suite("channel: epochs");
 
-test("GET reports unknown_epoch when the epoch changes after its start was located", async () => {
+test("GET /events reports unknown_epoch when the epoch changes after its start was located", async () => {
   const there = elsewhere();
   tick(there, 1, 5);
   const old = there.channel.epoch;
@@ -23,7 +23,7 @@ test("GET reports unknown_epoch when the epoch changes after its start was locat
   };
   const { app } = serve(there);
   const opening = open(app, `since=${old}-2`);
-  await until(() => isAsked, "it is located");
+  await until(() => isAsked, "locate() is called");
   answer({ epoch: old, position: 2, unknownEpoch: false });
   there.replaceStore(); // In the same turn: the position 2 is another event now.
   tick(there, 11, 15);

@@ -5,7 +5,7 @@ import { createChannel, defineEvents } from "../../src/mod.ts";
 import { timersLeftBy, until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 
-const test = suite("on close");
+const test = suite("channel: on close");
 const catalogue = defineEvents({ tick: null });
 
 /** A listener that counts its calls. */
@@ -42,7 +42,7 @@ test("watchClose() calls a listener that is added after the end, whether or not 
   assert.equal([early.calls, late.calls, later.calls], [1, 1, 2]);
 });
 
-test("watchClose() watches again when a listener is added after all others left", async () => {
+test("watchClose() watches again when a listener is added after all others were removed", async () => {
   const channel = createChannel(catalogue);
   const onClose = watchClose(channel);
   const listener = counting();
@@ -54,7 +54,7 @@ test("watchClose() watches again when a listener is added after all others left"
   assert.is(listener.calls, 1);
 });
 
-test("watchClose() calls a listener once that is added while the watch of those who left still ends", async () => {
+test("watchClose() calls a listener once that is added while the watch of removed listeners still ends", async () => {
   const channel = createChannel(catalogue);
   const onClose = watchClose(channel);
   const [left, listener] = [counting(), counting()];
@@ -82,7 +82,7 @@ test("watchClose() calls its listeners when the channel is closed while its batc
   assert.equal([early.calls, late.calls, left], [1, 1, 0]);
 });
 
-test("watchClose() leaves no timer and no reader behind when all listeners leave", async () => {
+test("watchClose() leaves no timer and no reader behind when all listeners are removed", async () => {
   const channel = createChannel(catalogue);
   const log = { closed: false, batches: () => ({ next: () => Promise.reject(new Error("no answer")) }) };
   const left = await timersLeftBy(async () => {

@@ -8,7 +8,7 @@ import type { Dictionary } from "../support/harness.ts";
 import { FILTERS, type Life } from "./model.ts";
 import type { Format, Item } from "./parsers.ts";
 
-/** What a consumer asks for, beside where to start. */
+/** What a consumer requests, apart from its start. */
 export interface Wish {
   readonly format: Format;
   /** Which of the filters. */
@@ -20,17 +20,17 @@ export interface Wish {
 export interface Account {
   readonly life: Life;
   readonly wish: Wish;
-  /** What it asked to start from. */
+  /** The start that it requested. */
   readonly since: string;
-  /** What the channel had when it was asked. */
+  /** The events of the channel at the request. */
   readonly asked: { readonly first: number; readonly last: number };
-  /** What it had when the answer began; until then nothing has come. */
+  /** The events of the channel at the beginning of the response; absent before that. */
   answered?: { readonly last: number };
   /** The position accounted for; unknown until the loss of an unknown epoch is reported. */
   position?: number;
   /** The id to resume after: that of the last item consumed. */
   lastId?: string;
-  /** Whether `events_start` was the last that came, heartbeats aside. */
+  /** Whether `events_start` was the last item, apart from heartbeats. */
   fresh: boolean;
 }
 
@@ -38,14 +38,14 @@ export function openAccount(life: Life, wish: Wish, since: string): Account {
   return { life, wish, since, asked: { first: life.first, last: life.published.length }, fresh: true };
 }
 
-/** Whether the event at a position is one that this stream has to carry. */
+/** Whether this stream must deliver the event at a position. */
 function wants({ life, wish }: Account, position: number): boolean {
   const { types } = FILTERS[wish.filter]!;
   if (life.selects && position % 3 === 0) return false;
   return types === undefined || types.includes(life.published[position - 1]!.type);
 }
 
-/** The first position after the one accounted for that the stream has to carry. */
+/** The first position after the one accounted for that the stream must deliver. */
 function nextWanted(account: Account, upTo = account.life.published.length): number | undefined {
   for (let position = account.position! + 1; position <= upTo; position++) {
     if (wants(account, position)) return position;
@@ -53,7 +53,7 @@ function nextWanted(account: Account, upTo = account.life.published.length): num
   return undefined;
 }
 
-/** Whether the stream is to carry something, or to end, without anything more being published. */
+/** Whether the stream must deliver an event, or end, if no more is published. */
 export function isDue(account: Account): boolean {
   if (account.position === undefined || !account.wish.follow || account.life.channel.closed) return true;
   return nextWanted(account) !== undefined;
@@ -65,12 +65,12 @@ function positionOf({ channel }: Life, id: string): number {
   return Number(position);
 }
 
-/** What lies between the position accounted for and another is to be nothing that was asked for. */
+/** Moves the account to a position. No event before it may be one that the stream must deliver. */
 function pass(account: Account, position: number): void {
   assert.ok(position >= account.position!, `positions only increase: ${position} after ${account.position}`);
   assert.ok(position <= account.life.published.length, `${position} was never published`);
   const missed = nextWanted(account, position);
-  assert.is(missed, undefined, `${missed} was asked for, and passed over for ${position}`);
+  assert.is(missed, undefined, `${missed} was requested, and skipped before ${position}`);
   account.position = position;
 }
 
@@ -89,7 +89,7 @@ export function take(account: Account, item: Item): void {
     takeMark(account, item.id);
   } else if (item.event.type === "events_lost") takeLoss(account, item.event, fresh);
   else if (item.event.type === "events_bookmark") {
-    assert.ok(wish.bookmarks && isFiltered, "bookmarks were asked for, and there is a filter");
+    assert.ok(wish.bookmarks && isFiltered, "bookmarks were requested, and there is a filter");
     assert.equal(Object.keys(item.event), ["type", "id", "time"]);
     takeMark(account, item.event.id);
   } else takeEvent(account, item.event.id, item.text);
@@ -112,7 +112,7 @@ function takeStart(account: Account, item: Item): void {
     account.position = positionOf(life, id);
     assert.ok(life.firsts.has(account.position + 1) && account.position + 1 >= asked.first, id);
   } else {
-    assert.is(id, since, "the cursor that was handed in");
+    assert.is(id, since, "the cursor of the request");
     if (since.startsWith(`${life.channel.epoch}-`)) account.position = positionOf(life, id);
   }
 }
@@ -123,7 +123,7 @@ function takeLoss(account: Account, { event, id, ...rest }: Dictionary, fresh: b
   assert.equal(Object.keys(rest), ["type", "time"]);
   const position = positionOf(life, id);
   assert.ok(life.firsts.has(position + 1), `${id} is just before what was the oldest kept`);
-  assert.ok(position + 1 >= asked.first, `${id} was the oldest kept before it was asked for`);
+  assert.ok(position + 1 >= asked.first, `${id} was the oldest kept before the request`);
   if (account.position === undefined) {
     assert.equal(event, { reason: "unknown_epoch", count: null });
     assert.ok(fresh, "the loss of an unknown epoch is reported at once");
@@ -135,7 +135,7 @@ function takeLoss(account: Account, { event, id, ...rest }: Dictionary, fresh: b
       ? ["history_expired"]
       : ["slow_consumer", ...(fresh ? ["history_expired"] : [])];
     assert.ok(reasons.includes(event.reason), `${event.reason} is not ${reasons.join(" or ")}`);
-    // A cursor says what is missing after it. A reader that is overtaken may have read more than was recorded here.
+    // After a cursor the count is known. A reader that is overtaken may have read more than was recorded here.
     if (hasExpired) assert.is(position - event.count, account.position, "the count is exact");
     pass(account, position - event.count);
   }
@@ -144,7 +144,7 @@ function takeLoss(account: Account, { event, id, ...rest }: Dictionary, fresh: b
 
 function takeMark(account: Account, id: string): void {
   const position = positionOf(account.life, id);
-  assert.ok(position > account.position!, "the cursor is moved only where it moves on");
+  assert.ok(position > account.position!, "a bookmark moves the cursor");
   pass(account, position);
 }
 
@@ -156,28 +156,28 @@ function takeEvent(account: Account, id: string, text: string): void {
   assert.ok(position !== undefined && here > position, `${here} comes after ${position}`);
   pass(account, here - 1);
   const published = life.published[here - 1]!;
-  assert.ok(published !== undefined && wants(account, here), `${here} was asked for`);
-  assert.ok(wish.follow || here <= answered!.last, "a stream that is not held open carries what was there");
+  assert.ok(published !== undefined && wants(account, here), `${here} was requested`);
+  assert.ok(wish.follow || here <= answered!.last, "with follow=false no event is later than the request");
   if (published.text === undefined) {
     assert.ok(text.startsWith(published.head) && TIME.test(text.slice(published.head.length)), text);
     published.text = text;
   }
-  assert.ok(text === published.text, "an event is the same text, whenever and in whatever format it comes");
+  assert.ok(text === published.text, "an event is the same text at any time and in any format");
   account.position = here;
 }
 
-/** The stream is over: what it had to carry has come. */
+/** Takes the end of the stream: everything it had to deliver must have arrived. */
 export function takeEnd(account: Account): void {
   const { life, wish, asked, answered } = account;
   assert.ok(answered !== undefined, "a stream that ends has begun");
   assert.ok(!wish.follow || life.channel.closed, "it was to end");
   if (account.position === undefined) {
-    // Where a channel keeps nothing yet, a stream that is not held open leaves the loss to the next one.
+    // If a channel is empty, a stream with follow=false leaves the loss to the next one.
     assert.ok(!wish.follow && asked.last === 0, "the loss of an unknown epoch is reported");
     return;
   }
   const missed = nextWanted(account, wish.follow ? life.published.length : asked.last);
-  assert.is(missed, undefined, `${missed} was asked for, and the stream ends after ${account.position}`);
+  assert.is(missed, undefined, `${missed} was requested, and the stream ended after ${account.position}`);
   const isReported = wish.format === "sse" || wish.bookmarks;
   if (!wish.follow && isReported) {
     assert.ok(account.position >= asked.last, "it reports the position it has reached");

@@ -1,5 +1,5 @@
 /**
- * The wire formats: which one a request gets, and what stands in it.
+ * The wire formats: which one a request gets, and its text.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const catalogue = defineEvents({
   "a:b/c.d-e": null,
 });
 
-const test = suite("formats");
+const test = suite("stream: formats");
 
 /** Returns what the endpoint answers to an Accept header: a media type, or the code of an error. */
 async function answerTo(accept: string | undefined, query = ""): Promise<string> {
@@ -29,7 +29,7 @@ async function answerTo(accept: string | undefined, query = ""): Promise<string>
   return response.headers.get("content-type")!;
 }
 
-test("GET answers NDJSON under the name that Accept asks for, SSE if it prefers that, and 406 if it accepts neither", async () => {
+test("GET /events answers the media type that Accept prefers, or 406", async () => {
   const answers: [accept: string | undefined, answer: string][] = [
     [undefined, "application/x-ndjson"],
     ["", "application/x-ndjson"],
@@ -67,7 +67,7 @@ test("GET answers NDJSON under the name that Accept asks for, SSE if it prefers 
   for (const [accept, answer] of answers) assert.is(await answerTo(accept), answer, `Accept: ${accept}`);
 });
 
-test("?format= overrides Accept, and NDJSON keeps the name that Accept asks for", async () => {
+test("format overrides Accept, and NDJSON keeps the name that Accept prefers", async () => {
   assert.is(await answerTo("text/event-stream", "&format=ndjson"), "application/x-ndjson");
   assert.is(await answerTo("application/jsonl, text/event-stream", "&format=ndjson"), "application/jsonl");
   assert.is(await answerTo("application/x-ndjson", "&format=sse"), "text/event-stream");
@@ -76,7 +76,7 @@ test("?format= overrides Accept, and NDJSON keeps the name that Accept asks for"
   assert.is(await answerTo("*/*", "&format=xml"), "400 InvalidParameter");
 });
 
-test("a 406 lists every media type that is served", async () => {
+test("GET /events lists every media type in its 406", async () => {
   const response = await makeEndpoint(catalogue, { heartbeat: null }).endpoint.request("/", {
     headers: { Accept: "image/png" },
   });
@@ -90,7 +90,7 @@ test("a 406 lists every media type that is served", async () => {
   }
 });
 
-test("an error quotes no more of a long parameter or header than is needed to recognize it", async () => {
+test("GET /events shortens long parameters and headers in its errors", async () => {
   const long = "image/png,".repeat(1000);
   const { endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   const answers = [
@@ -106,7 +106,7 @@ test("an error quotes no more of a long parameter or header than is needed to re
   }
 });
 
-test("GET answers any Accept header with a stream or with 406, never with an error", async () => {
+test("GET /events answers any Accept header with a stream or 406", async () => {
   const part = fc.constantFrom(
     "text",
     "*",
@@ -133,7 +133,7 @@ test("GET answers any Accept header with a stream or with 406, never with an err
 });
 
 test("negotiate() reads an Accept header of 60 KB within half a second", async () => {
-  // As much as an HTTP/2 server takes, of what a pattern may be tried on again and again.
+  // As long as an HTTP/2 server accepts, and of what makes patterns backtrack.
   for (const accept of ['"' + '\\"'.repeat(30_000) + "\\", '"\\'.repeat(30_000), ",".repeat(60_000)]) {
     const start = performance.now();
     const { endpoint } = makeEndpoint(catalogue, { heartbeat: null });
@@ -144,7 +144,7 @@ test("negotiate() reads an Accept header of 60 KB within half a second", async (
   }
 });
 
-test("an SSE stream has its retry in the first block, and in each block the name, the whole dictionary and last the id", async () => {
+test("format=sse sends retry in the first block, and in each block the name, the dictionary and the id", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   const ids = [channel.publish("note", { text: "line\nbreak \u2028 \ud800" }), channel.publish("a:b/c.d-e")];
   const [note, other] = channel.read(0, 1e6).entries;
@@ -162,7 +162,7 @@ test("an SSE stream has its retry in the first block, and in each block the name
   assert.ok(note!.json.includes("line\\nbreak \\u2028 \ufffd"));
 });
 
-test("an event is the same text in both formats", async () => {
+test("format=sse sends the same text of an event as NDJSON", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { heartbeat: null });
   for (const text of ["a", "é😀", "\u0085"]) channel.publish("note", { text });
   const ndjson = await (await endpoint.request("/?since=earliest&follow=false")).text();
@@ -173,12 +173,12 @@ test("an event is the same text in both formats", async () => {
   assert.equal(data, lines);
 });
 
-test("an SSE heartbeat is a comment line, and no block of its own", async () => {
+test("format=sse sends heartbeats as comment lines, which end no block", async () => {
   await withEndpoint(catalogue, { heartbeat: 0.02 }, async ({ port }) => {
     const wire = await openWire(port);
     wire.write("GET /events?format=sse HTTP/1.1\r\nHost: x\r\n\r\n");
     await until(() => wire.received().split(":\n").length > 3, "three heartbeats");
-    assert.is(wire.received().split("\n\n").length, 2, "the block of events_start, and what is after it");
+    assert.is(wire.received().split("\n\n").length, 2, "the block of events_start, and the rest");
     wire.socket.destroy();
   });
 });
@@ -191,7 +191,7 @@ const tsv = createFormat({
   control: ({ type, json }) => type === "events_lost" ? `lost\t${json}\n` : "",
 });
 
-test("createFormat() makes a format of an application's own, which wireFormat writes whatever Accept says", async () => {
+test("createFormat() makes a format that wireFormat uses whatever Accept prefers", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { wireFormat: tsv });
   channel.publish("note", { text: "é\ud800" });
   channel.publish("a:b/c.d-e");
@@ -205,7 +205,7 @@ test("createFormat() makes a format of an application's own, which wireFormat wr
   assert.is(endpoint.stats().formats["tsv"]!.subscribers, 0);
 });
 
-test("?types= cuts no event of a format whose events have different numbers of lines", async () => {
+test("types keeps events whole in a format whose events have different numbers of lines", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.record({ isNote: fc.boolean(), text: fc.string({ unit: "grapheme", maxLength: 5 }) })),
@@ -224,7 +224,7 @@ test("?types= cuts no event of a format whose events have different numbers of l
   );
 });
 
-test("wireFormat leaves a hook's empty control events out, and reports an event without text to onError", async () => {
+test("wireFormat omits empty control events, and reports an event without text to onError()", async () => {
   const problems: unknown[] = [];
   const silent = createFormat({ name: "silent", mediaType: "text/plain", event: () => "" });
   const { channel, endpoint } = makeEndpoint(catalogue, {
@@ -238,7 +238,7 @@ test("wireFormat leaves a hook's empty control events out, and reports an event 
   assert.match(String(problems[0]), "the wire format silent wrote nothing for a a:b/c.d-e");
 });
 
-test("wireFormat with neither preamble nor events_start sends the first event as soon as there is one", async () => {
+test("wireFormat sends the first event at once without a preamble and events_start", async () => {
   const bare = createFormat({
     name: "bare",
     mediaType: "text/plain",
@@ -246,7 +246,7 @@ test("wireFormat with neither preamble nor events_start sends the first event as
     control: () => "",
   });
   await withEndpoint(catalogue, { wireFormat: bare }, async ({ url, channel, endpoint }) => {
-    const opening = fetch(`${url}/events`); // On Bun the headers leave with the first byte.
+    const opening = fetch(`${url}/events`); // On Bun the headers are sent with the first byte.
     await until(() => endpoint.stats().subscribers === 1, "the stream is open");
     channel.publish("a:b/c.d-e");
     const response = await within(opening, "the headers");

@@ -1,5 +1,5 @@
 /**
- * Grounds: what carries the streams of the properties, and the time in which it does.
+ * Grounds: transports of the streams of the properties, each with its time.
  *
  * @module
  */
@@ -14,19 +14,19 @@ export const WAYS: readonly Way[] = ["cancel", "abort", "both"];
 
 /** One open stream. */
 export interface Stream {
-  /** The next bytes; `undefined` after the end; an error where it was cut off. */
+  /** Returns the next bytes; `undefined` after the end. Rejects if the stream was cut off. */
   read(): Promise<Uint8Array | undefined>;
   leave(way: Way): Promise<void> | void;
 }
 
 export interface Ground {
   open(life: Life, path: string, headers: Record<string, string>): Stream;
-  /** Whether bytes come as they were sent, so that each time they end where an event does. */
+  /** Whether bytes arrive as they were sent, so that each chunk ends with an event. */
   readonly keepsChunks: boolean;
   now(): number;
-  /** Lets this many milliseconds pass, and what falls due in them happen. */
+  /** Lets this many milliseconds pass, and the timers in them fire. */
   elapse(ms: number): Promise<void>;
-  /** What comes of the promise; an error where nothing does. */
+  /** Returns the outcome of the promise. Rejects if it never settles. */
   settled<T>(promise: Promise<T>): Promise<T>;
 }
 
@@ -47,14 +47,14 @@ function openHere({ app }: Life, path: string, headers: Record<string, string>):
   };
 }
 
-/** Over sockets that are read only on demand, in real time. */
+/** Streams over sockets that are read only on demand, in real time. */
 export function onSockets(port: number): Ground {
   return {
     open: (_, path, headers) => openSocket(port, path, headers),
     keepsChunks: false,
     now: () => performance.now(),
     elapse: (ms) => new Promise((resolve) => void setTimeout(resolve, Math.min(ms, 15))),
-    settled: (promise) => within(promise, "what is due", 5000),
+    settled: (promise) => within(promise, "the outcome", 5000),
   };
 }
 
@@ -75,7 +75,7 @@ function openSocket(port: number, path: string, headers: Record<string, string>)
     }
     wake();
   });
-  socket.on("error", () => {}); // What follows it is the end of the connection.
+  socket.on("error", () => {}); // The close event follows.
   socket.once("close", () => {
     failure ??= new Error("the connection was cut");
     wake();
@@ -104,11 +104,11 @@ function openSocket(port: number, path: string, headers: Record<string, string>)
   };
 }
 
-/** Reads a response and its body (RFC 9112, sections 6 and 7), as far as they have come. */
+/** Reads a response and its body (RFC 9112, sections 6 and 7), as far as they have arrived. */
 function httpBody() {
   const parts: Uint8Array[] = [];
   let rest: Uint8Array = new Uint8Array(0);
-  /** How long the chunk is that has begun, with the line end after it; or the whole body. */
+  /** The length of the chunk that has begun, with the line end after it; or of the whole body. */
   let length: number | undefined;
   let stage: "head" | "chunks" | "whole" | "over" = "head";
 
@@ -160,14 +160,14 @@ function httpBody() {
     push: (bytes: Uint8Array) => {
       rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
       while (takeNext[stage]()) { /* goes on */ }
-      assert.ok(stage !== "over" || rest.length === 0, "nothing comes after the end");
+      assert.ok(stage !== "over" || rest.length === 0, "nothing arrives after the end");
     },
     shift: () => parts.shift(),
     isOver: () => stage === "over",
   };
 }
 
-/** In this process, in a time that passes only on demand. */
+/** Streams in this process, in virtual time. */
 export async function inThisProcess(use: (ground: Ground) => Promise<void>): Promise<void> {
   await inVirtualTime(({ now, elapse, settled }) => {
     return use({ open: openHere, keepsChunks: true, now, elapse, settled });

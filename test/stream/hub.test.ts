@@ -15,9 +15,9 @@ import { elsewhere, tick } from "../support/elsewhere.ts";
 import { timersLeftBy, until } from "../support/harness.ts";
 import { inVirtualTime } from "../support/virtual_time.ts";
 
-const test = suite("hub");
+const test = suite("stream: hub");
 
-/** A sink that keeps what it is given. */
+/** A sink that keeps the lines that are written to it. */
 class TestSink implements Sink {
   readonly body = undefined;
   readonly pending = 0;
@@ -48,7 +48,7 @@ class TestSink implements Sink {
 
   release(): void {}
 
-  /** The numbers of the ticks it was given. */
+  /** The numbers of the ticks that were written to it. */
   numbers(): number[] {
     return this.lines.flatMap((line) => /"n":(\d+)/.exec(line)?.[1] ?? []).map(Number);
   }
@@ -64,7 +64,7 @@ function open(hub: Hub, log: EventLog, options: { since?: string; until?: number
   const sink = new TestSink();
   const ends: End[] = [];
   const start = log.locate(options.since ?? "latest");
-  if (start instanceof Promise) throw new Error("the start is known at once");
+  if (start instanceof Promise) throw new Error("the start must be known at once");
   const subscriber = hub.subscribe({
     start,
     until: options.until ?? Infinity,
@@ -88,17 +88,17 @@ function fail(error: unknown): void {
   throw error;
 }
 
-test("subscribe() serves the newcomer when a new epoch ends all other streams", async () => {
+test("subscribe() serves a new subscriber when a new epoch ends all other streams", async () => {
   const left = await timersLeftBy(async () => {
     const there = elsewhere();
     tick(there, 1, 5);
     const hub = hubOf(there.channel, 0.05);
-    const old = open(hub, there.channel, { until: 10 }); // It waits for what is to come up to there.
-    there.replaceStore(); // Nothing is in the new epoch: where the old one ends has been reached.
+    const old = open(hub, there.channel, { until: 10 }); // It waits for the events up to there.
+    there.replaceStore(); // The new epoch is empty.
     const { sink, subscriber } = open(hub, there.channel);
     assert.equal(old.ends.map(({ reason }) => reason), ["completed"]);
     tick(there, 21, 22);
-    await until(() => sink.numbers().length === 2, "the newcomer has the events");
+    await until(() => sink.numbers().length === 2, "the new subscriber has the events");
     assert.equal(sink.numbers(), [21, 22]);
     await until(() => sink.lines.includes(""), "it has a heartbeat");
     hub.leave(subscriber);
@@ -106,7 +106,7 @@ test("subscribe() serves the newcomer when a new epoch ends all other streams", 
   assert.is(left, 0);
 });
 
-test("the hub serves all others when the end of a response throws", async () => {
+test("createHub() serves other subscribers when end() of a sink throws", async () => {
   const there = elsewhere();
   const hub = hubOf(there.channel);
   const broken = open(hub, there.channel, { until: 1 });
@@ -120,7 +120,7 @@ test("the hub serves all others when the end of a response throws", async () => 
   assert.is(other.ends[0]!.reason, "closed");
 });
 
-test("abort() cuts off all subscribers when the abort of a response throws", () => {
+test("abort() cuts off all subscribers when abort() of a sink throws", () => {
   const there = elsewhere();
   const hub = hubOf(there.channel);
   const opened = [1, 2, 3].map(() => open(hub, there.channel));
@@ -130,7 +130,7 @@ test("abort() cuts off all subscribers when the abort of a response throws", () 
   assert.is(there.channel.stats().readers, 0);
 });
 
-test("leave() and a failing log end every subscriber when their responses are closed already", async () => {
+test("leave() and a failing log end subscribers whose responses are closed", async () => {
   const there = elsewhere();
   const errors: unknown[] = [];
   const hub = hubOf(there.channel, null, (error) => void errors.push(error));
@@ -142,7 +142,7 @@ test("leave() and a failing log end every subscriber when their responses are cl
     throw new Error("the disk failed");
   };
   there.wake();
-  await until(() => hub.stats().subscribers === 0, "all have left");
+  await until(() => hub.stats().subscribers === 0, "all subscribers have ended");
   assert.equal(opened.map(({ ends }) => ends.map(({ reason }) => reason)), [
     ["disconnected"],
     ["failed"],
@@ -151,7 +151,7 @@ test("leave() and a failing log end every subscriber when their responses are cl
   assert.is(errors.length, 1);
 });
 
-test("a log that throws for one reader cuts off that reader alone", async () => {
+test("createHub() cuts off the one subscriber whose read() throws", async () => {
   const there = elsewhere();
   const errors: unknown[] = [];
   const hub = hubOf(there.channel, null, (error) => void errors.push(error));
@@ -163,17 +163,17 @@ test("a log that throws for one reader cuts off that reader alone", async () => 
     if (position === 0) throw new Error("the oldest segment is damaged");
     return read(position, maxBytes);
   };
-  tick(there, 4, 5); // The chunk goes to both; one of them has to read what comes before it.
+  tick(there, 4, 5); // Both get the chunk; one of them must read the events before it.
   await until(() => other.sink.numbers().length === 2, "the other one has the events");
   await until(() => replaying.ends.length === 1, "its stream has ended");
   assert.equal(replaying.ends.map(({ reason }) => reason), ["failed"]);
   tick(there, 6, 6);
-  await until(() => other.sink.numbers().length === 3, "the other one goes on");
+  await until(() => other.sink.numbers().length === 3, "the other one continues");
   assert.is(errors.length, 1);
   hub.leave(other.subscriber);
 });
 
-test("the heartbeat timer walks at most eight times a heartbeat, and no silence is longer than a heartbeat", async () => {
+test("heartbeat is sent before its time is over, by at most eight sweeps in each", async () => {
   await inVirtualTime(async ({ elapse, now }) => {
     const there = elsewhere();
     const hub = hubOf(there.channel, 5);
@@ -181,7 +181,7 @@ test("the heartbeat timer walks at most eight times a heartbeat, and no silence 
     const lastSeen: number[] = [];
     let longest = 0;
     let shortest = Infinity;
-    const look = () => {
+    const takeBeats = () => {
       opened.forEach(({ sink }, index) => {
         if (sink.lines.splice(0).includes("")) {
           longest = Math.max(longest, now() - lastSeen[index]!);
@@ -193,22 +193,22 @@ test("the heartbeat timer walks at most eight times a heartbeat, and no silence 
     for (let i = 0; i < 200; i++) {
       lastSeen[opened.push(open(hub, there.channel)) - 1] = now();
       await elapse(40);
-      look();
+      takeBeats();
     }
     const { sink } = opened[0]!;
     const before = sink.polls;
     for (let ms = 0; ms < 50_000; ms += 5) {
       await elapse(5);
-      look();
+      takeBeats();
     }
-    assert.ok(sink.polls - before <= 10 * 8 + 1, `${sink.polls - before} walks in ten heartbeats`);
-    // Time goes by in steps of 5 ms here, and 40 at first.
+    assert.ok(sink.polls - before <= 10 * 8 + 1, `${sink.polls - before} sweeps in ten heartbeats`);
+    // Time passes in steps of 5 ms here, and of 40 ms at first.
     assert.ok(shortest >= 4370 && longest <= 5040, `${shortest} to ${longest} ms of silence`);
     for (const { subscriber } of opened) hub.leave(subscriber);
   });
 });
 
-test("a lone silent stream has its heartbeat when it is due", async () => {
+test("heartbeat is sent on time to a single subscriber", async () => {
   await inVirtualTime(async ({ elapse }) => {
     const there = elsewhere();
     const hub = hubOf(there.channel, 5);

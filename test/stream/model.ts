@@ -1,5 +1,5 @@
 /**
- * The model of the properties: everything that was published, in order, and what of it is still kept.
+ * The model of the properties: all published events in order, and which of them are kept.
  *
  * @module
  */
@@ -32,7 +32,7 @@ const catalogue: Catalogue<Schemas> = defineEvents({
   shop_closed: null,
 });
 
-/** What `?types=` may say, and the types which that means; none: all. */
+/** Values of `?types=`, and the types that they select; absent: all. */
 export const FILTERS: readonly { readonly query: string; readonly types?: readonly string[] }[] = [
   { query: "" },
   { query: "order_*", types: ["order_placed", "order_paid"] },
@@ -43,17 +43,17 @@ export const FILTERS: readonly { readonly query: string; readonly types?: readon
   { query: "order_*,stock_*,shop_*", types: ["order_placed", "order_paid", "stock_low", "shop_closed"] },
 ];
 
-/** Sixteen bytes of JSON in UTF-8, in which every length of a character occurs and an escape for line readers. */
+/** Sixteen bytes of JSON in UTF-8, with characters of every length and one that is escaped. */
 const UNIT = "é漢😀\u2028-";
 
-/** How one life of the channel is set up. */
+/** The settings of one life of the channel. */
 export interface Setting {
   readonly maxEvents: number;
   readonly maxBytes: number;
   readonly heartbeat: number | null;
   /** Whether the application hides every third event. */
   readonly selects: boolean;
-  /** Whether streams are written straight to their sockets, on a server that has any. */
+  /** Whether streams are written directly to their sockets, on a server that has any. */
   readonly writeToSocket: boolean;
 }
 
@@ -64,7 +64,7 @@ export interface Published {
   readonly head: string;
   /** The length of the whole text in UTF-8. */
   readonly bytes: number;
-  /** The whole text, as it was first seen by anybody. */
+  /** The whole text, as the first consumer received it. */
   text?: string;
 }
 
@@ -74,7 +74,7 @@ export interface Life extends Setting {
   readonly endpoint: EventsEndpoint;
   /** Serves the endpoint at `/EPOCH/events`. */
   readonly app: Hono;
-  /** All that was ever published; the event at position 1 stands at index 0. */
+  /** All published events; that at position 1 has index 0. */
   readonly published: Published[];
   /** The position of the oldest event kept. */
   first: number;
@@ -92,7 +92,7 @@ export function begin(setting: Setting): Life {
   return { ...setting, channel, endpoint, app, published: [], first: 1, bytes: 0, firsts: new Set([1]) };
 }
 
-/** An event to publish: which of the types, and how many units long. */
+/** An event to publish: the index of its type, and its length in units. */
 export type Wished = { readonly type: number; readonly units: number };
 
 export function publish(life: Life, wished: readonly Wished[], apart: boolean): void {

@@ -1,12 +1,12 @@
 /**
- * Parsers that accept only what the contract promises, to the byte.
+ * Parsers that accept only what the protocol promises, to the byte.
  *
  * @module
  */
 import * as assert from "uvu/assert";
 import type { Dictionary } from "../support/harness.ts";
 
-/** What a stream may carry. */
+/** An item of a stream. */
 export type Item =
   | { readonly is: "event"; readonly event: Dictionary; readonly text: string }
   | { readonly is: "move"; readonly id: string }
@@ -16,9 +16,9 @@ export type Format = "ndjson" | "sse";
 export const FORMATS: readonly Format[] = ["ndjson", "sse"];
 
 export interface Parser {
-  /** The items that the bytes complete. */
+  /** Returns the items that the bytes complete. */
   push(bytes: Uint8Array): Item[];
-  /** What was begun and is not complete. */
+  /** Returns the text that has begun and is not complete. */
   rest(): string;
 }
 
@@ -39,7 +39,7 @@ function ndjsonParser(): Parser {
   };
 }
 
-/** The lines that belong to no event: a heartbeat, and when the channel is closed the delay of the reconnect. */
+/** Lines that belong to no event: a heartbeat, and the delay before a reconnect when the channel is closed. */
 const BETWEEN_BLOCKS = /^(?::|retry: [2-4]\d{3})\n/;
 
 function sseParser(): Parser {

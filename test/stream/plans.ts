@@ -1,5 +1,5 @@
 /**
- * The plans that the properties are tried with.
+ * The plans that the properties are tested with.
  *
  * @module
  */
@@ -31,9 +31,9 @@ export interface Shape {
   readonly units: fc.Arbitrary<number>;
   readonly maxBytes: fc.Arbitrary<number>;
   readonly heartbeat: fc.Arbitrary<number | null>;
-  /** Milliseconds that go by at once. */
+  /** Milliseconds of a pause. */
   readonly ms: fc.Arbitrary<number>;
-  /** How often it does. */
+  /** The weight of pauses among the steps. */
   readonly pauses: number;
   readonly consumers: number;
   readonly maxLength: number;

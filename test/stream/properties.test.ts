@@ -1,5 +1,5 @@
 /**
- * What holds for any stream under any interleaving, tried with generated plans.
+ * Properties of any stream under any interleaving, tested with generated plans.
  *
  * @module
  */
@@ -12,9 +12,9 @@ import { begin, type Life, publish } from "./model.ts";
 import { historyBytes, plans, type Shape, small } from "./plans.ts";
 import { run, Tally } from "./run_plan.ts";
 
-const test = suite("properties");
+const test = suite("stream: properties");
 
-/** Tries this many values, or on a slow machine as many as there is time for. A run that has begun is finished. */
+/** Tests this many values, or on a slow machine as many as there is time for. A run that has begun is finished. */
 async function always<T>(
   values: fc.Arbitrary<T>,
   numRuns: number,
@@ -37,7 +37,7 @@ async function holdsHere(shape: Shape, numRuns: number): Promise<Tally> {
   return tally;
 }
 
-test("any interleaving of publishing, reading, leaving, resuming and expiring loses nothing without a report", async () => {
+test("GET /events loses no event without a report, in any interleaving", async () => {
   const tally = await holdsHere({
     units: small,
     maxBytes: historyBytes,
@@ -50,7 +50,7 @@ test("any interleaving of publishing, reading, leaving, resuming and expiring lo
   tally.includes("an end", "history_expired", "slow_consumer", "unknown_epoch");
 });
 
-test("the same holds with long silences: heartbeats, bookmarks, and readers that are disconnected as stalled", async () => {
+test("GET /events loses no event without a report beside heartbeats, bookmarks and stalls", async () => {
   const tally = await holdsHere({
     units: small,
     maxBytes: historyBytes,
@@ -63,7 +63,7 @@ test("the same holds with long silences: heartbeats, bookmarks, and readers that
   tally.includes("heartbeat", "events_bookmark", "move", "a stalled reader");
 });
 
-test("the same holds with events larger than the chunks of a replay, and more hidden ones than one turn reads", async () => {
+test("GET /events loses no event without a report with large events and many hidden ones", async () => {
   await holdsHere({
     units: fc.oneof(small, fc.integer({ min: 3000, max: 6000 }), fc.integer({ min: 12_000, max: 25_000 })),
     maxBytes: fc.oneof(fc.constant(32 * 1024 * 1024), fc.integer({ min: 100_000, max: 2_000_000 })),
@@ -75,7 +75,7 @@ test("the same holds with events larger than the chunks of a replay, and more hi
   }, 120);
 });
 
-test("read() returns what is kept after any position when thousands of events have expired", async () => {
+test("read() returns the events after any position when thousands have expired", async () => {
   const burst = fc.record({
     count: fc.integer({ min: 1, max: 800 }),
     type: fc.nat({ max: 3 }),
@@ -101,19 +101,19 @@ test("read() returns what is kept after any position when thousands of events ha
         let size = 0;
         entries.forEach((entry, index) => {
           assert.is(entry.position, after + index + 1);
-          assert.ok(entry.json.startsWith(published[entry.position - 1]!.head), "the very event");
+          assert.ok(entry.json.startsWith(published[entry.position - 1]!.head), "it is that event");
           size += entry.bytes;
         });
-        assert.ok(size <= maxBytes || entries.length === 1, "no more bytes than asked for");
+        assert.ok(size <= maxBytes || entries.length === 1, "at most the requested bytes");
         const next = published[after + entries.length];
         const isFull = entries.length > 0 && next !== undefined && size + next.bytes > maxBytes;
-        assert.ok(next === undefined || isFull, "and no less");
+        assert.ok(next === undefined || isFull, "and as many events as fit");
       }
     }
   });
 });
 
-test("the same holds over sockets", async () => {
+test("GET /events loses no event without a report over sockets", async () => {
   const tally = new Tally();
   const lives = new Map<string, Life>();
   const app = {

@@ -1,5 +1,5 @@
 /**
- * A filter of the application runs in the context of the request it belongs to, whatever makes the events be read.
+ * A filter of the application runs in the context of its request, whatever causes the events to be read.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const catalogue = defineEvents({ message: v.object({ to: v.string(), n: v.number
 type Options = EndpointOptions<typeof catalogue.schemas>;
 type Message = { readonly event: { readonly to: string } };
 
-const test = suite("request context");
+const test = suite("stream: request context");
 
 interface User {
   readonly name: string;
@@ -35,7 +35,7 @@ const identify: MiddlewareHandler = async (c, next) => {
   await users.run({ name }, next);
 };
 
-/** What the endpoints are made with, unless a test says otherwise. */
+/** The default options of the endpoints. */
 const OPTIONS = { heartbeat: null, middleware: [contextStorage(), identify] };
 
 /** Publishes this many messages: the first one and every second one after it to bob, the others to ann. */
@@ -65,12 +65,12 @@ for (
 ) {
   const isOwn = ({ event }: Message) => event.to === source();
   const kinds: [what: string, options: Options][] = [
-    ["the option filter", { filter: isOwn }],
-    ["the filter of a permission", { authorize: () => ({ filter: isOwn }) }],
-    ["the option filter on a socket", { filter: isOwn, writeToSocket: true }],
+    ["filter", { filter: isOwn }],
+    ["authorize().filter", { authorize: () => ({ filter: isOwn }) }],
+    ["filter with writeToSocket", { filter: isOwn, writeToSocket: true }],
   ];
   for (const [what, options] of kinds) {
-    test(`${what} takes the user from ${name}: each gets their own, live and replayed`, async () => {
+    test(`${what} finds the user of its own request in ${name}, live and replayed`, async () => {
       const left = await timersLeftBy(async () => {
         const { app, endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, ...options });
         await serving(app, async (url) => {
@@ -84,20 +84,23 @@ for (
             await readOwn(bob, "bob", 10);
             await readOwn(ann, "ann", 10);
           }
-          // Bob's stream was the second; what it reads after the first has left is its own as well.
+          // Bob's stream was the second; after the first has ended it still reads in its own context.
           await ann.close();
-          await until(() => endpoint.stats().subscribers === 1, "ann has left");
+          await until(() => endpoint.stats().subscribers === 1, "ann has disconnected");
           publish(channel, 20);
           await readOwn(bob, "bob", 10);
           await bob.close();
-          await until(() => endpoint.stats().subscribers + channel.stats().readers === 0, "both have left");
+          await until(
+            () => endpoint.stats().subscribers + channel.stats().readers === 0,
+            "both have disconnected",
+          );
         });
       }, 600);
       assert.is(left, 0);
     });
   }
 
-  test(`a filter that takes the user from ${name} is right after pauses of slow readers and long replays`, async () => {
+  test(`filter finds the user of its own request in ${name} after slow reads and long replays`, async () => {
     const { app, endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, filter: isOwn });
     publish(channel, 30_000); // More than one turn reads, and more than the cache of chunks holds.
     await serving(app, async (url) => {
@@ -110,16 +113,16 @@ for (
       }
       await ann.close();
       await bob.close();
-      await until(() => endpoint.stats().subscribers === 0, "both have left");
+      await until(() => endpoint.stats().subscribers === 0, "both have disconnected");
     });
   });
 
-  test(`a filter that comes with a later permission takes the user from ${name}`, async () => {
+  test(`authorize() returns a later filter that finds the user of its own request in ${name}`, async () => {
     let asked = 0;
     const authorize = (c: Context) => {
       asked++;
       const user = c.req.query("user");
-      // From the second time on it may see its own only, as the context says and not the request.
+      // From the second call on the filter takes the user from the context, not from the request.
       return asked <= 2 ? { filter: ({ event }: Message) => event.to === user } : { filter: isOwn };
     };
     const { app, endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, authorize, heartbeat: 0.05 });
@@ -132,12 +135,12 @@ for (
       await readOwn(bob, "bob", 10);
       await ann.close();
       await bob.close();
-      await until(() => endpoint.stats().subscribers === 0, "both have left");
+      await until(() => endpoint.stats().subscribers === 0, "both have disconnected");
     });
   });
 }
 
-test("a filter that only a later permission has runs in the context of its request", async () => {
+test("authorize() returns a filter later that runs in the context of its request", async () => {
   const asked = new Map<string, number>();
   const authorize = (c: Context) => {
     const user = c.req.query("user")!;
@@ -154,11 +157,11 @@ test("a filter that only a later permission has runs in the context of its reque
     await readOwn(bob, "bob", 10);
     await ann.close();
     await bob.close();
-    await until(() => endpoint.stats().subscribers === 0, "both have left");
+    await until(() => endpoint.stats().subscribers === 0, "both have disconnected");
   });
 });
 
-test("a stream with a filter ends and is revoked as any other", async () => {
+test("authorize() ends a stream with a filter as any other", async () => {
   let isAllowed = true;
   const { app, endpoint, channel } = makeEndpoint(catalogue, {
     ...OPTIONS,
@@ -182,7 +185,7 @@ test("a stream with a filter ends and is revoked as any other", async () => {
   });
 });
 
-test("a filter that throws cuts off its own stream alone", async () => {
+test("filter cuts off its own stream alone when it throws", async () => {
   const errors: unknown[] = [];
   const { app, endpoint, channel } = makeEndpoint(catalogue, {
     ...OPTIONS,
@@ -200,7 +203,7 @@ test("a filter that throws cuts off its own stream alone", async () => {
     await readOwn(bob, "bob", 1);
     assert.is(errors.length, 1);
     await bob.close();
-    await until(() => endpoint.stats().subscribers === 0, "both have left");
+    await until(() => endpoint.stats().subscribers === 0, "both have disconnected");
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * Runs a plan: consumers that do what it says, in any order, and keep their accounts.
+ * Runs a plan, whose consumers keep their accounts.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Ground, Stream, Way } from "./grounds.ts";
 import { begin, FILTERS, type Life, publish, type Setting, type Wished } from "./model.ts";
 import { type Item, type Parser, parserOf } from "./parsers.ts";
 
-/** Where a stream is asked to start. */
+/** The requested start of a stream. */
 export interface Since {
   readonly from: "nothing" | "latest" | "earliest" | "its last" | "the past" | "another life";
   /** Chooses among the positions and the lives. */
@@ -35,15 +35,15 @@ export interface Plan {
   readonly consumers: number;
   readonly setting: Setting;
   readonly steps: readonly Step[];
-  /** In the end the channel is closed, or all leave. */
+  /** In the end the channel is closed, or all consumers disconnect. */
   readonly ending: "close" | Way;
 }
 
 interface Reading {
   readonly promise: Promise<unknown>;
-  /** How long the consumer had read nothing when it began to read. */
+  /** Milliseconds since the last read of the consumer when it began to read. */
   readonly idle: number;
-  /** When it received what it waits for. */
+  /** When it received the bytes. */
   tookAt: number;
   outcome?: { readonly bytes: Uint8Array | undefined } | { readonly error: Error };
 }
@@ -53,11 +53,11 @@ interface Consumer {
   account?: Account;
   stream?: Stream | undefined;
   parser?: Parser;
-  /** What was read and is not yet consumed. */
+  /** Items that were read and not yet consumed. */
   items: Item[];
-  /** What it waits for, if it does. */
+  /** The pending read, if there is one. */
   reading?: Reading | undefined;
-  /** When it last received something. */
+  /** When it last received bytes. */
   lastRead: number;
   lastId?: string | undefined;
 }
@@ -65,7 +65,7 @@ interface Consumer {
 /** The default stall timeout in milliseconds. */
 const STALL_MS = 60_000;
 
-/** How often each thing happened in the runs of a property, to verify that all of them did. */
+/** Counts of what happened in the runs of a property, to verify that each case occurred. */
 export class Tally extends Map<string, number> {
   add(what: string): void {
     this.set(what, (this.get(what) ?? 0) + 1);

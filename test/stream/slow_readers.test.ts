@@ -1,5 +1,5 @@
 /**
- * Readers that read slowly, or not at all, and what the others notice of them: nothing.
+ * Readers that read slowly, or not at all, and do not affect others.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import { linesOf, openLines, openWire, serving, timersLeftBy, until, within } fr
 
 const catalogue = defineEvents({ note: v.object({ n: v.number(), text: v.string() }) });
 
-const test = suite("slow readers");
+const test = suite("stream: slow readers");
 
-/** What the endpoints are made with, unless a test says otherwise. */
+/** The default options of the endpoints. */
 const OPTIONS = { heartbeat: null, writeToSocket: true };
 
 /** Publishes this many notes of this many characters. */
@@ -27,7 +27,7 @@ function publish(channel: MemoryChannel<typeof catalogue.schemas>, count: number
 const REQUEST = "GET /events HTTP/1.1\r\nHost: x\r\n\r\n";
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
-/** A socket that has asked for the stream and reads nothing of it. */
+/** Opens a stream on a socket that is not read. */
 async function openStalled(port: number, subscribers: () => number) {
   const before = subscribers();
   const wire = await openWire(port);
@@ -37,10 +37,10 @@ async function openStalled(port: number, subscribers: () => number) {
   return wire;
 }
 
-/** More than the buffers of a connection hold, so that a reader that does not read is noticed. */
+/** A number of events that no buffers of a connection hold, so that a reader stalls. */
 const MUCH = 12_000;
 
-test("a stalled reader delays no other, and resumes without a gap if its events are still kept", async () => {
+test("GET /events delivers to others while one reader stalls, and then to that one without a gap", async () => {
   await withEndpoint(catalogue, OPTIONS, async ({ endpoint, channel, url, port }) => {
     const stalled = await openStalled(port, () => endpoint.stats().subscribers);
     const lines = await openLines(`${url}/events`);
@@ -56,11 +56,11 @@ test("a stalled reader delays no other, and resumes without a gap if its events 
     const numbers = [...stalled.received().matchAll(/"n":(\d+),/g)].map(([, n]) => Number(n));
     assert.equal(numbers, Array.from({ length: MUCH }, (_, i) => i + 1));
     stalled.socket.destroy();
-    await until(() => endpoint.stats().subscribers === 0, "both have left");
+    await until(() => endpoint.stats().subscribers === 0, "both have disconnected");
   });
 });
 
-test("events_lost reports the exact count when a stalled reader was overtaken", async () => {
+test("GET /events reports the exact loss when a stalled reader was overtaken", async () => {
   const settings = { ...OPTIONS, history: { events: 500 } };
   await withEndpoint(catalogue, settings, async ({ channel, endpoint, port }) => {
     const stalled = await openStalled(port, () => endpoint.stats().subscribers);
@@ -82,11 +82,11 @@ test("events_lost reports the exact count when a stalled reader was overtaken", 
     assert.is(position, channel.last);
     assert.ok(account.some(([, , count]) => count !== undefined), "it was overtaken");
     stalled.socket.destroy();
-    await until(() => endpoint.stats().subscribers === 0, "it has left");
+    await until(() => endpoint.stats().subscribers === 0, "it has disconnected");
   });
 });
 
-test("a reader without progress for the stall timeout is disconnected, and no other", async () => {
+test("stallTimeout disconnects a reader without progress, and no other", async () => {
   const { channel, app, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, stallTimeout: 0.3 });
   const left = await timersLeftBy(() =>
     serving(app, async (_, port) => {
@@ -114,7 +114,7 @@ test("a reader without progress for the stall timeout is disconnected, and no ot
   assert.is(left, 0);
 });
 
-test("a large event may take longer than the stall timeout while its reader makes progress", async () => {
+test("stallTimeout does not disconnect a reader that makes progress in a large event", async () => {
   const { endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, stallTimeout: 1 });
   const reader = (await endpoint.request("/")).body!.getReader();
   publish(channel, 1, 2_000_000);
@@ -126,46 +126,46 @@ test("a large event may take longer than the stall timeout while its reader make
   }
   assert.ok(pieces * 300 > 1500, `${pieces} pieces`);
   assert.is(endpoint.stats().subscribers, 1);
-  // And one that takes a part of it, and then nothing, is cut off.
+  // A reader that stops in the middle of it is disconnected.
   publish(channel, 1, 2_000_000);
   await reader.read();
-  await until(() => endpoint.stats().subscribers === 0, "it is cut off");
+  await until(() => endpoint.stats().subscribers === 0, "it is disconnected");
   assert.is(endpoint.stats().formats.ndjson!.ended.stalled, 1);
 });
 
-test("the stall timeout begins anew when a part of a large event was read", async () => {
-  const { endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, stallTimeout: 2.4 }); // It is looked at every 200 ms.
-  publish(channel, 1, 600_000); // Two pieces: with one taken, as much is left as before the first was written.
+test("stallTimeout starts again when a part of a large event was read", async () => {
+  const { endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, stallTimeout: 2.4 }); // It is checked every 200 ms.
+  publish(channel, 1, 600_000); // Two pieces: when one was read, as much is left as before the first was written.
   const reader = (await endpoint.request("/?since=earliest")).body!.getReader();
   await new Promise((resolve) => setTimeout(resolve, 202));
   await reader.read();
   await new Promise((resolve) => setTimeout(resolve, 170));
   await reader.read();
   const start = performance.now();
-  await until(() => endpoint.stats().subscribers === 0, "it is cut off");
+  await until(() => endpoint.stats().subscribers === 0, "it is disconnected");
   const ms = performance.now() - start;
-  assert.ok(ms > 2390, `it was given ${ms} ms`);
+  assert.ok(ms > 2390, `after ${ms} ms`);
 });
 
-test("no reader is disconnected for the time in which the process stood still", async () => {
+test("stallTimeout does not count the time in which the process was blocked", async () => {
   const { endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, stallTimeout: 0.6 });
   const reader = (await endpoint.request("/")).body!.getReader();
   await reader.read();
   publish(channel, 1, 600_000);
   await reader.read();
-  await new Promise((resolve) => setTimeout(resolve, 200)); // It is looked at.
+  await new Promise((resolve) => setTimeout(resolve, 200)); // It has been checked.
   for (const end = performance.now() + 1000; performance.now() < end;);
   await turn();
   await turn();
   assert.is(endpoint.stats().subscribers, 1);
-  await until(() => endpoint.stats().subscribers === 0, "it is cut off in its own time");
+  await until(() => endpoint.stats().subscribers === 0, "it is disconnected later");
 });
 
-test("a large event arrives whole and in its place, live and replayed", async () => {
+test("GET /events delivers large events whole and in order, live and replayed", async () => {
   const { app, channel } = makeEndpoint(catalogue, { ...OPTIONS, history: { bytes: 100_000_000 } });
   const sizes = [10, 600_000, 10, 12_000_000, 524_288, 10, 700_000, 700_000, 10];
   await serving(app, async (url) => {
-    const live = await openLines(`${url}/events`); // Nothing of it is read for now.
+    const live = await openLines(`${url}/events`); // It is not read yet.
     for (const size of sizes) {
       publish(channel, 1, size);
       await turn();
@@ -182,7 +182,7 @@ test("a large event arrives whole and in its place, live and replayed", async ()
   });
 });
 
-test("large events behind many hidden ones arrive whole", async () => {
+test("filter delivers large events whole after many hidden ones", async () => {
   const { app, channel } = makeEndpoint(catalogue, { ...OPTIONS, filter: ({ event }) => event.n > 3 });
   publish(channel, 6, 700_000);
   await serving(app, async (url) => {
@@ -200,11 +200,11 @@ test("stallTimeout: null never disconnects a stalled reader", async () => {
     await new Promise((resolve) => setTimeout(resolve, 400));
     assert.is(endpoint.stats().subscribers, 1);
     stalled.socket.destroy();
-    await until(() => endpoint.stats().subscribers === 0, "it has left");
+    await until(() => endpoint.stats().subscribers === 0, "it has disconnected");
   });
 });
 
-test("one chunk at most waits for a stalled reader, however much is published", async () => {
+test("GET /events keeps at most one chunk for a stalled reader", async () => {
   const { endpoint, channel } = makeEndpoint(catalogue, OPTIONS);
   const body = (await endpoint.request("/")).body!;
   for (let i = 0; i < 50; i++) {
@@ -214,7 +214,7 @@ test("one chunk at most waits for a stalled reader, however much is published", 
   const reader = body.getReader();
   const read = async () => new TextDecoder().decode((await reader.read()).value);
   assert.match(await read(), /^\{"type":"events_start".*\}\n$/);
-  // What follows was made when it was asked for: from its position, not from a queue of what there was.
+  // The rest is read from its position now, not from a queue.
   publish(channel, 1);
   let numbers: number[] = [];
   while (numbers.length < 1001) {
@@ -224,7 +224,7 @@ test("one chunk at most waits for a stalled reader, however much is published", 
   await reader.cancel();
 });
 
-test("an event after a quiet moment goes out at once, and a flood in few chunks", async () => {
+test("maxDelay sends an event at once after a pause, and a flood in few chunks", async () => {
   const { endpoint, channel } = makeEndpoint(catalogue, { ...OPTIONS, maxDelay: 5 });
   const lines = linesOf((await endpoint.request("/")).body!);
   await lines.next();
@@ -263,7 +263,7 @@ test("an event after a quiet moment goes out at once, and a flood in few chunks"
 });
 
 if (!("Deno" in globalThis || "Bun" in globalThis)) {
-  test("abort() of a request ends its stream although garbage was collected since the request was made", async () => {
+  test("abort() of a request ends its stream after a garbage collection", async () => {
     setFlagsFromString("--expose-gc");
     const collect = runInNewContext("gc") as () => void;
     const { app, endpoint } = makeEndpoint(catalogue, OPTIONS);

@@ -1,5 +1,5 @@
 /**
- * The bytes on the wire when streams are written straight to their sockets, whatever Node holds back.
+ * The bytes on the wire when streams are written directly to their sockets.
  *
  * @module
  */
@@ -21,9 +21,9 @@ import { suite } from "../support/suite.ts";
 
 const catalogue = defineEvents({ large: v.object({ text: v.string() }), note: v.object({ n: v.number() }) });
 
-const test = suite("socket sink");
+const test = suite("stream: socket sink");
 
-/** What the endpoints are made with. */
+/** The options of the endpoints. */
 const OPTIONS = { heartbeat: null, writeToSocket: true };
 
 type TestChannel = MemoryChannel<typeof catalogue.schemas>;
@@ -41,7 +41,7 @@ const HISTORY = "/events?since=earliest&follow=false";
 const request = (path: string, ...headers: string[]) =>
   [`GET ${path} HTTP/1.1`, "Host: x", ...headers, "", ""].join("\r\n");
 
-/** What a body holds: `events_start`, sizes of the large events, numbers of the others. */
+/** Returns the content of a body: `events_start`, sizes of the large events, numbers of the others. */
 function contentOf(body: Uint8Array): unknown[] {
   const lines = new TextDecoder().decode(body).split("\n");
   assert.is(lines.pop(), "", "the last line has its end");
@@ -51,7 +51,7 @@ function contentOf(body: Uint8Array): unknown[] {
   });
 }
 
-/** The answers on a wire, once there are this many whole ones. */
+/** Waits for this many whole answers on a wire, and returns them. */
 async function answersOn(wire: Wire, count: number, isHead = false): Promise<Answer[]> {
   let isOver = false;
   wire.closed.then(() => isOver = true);
@@ -59,11 +59,11 @@ async function answersOn(wire: Wire, count: number, isHead = false): Promise<Ans
   await until(() => {
     answers = readAnswers(wire.bytes(), isOver, isHead);
     return answers.filter(({ isWhole }) => isWhole).length >= count;
-  }, `${count} answers have come`);
+  }, `${count} answers have arrived`);
   return answers;
 }
 
-test("events follow events_start when a filter hides more of the history than one turn reads", async () => {
+test("writeToSocket sends events after events_start when types hides more history than one turn reads", async () => {
   const { app, channel } = makeEndpoint(catalogue, OPTIONS);
   publishLarge(channel, 700_000);
   publishLarge(channel, 700_000);
@@ -77,7 +77,7 @@ test("events follow events_start when a filter hides more of the history than on
   });
 });
 
-test("chunks are framed right when a large event is the first that a filter shows", async () => {
+test("writeToSocket frames chunks correctly when a large event is the first that types selects", async () => {
   for (const size of [70_000, 600_000, 2_000_000]) {
     const { app, channel } = makeEndpoint(catalogue, OPTIONS);
     publish(channel, ...Array.from({ length: 15_000 }, (_, n) => n));
@@ -92,7 +92,7 @@ test("chunks are framed right when a large event is the first that a filter show
   }
 });
 
-test("a large event arrives in whole chunks and in its place, whatever its size", async () => {
+test("writeToSocket sends events of any size in whole chunks and in order", async () => {
   for (const size of [10, 15_000, 70_000, 300_000, 600_000, 2_000_000]) {
     const { app, channel } = makeEndpoint(catalogue, OPTIONS);
     publish(channel, 1);
@@ -103,9 +103,9 @@ test("a large event arrives in whole chunks and in its place, whatever its size"
       wire.write(request(HISTORY));
       const [answer] = await answersOn(wire, 1);
       assert.equal(contentOf(answer!.body), ["events_start", 1, size, 2]);
-      // And a stream that is held open, with what comes live after it.
+      // And an open stream with live events.
       wire.write(request("/events?since=earliest"));
-      await until(() => wire.received().split('"n":2').length === 3, "the history has come again");
+      await until(() => wire.received().split('"n":2').length === 3, "the history has arrived again");
       publish(channel, 3);
       publishLarge(channel, size);
       publish(channel, 4);
@@ -117,7 +117,7 @@ test("a large event arrives in whole chunks and in its place, whatever its size"
   }
 });
 
-test("requests one after the other and in one write on one connection are answered in order", async () => {
+test("writeToSocket answers successive and pipelined requests in order", async () => {
   const { app, channel } = makeEndpoint(catalogue, OPTIONS);
   publishLarge(channel, 600_000);
   publish(channel, 1, 2);
@@ -141,7 +141,7 @@ test("requests one after the other and in one write on one connection are answer
   });
 });
 
-test("HTTP/1.0 gets the stream without chunks, and HEAD no body", async () => {
+test("writeToSocket sends HTTP/1.0 no chunks, and HEAD no body", async () => {
   const { app, channel } = makeEndpoint(catalogue, OPTIONS);
   publishLarge(channel, 600_000);
   publish(channel, 1);
@@ -175,7 +175,7 @@ const MIDDLEWARE: [name: string, middleware: MiddlewareHandler[]][] = [
 ];
 
 for (const [name, middleware] of MIDDLEWARE) {
-  test(`the whole history arrives in order behind hono's ${name}, with and without gzip`, async () => {
+  test(`writeToSocket sends the whole history in order behind hono's ${name}, with and without gzip`, async () => {
     for (const encoding of ["identity", "gzip"]) {
       const { app, channel } = makeEndpoint(catalogue, { ...OPTIONS, middleware });
       publish(channel, 1);
@@ -197,7 +197,7 @@ for (const [name, middleware] of MIDDLEWARE) {
   });
 }
 
-test("live events follow events_start when they are published before it has left the response", async () => {
+test("writeToSocket sends events after events_start when they are published before it was sent", async () => {
   const { app, endpoint, channel } = makeEndpoint(catalogue, OPTIONS);
   await serving(app, async (url) => {
     for (let round = 0; round < 50; round++) {
@@ -211,7 +211,7 @@ test("live events follow events_start when they are published before it has left
       assert.is((await lines.event()).type, "events_start");
       assert.equal((await lines.events(5)).map(({ event }) => event.n), [0, 1, 2, 3, 4]);
       await lines.close();
-      await until(() => endpoint.stats().subscribers === 0, "it has left");
+      await until(() => endpoint.stats().subscribers === 0, "it has disconnected");
     }
   });
 });

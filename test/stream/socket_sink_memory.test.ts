@@ -1,5 +1,5 @@
 /**
- * What a socket sink keeps of the bytes that were sent: nothing, whatever stands between it and the socket.
+ * A socket sink keeps none of the bytes that were sent, whatever middleware is before the socket.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { suite } from "../support/suite.ts";
 
 const catalogue = defineEvents({ note: v.object({ n: v.number(), text: v.string() }) });
 
-const test = suite("socket sink memory");
+const test = suite("stream: socket sink memory");
 
 /** Gives each response its own `write`, as middleware for `node:http` does. */
 const ownWrite: MiddlewareHandler = async (c, next) => {
@@ -48,8 +48,8 @@ async function bytesKept(middleware: MiddlewareHandler): Promise<number> {
   const app = new Hono().use(middleware).route("/events", endpoint);
   let kept = 0;
   await serving(app, async (url) => {
-    const leaving = new AbortController();
-    const response = fetch(`${url}/events`, { signal: leaving.signal });
+    const disconnect = new AbortController();
+    const response = fetch(`${url}/events`, { signal: disconnect.signal });
     const lines = middleware === withheld ? await linesWithheld() : linesOf((await response).body!);
     await lines.event();
     let before = 0;
@@ -60,9 +60,9 @@ async function bytesKept(middleware: MiddlewareHandler): Promise<number> {
     }
     kept = used() - before;
     await lines.close();
-    leaving.abort();
+    disconnect.abort();
     await response.catch(() => {}); // It may have no head yet.
-    await until(() => endpoint.stats().subscribers === 0, "it has left");
+    await until(() => endpoint.stats().subscribers === 0, "it has disconnected");
   });
   return kept;
 }
@@ -74,12 +74,12 @@ async function linesWithheld() {
 
 setFlagsFromString("--expose-gc");
 
-test("a socket sink keeps no bytes when the response has a write of its own", async () => {
+test("writeToSocket keeps no bytes when the response has a write() of its own", async () => {
   const kept = await bytesKept(ownWrite);
   assert.ok(kept < 20_000_000, `${kept} of 60 million bytes are kept`);
 });
 
-test("a socket sink keeps no bytes when a middleware reads the stream and passes nothing on", async () => {
+test("writeToSocket keeps no bytes when middleware reads the stream and sends nothing", async () => {
   const kept = await bytesKept(withheld);
   assert.ok(kept < 20_000_000, `${kept} of 60 million bytes are kept`);
 });
