@@ -159,7 +159,11 @@ function markOf({ config }: StreamInfo): RegExpExecArray | null {
  *
  * @param epoch the one that it has had
  */
-export async function markAnew(manager: JetStreamManager, name: string, epoch: string): Promise<StreamInfo> {
+export async function assignNewEpoch(
+  manager: JetStreamManager,
+  name: string,
+  epoch: string,
+): Promise<StreamInfo> {
   const info = await manager.streams.info(name);
   const made = madeOf(info);
   if (!epoch.startsWith(made) || epochOf(info) > epoch) return info;

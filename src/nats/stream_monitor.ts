@@ -19,7 +19,7 @@ import { createPositionWaiters } from "./position_waiters.ts";
 import { isForbidden, type Publisher } from "./publisher.ts";
 import { createReplica, type Replica } from "./replica.ts";
 import { createRequests } from "./requests.ts";
-import { isMissing, markAnew, openStream, type StreamPlace } from "./stream.ts";
+import { assignNewEpoch, isMissing, openStream, type StreamPlace } from "./stream.ts";
 import type { Subjects } from "./subject.ts";
 
 /** Options of {@linkcode StreamMonitor}. */
@@ -214,7 +214,7 @@ export class StreamMonitor {
     const { manager, place: { name } } = this.#options;
     const before = replica.standing;
     try {
-      const renewed = await this.#requests.ask(() => markAnew(manager, name, replica.known));
+      const renewed = await this.#requests.ask(() => assignNewEpoch(manager, name, replica.known));
       if (!this.#isClosed) replica.applyInfo(renewed, before);
       return renewed;
     } catch (error) {

@@ -11,7 +11,7 @@ import { type Catalogue, defineEvents } from "../../src/mod.ts";
 import { type Dictionary, type Lines, linesOf, within } from "../support/harness.ts";
 import { connectTo, type NatsOptions, type NatsServer, withNats } from "./server.ts";
 
-/** The events of these tests; the names of types hold everything that they may. */
+/** The events of these tests; one name has every character that names may have. */
 export const catalogue: Catalogue<{
   readonly tick: v.ObjectSchema<{ readonly n: v.NumberSchema<undefined> }, undefined>;
   readonly note: v.ObjectSchema<{ readonly text: v.StringSchema<undefined> }, undefined>;
@@ -25,20 +25,20 @@ export const catalogue: Catalogue<{
 });
 export type TestSchemas = typeof catalogue.schemas;
 
-/** A channel, and what it came by. */
+/** A channel with its connection and an endpoint. */
 export interface Party {
   readonly channel: NatsChannel<TestSchemas>;
   readonly connection: NatsConnection;
   readonly endpoint: EventsEndpoint;
   /** Opens a stream at its endpoint. */
   open(query?: string, headers?: Record<string, string>): Promise<Lines>;
-  /** All that is kept after a cursor, `events_start` left out. */
+  /** Reads all events after a cursor, without `events_start`. */
   read(since: string): Promise<Dictionary[]>;
   /** Posts to its endpoint. */
   post(body: unknown, key?: string): Promise<Answer>;
 }
 
-/** The answer to a POST. */
+/** The response to a POST. */
 export interface Answer {
   readonly status: number;
   readonly text: string;
@@ -53,7 +53,7 @@ export type Join = (
   connectionOptions?: NodeConnectionOptions,
 ) => Promise<Party>;
 
-/** Runs `use` with a server, and ends after it whatever it has joined. */
+/** Runs `use` with a server, and closes all channels and connections afterwards. */
 export function onNats(
   use: (server: NatsServer, join: Join) => Promise<void>,
   options?: NatsOptions,
@@ -61,7 +61,7 @@ export function onNats(
   return withNats((server) => joining(server, (join) => use(server, join)), options);
 }
 
-/** Runs `use`, and ends after it whatever it has joined. */
+/** Runs `use`, and closes all channels and connections afterwards. */
 export async function joining(
   server: { readonly url: string },
   use: (join: Join) => Promise<void>,
@@ -72,7 +72,7 @@ export async function joining(
     await use(async (options = {}, at = server, connectionOptions = {}) => {
       const connection = await connectTo(at, connectionOptions);
       connections.push(connection);
-      const quiet = { onProblem: () => {}, ...options }; // Much goes wrong here, and the tests see what follows.
+      const quiet = { onProblem: () => {}, ...options }; // Problems are expected in most tests.
       const channel = await within(natsChannel(connection, catalogue, quiet), "a channel");
       const party = partyOf(channel, connection);
       parties.push(party);
@@ -90,7 +90,7 @@ function partyOf(channel: NatsChannel<TestSchemas>, connection: NatsConnection):
   async function open(query = "", headers: Record<string, string> = {}): Promise<Lines> {
     const response = await within(
       Promise.resolve(endpoint.request(`/?${query}`, { headers })),
-      "the head of a stream",
+      "the head of the response",
     );
     if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`);
     return linesOf(response.body!);
@@ -111,7 +111,7 @@ function partyOf(channel: NatsChannel<TestSchemas>, connection: NatsConnection):
       const headers = { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) };
       const response = await within(
         Promise.resolve(endpoint.request("/", { method: "POST", headers, body: JSON.stringify(body) })),
-        "the answer to a POST",
+        "the response to a POST",
       );
       const text = await response.text();
       return { status: response.status, text, body: JSON.parse(text) };
@@ -131,12 +131,12 @@ export async function tickAll({ channel }: Party, from: number, to: number): Pro
   }
 }
 
-/** The numbers of ticks, and what else there is as it is. */
+/** Returns the numbers of ticks; other events stay as they are. */
 export function numbersOf(events: readonly Dictionary[]): unknown[] {
   return events.map((event) => event.type === "tick" ? event.event.n : event);
 }
 
-/** The numbers from one up to another. */
+/** Returns the numbers up to the last one. */
 export function upTo(last: number, first: number = 1): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }

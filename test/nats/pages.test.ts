@@ -17,12 +17,12 @@ function fetchedOf(first: number, last: number, bytes = 2, isCut = false): Fetch
   return { last, entries, isCut };
 }
 
-test("a page that comes when its positions mean something else is nobody's, and nothing is fetched after it", async () => {
-  const asked: number[] = [];
+test("clear() discards a pending page, and no page is fetched after it", async () => {
+  const fetched: number[] = [];
   let give = (_: Fetched) => {};
   const pages = createPages({
     fetch: (after) => {
-      asked.push(after);
+      fetched.push(after);
       return new Promise((resolve) => give = resolve);
     },
     refresh: () => Promise.resolve(),
@@ -31,17 +31,17 @@ test("a page that comes when its positions mean something else is nobody's, and 
   pages.clear();
   give(fetchedOf(1, 1024));
   assert.equal(await reading, { entries: [] });
-  assert.equal(asked, [0], "what would be the next page is not one there is");
-  const anew = pages.read(1030, 1500, Infinity);
+  assert.equal(fetched, [0], "the next page is not prefetched");
+  const next = pages.read(1030, 1500, Infinity);
   give(fetchedOf(1025, 1500));
-  assert.equal((await anew).entries.map(({ position }) => position), upTo(1500, 1031));
+  assert.equal((await next).entries.map(({ position }) => position), upTo(1500, 1031));
 });
 
-test("large events are fetched once for one who reads them, however many there are", async () => {
+test("read() fetches each large event once for one reader", async () => {
   let fetched = 0;
   const pages = createPages({
     fetch: (after, end) => {
-      if (++fetched > 500) throw new Error("it is fetched again and again");
+      if (++fetched > 500) throw new Error("pages are fetched repeatedly");
       const last = Math.min(after + 10, end);
       return Promise.resolve(fetchedOf(after + 1, last, 100_000, last < end));
     },

@@ -1,6 +1,6 @@
 /**
- * The channel on NATS JetStream against a model: whatever is published, purged, put in by others, read and resumed in
- * whatever order, at whichever server, each reader is told every event once and in order, or that it is gone.
+ * The channel on NATS JetStream against a model: events are published, purged, read and resumed in any order at any server,
+ * and each reader receives every event once and in order, or counted as lost.
  *
  * @module
  */
@@ -14,17 +14,17 @@ import { managerOf, type NatsServer, withConnection, withNats } from "./server.t
 
 const test = suite("nats properties");
 
-/** What somebody does; numbers are taken modulo how many there are. */
+/** One step of a run. */
 type Deed =
-  /** Events with so many characters besides. */
+  /** Publishes events, each with this number of further characters. */
   | { readonly do: "publish"; readonly at: number; readonly count: number; readonly size: number }
-  /** Something is put into the stream that is no event. */
+  /** Puts a message into the stream that is no event. */
   | { readonly do: "litter" }
-  /** A share of what the stream holds is dropped, in hundredths. */
+  /** Purges a share of the stream, in hundredths. */
   | { readonly do: "purge"; readonly share: number }
-  /** A reader goes on where it was, at another server perhaps, and reads what there is. */
+  /** A reader resumes, perhaps at another server, and reads to the end. */
   | { readonly do: "read"; readonly reader: number; readonly at: number; readonly most: number }
-  /** A server is replaced by a new one, which holds so many events itself. */
+  /** Replaces a server by a new one, whose window holds this number of events. */
   | { readonly do: "replace"; readonly at: number; readonly holds: number };
 
 const deed: fc.Arbitrary<Deed> = fc.oneof(
@@ -61,7 +61,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   },
 );
 
-/** What has become of each position of the stream. */
+/** The expected state of each position of the stream. */
 interface Model {
   /** The number of the event at a position; `undefined` where there is none. */
   readonly events: (number | undefined)[];
@@ -69,39 +69,39 @@ interface Model {
   purged: number;
 }
 
-/** Somebody who reads. */
+/** A reader. */
 interface Reader {
-  /** How far it was told. */
+  /** The last position that it received. */
   position: number;
 }
 
-/** Takes one line for a reader, and sees that it is what had to come. */
+/** Checks one line that a reader received, and moves it on. */
 function take(model: Model, reader: Reader, line: string): void {
   const { type, id, event } = JSON.parse(line);
   const here = Number(id.split("-")[1]);
   if (type === "events_lost") {
-    assert.is(here, reader.position + event.count, "the count says how far it jumps");
-    assert.ok(event.count > 0, "something is lost");
+    assert.is(here, reader.position + event.count, "the count is exact");
+    assert.ok(event.count > 0, "the count is not zero");
     for (let lost = reader.position + 1; lost <= here; lost++) {
       assert.ok(lost <= model.purged || model.events[lost] === undefined, `${lost} is still there`);
     }
   } else {
-    assert.is(here, reader.position + 1, "nothing is left out or comes twice");
+    assert.is(here, reader.position + 1, "no event is missing or repeated");
     assert.is(event.n, model.events[here], `what was published as ${here}`);
   }
   reader.position = here;
 }
 
-/** The next line that is not empty; everything has been published, so that there is no long silence before it. */
+/** Returns the next line that is no heartbeat. All events are published, so it arrives soon. */
 async function nextEvent(lines: Lines): Promise<string | undefined> {
   for (let heartbeats = 0; heartbeats < 5; heartbeats++) {
     const line = await lines.next();
     if (line !== "") return line;
   }
-  throw new Error("nothing comes any more");
+  throw new Error("only heartbeats arrive");
 }
 
-/** Reads at most so many lines of what there is after where a reader has come. */
+/** Reads at most this number of lines after the position of a reader. */
 async function read(model: Model, reader: Reader, party: Party, most: number): Promise<void> {
   const lines = await party.open(`since=${party.channel.epoch}-${reader.position}&follow=false`);
   try {
@@ -114,7 +114,7 @@ async function read(model: Model, reader: Reader, party: Party, most: number): P
   }
 }
 
-/** Reads on a stream that was open all the time. One whose server was replaced has ended with it. */
+/** Reads from a stream that was open all the time. It ended if its server was replaced. */
 async function follow(model: Model, lines: Lines, last: number, isReplaced: boolean): Promise<void> {
   const reader: Reader = { position: 0 };
   await lines.next(); // events_start
@@ -181,10 +181,14 @@ async function live(server: NatsServer, stream: string, deeds: readonly Deed[]):
       const last = model.events.length;
       await parties[0]!.channel.publish("tick", { n: ++n });
       model.events.push(n);
-      for (const { channel } of parties) await until(() => channel.last === last, "all have come to the end");
+      for (const { channel } of parties) {
+        await until(() => channel.last === last, "both servers received all events");
+      }
       for (const reader of readers) {
-        for (const party of parties) await read(model, reader, party, Infinity);
-        assert.is(reader.position, last, "it has read all there is");
+        for (const party of parties) {
+          await read(model, reader, party, Infinity);
+        }
+        assert.is(reader.position, last, "the reader has read all events");
       }
       for (const [party, lines] of open) {
         await follow(model, lines, last, !parties.includes(party));
@@ -194,7 +198,7 @@ async function live(server: NatsServer, stream: string, deeds: readonly Deed[]):
     }));
 }
 
-test("each reader is told every event once and in order, or that it is gone", () =>
+test("GET /events delivers every event once and in order, or counts it as lost", () =>
   withNats(async (server) => {
     let runs = 0;
     await fc.assert(

@@ -10,10 +10,10 @@ import { createPublisher, type Publisher } from "../../src/nats/publisher.ts";
 
 const test = suite("nats publisher");
 
-/** Until all has been done that needs nothing from outside. */
+/** Resolves when all pending microtasks are done. */
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
-/** A stream that answers when it is told to. */
+/** A stream that acknowledges when `answer` is called. */
 function createStream(): { readonly client: JetStreamClient; readonly stored: string[]; answer(): void } {
   const stored: string[] = [];
   let waiting: (() => void)[] = [];
@@ -39,7 +39,7 @@ function publishEach(publisher: Publisher, count: number, data = ""): Promise<Pu
   );
 }
 
-test("of events that are published all at once so many are sent as are answered in time, in their order", async () => {
+test("publish() keeps at most 5000 messages in flight, in their order", async () => {
   const { client, stored, answer } = createStream();
   const publishing = publishEach(createPublisher(client, "A"), 12_000);
   for (const most of [5000, 10_000, 12_000]) {
@@ -51,7 +51,7 @@ test("of events that are published all at once so many are sent as are answered 
   assert.equal(acks.map(({ seq }) => stored[seq - 1]), Array.from({ length: 12_000 }, (_, n) => `${n}`));
 });
 
-test("large ones wait for their turn as well, and one that is larger than all is sent alone", async () => {
+test("publish() keeps at most 4 MiB in flight, and sends a larger message alone", async () => {
   const { client, stored, answer } = createStream();
   const publisher = createPublisher(client, "A");
   const publishing = publishEach(publisher, 5, "x".repeat(1024 * 1024));
@@ -64,7 +64,7 @@ test("large ones wait for their turn as well, and one that is larger than all is
   await Promise.all(publishing);
 });
 
-test("when the connection breaks, those that wait for their turn are refused and never sent", async () => {
+test("publish() rejects waiting messages when the connection breaks, and never sends them", async () => {
   const { client, stored } = createStream();
   const publisher = createPublisher(client, "A");
   const publishing = publishEach(publisher, 5002);
@@ -78,7 +78,7 @@ test("when the connection breaks, those that wait for their turn are refused and
   assert.is(stored.length, 5000);
   const after = publishEach(publisher, 1);
   await turn();
-  assert.is(stored.length, 5001, "what is published on the next connection has room");
+  assert.is(stored.length, 5001, "messages of the next connection have room");
   publisher.disconnected();
   await Promise.allSettled(after);
 });

@@ -1,5 +1,5 @@
 /**
- * `events-endpoint serve --nats`: a process of its own, beside a NATS server that comes and goes.
+ * `events-endpoint serve --nats`: processes beside a NATS server that is stopped and restarted.
  *
  * @module
  */
@@ -64,7 +64,7 @@ async function degraded(url: string): Promise<string | undefined> {
   return /^events_endpoint_degraded (\d)$/m.exec(text)?.[1];
 }
 
-test("two servers on one NATS are one: what is posted to one is told by the other, and resumed there", () =>
+test("serve --nats delivers events and accepts cursors of other servers on the same NATS", () =>
   withNats((nats) =>
     onServer(nats, [], (one) =>
       onServer(nats, [], async (two) => {
@@ -90,7 +90,7 @@ test("two servers on one NATS are one: what is posted to one is told by the othe
       }))
   ));
 
-test("a stream of another name has other events", () =>
+test("serve --stream uses a stream of that name", () =>
   withNats((nats) =>
     onServer(nats, ["--stream", "OTHER"], async ({ url }) => {
       await post(url, "here");
@@ -101,7 +101,7 @@ test("a stream of another name has other events", () =>
     })
   ));
 
-test("while NATS is away it says so, refuses at once, and goes on by itself", () =>
+test("serve --nats reports that NATS is down, rejects events meanwhile, and resumes after it", () =>
   withNats((nats) =>
     onServer(nats, [], async ({ url, child }) => {
       const lines = await openLines(`${url}/events?types=upgrader_tick`);
@@ -110,21 +110,21 @@ test("while NATS is away it says so, refuses at once, and goes on by itself", ()
       assert.is((await lines.event()).event.text, "before");
       assert.equal([await health(url), await degraded(url)], [{ status: "serving" }, "0"]);
       await nats.kill();
-      await until(async () => (await health(url)).status === "degraded", "it says so");
+      await until(async () => (await health(url)).status === "degraded", "/healthz reports it");
       assert.match((await health(url)).problem!, /NATS/);
       assert.is(await degraded(url), "1");
       await child.stderr.match(/connection to NATS at .* is lost/);
-      const refused = await post(url, "never");
-      assert.equal([refused.status, refused.body.error.code], [503, "ChannelUnavailable"]);
-      assert.match(refused.headers.get("retry-after")!, /^\d+$/);
+      const rejected = await post(url, "never");
+      assert.equal([rejected.status, rejected.body.error.code], [503, "ChannelUnavailable"]);
+      assert.match(rejected.headers.get("retry-after")!, /^\d+$/);
       const held = await openLines(`${url}/events?since=earliest&types=upgrader_tick&follow=false`);
-      assert.is((await held.rest()).at(-1)!.event.text, "before", "what it holds it tells");
+      assert.is((await held.rest()).at(-1)!.event.text, "before", "the window is replayed");
       await nats.restart();
-      await until(async () => (await health(url)).status === "serving", "it is well again", 30_000);
+      await until(async () => (await health(url)).status === "serving", "/healthz reports serving", 30_000);
       assert.is(await degraded(url), "0");
       await child.stderr.match(/connection to NATS is there again/);
       assert.is((await post(url, "after")).status, 202);
-      assert.is((await lines.event()).event.text, "after", "and nothing of what was refused");
+      assert.is((await lines.event()).event.text, "after", "rejected events are not sent later");
       await lines.close();
       await nats.kill();
       child.signal("SIGTERM");
@@ -132,7 +132,7 @@ test("while NATS is away it says so, refuses at once, and goes on by itself", ()
     })
   ));
 
-test("it waits for a NATS that is not there yet, says so once, and can be told to stop", async () => {
+test("serve --nats waits for NATS, reports that once, and stops on SIGTERM", async () => {
   const port = await findFreePort();
   const args = ["serve", "--port", "0", "--nats", `nats://user:s3cret@127.0.0.1:${port}`];
   await running(startCli(args), async (child) => {
@@ -154,16 +154,16 @@ test("it waits for a NATS that is not there yet, says so once, and can be told t
   });
 });
 
-test("it can be told to stop while NATS takes its connection and says nothing", async () => {
+test("serve --nats stops on SIGTERM while NATS accepts its connection and sends nothing", async () => {
   const mute = createServer();
   await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
   const { port } = mute.address() as AddressInfo;
   const connected = new Promise<Socket>((resolve) => mute.once("connection", resolve));
   try {
     await running(startCli(["serve", "--port", "0", "--nats", `nats://127.0.0.1:${port}`]), async (child) => {
-      (await within(connected, "a connection")).on("error", () => {}); // It is cut off.
+      (await within(connected, "a connection")).on("error", () => {}); // The server cuts it.
       child.signal("SIGTERM");
-      assert.equal(await within(child.exit(), "its end", 5000), { code: 0, signal: null });
+      assert.equal(await within(child.exit(), "the exit", 5000), { code: 0, signal: null });
       assert.equal(child.stderr.lines, []);
     });
   } finally {
@@ -171,7 +171,7 @@ test("it can be told to stop while NATS takes its connection and says nothing", 
   }
 });
 
-test("a stream that was deleted is made anew, and it says so once", () =>
+test("serve --nats creates a deleted stream again, and logs that once", () =>
   withNats((nats) =>
     onServer(nats, [], async ({ url, child }) => {
       await post(url, "gone");
@@ -179,12 +179,12 @@ test("a stream that was deleted is made anew, and it says so once", () =>
         await (await managerOf(connection)).streams.delete("EVENTS");
       });
       await child.stderr.match(/ error the stream EVENTS is another one than before/);
-      await until(async () => (await post(url, "new")).status === 202, "it goes on");
+      await until(async () => (await post(url, "new")).status === 202, "the new stream accepts events");
       assert.is(child.stderr.lines.length, 1);
     })
   ));
 
-test("a stream that cannot hold a channel ends it, and it says why", () =>
+test("serve --nats exits with the reason when the stream cannot hold a channel", () =>
   withNats(async (nats) => {
     await withConnection(nats, async (connection) => {
       await (await managerOf(connection)).streams.add({ name: "EVENTS", subjects: ["wrong.>"] });
@@ -199,7 +199,7 @@ test("a stream that cannot hold a channel ends it, and it says why", () =>
     });
   }));
 
-test("a torrent that appears while NATS is away is told when it is back, once", async () => {
+test("serve --watch-folder publishes a torrent once that appeared while NATS was down", async () => {
   const folder = await mkdtemp(join(tmpdir(), "watch-"));
   const permissions = [`--allow-read=${folder}`, `--allow-write=${folder}`];
   try {
@@ -208,13 +208,13 @@ test("a torrent that appears while NATS is away is told when it is back, once", 
         const lines = await openLines(`${url}/events?types=torrent_discovered,watch_folder_corrupt_torrent`);
         await lines.event();
         await nats.kill();
-        await until(async () => (await health(url)).status === "degraded", "it is away");
+        await until(async () => (await health(url)).status === "degraded", "/healthz reports it");
         await writeFile(join(folder, "leaves.torrent"), await readFile(new URL("leaves.torrent", FIXTURES)));
         await writeFile(join(folder, "broken.torrent"), "broken");
         await child.stderr.match(/cannot report ".*leaves\.torrent"/);
         await nats.restart();
-        const told = await lines.events(2);
-        assert.equal(told.map(({ type, event }) => [type, event.name]).sort(), [
+        const received = await lines.events(2);
+        assert.equal(received.map(({ type, event }) => [type, event.name]).sort(), [
           ["torrent_discovered", "Leaves of Grass by Walt Whitman.epub"],
           ["watch_folder_corrupt_torrent", "broken.torrent"],
         ]);

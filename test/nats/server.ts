@@ -1,6 +1,5 @@
 /**
- * NATS servers of the tests, JetStream on, each in a temporary folder: alone or as a cluster, with what may happen to
- * them.
+ * NATS servers with JetStream for the tests, each in a temporary folder: alone or as a cluster, and with faults.
  *
  * @module
  */
@@ -16,34 +15,34 @@ import { connectTo as connectPatiently } from "../../src/server/nats.ts";
 import { type Child, startProgram } from "../support/children.ts";
 import { findFreePort, until, within } from "../support/harness.ts";
 
-/** A server that was started. */
+/** A running server. */
 export interface NatsServer {
-  /** Where it listens; the same after each start. */
+  /** Its URL; the same after each start. */
   readonly url: string;
   readonly port: number;
   /** Ends it as a power cut would: SIGKILL. Its folder stays. */
   kill(): Promise<void>;
-  /** Starts it again, after {@linkcode kill}, on the same port and with what its folder holds. */
+  /** Starts it again, after {@linkcode kill}, on the same port and folder. */
   restart(): Promise<void>;
-  /** Ends it and starts it again with what its folder held before `use`: what was stored meanwhile is gone. */
+  /** Runs `use`, then restores the folder as it was before: events stored by `use` are lost. */
   forgetting(use: () => Promise<void>): Promise<void>;
-  /** Lets it stand still, its connections open: SIGSTOP. */
+  /** Freezes it with open connections: SIGSTOP. */
   freeze(): void;
-  /** Lets it go on. */
+  /** Thaws it: SIGCONT. */
   thaw(): void;
-  /** Waits for a line in its log since it was started last. */
+  /** Waits for a line in its log since its last start. */
   says(pattern: RegExp, ms?: number): Promise<unknown>;
 }
 
 /** Options of {@linkcode withNats}. */
 export interface NatsOptions {
-  /** The most bytes that it stores, in all its streams. */
+  /** Maximum number of bytes in all its streams. */
   readonly maxStore?: number;
-  /** More lines of its configuration. */
+  /** Further lines of its configuration. */
   readonly settings?: string;
 }
 
-/** Runs `use` with a server, which is gone after it with all that it stored. */
+/** Runs `use` with a server, and removes it and its folder afterwards. */
 export async function withNats(
   use: (server: NatsServer) => Promise<void>,
   { maxStore = 2 ** 34, settings = "" }: NatsOptions = {},
@@ -58,7 +57,7 @@ export async function withNats(
   });
 }
 
-/** Runs `use` with a cluster of three servers that has come together. */
+/** Runs `use` with a cluster of three servers that has a leader. */
 export async function withCluster(use: (servers: readonly NatsServer[]) => Promise<void>): Promise<void> {
   await withFolder(async (folder) => {
     const ports = await Promise.all([findFreePort(), findFreePort(), findFreePort()]);
@@ -71,7 +70,7 @@ export async function withCluster(use: (servers: readonly NatsServer[]) => Promi
     try {
       for (const one of starting) if (one.status === "rejected") throw one.reason;
       await withConnection(servers[0]!, async (connection) => {
-        // JetStream answers once the three have chosen who leads.
+        // JetStream answers once the cluster has a leader.
         const isThere = () =>
           managerOf(connection).then((m) => m.getAccountInfo()).then(() => true, () => false);
         await until(isThere, "the cluster has a leader", 30_000);
@@ -97,7 +96,7 @@ export async function withConnection<T>(
   }
 }
 
-/** Connects as a server does, though it is less patient. */
+/** Connects as a server does, with shorter waits. */
 export function connectTo(
   { url }: { readonly url: string },
   options: NodeConnectionOptions = {},
@@ -107,26 +106,26 @@ export function connectTo(
   return within(connectPatiently(servers, hasty), `a connection to ${url}`);
 }
 
-/** What changes streams, and looks at them. */
+/** Makes a manager of streams. */
 export function managerOf(connection: NatsConnection): Promise<JetStreamManager> {
   return jetstreamManager(connection, { checkAPI: false, timeout: 5000 });
 }
 
-/** A way to a server on which connections can be cut and held up. */
+/** A proxy to a server that can cut and hold connections. */
 export interface Link {
-  /** Its near end: what it leads to is reached here as well. */
+  /** The URL at which the server is reached through it. */
   readonly url: string;
-  /** Cuts all connections; what was under way is lost. New ones are let through. */
+  /** Cuts all connections, with the loss of bytes in flight. New connections pass. */
   cut(): void;
-  /** Carries nothing more, in open connections and in new ones, and tells nobody. */
+  /** Carries nothing more, in open connections and in new ones, without closing them. */
   hold(): void;
-  /** Carries again: what was held up arrives late. */
+  /** Carries again; held bytes arrive late. */
   release(): void;
   /** Ends it. */
   close(): Promise<void>;
 }
 
-/** Runs `use` with a way to a server. What goes by it is to be closed before it ends. */
+/** Runs `use` with a link to a server. Close its connections before `use` returns. */
 export async function withLink(
   { port }: { readonly port: number },
   use: (link: Link) => Promise<void>,
@@ -198,7 +197,7 @@ async function startNats(
   settings: string,
 ): Promise<NatsServer> {
   const config = join(folder, `${name}.conf`);
-  const port = await findFreePort(); // It stays its own where it is started again.
+  const port = await findFreePort(); // The same after a restart.
   let child = await start();
 
   async function start(): Promise<Child> {
@@ -210,7 +209,7 @@ async function startNats(
       settings,
     ];
     await writeFile(config, lines.join("\n"));
-    // Debian puts it where only root looks.
+    // Debian installs it in /usr/sbin.
     const path = `${process.env["PATH"]}:/usr/sbin`;
     const child = startProgram("nats-server", ["-c", config], { env: { PATH: path } });
     try {
@@ -249,7 +248,7 @@ async function startNats(
   };
 }
 
-/** Whoever sends the signal may be faster than some of the threads that it stops. Where there is no /proc it is taken for done. */
+/** Waits until SIGSTOP has stopped every thread. Without /proc it returns at once. */
 function waitUntilStopped(pid: number): void {
   const tasks = `/proc/${pid}/task`;
   const isStopped = (task: string) => /\) T /.test(readFileSync(`${tasks}/${task}/stat`, "latin1"));

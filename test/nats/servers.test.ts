@@ -1,5 +1,5 @@
 /**
- * Servers side by side on one stream of NATS: publishers post to all, consumers drop from one and resume on another.
+ * Servers side by side on one stream of NATS: publishers post to all, consumers disconnect from one and resume at another.
  *
  * @module
  */
@@ -28,7 +28,7 @@ interface Place {
 }
 
 function start(runtime: Runtime, nats: string): Child {
-  // A small history: most of what is resumed has to be read from the stream.
+  // A small history: most resumed events are read from the stream.
   return startCliOn(runtime, [
     "serve",
     "--port",
@@ -63,7 +63,7 @@ async function withServers(
 
 const anyOf = (places: readonly Place[], random: Random) => places[Math.floor(random() * places.length)]!;
 
-/** Publishes texts, by one key until some server has acknowledged them; the positions at which they stand. */
+/** Publishes texts by one key until a server acknowledges them, and records the position of the last one. */
 async function publish(
   places: readonly Place[],
   texts: readonly string[],
@@ -80,7 +80,7 @@ async function publish(
     if (answer?.status === 202) {
       const { accepted, last_id } = await answer.json();
       const positions = texts.map((_, index) => Number(last_id.split("-")[1]) - accepted + 1 + index);
-      // Others publish at the same time, so a batch need not stand in a row; its last one is where it is said to be.
+      // Events of other publishers may stand between those of a batch; only its last position is known.
       assert.is(accepted, texts.length);
       const last = positions.at(-1)!;
       assert.not.ok(truth.has(last), `${last} is given once`);
@@ -93,19 +93,19 @@ async function publish(
     }
     await sleep(10 + random() * 50);
   }
-  throw new Error("nobody takes it");
+  throw new Error("no server accepted the events");
 }
 
-/** Reads all there is, from one server after the other. */
+/** Reads from one server after the other until the last event. */
 async function consume(places: readonly Place[], random: Random): Promise<Dictionary[]> {
-  const told: Dictionary[] = [];
+  const received: Dictionary[] = [];
   let since = "earliest";
   for (let failures = 0; failures < 200;) {
     const lines = await openLines(`${anyOf(places, random).url}/events?since=${since}`).catch(() =>
       undefined
     );
     if (lines === undefined) {
-      failures++; // A server that has just gone.
+      failures++; // The server was stopped.
       await sleep(20);
       continue;
     }
@@ -115,22 +115,22 @@ async function consume(places: readonly Place[], random: Random): Promise<Dictio
         const event = await lines.event();
         since = event.id;
         if (event.type === "events_start") continue;
-        told.push(event);
-        if (event.event?.text === LAST) return told;
+        received.push(event);
+        if (event.event?.text === LAST) return received;
       }
     } catch {
-      failures++; // It was cut, in the middle of a line perhaps: that one counts as not received.
+      failures++; // The connection was cut, perhaps within a line, which does not count as received.
     } finally {
       await lines.close().catch(() => {});
     }
   }
-  throw new Error("the end never came");
+  throw new Error("the last event did not arrive");
 }
 
-/** Lets everybody publish and read while `harm` happens, and settles the account of each consumer. */
+/** Publishes and reads during a fault, and checks what each consumer received. */
 async function play(
   places: readonly Place[],
-  harm: (acknowledged: () => number) => Promise<void> = () => Promise.resolve(),
+  fault: (acknowledged: () => number) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   const seed = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
   const truth = new Map<number, string>();
@@ -147,48 +147,50 @@ async function play(
   const consuming = Promise.all(Array.from({ length: CONSUMERS }, (_, index) => {
     return consume(places, randomOf(seed + 1000 + index));
   }));
-  consuming.catch(() => {}); // Whoever waits for it is told.
+  consuming.catch(() => {}); // Awaited below.
   try {
-    await Promise.all([within(publishing, "the publishers", 60_000), harm(() => published.size)]);
+    await Promise.all([within(publishing, "the publishers", 60_000), fault(() => published.size)]);
     await publish(places, [LAST], randomOf(seed), truth);
-    for (const told of await within(consuming, "the consumers", 60_000)) settle(told, published, truth);
+    for (const received of await within(consuming, "the consumers", 60_000)) {
+      settle(received, published, truth);
+    }
   } catch (error) {
-    console.error(`to see this again: CHAOS_SEED=${seed}`);
+    console.error(`reproduce with CHAOS_SEED=${seed}`);
     throw error;
   }
 }
 
-/** The account of a consumer: every event of every publisher once, each publisher's in order, at the places that were told. */
+/** Checks that a consumer received every event once, in the order of its publisher, and at the acknowledged position. */
 function settle(
-  told: readonly Dictionary[],
+  received: readonly Dictionary[],
   published: ReadonlySet<string>,
   truth: ReadonlyMap<number, string>,
 ): void {
   const next = Array.from({ length: PUBLISHERS }, () => 0);
-  const texts = told.filter(({ type }) => type === "upgrader_tick");
-  const positions = told.map(({ id }) => Number(id.split("-")[1]));
+  const texts = received.filter(({ type }) => type === "upgrader_tick");
+  const positions = received.map(({ id }) => Number(id.split("-")[1]));
   assert.equal(
     positions,
     positions.map((_, index) => positions[0]! + index),
-    "no position is left out or comes twice",
+    "no position is missing or repeated",
   );
   assert.equal(
-    told.filter(({ type }) => type !== "upgrader_tick" && type !== "tribler_started"),
+    received.filter(({ type }) => type !== "upgrader_tick" && type !== "tribler_started"),
     [],
-    "nothing is lost, and nothing else is told",
+    "no loss and no other event is received",
   );
   for (const { id, event: { text } } of texts) {
     const acknowledged = truth.get(Number(id.split("-")[1]));
-    if (acknowledged !== undefined) assert.is(text, acknowledged, "it stands where the answer said");
+    if (acknowledged !== undefined) assert.is(text, acknowledged, "the event has its acknowledged position");
     if (text === LAST) continue;
     const [from, n] = text.split(":").map(Number);
-    assert.is(n, next[from]!++, `the events of publisher ${from} come once and in order`);
+    assert.is(n, next[from]!++, `the events of publisher ${from} arrive once and in order`);
   }
   assert.is(texts.length - 1, published.size);
   for (const position of truth.keys()) assert.ok(position <= positions.at(-1)! && position >= positions[0]!);
 }
 
-test("two servers: every event comes once to everybody, wherever it was posted and wherever it is read", () =>
+test("serve --nats delivers every event once at two servers, at whichever it was posted or is read", () =>
   withServers(["node", "bun"], async (places) => {
     await play(places);
     for (const { child } of places) {
@@ -198,16 +200,16 @@ test("two servers: every event comes once to everybody, wherever it was posted a
     }
   }));
 
-test("three servers, of which one is killed and one is told to stop: the others take over, and nothing is missing", () =>
+test("serve --nats loses no event when one of three servers is killed and another receives SIGTERM", () =>
   withServers(["node", "deno", "bun"], async (places, nats) => {
     const later: Child[] = [];
     try {
       await play(places, async (acknowledged) => {
         const [first, second] = places as [Place, Place, Place];
-        await until(() => acknowledged() > 100, "some is published", 30_000);
+        await until(() => acknowledged() > 100, "100 published events", 30_000);
         first.child.signal("SIGKILL");
         await first.child.exit();
-        await until(() => acknowledged() > 200, "it goes on without it", 30_000);
+        await until(() => acknowledged() > 200, "200 published events", 30_000);
         later.push(first.child = start("node", nats));
         first.url = (await whereItListens(first.child)).url;
         second.child.signal("SIGTERM");
