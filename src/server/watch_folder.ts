@@ -51,6 +51,8 @@ export interface WatchFolderOptions {
   dispersyCid?: string;
   /** Milliseconds from the end of a scan to the start of the next, 1 to 2^31 - 1. Default: 500. */
   interval?: number;
+  /** Milliseconds without a change after which a file that is no torrent counts as corrupt. Default: 2000. */
+  corruptAfter?: number;
 }
 
 /** A running watch. */
@@ -59,11 +61,8 @@ export interface WatchFolder {
   close(): Promise<void>;
 }
 
-/**
- * How long a file has to rest before it counts as corrupt. A program that writes a file in portions may pause between them, and
- * renaming a file that is still being written spoils it.
- */
-const CORRUPT_AFTER_MS = 2_000;
+/** A program that writes a file in portions may pause between them, and renaming a file that is still being written spoils it. */
+const DEFAULT_CORRUPT_AFTER_MS = 2_000;
 
 /** Torrents of a million pieces stay below 32 MiB: a larger file is of some other kind. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
@@ -71,18 +70,21 @@ const MAX_FILE_BYTES = 64 * 1024 * 1024;
 /**
  * Watches a folder for `.torrent` files (in upper or lower case) by scanning it again and again, and reports each file once,
  * those included that are there already. A file is read once it has not changed from one scan to the next. One that is not a
- * torrent, and stays so for two seconds, is renamed to `NAME.torrent.corrupt`, or if that exists to `NAME.torrent.corrupt.1`
+ * torrent, and stays so for `corruptAfter`, is renamed to `NAME.torrent.corrupt`, or if that exists to `NAME.torrent.corrupt.1`
  * and so on.
  *
  * A file that was moved within the folder, or written anew with the same torrent, is not reported again.
  *
  * @throws {Error} if the folder does not exist, is not a folder or cannot be read
- * @throws {RangeError} if `interval` or `dispersyCid` is not valid
+ * @throws {RangeError} if `interval`, `corruptAfter` or `dispersyCid` is not valid
  */
 export async function watchFolder(options: WatchFolderOptions): Promise<WatchFolder> {
-  const { interval = 500, dispersyCid = "0".repeat(40) } = options;
+  const { interval = 500, corruptAfter = DEFAULT_CORRUPT_AFTER_MS, dispersyCid = "0".repeat(40) } = options;
   if (!(interval >= 1 && interval < 2 ** 31)) {
     throw new RangeError(`the scan interval must be 1 to 2147483647 ms, not ${interval}`);
+  }
+  if (!(corruptAfter >= 0 && corruptAfter < 2 ** 31)) {
+    throw new RangeError(`corruptAfter must be 0 to 2147483647 ms, not ${corruptAfter}`);
   }
   if (!/^[0-9a-f]{40}$/.test(dispersyCid)) {
     throw new RangeError(`dispersyCid must be 40 lower-case hexadecimal digits, not "${dispersyCid}"`);
@@ -90,7 +92,7 @@ export async function watchFolder(options: WatchFolderOptions): Promise<WatchFol
   await checkFolder(options.folder);
   const folder = resolve(options.folder); // The working directory may change, the folder may not.
 
-  const watch = new FolderWatch({ ...options, folder, interval, dispersyCid });
+  const watch = new FolderWatch({ ...options, folder, interval, corruptAfter, dispersyCid });
   return { close: () => watch.close() };
 }
 
@@ -139,7 +141,7 @@ class FolderWatch {
   /** Examines a file. Returns `false` if it cannot be reported now. */
   async #look(path: string, found: Found, file: Seen): Promise<boolean> {
     const age = found.at - file.since;
-    const due = age >= CORRUPT_AFTER_MS;
+    const due = age >= this.#options.corruptAfter;
     if (file.settled || age === 0 || (file.undecodable && !due)) return true;
     try {
       const torrent = found.size > MAX_FILE_BYTES ? undefined : await read(path);

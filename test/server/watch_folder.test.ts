@@ -10,18 +10,18 @@ import { watched } from "./watched_folder.ts";
 
 const test = suite("watch folder");
 
-test("tells of every real torrent, there at the start or put there later", async () => {
+test("watchFolder() reports every real torrent, whether it lies there at the start or is added later", async () => {
   const files = [...Object.keys(WEBTORRENT), "corrupt.torrent"];
   const before = async (folder: string) => {
     for (const file of files.slice(0, 4)) await copyFile(new URL(file, fixtures), join(folder, file));
   };
-  await watched({ before }, async ({ path, torrents, corrupt, problems }) => {
-    await until(() => torrents.length === 4, "those of the start are told");
+  await watched({ before, corruptAfter: 500 }, async ({ path, torrents, corrupt, problems }) => {
+    await until(() => torrents.length === 4, "the first four are reported");
     await mkdir(path("sub", "deeper"), { recursive: true });
     for (const file of files.slice(4)) await copyFile(new URL(file, fixtures), path("sub", "deeper", file));
-    await until(() => torrents.length === files.length - 1 && corrupt.length === 1, "all are told");
+    await until(() => torrents.length === files.length - 1 && corrupt.length === 1, "all are reported");
     assert.equal(
-      torrents.map((told) => told.infohash).sort(),
+      torrents.map(({ infohash }) => infohash).sort(),
       Object.values(WEBTORRENT).map((expected) => expected.infohash).sort(),
     );
     assert.equal(corrupt, ["corrupt.torrent"]);
@@ -32,14 +32,14 @@ test("tells of every real torrent, there at the start or put there later", async
   });
 });
 
-test("tells the payload of torrent_discovered", async () => {
+test("watchFolder() calls onTorrent with the payload of torrent_discovered", async () => {
   await watched({}, async ({ path, torrents }) => {
     const bytes = torrentNamed("dated ü", { announce: "http://a", "creation date": 1452468725 });
     await writeFile(path("dated.torrent"), bytes);
-    await until(() => torrents.length === 1, "the dated one is told");
+    await until(() => torrents.length === 1, "the dated one is reported");
     const started = Math.floor(Date.now() / 1000);
     await writeFile(path("undated.torrent"), torrentNamed("undated", { "creation date": 0 }));
-    await until(() => torrents.length === 2, "the undated one is told");
+    await until(() => torrents.length === 2, "the undated one is reported");
     const common = { dispersy_cid: "0".repeat(40) };
     const { timestamp, ...undated } = torrents[1]!;
     assert.equal(torrents[0], {
@@ -62,26 +62,26 @@ test("tells the payload of torrent_discovered", async () => {
   const dispersyCid = "0123456789abcdef".repeat(3).slice(0, 40);
   await watched({ dispersyCid }, async ({ path, torrents }) => {
     await writeFile(path("a.torrent"), torrentNamed("a"));
-    await until(() => torrents.length === 1, "it is told");
+    await until(() => torrents.length === 1, "it is reported");
     assert.is(torrents[0]!.dispersy_cid, dispersyCid);
   });
 });
 
-test("looks at .torrent files only, in any case, and not at folders of that name", async () => {
+test("watchFolder() reads .torrent files alone, in upper or lower case, and no folders of such a name", async () => {
   await watched({}, async ({ path, names, scansPass, corrupt, problems }) => {
     await mkdir(path("folder.torrent"));
     await writeFile(path("folder.torrent", "Loud.TORRENT"), torrentNamed("loud"));
     for (const name of ["a.torrent.part", "b.torrent.corrupt", "torrent", "c.torrents", "d.txt"]) {
       await writeFile(path(name), torrentNamed(name));
     }
-    await until(() => names().length > 0, "the loud one is told");
+    await until(() => names().length > 0, "the upper-case one is reported");
     await scansPass();
     assert.equal(names(), ["loud"]);
     assert.equal([corrupt, problems], [[], []]);
   });
 });
 
-test("follows links to files, not to folders; tells once of one that leads nowhere", async () => {
+test("watchFolder() follows links to files alone, and reports a broken link once", async () => {
   const outside = await mkdtemp(join(tmpdir(), "outside-"));
   try {
     await writeFile(join(outside, "x.torrent"), torrentNamed("behind a link"));
@@ -94,7 +94,7 @@ test("follows links to files, not to folders; tells once of one that leads nowhe
       await symlink(folder, path("loop"));
       await symlink(join(outside, "nowhere"), path("dangling.torrent"));
       await symlink(path("self.torrent"), path("self.torrent"));
-      await until(() => names().length > 0, "the linked file is told");
+      await until(() => names().length > 0, "the linked file is reported");
       await scansPass();
       assert.equal(names(), ["behind a link"]);
       assert.equal(problems.map((problem) => problem.replace(/: .*/, "")).sort(), [
@@ -109,17 +109,17 @@ test("follows links to files, not to folders; tells once of one that leads nowhe
   }
 });
 
-test("tells each of many files once, however often it looks", async () => {
+test("watchFolder() reports each of 300 files once when it scans every millisecond", async () => {
   const names = Array.from({ length: 300 }, (_, i) => `${1000 + i}`);
   await watched({ interval: 1 }, async (watched) => {
     for (const name of names) await writeFile(watched.path(`${name}.torrent`), torrentNamed(name));
-    await until(() => watched.names().length >= names.length, "all are told");
+    await until(() => watched.names().length >= names.length, "all are reported");
     await watched.scansPass();
     assert.equal(watched.names(), names);
   });
 });
 
-test("rejects at once, in one line, where there is nothing it can watch", async () => {
+test("watchFolder() rejects with one line when it cannot watch the folder or an option is not valid", async () => {
   await watched({}, async ({ path }) => {
     await writeFile(path("file"), "");
     await symlink(path("self"), path("self"));
@@ -132,6 +132,8 @@ test("rejects at once, in one line, where there is nothing it can watch", async 
       [{ interval: 0 }, /interval/, RangeError],
       [{ interval: NaN }, /interval/, RangeError],
       [{ interval: 2 ** 31 }, /interval/, RangeError],
+      [{ corruptAfter: -1 }, /corruptAfter/, RangeError],
+      [{ corruptAfter: NaN }, /corruptAfter/, RangeError],
       [{ dispersyCid: "A".repeat(40) }, /hexadecimal/, RangeError],
       [{ dispersyCid: "0".repeat(41) }, /hexadecimal/, RangeError],
     ];

@@ -9,7 +9,7 @@ import { pause, watched } from "./watched_folder.ts";
 
 const test = suite("watch folder: close");
 
-/** Shows the delays of the timers that were started and neither fired nor were cleared. */
+/** Runs `body` with a function that returns the delays of all running timers. */
 async function watchingTimers(body: (live: () => number[]) => Promise<void>): Promise<void> {
   const { setTimeout, clearTimeout, setInterval } = globalThis;
   const live = new Map<unknown, number>();
@@ -36,7 +36,7 @@ async function watchingTimers(body: (live: () => number[]) => Promise<void>): Pr
   }
 }
 
-test("leaves no timer and no scan when closed, at whatever moment", async () => {
+test("watchFolder() leaves no timer and no scan when it is closed before, during or after a scan", async () => {
   const before = async (folder: string) => {
     for (let i = 0; i < 50; i++) await writeFile(join(folder, `${i}.torrent`), torrentNamed(`${i}`));
   };
@@ -53,21 +53,21 @@ test("leaves no timer and no scan when closed, at whatever moment", async () => 
     });
     await watched({ interval: "default" }, () => until(() => live().join() === "500", "it waits for 500 ms"));
     assert.equal(live(), []);
-    // Closed in the middle of a scan that has 50 files to tell.
-    let told = 0;
+    // Closed in the middle of a scan that has 50 files to report.
+    let reported = 0;
     let closing: Promise<void> | undefined;
     let watch: WatchFolder | undefined;
     const onTorrent = () => {
-      told++;
+      reported++;
       closing = watch!.close();
     };
     await watched({ before, onTorrent }, async (watched) => {
       watch = watched.watch;
       await until(() => closing !== undefined, "it is closed");
       await closing;
-      assert.equal([live(), told], [[], 1]);
+      assert.equal([live(), reported], [[], 1]);
       await pause(200);
-      assert.equal([live(), told], [[], 1]);
+      assert.equal([live(), reported], [[], 1]);
     });
     // Closed before its first scan can be over.
     await watched({ before }, async ({ watch, torrents }) => {
@@ -78,7 +78,7 @@ test("leaves no timer and no scan when closed, at whatever moment", async () => 
   });
 });
 
-test("waits with closing for the scan that is running, which tells nothing more", async () => {
+test("WatchFolder.close() waits for the running scan, which reports nothing more", async () => {
   const before = async (folder: string) => {
     for (let i = 0; i < 10; i++) await writeFile(join(folder, `${i}.torrent`), torrentNamed(`${i}`));
   };

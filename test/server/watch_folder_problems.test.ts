@@ -11,20 +11,20 @@ import { pause, type Setting, watched } from "./watched_folder.ts";
 const test = suite("watch folder: problems");
 
 if (process.platform === "linux") {
-  test("tells once of a file that cannot be read, and does not take it for corrupt", async () => {
-    await watched({}, async ({ path, names, corrupt, problems, scansPass }) => {
-      // The memory of the process looks like a regular file, and nobody can read it from its start.
+  test("watchFolder() reports a file that cannot be read once, and does not rename it", async () => {
+    await watched({ corruptAfter: 300 }, async ({ path, names, corrupt, problems, scansPass }) => {
+      // The memory of the process looks like a regular file, but its first page cannot be read.
       await symlink("/proc/self/mem", path("unreadable.torrent"));
-      await until(() => problems.length > 0, "the problem is told");
+      await until(() => problems.length > 0, "the problem is reported");
       assert.match(problems[0]!, /^cannot read ".*unreadable.torrent": EIO/);
-      await pause(2_500); // longer than a corrupt file lasts
+      await pause(600); // A corrupt file would be renamed meanwhile.
       await scansPass();
       assert.equal([names(), corrupt, problems.length], [[], [], 1]);
     });
   });
 }
 
-test("tells once of a folder that cannot be read, and goes on with the others", async () => {
+test("watchFolder() reports a folder that cannot be read once, and scans the others", async () => {
   // Longer than any path may be, in two halves that are not: no rights are needed, and root has too many.
   const half = Array.from({ length: 10 }, () => "x".repeat(250));
   const outside = await mkdtemp(join(tmpdir(), "outside-"));
@@ -34,7 +34,7 @@ test("tells once of a folder that cannot be read, and goes on with the others", 
       await mkdir(path(...half), { recursive: true });
       await rename(join(outside, half[0]!), path(...half, "too long"));
       try {
-        await until(() => problems.length > 0, "the problem is told");
+        await until(() => problems.length > 0, "the problem is reported");
         await writeFile(path("a.torrent"), torrentNamed("a"));
         await scansPass();
         assert.equal(names(), ["a"]);
@@ -51,7 +51,7 @@ test("tells once of a folder that cannot be read, and goes on with the others", 
   }
 });
 
-test("keeps what it knows while the folder cannot be read, not when it is gone", async () => {
+test("watchFolder() reports its files again when the folder was gone, and not when it could not be read", async () => {
   const outside = await mkdtemp(join(tmpdir(), "outside-"));
   const folder = join(outside, "link");
   const repoint = async (target: string) => {
@@ -63,7 +63,7 @@ test("keeps what it knows while the folder cannot be read, not when it is gone",
     await symlink(join(outside, "real"), folder);
     await writeFile(join(folder, "a.torrent"), torrentNamed("a"));
     await watched({ folder }, async ({ names, scansPass, problems }) => {
-      await until(() => names().length === 1, "it is told");
+      await until(() => names().length === 1, "it is reported");
       await repoint(folder);
       await until(() => problems.length === 1, "the folder cannot be read");
       assert.match(problems[0]!, /^cannot read ".*": ELOOP/);
@@ -74,7 +74,7 @@ test("keeps what it knows while the folder cannot be read, not when it is gone",
       await until(() => problems.length === 2, "the folder is gone");
       assert.match(problems[1]!, /^cannot read ".*": ENOENT/);
       await rename(join(outside, "away"), join(outside, "real"));
-      await until(() => names().length === 2, "it is told again");
+      await until(() => names().length === 2, "it is reported again");
       await scansPass();
       assert.is(problems.length, 2);
     });
@@ -83,17 +83,18 @@ test("keeps what it knows while the folder cannot be read, not when it is gone",
   }
 });
 
-test("goes on when a callback throws, and says so", async () => {
-  const told: string[] = [];
+test("watchFolder() reports a callback that throws, and continues", async () => {
+  const reported: string[] = [];
   const problems: string[] = [];
   const setting: Setting = {
+    corruptAfter: 300,
     onTorrent({ name }) {
-      told.push(name);
+      reported.push(name);
       if (name === "async") return Promise.reject(new Error("async torrent")) as unknown as void;
       throw new Error(`bad ${name}`);
     },
     onCorrupt({ name }) {
-      told.push(name);
+      reported.push(name);
       throw `bad ${name}`;
     },
     onProblem(problem) {
@@ -104,11 +105,11 @@ test("goes on when a callback throws, and says so", async () => {
   await watched(setting, async ({ path }) => {
     for (const name of ["first", "second", "async"]) {
       await writeFile(path(`${name}.torrent`), torrentNamed(name));
-      await until(() => told.includes(name), `${name} is told`);
+      await until(() => reported.includes(name), `${name} is reported`);
     }
     await writeFile(path("corrupt.torrent"), "corrupt");
-    await until(() => problems.length === 4, "all problems are told");
-    assert.equal(told, ["first", "second", "async", "corrupt.torrent"]);
+    await until(() => problems.length === 4, "all problems are reported");
+    assert.equal(reported, ["first", "second", "async", "corrupt.torrent"]);
     assert.equal(problems, [
       "onTorrent failed: bad first",
       "onTorrent failed: bad second",

@@ -9,7 +9,7 @@ import { watched, whileDecoding } from "./watched_folder.ts";
 
 const test = suite("watch folder: renames");
 
-test("does not tell a moved file again: renamed, into a sub-folder, over another, swapped", async () => {
+test("watchFolder() does not report a moved file again: renamed, into a sub-folder, over another, swapped", async () => {
   await watched({}, async ({ path, names, scansPass, problems }) => {
     await mkdir(path("sub"));
     await writeFile(path("a.torrent"), torrentNamed("a"));
@@ -17,7 +17,7 @@ test("does not tell a moved file again: renamed, into a sub-folder, over another
     // Two names of one file, as a sub-folder that is moved may hold.
     await link(path("a.torrent"), path("sub", "hard link.torrent"));
     await link(path("a.torrent"), path("sub", "hard link 2.torrent"));
-    await until(() => names().length === 4, "all are told");
+    await until(() => names().length === 4, "all are reported");
     const moves: [string, string][][] = [
       [["a.torrent", "A2.torrent"]],
       [["A2.torrent", join("sub", "a.torrent")]],
@@ -35,10 +35,10 @@ test("does not tell a moved file again: renamed, into a sub-folder, over another
   });
 });
 
-test("does not tell a file again that was touched or written anew with the same torrent", async () => {
+test("watchFolder() does not report a file again when it was touched or rewritten with the same torrent", async () => {
   await watched({}, async ({ path, names, scansPass }) => {
     await writeFile(path("a.torrent"), torrentNamed("a"));
-    await until(() => names().length > 0, "it is told");
+    await until(() => names().length > 0, "it is reported");
     await utimes(path("a.torrent"), 1, 1);
     await scansPass();
     await writeFile(path("a.torrent"), torrentNamed("a", { comment: "another file, the same torrent" }));
@@ -50,45 +50,45 @@ test("does not tell a file again that was touched or written anew with the same 
   });
 });
 
-test("tells of another torrent in a file's place, and of the same one in another file", async () => {
+test("watchFolder() reports another torrent in the same file, and the same torrent in another file", async () => {
   await watched({}, async ({ path, names, scansPass }) => {
     await writeFile(path("a.torrent"), torrentNamed("a"));
-    await until(() => names().length === 1, "it is told");
+    await until(() => names().length === 1, "it is reported");
     await writeFile(path("a.torrent"), torrentNamed("b"));
-    await until(() => names().length === 2, "the other is told");
+    await until(() => names().length === 2, "the other one is reported");
     await writeFile(path("new"), torrentNamed("c"));
     await rename(path("new"), path("a.torrent"));
-    await until(() => names().length === 3, "the third is told");
+    await until(() => names().length === 3, "the third one is reported");
     await copyFile(path("a.torrent"), path("copy.torrent"));
-    await until(() => names().length === 4, "the copy is told");
+    await until(() => names().length === 4, "the copy is reported");
     await rename(path("a.torrent"), path("moved.torrent"));
     await writeFile(path("a.torrent"), torrentNamed("c"));
-    await until(() => names().length === 5, "the new file in the moved one's place is told");
+    await until(() => names().length === 5, "the new file in the place of the moved one is reported");
     // From here on each differs from what was there in one respect only: inode, time of change, size.
     await utimes(path("a.torrent"), 1, 1);
     await writeFile(path("new"), torrentNamed("d"));
     await utimes(path("new"), 1, 1);
     await scansPass();
     await rename(path("new"), path("a.torrent"));
-    await until(() => names().length === 6, "one of the same size and time is told");
+    await until(() => names().length === 6, "one of the same size and time is reported");
     await writeFile(path("a.torrent"), torrentNamed("e"));
-    await until(() => names().length === 7, "one of the same inode and size is told");
+    await until(() => names().length === 7, "one of the same inode and size is reported");
     await utimes(path("a.torrent"), 1, 1);
     await scansPass();
     writeFileSync(path("a.torrent"), torrentNamed("longer"));
     utimesSync(path("a.torrent"), 1, 1);
-    await until(() => names().length === 8, "one of the same inode and time is told");
+    await until(() => names().length === 8, "one of the same inode and time is reported");
     await scansPass();
     assert.equal(names(), ["a", "b", "c", "c", "c", "d", "e", "longer"]);
   });
 });
 
-test("reads a file that stays as it is only once", async () => {
+test("watchFolder() reads a file once when it does not change", async () => {
   let reads = 0;
   await whileDecoding("pieces", () => void reads++, async () => {
     await watched({}, async ({ path, names, scansPass }) => {
       await writeFile(path("a.torrent"), torrentNamed("a"));
-      await until(() => names().length > 0, "it is told");
+      await until(() => names().length > 0, "it is reported");
       assert.is(reads, 1);
       await scansPass();
       assert.is(reads, 3, "two of them are the torrents of scansPass");
@@ -96,14 +96,14 @@ test("reads a file that stays as it is only once", async () => {
   });
 });
 
-test("forgets a file that vanished", async () => {
+test("watchFolder() reports a file again when it vanished and came back", async () => {
   await watched({}, async ({ path, names, scansPass }) => {
     await writeFile(path("a.torrent"), torrentNamed("a"));
-    await until(() => names().length === 1, "it is told");
+    await until(() => names().length === 1, "it is reported");
     await unlink(path("a.torrent"));
     await scansPass();
     await writeFile(path("a.torrent"), torrentNamed("a"));
-    await until(() => names().length === 2, "it is told again");
+    await until(() => names().length === 2, "it is reported again");
   });
 });
 

@@ -14,17 +14,18 @@ import { torrentNamed } from "./torrents.ts";
 // Timers of the tests themselves, out of reach of the test that counts those of the watch.
 const startTimer = globalThis.setTimeout;
 
-export type Told = Parameters<WatchFolderOptions["onTorrent"]>[0];
+/** What `onTorrent` is called with. */
+export type Reported = Parameters<WatchFolderOptions["onTorrent"]>[0];
 
 export interface Watched {
   folder: string;
-  torrents: Told[];
+  torrents: Reported[];
   corrupt: string[];
   problems: string[];
   watch: WatchFolder;
-  /** Names of the torrents told, sorted, without those of `scansPass`. */
+  /** The names of the reported torrents, sorted, without those of `scansPass`. */
   names(): string[];
-  /** Two torrents came and were told, one after the other: what had to be seen in the meantime was seen. */
+  /** Adds two torrents and waits for the report of each: whatever lay in the folder before was scanned meanwhile. */
   scansPass(): Promise<void>;
   path(...parts: string[]): string;
 }
@@ -39,7 +40,7 @@ export interface Setting extends Partial<Omit<WatchFolderOptions, "interval">> {
 export async function watched(setting: Setting, body: (watched: Watched) => Promise<void>): Promise<void> {
   const { before, interval = 20, ...options } = setting;
   const folder = await mkdtemp(join(tmpdir(), "watch-"));
-  const [torrents, corrupt, problems]: [Told[], string[], string[]] = [[], [], []];
+  const [torrents, corrupt, problems]: [Reported[], string[], string[]] = [[], [], []];
   let watch: WatchFolder | undefined;
   let passes = 0;
   try {
@@ -58,12 +59,12 @@ export async function watched(setting: Setting, body: (watched: Watched) => Prom
       corrupt,
       problems,
       watch,
-      names: () => torrents.map((told) => told.name).filter((name) => !name.startsWith("pass ")).sort(),
+      names: () => torrents.map(({ name }) => name).filter((name) => !name.startsWith("pass ")).sort(),
       async scansPass() {
         for (let i = 0; i < 2; i++) {
           const name = `pass ${passes++}`;
           await writeFile(join(options.folder ?? folder, `${name}.torrent`), torrentNamed(name));
-          await until(() => torrents.some((told) => told.name === name), `${name} is told`);
+          await until(() => torrents.some((torrent) => torrent.name === name), `${name} is reported`);
         }
       },
       path: (...parts) => join(folder, ...parts),
@@ -82,7 +83,7 @@ export async function contentOf(path: string): Promise<string | undefined> {
   return await readFile(path, "latin1").catch(() => undefined);
 }
 
-/** Runs `change` whenever a file with this string in it is decoded: between being read and being judged. */
+/** Calls `change` whenever a file that contains this string is decoded: after it was read, and before it is reported. */
 export async function whileDecoding(
   marker: string,
   change: () => void,
