@@ -1,5 +1,5 @@
 /**
- * The server under attack, and the account that is settled after every blow.
+ * A server that is attacked, and whose state is verified after each attack.
  *
  * @module
  */
@@ -13,55 +13,55 @@ import { openWire, serving, timersLeftBy, until, type Wire, within } from "../su
 import { onUncaught } from "../support/rejections.ts";
 import { type Answer, readAnswers, responseReader, valuesOf } from "../support/http_wire.ts";
 
-/** One bad input, as bytes on a connection of its own. */
+/** One malformed input, as bytes on a connection of its own. */
 export interface Attack {
-  /** Says which one it is. */
+  /** Its name, for errors. */
   readonly name: string;
   /** What is sent. */
   readonly bytes: Uint8Array;
-  /** How many answers are waited for; default 1. */
+  /** Number of responses to wait for; default 1. */
   readonly answers?: number;
   /**
-   * Who must answer: our application, or anything in front of it, in which case the runtime's own HTTP server may
-   * refuse it in a form of its own, or cut the connection. Default `"us"`.
+   * What must answer: our application; or also the HTTP server of the runtime, which may reject it in a form of its own, or
+   * cut the connection. Default `"us"`.
    */
-  readonly by?: "us" | "anybody";
-  /** The `code` of the refusal that is due, or the status of another answer; none: whatever is well-formed. */
+  readonly by?: "us" | "any";
+  /** The `code` of the expected error, or the status of another response; absent: any well-formed response. */
   readonly due?: string | number;
-  /** How many events of it may be accepted, at the most; none: as many as there are. */
+  /** Maximum number of its events that may be accepted; absent: all. */
   readonly accepts?: number;
-  /** Whether a stream is opened that stays open: the beginning of it is answer enough. */
+  /** Whether it opens a stream that stays open: the beginning of that is enough. */
   readonly endless?: boolean;
-  /** Whether it is a `HEAD`, whose answers have no body. */
+  /** Whether it is a `HEAD`, whose responses have no body. */
   readonly isHead?: boolean;
-  /** The origin whose pages may read the answer; none: no page may. */
+  /** The origin whose pages may read the response; absent: no page may. */
   readonly shared?: string;
-  /** What the client does after it has sent all: waits for the answer, ends its side as well, or resets. Default `"wait"`. */
+  /** What the client does after its last byte: waits for the response, ends its side as well, or resets. Default `"wait"`. */
   readonly then?: "wait" | "end" | "reset";
 }
 
 /** The server that is attacked. */
 export interface Target {
   readonly port: number;
-  /** The epoch of its channel, of which good cursors are made. */
+  /** The epoch of its channel, for valid cursors. */
   readonly epoch: string;
-  /** The connections that are open as streams, but for the two that stay. */
+  /** Returns the number of open streams, without the two permanent ones. */
   streams(): number;
-  /** Sends the bytes and settles the account: an error where anything is wrong with the answer, or after it. */
+  /** Sends the bytes, and verifies the response and the state of the server. */
   strike(attack: Attack): Promise<void>;
   /**
-   * The server is as it was: a stream and a `POST` work, and those who listen all the time were sent what was
-   * accepted and nothing else.
+   * Verifies that the server works: a stream and a `POST` succeed, and the permanent streams received the accepted events
+   * and nothing else.
    *
-   * @param accepted how many events were accepted since it was settled last
-   * @param most how many it may be, if a client has left before its answer; default `accepted`
+   * @param accepted number of events accepted since the last call
+   * @param most maximum number of them, if a client has disconnected before its response; default `accepted`
    */
   settle(accepted: number, most?: number): Promise<void>;
-  /** Publishes `events` events of `size` characters by `POST`s, and settles the account. */
+  /** Publishes `events` events of `size` characters by `POST`, and verifies the state of the server. */
   flood(events: number, size: number): Promise<void>;
 }
 
-/** A refusal's `code`, and the status it comes with. */
+/** The status of each error `code`. */
 const STATUS: Readonly<Record<string, number>> = {
   InvalidEvent: 400,
   InvalidCursor: 400,
@@ -86,8 +86,8 @@ const STREAMS = ["application/x-ndjson", "application/jsonl", "application/ndjso
 const SSE_LINE = /^(?:|:|retry: \d+|id: [0-9a-z]+-\d+|event: \w+|data: \{.*\})$/;
 
 /**
- * Serves what `events-endpoint serve` serves while `use` attacks it. After it nothing of it may be left: no
- * subscriber, timer or socket, no uncaught error, and none that the server had to print.
+ * Serves what `events-endpoint serve` serves while `use` attacks it. After that no subscriber, timer or socket may be left,
+ * and no error may have been uncaught or printed.
  */
 export async function underAttack(
   use: (target: Target) => Promise<void>,
@@ -99,7 +99,7 @@ export async function underAttack(
   const stop = onUncaught((...what) => void problems.push(...what));
   try {
     const sockets = await countSockets(process.pid);
-    // Node's adapter waits half a second for what is left of a refused body; ours are longer.
+    // Node's adapter waits half a second for the rest of a rejected body; our timers are longer.
     assert.is(await timersLeftBy(() => attacked(use, problems, options), 1000), 0, "no timer is left");
     await until(async () => await countSockets(process.pid) <= sockets, "no socket is left");
     assert.equal(problems, []);
@@ -115,7 +115,7 @@ async function attacked(
   options: Partial<AppOptions>,
 ): Promise<void> {
   const { apiKey } = options;
-  /** What a good request has to say besides. */
+  /** The headers that a valid request needs. */
   const admission = apiKey === undefined ? [] : [`X-Api-Key: ${apiKey}`];
   const session = createSession({ version: "0" });
   const { channel } = session;
@@ -131,7 +131,7 @@ async function attacked(
       };
     },
   }, { heartbeat: 5, ...options });
-  /** What the application itself answers is a success, or a refusal in the shape of the contract. */
+  /** The application itself answers with a success, or an error in the shape of the protocol. */
   const watched = {
     fetch: async (request: Request, ...rest: never[]) => {
       const response = await app.fetch(request, ...rest);
@@ -178,7 +178,7 @@ async function attacked(
         const text = JSON.stringify(headers) + new TextDecoder().decode(body);
         assert.not.ok(apiKey !== undefined && text.includes(apiKey), "no answer has the key");
       }
-      if (attack.by !== "anybody") {
+      if (attack.by !== "any") {
         assert.ok(answers.every((answer) => isOurs(answer, attack)), "an answer of ours is of our form");
         if (attack.then === undefined) assert.is(answers.length, attack.answers ?? 1, "it is answered");
       }
@@ -211,7 +211,7 @@ async function attacked(
   });
 }
 
-/** Somebody who listens all the time, and is to be sent every event once. */
+/** Opens a permanent stream, which must receive every event once. */
 async function listen(port: number, format: string, admission: readonly string[]) {
   const wire = await openWire(port);
   let position = -1;
@@ -224,7 +224,7 @@ async function listen(port: number, format: string, admission: readonly string[]
     const { type, id } = JSON.parse(text);
     const here = Number(id.split("-")[1]);
     assert.is(type === "events_start", position === -1);
-    if (position !== -1) assert.is(here, position + 1, "every event comes, and once");
+    if (position !== -1) assert.is(here, position + 1, "every event arrives once");
     position = here;
   });
   wire.socket.on("data", (bytes: Uint8Array) => {
@@ -246,20 +246,20 @@ async function listen(port: number, format: string, admission: readonly string[]
       await within(new Promise<void>((resolve) => wake = resolve), `the event ${last} on a good stream`);
     }
     if (failure !== undefined) throw failure;
-    assert.is(position, last, "a good stream carries what was accepted, and nothing else");
+    assert.is(position, last, "a good stream delivers the accepted events and nothing else");
   }
 
   await reaches(0);
   return { reaches, leave: () => void wire.socket.destroy() };
 }
 
-/** Sends an attack on a connection of its own, and gives the answers to it once they are there, or it was cut. */
+/** Sends an attack on a connection of its own. Returns the responses once they have arrived, or the connection is closed. */
 export async function exchange(port: number, attack: Attack): Promise<Answer[]> {
   const { bytes, answers: due = 1, isHead = false, endless = false, then = "wait" } = attack;
   const wire = await openWire(port);
   let isOver = false;
   const answered = new Promise<void>((resolve, reject) => {
-    const look = () => {
+    const check = () => {
       try {
         const answers = readAnswers(wire.bytes(), isOver, isHead);
         if (isOver || (answers.length >= due && hasArrived(answers[due - 1]!, endless))) resolve();
@@ -267,10 +267,10 @@ export async function exchange(port: number, attack: Attack): Promise<Answer[]> 
         reject(error);
       }
     };
-    wire.socket.on("data", look);
+    wire.socket.on("data", check);
     wire.socket.once("close", () => {
       isOver = true;
-      look();
+      check();
     });
   });
   try {
@@ -299,7 +299,7 @@ function flush({ socket }: Wire, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve) => void socket.write(bytes, () => resolve()));
 }
 
-/** Whether there is enough of an answer to judge it: all of it, or the beginning of a stream that stays open. */
+/** Whether enough of a response has arrived: all of it, or the beginning of a stream that stays open. */
 function hasArrived(answer: Answer, endless: boolean): boolean {
   return answer.isWhole || (endless && isStream(answer) && textOf(answer).includes("events_start"));
 }
@@ -308,14 +308,14 @@ function isStream(answer: Answer): boolean {
   return answer.status === 200 && STREAMS.includes(valuesOf(answer.headers, "content-type")[0] ?? "");
 }
 
-/** Whether the answer is one of our application: a success, or a refusal in the shape of the contract. */
+/** Whether the response is one of our application: a success, or an error in the shape of the protocol. */
 function isOurs(answer: Answer, { isHead = false }: Attack): boolean {
   if (answer.status < 300) return true;
   if (isHead) return valuesOf(answer.headers, "content-type")[0] === "application/json";
   return errorOf(answer) !== undefined;
 }
 
-/** The error in a refusal; `undefined` where it is not in the shape of the contract. */
+/** Returns the error in a response; `undefined` if it is not in the shape of the protocol. */
 function errorOf(answer: Answer): { code: string } | undefined {
   if (valuesOf(answer.headers, "content-type")[0] !== "application/json") return undefined;
   const { error } = JSON.parse(textOf(answer));
@@ -325,7 +325,7 @@ function errorOf(answer: Answer): { code: string } | undefined {
   return error;
 }
 
-/** Fails for an answer that no client may get, and returns how many events it says were accepted. */
+/** Verifies a response, and returns the number of events that it says were accepted. */
 function judge(answer: Answer, attack: Attack): number {
   const { due, by, isHead = false } = attack;
   const { status, headers, isWhole } = answer;
@@ -340,10 +340,10 @@ function judge(answer: Answer, attack: Attack): number {
   assert.not.ok(text.includes(ROOT), "no answer has a path of this machine");
   if (isHead) return 0;
   const code = status < 400 ? undefined : errorOf(answer)?.code;
-  if (due !== undefined && (by !== "anybody" || isOurs(answer, attack))) {
+  if (due !== undefined && (by !== "any" || isOurs(answer, attack))) {
     assert.is(typeof due === "string" ? code : status, due, text.slice(0, 500));
   }
-  // One whose end is the end of the connection may be cut off where the client has ended its side.
+  // If it ends with the connection, it may be cut off when the client has ended its side.
   const isCut = attack.then !== undefined && valuesOf(headers, "transfer-encoding").length === 0;
   if (isStream(answer)) checkStream(text, headers, isWhole && !isCut);
   if (status !== 202) return 0;
@@ -352,7 +352,7 @@ function judge(answer: Answer, attack: Attack): number {
   return accepted;
 }
 
-/** Whole lines, each of which says what it is. */
+/** Verifies that a stream is whole lines, each of them well-formed. */
 function checkStream(text: string, headers: Answer["headers"], isWhole: boolean): void {
   const isSse = valuesOf(headers, "content-type")[0] === "text/event-stream";
   if (isWhole) assert.ok(text.endsWith(isSse ? "\n\n" : "\n"), "a stream ends on a whole line");
@@ -392,7 +392,7 @@ export function post(body: string | Uint8Array, contentType: string, ...headers:
   return bytes([...lines, ...headers, "", ""].join("\r\n"), content);
 }
 
-/** Texts of which each character is a byte, and bytes, one after the other. */
+/** Joins bytes, and texts of which each character is a byte. */
 export function bytes(...parts: (string | Uint8Array)[]): Uint8Array {
   return Buffer.concat(parts.map((part) => typeof part === "string" ? Buffer.from(part, "latin1") : part));
 }

@@ -7,9 +7,9 @@ import { accepts, queries } from "./inputs/targets.ts";
 import type { AppOptions } from "../../src/server/app.ts";
 import { type Attack, underAttack } from "./attacked.ts";
 
-const test = suite("attack");
+const test = suite("attack: inputs");
 
-/** Sends all attacks to one server, and fails with the name and the fault of each that it got wrong. */
+/** Sends all attacks to one server. Fails with the name and the error of each that was answered wrongly. */
 async function attack(
   attacks: (epoch: string) => readonly Attack[],
   options: Partial<AppOptions> = {},
@@ -25,7 +25,9 @@ async function attack(
         );
       }
     }
-    if (failures.length > 0) throw new Error(`${failures.length} got through:\n${failures.join("\n")}`);
+    if (failures.length > 0) {
+      throw new Error(`${failures.length} were answered wrongly:\n${failures.join("\n")}`);
+    }
   }, options);
 }
 

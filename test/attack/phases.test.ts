@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { bytes, exchange, get, post, reset, underAttack } from "./attacked.ts";
 import { openWire, until, type Wire, within } from "../support/harness.ts";
 
-const test = suite("attack in every phase");
+const test = suite("attack: phases");
 
 const BODY = JSON.stringify({ type: "upgrader_tick", event: { text: "half" } });
 const GOOD: readonly (readonly [name: string, bytes: Uint8Array])[] = [
@@ -28,7 +28,7 @@ function crowd(port: number): Promise<Wire[]> {
   return Promise.all(Array.from({ length: CROWD }, () => openWire(port)));
 }
 
-async function leave(wires: readonly Wire[], how: (wire: Wire) => void): Promise<void> {
+async function disconnect(wires: readonly Wire[], how: (wire: Wire) => void): Promise<void> {
   wires.forEach(how);
   await within(Promise.all(wires.map(({ closed }) => closed)), "the connections to be closed");
 }
@@ -42,7 +42,7 @@ for (const then of ["end", "reset"] as const) {
             await strike({
               name,
               bytes: request.subarray(0, length),
-              by: "anybody",
+              by: "any",
               then,
               accepts: length < request.length - SPARE_BYTES ? 0 : 1,
             });
@@ -70,7 +70,7 @@ test("serve answers a request that comes byte by byte", async () => {
   });
 });
 
-test("serve answers others while half requests wait, and keeps nothing of those that leave", async () => {
+test("serve answers others while half requests wait, and keeps nothing of those that disconnect", async () => {
   await underAttack(async ({ port, settle }) => {
     const halves = GOOD.flatMap(([, request]) =>
       [1, 20, 60, request.length - 60, request.length - SPARE_BYTES - 1].map((end) =>
@@ -85,14 +85,14 @@ test("serve answers others while half requests wait, and keeps nothing of those 
       }
       await settle(0);
     }
-    await leave(wires.filter((_, index) => index % 2 === 0), ({ socket }) => void socket.destroy());
+    await disconnect(wires.filter((_, index) => index % 2 === 0), ({ socket }) => void socket.destroy());
     await settle(0);
-    await leave(wires.filter((_, index) => index % 2 === 1), reset);
+    await disconnect(wires.filter((_, index) => index % 2 === 1), reset);
     await settle(0);
   });
 });
 
-test("serve delivers to others while some read nothing, and forgets those that reset", async () => {
+test("serve delivers to others while some stall, and ends the streams of those that reset", async () => {
   await underAttack(async ({ port, streams, flood, settle }) => {
     await flood(2_000, 1_000);
     for (
@@ -110,14 +110,14 @@ test("serve delivers to others while some read nothing, and forgets those that r
       }
       await until(() => streams() === CROWD, "they are subscribed");
       await flood(1_000, 1_000);
-      await leave(wires, reset);
-      await until(() => streams() === 0, "they are forgotten");
+      await disconnect(wires, reset);
+      await until(() => streams() === 0, "their streams have ended");
       await settle(0);
     }
   });
 });
 
-test("serve forgets connections that reset in any phase of their request", async () => {
+test("serve keeps nothing of connections that reset in any phase of their request", async () => {
   const phases: readonly (readonly [name: string, (wire: Wire) => Promise<unknown> | void])[] = [
     ["at once", () => {}],
     ["with its request", ({ write }) => write(get("/events"))],
@@ -148,8 +148,8 @@ test("serve forgets connections that reset in any phase of their request", async
     for (const [name, act] of phases) {
       const wires = await crowd(port);
       await Promise.all(wires.map(act));
-      await leave(wires, reset);
-      await until(() => streams() === 0, `those that reset ${name} are forgotten`);
+      await disconnect(wires, reset);
+      await until(() => streams() === 0, `the streams of those that reset ${name} have ended`);
       await settle(0);
     }
   });
@@ -158,30 +158,30 @@ test("serve forgets connections that reset in any phase of their request", async
 /** The number of streams that may be open for a crowd of {@linkcode CROWD}. */
 const MAX_STREAMS = 10;
 
-test("serve opens as many streams as --max-connections allows when a crowd comes and goes", async () => {
+test("serve --max-connections limits the open streams when a crowd connects and disconnects", async () => {
   await underAttack(async ({ port, streams, settle }) => {
     for (const target of ["/events", "/events?format=sse", "/events?since=earliest"]) {
       const wires = await crowd(port);
       for (const { write } of wires) write(get(target));
       const isAnswered = (wire: Wire) =>
         /events_start|TooManyConnections|\nretry: \d{4,5}\n/.test(wire.received());
-      await until(() => wires.every(isAnswered), "all are answered");
+      await until(() => wires.every(isAnswered), "all have a response");
       assert.is(streams(), MAX_STREAMS);
-      const [open, refused] = [true, false].map((isOpen) =>
+      const [open, rejected] = [true, false].map((isOpen) =>
         wires.filter((wire) => wire.received().includes("events_start") === isOpen)
       ) as [Wire[], Wire[]];
       assert.is(open.length, MAX_STREAMS);
-      for (const wire of refused) {
+      for (const wire of rejected) {
         if (target.includes("sse")) assert.match(wire.received(), /^HTTP\/1\.1 200 /);
         else assert.match(wire.received(), /^HTTP\/1\.1 503 [^]*^retry-after: \d+\r$/im);
         wire.write(get(target)); // Once more on the same connection, while all streams are open.
       }
-      await leave(open.slice(MAX_STREAMS / 2), reset);
+      await disconnect(open.slice(MAX_STREAMS / 2), reset);
       await until(() => streams() >= MAX_STREAMS / 2, "the others keep theirs");
-      await leave([...refused, ...open.slice(0, MAX_STREAMS / 2)], reset);
-      await until(() => streams() === 0, "all have left");
+      await disconnect([...rejected, ...open.slice(0, MAX_STREAMS / 2)], reset);
+      await until(() => streams() === 0, "all have disconnected");
     }
-    // Two streams belong to the listeners of the account, which opens a third.
+    // Two streams are the permanent ones, and settle() opens a third.
     await settle(0);
   }, { maxConnections: MAX_STREAMS + 2 });
 });

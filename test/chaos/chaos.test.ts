@@ -22,9 +22,9 @@ const CONSUMERS = 30;
 /** For hundreds of requests one after the other, each of which has the usual limit of its own. */
 const LIMIT_MS = 60_000;
 
-// A consumer's connection, which may be cut anywhere.
+// The connection of a consumer, which may be cut anywhere.
 
-/** What a consumer is given: an event, or a cursor that moves on without one. */
+/** What a consumer receives: an event, or a cursor without one. */
 interface Note {
   readonly id: string;
   readonly event?: Dictionary;
@@ -32,7 +32,7 @@ interface Note {
 }
 
 interface Connection {
-  /** The next note; `undefined` once the connection is closed and all that came by it was read. */
+  /** Returns the next note; `undefined` once the connection is closed and all of its notes were read. */
   next(): Promise<Note | undefined>;
   drop(): void;
 }
@@ -59,7 +59,7 @@ function openConnection(port: number, path: string, isSse: boolean, lastEventId?
     if (notes.length > 20) socket.pause();
     wake();
   });
-  socket.on("error", () => {}); // Its end follows.
+  socket.on("error", () => {}); // The close event follows.
   socket.once("close", () => {
     isOver = true;
     wake();
@@ -101,19 +101,19 @@ function sseReader(onNote: (note: Note) => void): (line: string) => void {
     if (id === undefined) return;
     if (data === undefined) return onNote({ id });
     const event = JSON.parse(data);
-    assert.equal([event.id, event.type], [id, type], "a block says what its dictionary says");
+    assert.equal([event.id, event.type], [id, type], "a block repeats the id and type of its dictionary");
     onNote({ id, event, text: data });
   };
 }
 
-// Those who take part.
+// Publishers and consumers.
 
 interface Truth {
   readonly type: Type;
   readonly event: { readonly from: number; readonly n: number; readonly pad: string };
 }
 
-/** Sends a batch, and returns its answer: how many events were accepted, and the last id. */
+/** Sends a batch, and returns the number of accepted events and the last id. */
 async function post(port: number, drafts: readonly Truth[], asLines: boolean): Promise<[number, string]> {
   const body = asLines
     ? drafts.map((draft) => JSON.stringify(draft) + "\n").join("")
@@ -125,14 +125,14 @@ async function post(port: number, drafts: readonly Truth[], asLines: boolean): P
       `Content-Type: application/${asLines ? "x-ndjson" : "json"}\r\n\r\n`,
   );
   wire.write(bytes);
-  await within(wire.closed, "the answer to a batch");
+  await within(wire.closed, "the response to a batch");
   const answer = wire.received();
   assert.match(answer, /^HTTP\/1\.1 202 /);
   const { accepted, last_id } = JSON.parse(/\{.*\}/.exec(answer)![0]);
   return [accepted, last_id];
 }
 
-/** Publishes one batch after the other, and notes at which position each event was accepted. */
+/** Publishes one batch after the other, and records the position of each event. */
 async function publishAll(
   port: number,
   from: number,
@@ -166,24 +166,24 @@ async function publishOne(
   });
 }
 
-/** What a consumer asked for, and everything it consumed. */
+/** What a consumer requested, and everything it consumed. */
 interface Diary {
   readonly path: string;
   readonly types: readonly Type[];
   readonly notes: Note[];
-  /** The cursor it handed in for each `events_start` among them. */
+  /** The cursor it sent for each `events_start` among them. */
   readonly resumed: string[];
 }
 
-/** The last event of its type: who has seen those it asked for is done. */
+/** The number of the last event of each type, after which consumers stop. */
 const LAST = -1;
 
-/** What is put into the URL for a filter, and the types that this means. */
+/** The filter in the URL, and the types that it selects. */
 const EVERYTHING: [string, readonly Type[]] = ["", TYPES];
 const JOBS: [string, readonly Type[]] = ["types=job_*&", ["job_started", "job_done"]];
 const NOTES: [string, readonly Type[]] = ["types=note&", ["note"]];
 
-/** Reads all there is, dropping and resuming at random after the last id that was consumed. */
+/** Reads to the last event. It disconnects at random, and resumes after the last id that was consumed. */
 async function consumeAll(
   port: number,
   index: number,
@@ -199,7 +199,7 @@ async function consumeAll(
   while (!isOver()) {
     const connection = random() < 0.5
       ? openConnection(port, path + lastId, isSse)
-      : openConnection(port, path + "latest", isSse, lastId); // What it saw last counts more.
+      : openConnection(port, path + "latest", isSse, lastId); // The header takes precedence.
     const resumed = lastId;
     const most = random() < 0.3 ? Infinity : 1 + random() ** 2 * 100;
     for (let taken = 0, note; taken < most && (note = await connection.next()) !== undefined; taken++) {
@@ -218,19 +218,22 @@ async function consumeAll(
   return diary;
 }
 
-/** The account of a consumer against what was published; how many events it lost. */
-function settle(diary: Diary, epoch: string, truth: Map<number, Truth>, texts: Map<number, string>): number {
+/** Verifies the account of a consumer, and returns the number of events it lost. */
+function verify(diary: Diary, epoch: string, truth: Map<number, Truth>, texts: Map<number, string>): number {
   const { types, notes, resumed } = diary;
   let position = 0;
   let starts = 0;
   let losses = 0;
   let isFresh = false;
 
-  /** Up to there nothing came, so nothing is to be there that was asked for. */
+  /** Moves to a position. No requested event may be before it. */
   function pass(to: number): void {
     assert.ok(to >= position, `positions only increase: ${to} after ${position}`);
     while (position < to) {
-      assert.not.ok(types.includes(truth.get(++position)!.type), `${position} was asked for, and never came`);
+      assert.not.ok(
+        types.includes(truth.get(++position)!.type),
+        `${position} was requested, and never delivered`,
+      );
     }
   }
 
@@ -241,7 +244,7 @@ function settle(diary: Diary, epoch: string, truth: Map<number, Truth>, texts: M
     const wasFresh = isFresh;
     isFresh = event?.type === "events_start";
     if (isFresh) {
-      assert.is(id, resumed[starts++], "it begins where it was asked to");
+      assert.is(id, resumed[starts++], "it begins after the cursor that was sent");
     } else if (event?.type === "events_lost") {
       const { reason, count } = event.event;
       assert.is(reason, wasFresh && reason !== "slow_consumer" ? "history_expired" : "slow_consumer");
@@ -252,11 +255,11 @@ function settle(diary: Diary, epoch: string, truth: Map<number, Truth>, texts: M
       pass(here);
     } else {
       pass(here - 1);
-      assert.is(here, ++position, "an event comes once");
+      assert.is(here, ++position, "an event is delivered once");
       const { type, event: payload } = truth.get(here)!;
       assert.equal([event.type, event.event], [type, payload]);
-      assert.ok(types.includes(type), `${type} was asked for`);
-      assert.is(text, texts.get(here) ?? text, "an event is the same text for everybody");
+      assert.ok(types.includes(type), `${type} was requested`);
+      assert.is(text, texts.get(here) ?? text, "an event is the same text for every consumer");
       texts.set(here, text!);
     }
   }
@@ -264,7 +267,7 @@ function settle(diary: Diary, epoch: string, truth: Map<number, Truth>, texts: M
   return losses;
 }
 
-/** Runs all of it; how many events were lost, by all consumers together. */
+/** Runs publishers and consumers, and returns the number of events that all consumers lost. */
 async function chaos(events: number): Promise<number> {
   const seed = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
   let lost = 0;
@@ -273,7 +276,7 @@ async function chaos(events: number): Promise<number> {
     assert.is(left, 0, "no timer is left");
     return lost;
   } catch (error) {
-    console.error(`to see this again: CHAOS_SEED=${seed}`);
+    console.error(`to repeat this: CHAOS_SEED=${seed}`);
     throw error;
   }
 }
@@ -285,8 +288,8 @@ async function chaosOf(seed: number, events: number): Promise<number> {
   const truth = new Map<number, Truth>();
   let diaries: readonly Diary[] = [];
 
-  /** Everybody publishes, everybody reads, until all is read or there is no more time. */
-  async function play(port: number, proxy: Proxy): Promise<readonly Diary[]> {
+  /** Publishes and reads until everything was read or the time is over. */
+  async function publishAndConsume(port: number, proxy: Proxy): Promise<readonly Diary[]> {
     let isOver = false;
     const publishing = Array.from({ length: PUBLISHERS }, (_, from) => {
       return publishAll(port, from, randomOf(seed + 1000 + from), truth);
@@ -309,7 +312,7 @@ async function chaosOf(seed: number, events: number): Promise<number> {
   await serving(app, async (_, port) => {
     const proxy = await startProxy(port, randomOf(seed));
     try {
-      diaries = await play(port, proxy);
+      diaries = await publishAndConsume(port, proxy);
       assert.ok(proxy.cuts() > CONSUMERS, `${proxy.cuts()} connections were cut`);
     } finally {
       await proxy.close();
@@ -321,21 +324,21 @@ async function chaosOf(seed: number, events: number): Promise<number> {
   const texts = new Map<number, string>();
   let lost = 0;
   for (const diary of diaries) {
-    lost += settle(diary, channel.epoch, truth, texts);
+    lost += verify(diary, channel.epoch, truth, texts);
     const response = await app.request(`${diary.path}${diary.notes.at(-1)!.id}&follow=false&format=ndjson`);
     const lines = (await response.text()).trimEnd().split("\n");
     const types = lines.map((line) => JSON.parse(line).type).filter((type) => type !== "events_bookmark");
-    assert.equal(types, ["events_start"], "no event is left for it");
+    assert.equal(types, ["events_start"], "it has consumed every event");
   }
   return lost;
 }
 
 test("eventsEndpoint() delivers each event once and in order through cuts, splits, delays and stalls", async () => {
-  assert.is(await chaos(100_000), 0, "nothing is lost where all is kept");
+  assert.is(await chaos(100_000), 0, "nothing is lost if the history holds everything");
 });
 
 test("eventsEndpoint() reports each loss with its exact count when the history is short", async () => {
-  assert.ok(await chaos(30) > 0, "somebody came too late");
+  assert.ok(await chaos(30) > 0, "some consumers were too slow");
 });
 
 test.run();

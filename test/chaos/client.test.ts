@@ -9,22 +9,22 @@ import { browsing, hasChromium, servePage, serveScript } from "../support/chromi
 import { findFreePort, serving, within } from "../support/harness.ts";
 import { type Proxy, randomOf, sleep, startProxy } from "../support/hostile_proxy.ts";
 
-const test = suite("client: chaos");
+const test = suite("chaos: client");
 
-/** Two minutes and more with the client's own pace and patience instead of some seconds with less of both. */
+/** More than two minutes with the client's default delays and timeouts, instead of some seconds with shorter ones. */
 const SOAK = process.env["SOAK"] === "1";
-/** How often the server is started, and for how long it is published to each time. */
+/** Number of starts of the server, and milliseconds of publishing in each life. */
 const LIVES = SOAK ? 5 : 3;
 const LIFE_MS = SOAK ? 25_000 : 2_000;
-/** For how long after that a life waits for its consumers to connect, and for the proxy to do all that it does. */
+/** Maximum number of milliseconds that a life continues until its consumers have connected, or the proxy has done everything. */
 const LONGEST_WAIT_MS = 60_000;
 const PACE: ConnectOptions = SOAK ? {} : { reconnect: { min: 0.02, max: 0.3 }, idleTimeout: 2 };
 const HEARTBEAT = SOAK ? "5" : "0.3";
 
-/** What the server has accepted: for each of its lives the type and text of each event, by its position. */
+/** The events that the server accepted: for each of its lives the type and text of each event, by its position. */
 type Truth = Map<string, Map<number, { readonly type: string; readonly text: string }>>;
 
-/** What goes into an event, and is looked for in it again. */
+/** Makes an event, which is compared with the delivered one later. */
 function draftOf(type: string, text: string): Dictionary {
   return { type, event: type === "upgrader_tick" ? { text } : { version: text } };
 }
@@ -35,22 +35,22 @@ async function publish(url: string, type: string, text: string, truth: Truth): P
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(draftOf(type, text)),
   };
-  const response = await within(fetch(`${url}/events`, init), "the answer to an event");
+  const response = await within(fetch(`${url}/events`, init), "the response to an event");
   const { last_id } = await response.json();
   const [epoch, position] = last_id.split("-");
   if (!truth.has(epoch)) truth.set(epoch, new Map());
   truth.get(epoch)!.set(Number(position), { type, text });
 }
 
-/** Verifies that each event of its types came once, in order, and returns the number of `events_lost`. */
-function settle({ types, events }: Diary, truth: Truth): number {
+/** Verifies that each event of its types was delivered once and in order. Returns the number of `events_lost`. */
+function verify({ types, events }: Diary, truth: Truth): number {
   let epoch: string | undefined;
   let position = 0;
   let losses = 0;
   for (const { type, event, id } of events) {
     const [ofEpoch, digits] = id!.split("-") as [string, string];
     if (type === "events_lost") {
-      assert.equal(event, { reason: "unknown_epoch", count: null }, "nothing else is ever lost here");
+      assert.equal(event, { reason: "unknown_epoch", count: null }, "no other loss");
       assert.is.not(ofEpoch, epoch);
       [epoch, position] = [ofEpoch, Number(digits)];
       assert.is(position, 0);
@@ -58,16 +58,16 @@ function settle({ types, events }: Diary, truth: Truth): number {
       continue;
     }
     epoch ??= ofEpoch;
-    assert.is(ofEpoch, epoch, "another life of the server never begins in silence");
+    assert.is(ofEpoch, epoch, "a new life of the server is reported");
     const here = Number(digits);
     assert.ok(here > position, `${id} comes after ${position}`);
     const published = truth.get(epoch)!;
     while (++position < here) {
       const missing = published.get(position);
-      assert.not.ok(missing && types.includes(missing.type), `${epoch}-${position} never came`);
+      assert.not.ok(missing && types.includes(missing.type), `${epoch}-${position} was never delivered`);
     }
     const was = published.get(here);
-    // The truth has only what was posted.
+    // Events that the server published itself are not in the truth.
     if (was === undefined) assert.is(type, "tribler_started");
     else assert.equal({ type, event }, draftOf(was.type, was.text));
   }
@@ -75,10 +75,10 @@ function settle({ types, events }: Diary, truth: Truth): number {
   return losses;
 }
 
-/** Starts consumers, and resolves with what they have seen once all have seen the last event. */
+/** Starts consumers. Resolves with their diaries once each has received the last event. */
 type Consumers = (url: string, seed: number, signal: AbortSignal) => Promise<Diary[]>;
 
-/** Publishes to a server that dies and comes back, behind a proxy that does what it can, and settles the accounts. */
+/** Publishes to a server that is killed and restarted behind a hostile proxy, and verifies what each consumer received. */
 async function chaos(consumers: Consumers): Promise<void> {
   const seed = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
   const truth: Truth = new Map();
@@ -98,11 +98,11 @@ async function chaos(consumers: Consumers): Promise<void> {
         if (consuming === undefined) {
           proxy = await startProxy(port, randomOf(seed), { refusals: 0.1, stalls: 0.15 });
           consuming = consumers(`http://127.0.0.1:${proxy.port}`, seed, stop.signal);
-          consuming.catch(() => void (failed = true)); // Why is looked at in the end.
+          consuming.catch(() => void (failed = true)); // The error is thrown at the end.
         }
         const random = randomOf(seed + 1000 + life);
-        // In its first life until the consumers are there (a browser takes its time), in its last one until the proxy has
-        // done all that it does.
+        // The first lives last until the consumers have connected (a browser is slow), and the last one until the proxy has
+        // done everything.
         const isEnough = () => life < LIVES - 1 ? proxy!.connections() > 20 : proxy!.hasDoneAll();
         for (const end = Date.now() + LIFE_MS; !failed && (Date.now() < end || !isEnough());) {
           if (Date.now() > end + LONGEST_WAIT_MS) {
@@ -111,23 +111,23 @@ async function chaos(consumers: Consumers): Promise<void> {
           const type = TYPES[Math.floor(random() * TYPES.length)]!;
           const pad = "é漢😀".repeat(random() < (SOAK ? 0.002 : 0.02) ? 2000 : random() * 20);
           await publish(url, type, `${n++} ${pad}`, truth);
-          // A connection that is cut after some seconds has worked; at a high rate none of them would.
+          // A connection must last some seconds to count as one that worked: at a high rate none would.
           if (SOAK) await sleep(random() * 200);
           else if (random() < 0.3) await sleep(random() * 20);
         }
-        if (life < LIVES - 1) return; // It is killed, whatever is under way.
+        if (life < LIVES - 1) return; // It is killed.
         await publish(url, TYPES[0], LAST, truth);
         await within(consuming, "the consumers", SOAK ? 240_000 : 90_000);
       });
     }
     const diaries = await consuming!;
-    const losses = diaries.reduce((sum, diary) => sum + settle(diary, truth), 0);
-    for (const { resumed } of diaries) assert.ok(resumed > 0, "it was cut, and went on");
+    const losses = diaries.reduce((sum, diary) => sum + verify(diary, truth), 0);
+    for (const { resumed } of diaries) assert.ok(resumed > 0, "it was cut off, and resumed");
     const causes = new Set(diaries.flatMap((diary) => diary.causes));
     assert.is(truth.size, LIVES);
     assert.ok(losses > 0 && losses <= (LIVES - 1) * diaries.length, `${losses} losses were reported`);
     const { cuts, refused, stalled } = proxy!;
-    // A connection that fell silent may have been cut with the server, before anybody noticed.
+    // A connection that fell silent may have been cut with the server before its timeout.
     assert.ok(causes.has("ConnectionLost") && causes.has("Unavailable"), [...causes].join());
     if (SOAK) {
       const seconds = Math.round((performance.now() - startedAt) / 1000);
@@ -138,7 +138,7 @@ async function chaos(consumers: Consumers): Promise<void> {
       );
     }
   } catch (error) {
-    console.error(`to see this again: CHAOS_SEED=${seed}`);
+    console.error(`to repeat this: CHAOS_SEED=${seed}`);
     throw error;
   } finally {
     stop.abort();
@@ -147,18 +147,18 @@ async function chaos(consumers: Consumers): Promise<void> {
   }
 }
 
-test("connect() yields each event once while the server dies and the network cuts, stalls and refuses", () =>
+test("connect() yields each event once while the server is killed and the network cuts, stalls and rejects", () =>
   chaos((url, seed, signal) =>
     Promise.all(
       Array.from({ length: 6 }, (_, index) => consume(url, index, randomOf(seed + index), PACE, signal)),
     )
   ));
 
-/** As many as a browser has connections to one origin, but for two that may have fallen silent. */
+/** As many as a browser has connections to one origin, less two that may have fallen silent. */
 const IN_A_PAGE = [0, 1, 2, 3];
 
 (hasChromium ? test : test.skip)(
-  "connect() does the same in a browser",
+  "connect() yields each event once in a browser while the server is killed and the network fails",
   () =>
     chaos(async (url, _, signal) => {
       const app = new Hono();
@@ -170,13 +170,13 @@ const IN_A_PAGE = [0, 1, 2, 3];
       let diaries: Diary[] | { error: string } | undefined;
       await serving(app, (origin) => {
         const query = new URLSearchParams({ url, indexes: IN_A_PAGE.join(), pace: JSON.stringify(PACE) });
-        const left = new Promise<void>((resolve) => {
+        const aborted = new Promise<void>((resolve) => {
           signal.addEventListener("abort", () => resolve());
           if (signal.aborted) resolve();
         });
         return browsing(`${origin}/?${query}`, async () => {
           const reporting = reports.next(600_000).then((report) => diaries = report);
-          await Promise.race([reporting, left]);
+          await Promise.race([reporting, aborted]);
         });
       });
       if (!Array.isArray(diaries)) throw new Error(`the page failed: ${diaries?.error}`);

@@ -1,5 +1,5 @@
 /**
- * A consumer that writes down what it is given, in whatever runtime or browser it is.
+ * A consumer that records what it receives, in any runtime or browser.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import { triblerEvents } from "../../src/tribler/mod.ts";
 import type { Random } from "../support/hostile_proxy.ts";
 
 export const TYPES = ["upgrader_tick", "new_version_available"] as const;
-/** The text of the last event of all: who has seen it has seen enough. */
+/** The text of the last event, after which consumers stop. */
 export const LAST = "last";
 
-/** One consumer: what it asked for, and what it was given. */
+/** What a consumer requested, and what it received. */
 export interface Diary {
   readonly types: readonly string[];
   readonly events: Dictionary[];
-  /** Why its connections were lost or could not be had, by code. */
+  /** Why its connections were lost or failed, by code. */
   readonly causes: string[];
   resumed: number;
 }
 
 /**
- * Follows the stream until the last event, or until nothing more is to be expected.
+ * Follows the stream until the last event, or until the signal is aborted.
  *
- * @param index which one it is: every second one reads SSE, and every third one only some types
+ * @param index number of the consumer: every second one reads SSE, and every third one only some types
  */
 export async function consume(
   url: string,
@@ -48,7 +48,7 @@ export async function consume(
   const connection = connect(`${url}/events?format=${index % 2 === 0 ? "ndjson" : "sse"}`, options);
   for await (const event of connection) {
     if (event.id !== connection.lastId) {
-      throw new Error(`${event.id} in hand, and lastId ${connection.lastId}`);
+      throw new Error(`the event is ${event.id}, and lastId ${connection.lastId}`);
     }
     diary.events.push(event as Dictionary);
     if (event.type === "upgrader_tick" && event.event.text === LAST) break;

@@ -1,5 +1,5 @@
 /**
- * What runs in the page of a browser: consumers as its address asks for, whose diaries it reports.
+ * The script of a page: runs the consumers that its address names, and reports their diaries.
  *
  * @module
  */

@@ -1,11 +1,11 @@
 /**
- * A server under load for a long time: `npm run soak`, or this file with `deno run --allow-all` or `bun`, for the
- * runtime it is run with. `SOAK_SECONDS` (300) says for how long.
+ * A server under load: `npm run soak`, or this file with `deno run --allow-all` or `bun` for another runtime. It runs for
+ * `SOAK_SECONDS` (300).
  *
- * A thousand events a second are published to the command `serve` in a process of its own, while readers come, read
- * some, leave in any way and resume, half of them over a proxy that cuts their connections, and others stop reading.
- * Each reader keeps an account: every event of its range was delivered once, or reported as lost. In the end nothing
- * of it may be left in the server: no subscriber, no socket, no timer, and no other handle that the runtime reports.
+ * A thousand events a second are published to the command `serve` in a process of its own. Readers connect, disconnect and
+ * resume, half of them over a proxy that cuts their connections; others stall. Each reader verifies that every event of its
+ * range was delivered once, or reported as lost. At the end the server may have no subscriber, socket, timer, or other
+ * handle that the runtime reports.
  *
  * @module
  */
@@ -23,30 +23,30 @@ const STALLED = 10;
 const RATE = 1000;
 /** The number of events in one `POST`. */
 const BATCH = 20;
-/** The number of events that the server keeps: some readers fall behind it. */
+/** The number of events that the server keeps: some readers are overtaken. */
 const HISTORY = 10_000;
-/** The time that each stalled reader stays. */
+/** Number of milliseconds for which a stalled reader stays connected. */
 const STALL_MS = 5000;
-/** Events are of one type and the other in turn, so that the type follows from the position. */
+/** Events alternate between two types, so that the type follows from the position. */
 const TYPES = ["tribler_exception", "upgrader_tick"] as const;
 
-/** What came of it. */
+/** The result of a soak. */
 export interface Soak {
-  /** How many events were published. */
+  /** Number of published events. */
   readonly published: number;
-  /** How many connections readers opened, the stalled ones included. */
+  /** Number of connections of readers, the stalled ones included. */
   readonly connections: number;
-  /** How many of them the proxy cut. */
+  /** Number of connections that the proxy cut. */
   readonly cuts: number;
-  /** How many events were delivered to readers, all together. */
+  /** Number of events delivered to all readers together. */
   readonly delivered: number;
-  /** How many were reported to them as lost. */
+  /** Number of events reported to them as lost. */
   readonly lost: number;
   /** The resident memory of the server, in KiB, each second. */
   readonly memory: readonly number[];
 }
 
-/** Publishes and reads for this many seconds. Fails if an account is wrong, or something is left open. */
+/** Publishes and reads for this many seconds. Fails if a reader missed an event, or something is left open. */
 export async function soak(
   seconds: number,
   seed: number = Math.floor(Math.random() * 2 ** 32),
@@ -77,15 +77,19 @@ export async function soak(
     const measured = (async () => {
       for (; !isOver(); await sleep(1000)) memory.push(await residentMemory(child.pid));
     })();
-    // Readers end when they have all that was published, so the rest of it is waited for as well.
+    // Readers end once they have received the last event.
     const all = Promise.all([publisher.done, measured, Promise.all(stalled), Promise.all(readers)]);
-    const [published, , stalls, accounts] = await within(all, "everybody to finish", seconds * 1000 + 60_000);
+    const [published, , stalls, accounts] = await within(
+      all,
+      "the end of all readers",
+      seconds * 1000 + 60_000,
+    );
     await proxy.close();
     await until(async () => await countSubscribers(port) === 0, "no subscriber is left in the server");
     await until(async () => await countSockets(child.pid) <= sockets, "no socket is left in the server");
     await until(
       async () => await whatIsAlive(child) === alive,
-      `nothing is alive in the server but ${alive}`,
+      `the handles of the server are ${alive}`,
     );
     child.signal("SIGTERM");
     const exit = await child.exit();
@@ -102,30 +106,30 @@ export async function soak(
   });
 }
 
-/** How many streams the server says are open. */
+/** Returns the number of open streams in the metrics of the server. */
 async function countSubscribers(port: number): Promise<number> {
   const [answer] = await exchange(port, { name: "metrics", bytes: get("/metrics", "Connection: close") });
   const metrics = new TextDecoder().decode(answer?.body);
   const counts = [...metrics.matchAll(/^events_endpoint_subscribers\{.*\} (\d+)$/gm)].map(([, count]) =>
     Number(count)
   );
-  if (counts.length === 0) throw new Error("the server does not say how many streams are open");
+  if (counts.length === 0) throw new Error("the server has no metric of open streams");
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** What keeps the server alive, as it says itself: its timers, and its handles if the runtime lists them. */
+/** Returns what keeps the server alive, as it reports itself: its timers, and its handles if the runtime lists them. */
 async function whatIsAlive({ stdin, stdout }: Child): Promise<string> {
   const printed = stdout.lines.length;
   stdin.write("?\n");
   return (await stdout.take(printed + 1)).at(-1)!;
 }
 
-/** Publishes at the rate until it is over, one batch after the other. */
+/** Publishes one batch after the other at the rate until the end. */
 function publish(port: number, isOver: () => boolean) {
   let last: number | undefined;
   let published = 0;
   const done = (async () => {
-    // The server has published its start by then, and nothing else publishes: types follow from positions from here on.
+    // The server has published its start, and nothing else publishes: from here on types follow from positions.
     for (const begun = Date.now(); !isOver();) {
       const due = (Date.now() - begun) * RATE / 1000;
       for (; published < due && !isOver(); published += BATCH) {
@@ -137,24 +141,24 @@ function publish(port: number, isOver: () => boolean) {
           name: "a batch",
           bytes: post(JSON.stringify(drafts), "application/json", "Connection: close"),
         });
-        if (answer?.status !== 202) throw new Error(`a POST is answered ${answer?.status}`);
+        if (answer?.status !== 202) throw new Error(`the response to a POST is ${answer?.status}`);
       }
       await sleep(5);
     }
-    last = published + 1; // The server's own start is the first.
+    last = published + 1; // The first event is the server's own start.
     return published;
   })();
   return { done, last: () => last };
 }
 
-/** What one reader got. */
+/** The account of one reader. */
 interface Account {
   connections: number;
   delivered: number;
   lost: number;
 }
 
-/** Reads from the beginning on, leaving and coming back, until it has reached the last event. */
+/** Reads from the earliest event to the last. It disconnects and resumes on the way. */
 async function read(
   port: number,
   index: number,
@@ -169,18 +173,18 @@ async function read(
   let position = 1;
   let epoch: string | undefined;
 
-  /** How many of the events up to a position it wants. */
+  /** Returns the number of its events up to a position. */
   function countUpTo(last: number): number {
     if (only === undefined) return last;
     return TYPES.indexOf(only) === 1 ? Math.ceil(last / 2) : Math.floor(last / 2);
   }
 
-  /** What a reader with a filter does not see is passed over, and nothing else. */
+  /** Moves to a position. No event of this reader may be before it. */
   function pass(to: number): void {
     if (to < position) throw new Error(`reader ${index}: ${to} comes after ${position}`);
     const wanted = countUpTo(to) - countUpTo(position);
     if (wanted > 0) {
-      throw new Error(`reader ${index}: ${wanted} events between ${position} and ${to} never came`);
+      throw new Error(`reader ${index}: ${wanted} events between ${position} and ${to} were never delivered`);
     }
     position = to;
   }
@@ -193,7 +197,7 @@ async function read(
     const here = Number(digits);
     if (type === "events_start") {
       if (epoch !== undefined && here !== position) {
-        throw new Error(`reader ${index}: asked for ${position}, got ${here}`);
+        throw new Error(`reader ${index}: requested ${position}, and received ${here}`);
       }
       if (epoch === undefined) position = Math.max(1, here);
       epoch = ofEpoch;
@@ -211,7 +215,7 @@ async function read(
     }
   }
 
-  /** Whether nothing is left to come. */
+  /** Whether the last event has arrived. */
   const isDone = () => {
     const end = last();
     return end !== undefined && position >= end - (only !== undefined && TYPES[end % 2] !== only ? 1 : 0);
@@ -224,12 +228,12 @@ async function read(
     }`;
     const most = last() === undefined ? random() ** 3 * 60_000 : Infinity;
     await visit(port, `/events?${query}`, most, take, isDone);
-    await sleep(random() < 0.02 ? away * random() : 50 * random()); // Some stay away for longer than the history lasts.
+    await sleep(random() < 0.02 ? away * random() : 50 * random()); // Some are away for longer than the history lasts.
   }
   return account;
 }
 
-/** Opens a stream and reads until this many bytes were read, the connection ends, or nothing is left to come. */
+/** Opens a stream, and reads until this many bytes were read, the connection has ended, or the last event has arrived. */
 function visit(
   port: number,
   path: string,
@@ -241,7 +245,7 @@ function visit(
     const socket: Socket = connect(port, "127.0.0.1");
     const push = responseReader(take);
     let left = most;
-    const look = setInterval(() => {
+    const check = setInterval(() => {
       if (isDone()) socket.destroy();
     }, 50);
     socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
@@ -255,15 +259,15 @@ function visit(
       }
       if ((left -= bytes.length) <= 0 || isDone()) socket.destroy();
     });
-    socket.on("error", () => {}); // Its end follows.
+    socket.on("error", () => {}); // The close event follows.
     socket.once("close", () => {
-      clearInterval(look);
+      clearInterval(check);
       resolve();
     });
   });
 }
 
-/** Opens streams that it does not read, one after the other; how many. */
+/** Opens streams that it does not read, one after the other. Returns their number. */
 async function stall(port: number, isOver: () => boolean): Promise<number> {
   let count = 0;
   for (; !isOver(); count++) {
@@ -283,7 +287,7 @@ async function residentMemory(pid: number): Promise<number> {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
 }
 
-/** By how many KiB memory grew in a minute, over the second half: the slope of the line with the least squares. */
+/** Returns the growth of memory over the second half in KiB a minute: the slope of the least-squares line. */
 export function slopeOf(memory: readonly number[]): number {
   const half = memory.slice(Math.floor(memory.length / 2));
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;

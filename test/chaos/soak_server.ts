@@ -1,6 +1,6 @@
 /**
- * The command `serve` under observation: `soak_server.ts OPTION …`. For each line that it reads it prints one of JSON:
- * how many timers are set in it, and what else keeps it alive, as far as the runtime lists it.
+ * The command `serve` under observation: `soak_server.ts OPTION …`. For each line that it reads it prints a line of JSON: the
+ * number of its timers, and the handles that keep it alive if the runtime lists them.
  *
  * @module
  */
@@ -16,7 +16,7 @@ process.stdin.on(
 await serve(process.argv.slice(2));
 process.exit(0);
 
-/** How many of each kind keep the process alive, beside its timers and what is written or read just now. */
+/** Counts the handles that keep the process alive by kind, without timers, and reads and writes in progress. */
 function countHandles(): Record<string, number> {
   const handles: Record<string, number> = {};
   for (const name of process.getActiveResourcesInfo()) {

@@ -1,6 +1,5 @@
 /**
- * The checks that need no running code: types, lint, format, documentation, what is published, and the rooms: which
- * folder may import which.
+ * The static checks: types, lint, format, documentation, packaging, and the rooms, which are the folders and their imports.
  *
  * @module
  */
@@ -17,12 +16,12 @@ import { installRuntimes, programOf } from "./runtimes.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const deno = programOf("deno");
 const ENTRY_POINTS = ["src/mod.ts", "src/tribler/mod.ts", "src/client/mod.ts", "src/nats/mod.ts"];
-/** All TypeScript here but what is installed. */
+/** All TypeScript of the repository. */
 const SOURCES = ["src", "test", "examples", "bench", "docs"];
 /** The folder in which the package is packed for publint and attw. */
 const shelf = mkdtempSync(join(tmpdir(), "events-endpoint-"));
 
-/** One program whose exit code says whether all is well. */
+/** A program that exits with 0 if the check passes. */
 interface Check {
   readonly name: string;
   readonly command: string;
@@ -45,7 +44,7 @@ const WEB_ONLY = [
 
 const TYPES: readonly Check[] = [
   { name: "tsc", command: "node_modules/.bin/tsc", args: ["--project", "tsconfig.json"] },
-  // No types of Node, Deno or Bun: the core runs on whatever has the web's own.
+  // Without the types of Node, Deno and Bun: the core uses web standards only.
   { name: "tsc, web libraries only", command: "node_modules/.bin/tsc", args: [...WEB_ONLY, ...CORE] },
 ];
 
@@ -53,7 +52,7 @@ const DENO: readonly Check[] = [
   { name: "deno check", command: deno, args: ["check", "src", "test", "examples", "docs"] },
   { name: "deno lint", command: deno, args: ["lint", ...SOURCES] },
   { name: "deno fmt", command: deno, args: ["fmt", "--check"] },
-  // Without npm packages: the types of hono and valibot are documented where they come from.
+  // Without npm packages: hono and valibot document their own types.
   { name: "deno doc --lint", command: deno, args: ["doc", "--lint", "--no-npm", ...ENTRY_POINTS] },
   { name: "deno publish", command: deno, args: ["publish", "--dry-run", "--allow-dirty"] },
 ];
@@ -64,7 +63,7 @@ const packageChecks = (tarball: string): readonly Check[] => [
   { name: "attw", command: "node_modules/.bin/attw", args: [tarball, "--profile", "esm-only"] },
 ];
 
-/** Runs a program to its end, and answers with what it printed where that was not a good one. */
+/** Runs a program. Returns its output if it fails. */
 function run(command: string, args: readonly string[]): Promise<string | undefined> {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: root, env: { ...process.env, NO_COLOR: "1" }, stdio: "pipe" });
@@ -85,7 +84,7 @@ function report(name: string, problem: string | undefined): void {
   console.log(`${name}: ${problem === undefined ? "passed" : `failed\n${problem}`}`);
 }
 
-/** Runs the checks of a group one after the other: each is as wide as the machine. */
+/** Runs the checks of a group one after the other: each uses all cores. */
 async function runGroup(checks: readonly Check[]): Promise<void> {
   for (const { name, command, args } of checks) report(name, await run(command, args));
 }

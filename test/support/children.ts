@@ -1,6 +1,5 @@
 /**
- * Child processes of the tests: the command and the examples on the runtime the test itself runs on, and
- * programs of the machine.
+ * Child processes of the tests: the command and the examples on the runtime of the test, and programs of the machine.
  *
  * @module
  */
@@ -14,21 +13,20 @@ import { argumentsOf, programOf, runtimeUnderTest } from "./runtimes.ts";
 
 /** Options of a child. */
 export interface ChildOptions {
-  /** Environment variables beside those of this process, of which no `EVENTS_…` is passed on; `EVENTS_LOG` is off. */
+  /** Environment variables in addition to those of this process, without its `EVENTS_…`; `EVENTS_LOG` is off. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Whether the test writes what it reads; without that there is nothing to read. */
+  /** Whether the test writes to its standard input. */
   readonly input?: boolean;
-  /** On Deno: the flags that say what a script may do; the others ask for none. */
+  /** Flags of Deno for what a script may do; the other runtimes have none. */
   readonly permissions?: readonly string[];
 }
 
-/** What a child prints, line by line. */
+/** The lines that a child prints. */
 export interface Output {
   /** The lines so far, without their ends. */
   readonly lines: readonly string[];
   /**
-   * The first line that matches, printed already or still to come. Fails at once where the child has ended
-   * without it.
+   * Returns the first line that matches, and waits for it. Rejects at once if the child has ended without it.
    */
   match(pattern: RegExp, ms?: number): Promise<RegExpExecArray>;
   /** Waits for this many lines, and returns the first ones. */
@@ -43,23 +41,23 @@ export interface Exit {
 
 /** A child process. */
 export interface Child {
-  /** Its number; 0 where it could not be started. */
+  /** Its process id; 0 if it could not be started. */
   readonly pid: number;
   readonly stdout: Output;
   readonly stderr: Output;
-  /** Waits until it has ended by itself and everything it printed was read. */
+  /** Waits until it has ended by itself and all of its output was read. */
   exit(ms?: number): Promise<Exit>;
-  /** What it reads; an error where it reads no more is none of the test's. */
+  /** Its standard input. Errors of a child that reads no more are ignored. */
   readonly stdin: Writable;
   /** Sends it a signal. */
   signal(name: "SIGINT" | "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void;
-  /** Ends it where it still runs. */
+  /** Kills it if it still runs. */
   kill(): Promise<void>;
 }
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What the command needs on Deno; a watch folder takes `--allow-read` and `--allow-write` of it as well. */
+/** The permissions of the command on Deno; a watch folder needs `--allow-read` and `--allow-write` as well. */
 const CLI_PERMISSIONS = ["--allow-net", "--allow-env"];
 
 const CLI = "src/cli/main.ts";
@@ -73,12 +71,12 @@ export function startCli(args: readonly string[], options: ChildOptions = {}): C
 /** One runtime of each kind. */
 export const RUNTIMES = ["node", "deno", "bun"] as const;
 
-/** Starts the command on a runtime, whichever this one is. */
+/** Starts the command on the given runtime. */
 export function startCliOn(runtime: RuntimeName, args: readonly string[]): Child {
   return start(programOf(runtime), [...argumentsOf(runtime, CLI_PERMISSIONS), root + CLI, ...args], {});
 }
 
-/** The command with these arguments as a shell starts it. */
+/** Returns the command with these arguments as a line for a shell. */
 export function shellCommand(args: readonly string[]): string {
   const runtime = runtimeUnderTest();
   return [programOf(runtime), ...argumentsOf(runtime, CLI_PERMISSIONS), root + CLI, ...args]
@@ -97,7 +95,7 @@ export function startProgram(program: string, args: readonly string[], options: 
   return start(program, args, options);
 }
 
-/** Runs `use` beside the child, which is ended after it in any case. */
+/** Runs `use` beside the child, and kills the child after it in any case. */
 export async function running<T>(child: Child, use: (child: Child) => Promise<T>): Promise<T> {
   try {
     return await use(child);
@@ -106,7 +104,7 @@ export async function running<T>(child: Child, use: (child: Child) => Promise<T>
   }
 }
 
-/** Waits for the line that says where a child listens. */
+/** Waits for the line with the address that a child listens on. */
 export async function whereItListens(child: Child): Promise<{ url: string; port: number }> {
   const [, url, port] = await child.stdout.match(/(http:\/\/\S+:(\d+))(?:\/|$)/);
   return { url: url!, port: Number(port) };
@@ -116,7 +114,7 @@ function start(program: string, args: readonly string[], { env, input = false }:
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("EVENTS_"));
   const child = spawn(program, args, {
     cwd: root,
-    // A line for each stream that ends is what few tests are about.
+    // Few tests are about the line for each stream that ends.
     env: { ...Object.fromEntries(inherited), NO_COLOR: "1", EVENTS_LOG: "off", ...env },
     stdio: [input ? "pipe" : "ignore", "pipe", "pipe"],
   });
@@ -126,34 +124,34 @@ function start(program: string, args: readonly string[], { env, input = false }:
   let over = false;
   let failure: Error | undefined;
   const waiting = new Set<() => void>();
-  const look = () => waiting.forEach((one) => one());
-  const stdout = linesOf(child.stdout!, look);
-  const stderr = linesOf(child.stderr!, look);
+  const check = () => waiting.forEach((one) => one());
+  const stdout = linesOf(child.stdout!, check);
+  const stderr = linesOf(child.stderr!, check);
   const ended = new Promise<Exit>((resolve) => {
     child.once("error", (error) => {
       failure = new Error(`cannot run ${program}: is it installed? ${error.message}`);
       over = true;
-      look();
+      check();
       resolve({ code: null, signal: null });
     });
     child.once("close", (code, signal) => {
       over = true;
-      look();
+      check();
       resolve({ code, signal });
     });
   });
 
-  /** Settles with what `find` finds once it does, looking again whenever something was printed. */
+  /** Returns what `find` finds. It is called again whenever something was printed. */
   async function wait<T>(find: () => T | undefined, label: string, ms: number | undefined): Promise<T> {
-    let look = () => {};
+    let check = () => {};
     const found = new Promise<T>((resolve, reject) => {
-      look = () => {
+      check = () => {
         const value = find();
         if (value !== undefined) resolve(value);
         else if (over) reject(failure ?? new Error("it has ended"));
       };
-      waiting.add(look);
-      look();
+      waiting.add(check);
+      check();
     });
     try {
       return await within(found, label, ms);
@@ -161,7 +159,7 @@ function start(program: string, args: readonly string[], { env, input = false }:
       if (failure !== undefined) throw failure;
       throw new Error(`${label}: ${(error as Error).message}; ${printed()}`, { cause: error });
     } finally {
-      waiting.delete(look);
+      waiting.delete(check);
     }
   }
 
@@ -186,8 +184,8 @@ function start(program: string, args: readonly string[], { env, input = false }:
   }
 
   /**
-   * Not `child.kill()`: on Deno 2.9 it sends one signal and no second one, and what it sent counts as the reason
-   * of the child's end, also where that was an end of its own.
+   * Sends a signal. Not by `child.kill()`: on Deno 2.9 that sends no second signal, and reports the first one as the reason
+   * of the child's end even if the child ended by itself.
    */
   function signal(name: NodeJS.Signals): void {
     if (!isOver) process.kill(child.pid!, name);
@@ -214,7 +212,7 @@ function start(program: string, args: readonly string[], { env, input = false }:
   };
 }
 
-/** Gathers the lines of a stream; a last one without its end counts once the stream is over. */
+/** Collects the lines of a stream. A last line without its end is added at the end of the stream. */
 function linesOf(stream: NonNullable<ChildProcess["stdout"]>, onLines: () => void): string[] {
   const lines: string[] = [];
   let tail = "";

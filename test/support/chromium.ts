@@ -1,6 +1,5 @@
 /**
- * A real browser as a reader: headless Chromium, whose pages report to the test by `fetch()` what they have seen, or
- * are driven as a person would.
+ * Headless Chromium as a reader. Its pages report to the test by `fetch()`, or are driven by the test.
  *
  * @module
  */
@@ -29,12 +28,12 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-/** Whether tests in it are to be run: where it is, and in CI, where they fail without it. */
+/** Whether its tests run: if it is installed, and in CI, where they fail without it. */
 export const hasChromium: boolean = program !== undefined || process.env["CI"] !== undefined;
 
 /** Shows the URL in Chromium while `use` runs. */
 export async function browsing<T>(url: string, use: () => Promise<T>): Promise<T> {
-  if (program === undefined) throw new Error("there is no Chromium: install it, or name one in CHROMIUM");
+  if (program === undefined) throw new Error("cannot find Chromium: install it, or name one in CHROMIUM");
   const profile = await mkdtemp(join(tmpdir(), "chromium-"));
   const browser = spawn(program, [...FLAGS, `--user-data-dir=${profile}`, url], { stdio: "ignore" });
   const exited = new Promise<void>((resolve) => browser.once("exit", () => resolve()));
@@ -43,7 +42,7 @@ export async function browsing<T>(url: string, use: () => Promise<T>): Promise<T
   } finally {
     browser.kill();
     await exited;
-    // Some of its processes write for a moment longer. (Deno does not know the option maxRetries.)
+    // Some of its processes still write for a moment. (Deno ignores the option maxRetries.)
     await until(
       () => rm(profile, { recursive: true, force: true }).then(() => true, () => false),
       "its profile is removed",
@@ -59,30 +58,29 @@ export interface Look {
   readonly colorScheme?: "light" | "dark";
 }
 
-/** Starts Chromium, to be driven. The caller closes it. */
+/** Starts Chromium with Playwright. The caller closes it. */
 export async function launchChromium(): Promise<Browser> {
-  if (program === undefined) throw new Error("there is no Chromium: install it, or name one in CHROMIUM");
+  if (program === undefined) throw new Error("cannot find Chromium: install it, or name one in CHROMIUM");
   const path = spawnSync("sh", ["-c", 'command -v "$0"', program], { encoding: "utf8" }).stdout.trim();
   return await chromium.launch({ executablePath: path, args: ["--no-sandbox", "--disable-gpu"] });
 }
 
-/** The one that all visits are made in: to start it takes longer than most of them. */
+/** The browser of all visits: its start takes longer than most of them. */
 let shared: Promise<Browser> | undefined;
 
-/** Ends what the visits were made in: to be called after the last one. */
+/** Closes the browser of the visits. Must be called after the last one. */
 export async function endVisits(): Promise<void> {
   await (await shared)?.close();
   shared = undefined;
 }
 
-/** What a page collects that its policy kept from it. */
+/** Collects the violations of the content security policy in a page. */
 const WATCH_POLICY = `
   globalThis.violations = [];
   addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective + " " + event.blockedURI));`;
 
 /**
- * Looks at a page in Chromium while `use` drives it. An uncaught error in the page, or something that its
- * policy forbids, is an error here.
+ * Opens a page in Chromium while `use` drives it. Rejects if the page had an uncaught error, or violated its policy.
  */
 export async function visiting(
   { url, width = 1280, height = 800, colorScheme = "light" }: Look,
@@ -106,13 +104,13 @@ export async function visiting(
   }
 }
 
-/** What the pages of a test have reported. */
+/** The reports of the pages of a test. */
 export interface Reports<T> {
-  /** The next report; each is given once. */
+  /** Returns the next report. */
   next(ms?: number): Promise<T>;
 }
 
-/** Adds to the app a page at `/`, and `POST /report`, where it says in JSON what it has seen. */
+/** Adds a page at `/` to the app, and `POST /report` for its reports in JSON. */
 export function servePage<T>(app: Hono, html: string): Reports<T> {
   const all: T[] = [];
   app.get("/", (c) => c.html(`<!doctype html><title>reader</title>${html}`));
@@ -129,10 +127,10 @@ export function servePage<T>(app: Hono, html: string): Reports<T> {
 }
 
 /**
- * Adds to the app a module as it is built for browsers, and what it loads, under `/js/`.
+ * Adds a module and its imports to the app under `/js/`, built for browsers.
  *
  * @param file its path from the root of the repository; `src/client/mod.ts` becomes `/js/mod.js`
- * @returns the names of the files that were asked for so far
+ * @returns the names of the files that were requested so far
  */
 export async function serveScript(app: Hono, file: string): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
@@ -149,13 +147,13 @@ export async function serveScript(app: Hono, file: string): Promise<readonly str
   } finally {
     await rm(folder, { recursive: true });
   }
-  const asked: string[] = [];
+  const requested: string[] = [];
   app.get("/js/:name", (c) => {
     const name = c.req.param("name");
-    asked.push(name);
+    requested.push(name);
     const code = files.get(name);
     if (code === undefined) return c.notFound();
     return c.body(code, 200, { "Content-Type": "text/javascript" });
   });
-  return asked;
+  return requested;
 }

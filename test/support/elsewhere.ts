@@ -1,5 +1,5 @@
 /**
- * A channel whose events are kept elsewhere: it answers later, when the test says so, and can begin anew.
+ * A channel whose events are stored elsewhere: it answers when the test does, and can begin a new epoch.
  *
  * @module
  */
@@ -24,34 +24,34 @@ type Schemas = { readonly tick: v.ObjectSchema<{ readonly n: v.NumberSchema<unde
 
 const catalogue: Catalogue<Schemas> = defineEvents({ tick: v.object({ n: v.number() }) });
 
-/** A question that is answered when the test says so. */
+/** A pending request to the store, which the test answers. */
 export interface Question {
   answer(): void;
   refuse(error: Error): void;
 }
 
-/** A channel elsewhere, and what stands behind it. */
+/** A channel elsewhere, and its store. */
 export interface Elsewhere {
   readonly channel: Channel<Schemas>;
-  /** What keeps its events. */
+  /** Its store. */
   store: MemoryChannel<Schemas>;
-  /** What was asked for and not answered yet. */
+  /** The pending requests to the store. */
   readonly questions: Question[];
-  /** The oldest event that is kept, as far as this process knows; what has expired since it learns by reading. */
+  /** The position of the oldest event that this process knows of. Later expiry shows when it reads. */
   first: number;
-  /** The position from which on this process has the events itself. */
+  /** The position after which this process has the events itself. */
   held: number;
-  /** Finds where a reader starts. */
+  /** Locates the start of a reader. */
   locate(since: string): Start | Promise<Start>;
   /** Wakes all waiting readers. */
   wake(): void;
-  /** Loses all it had and counts anew, before any reader notices. */
+  /** Begins a new epoch without events, and does not wake the readers. */
   replaceStore(): void;
-  /** The same, and wakes the readers. */
+  /** Begins a new epoch without events, and wakes the readers. */
   beginAnew(): void;
 }
 
-/** Makes such a channel, which is empty. */
+/** Makes an empty channel elsewhere. */
 export function elsewhere(history: number = 1000): Elsewhere {
   const make = () => createChannel(catalogue, { history: { events: history } });
   const readers = new Set<() => void>();
@@ -147,7 +147,7 @@ export function serve(
   return { app, endpoint };
 }
 
-/** Answers every question while `use` runs. */
+/** Answers every request to the store while `use` runs. */
 export async function answering<T>(there: Elsewhere, use: () => Promise<T>): Promise<T> {
   const timer = setInterval(() => there.questions.splice(0).forEach(({ answer }) => answer()), 1);
   try {
@@ -157,12 +157,12 @@ export async function answering<T>(there: Elsewhere, use: () => Promise<T>): Pro
   }
 }
 
-/** The numbers of ticks. */
+/** Returns the numbers of ticks. */
 export function numbers(events: readonly Dictionary[]): number[] {
   return events.map(({ event }) => event.n);
 }
 
-/** The numbers from the first to the last. */
+/** Returns the numbers from the first to the last. */
 export function upTo(last: number, first: number = 1): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }

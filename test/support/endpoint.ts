@@ -1,5 +1,5 @@
 /**
- * An endpoint under test: a channel of its own, its endpoint at `/events` of a Hono app, and a server for it.
+ * An endpoint to test: with a channel of its own, at `/events` of a Hono app, and a server for it.
  *
  * @module
  */
@@ -18,11 +18,11 @@ import {
 } from "../../src/mod.ts";
 import { serving, until } from "./harness.ts";
 
-/** The options of the endpoint, and what else it is made of. */
+/** The options of the endpoint, its history and its middleware. */
 export interface EndpointSettings<S extends Schemas> extends EndpointOptions<S> {
-  /** How much the channel keeps. Default: what channels keep by default. */
+  /** The limits of the history of the channel. Default: those of channels. */
   readonly history?: HistoryLimits;
-  /** What runs before the endpoint, in this order. */
+  /** Middleware before the endpoint, in this order. */
   readonly middleware?: readonly MiddlewareHandler[];
 }
 
@@ -32,9 +32,9 @@ export interface TestEndpoint<S extends Schemas> {
   readonly endpoint: EventsEndpoint;
   /** Has the endpoint at `/events`. */
   readonly app: Hono;
-  /** How the streams ended that have ended so far. */
+  /** The reports of the streams that have ended so far. */
   readonly ends: readonly StreamEnd[];
-  /** The errors that the app was left with so far; each is answered with its own response, or with 500. */
+  /** The errors that were left to the app so far. It answers with the response of the error, or with 500. */
   readonly problems: readonly Error[];
 }
 
@@ -45,7 +45,7 @@ export interface ServedEndpoint<S extends Schemas> extends TestEndpoint<S> {
   readonly port: number;
 }
 
-/** Makes an endpoint, which is asked by `endpoint.request()` or `app.request()`. */
+/** Makes an endpoint, for `endpoint.request()` or `app.request()`. */
 export function makeEndpoint<S extends Schemas>(
   catalogue: Catalogue<S>,
   settings: EndpointSettings<S> = {},
@@ -66,12 +66,12 @@ export function makeEndpoint<S extends Schemas>(
   app.route("/events", endpoint);
   app.onError((error, c) => {
     problems.push(error);
-    return error instanceof HTTPException ? error.getResponse() : c.text("the app's own answer", 500);
+    return error instanceof HTTPException ? error.getResponse() : c.text("the response of the app", 500);
   });
   return { channel, endpoint, app, ends, problems };
 }
 
-/** Serves an endpoint while `use` runs. After it no subscriber and no reader may be left. */
+/** Serves an endpoint while `use` runs. After that no subscriber and no reader may be left. */
 export async function withEndpoint<S extends Schemas>(
   catalogue: Catalogue<S>,
   settings: EndpointSettings<S>,

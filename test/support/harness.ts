@@ -1,5 +1,5 @@
 /**
- * What the tests share: waiting with a limit, a server on a free port, and a client on a bare socket.
+ * Helpers of all tests: waits with a limit, a server on a free port, and a client on a bare socket.
  *
  * @module
  */
@@ -7,13 +7,13 @@ import { connect, createServer, type Socket } from "node:net";
 import { type Fetch, listen } from "../../src/server/listen.ts";
 import { countTimers } from "./timers.ts";
 
-/** What a test waits with is no timer of what it tests: these are not counted by {@linkcode timersLeftBy}. */
+/** Timers of the waits of a test, which {@linkcode timersLeftBy} does not count. */
 const { setTimeout, clearTimeout } = globalThis;
 
-/** The limit of a wait that names none. */
+/** The default limit of a wait. */
 const DEFAULT_LIMIT_MS = 10_000;
 
-/** The promise, or an error that names what was waited for. */
+/** Returns the outcome of the promise. Rejects with the label if that takes too long. */
 export async function within<T>(
   promise: Promise<T>,
   label: string,
@@ -30,7 +30,7 @@ export async function within<T>(
   }
 }
 
-/** Waits until the condition holds; looked at again every few milliseconds. */
+/** Waits until the condition holds. It is checked every few milliseconds. */
 export async function until(
   condition: () => unknown,
   label: string,
@@ -42,12 +42,12 @@ export async function until(
   }
 }
 
-/** Whatever has `fetch`: a Hono app. */
+/** An application with `fetch`, such as a Hono app. */
 interface App {
   fetch(request: Request, ...rest: never[]): Response | Promise<Response>;
 }
 
-/** Serves the app on a free port of this machine while `use` runs; cuts what is open after it. */
+/** Serves the app on a free port while `use` runs. After that open connections are cut. */
 export async function serving(app: App, use: (url: string, port: number) => Promise<void>): Promise<void> {
   const server = await listen(app.fetch as Fetch, { host: "127.0.0.1", port: 0 });
   try {
@@ -58,10 +58,10 @@ export async function serving(app: App, use: (url: string, port: number) => Prom
 }
 
 /**
- * Finds a port that is free, and that no process is given unless it asks for it.
+ * Finds a free port that the system does not assign by itself.
  *
- * Systems give outgoing connections, and servers on port 0, the ports from 32 768 on (Linux) or 49 152 on. A port from there
- * that a test leaves for a moment, to start its server anew, may be taken by whatever runs beside it.
+ * Systems assign ports from 32 768 on (Linux) or 49 152 on to outgoing connections, and to servers on port 0. Such a port may
+ * be taken while a test restarts its server.
  */
 export async function findFreePort(): Promise<number> {
   for (let attempt = 0; attempt < 100; attempt++) {
@@ -83,19 +83,19 @@ async function isFree(port: number): Promise<boolean> {
 
 /** The lines of a streamed response, heartbeats (empty lines) included. */
 export interface Lines {
-  /** The next line, without its end; `undefined` after the last. */
+  /** Returns the next line without its end; `undefined` after the last. */
   next(): Promise<string | undefined>;
-  /** The next line that is not empty, parsed; an error where the stream is over. */
+  /** Returns the next line that is not empty, parsed. Rejects if the stream has ended. */
   event(): Promise<Dictionary>;
-  /** The next ones, as many as `count`. */
+  /** Returns the next events, as many as `count`. */
   events(count: number): Promise<Dictionary[]>;
-  /** All there are until the stream is over, parsed. */
+  /** Returns all events to the end of the stream. */
   rest(): Promise<Dictionary[]>;
-  /** Leaves. */
+  /** Disconnects. */
   close(): Promise<void>;
 }
 
-/** An event as it was read, not yet trusted to be anything. */
+/** An event as it was read, not validated. */
 export interface Dictionary {
   readonly type: string;
   // deno-lint-ignore no-explicit-any
@@ -104,16 +104,16 @@ export interface Dictionary {
   readonly time: string;
 }
 
-/** Opens a stream by `fetch()`. Fails where the answer is not 200. */
+/** Opens a stream by `fetch()`. Rejects if the response is not 200. */
 export async function openLines(url: string, init: RequestInit = {}): Promise<Lines> {
-  const response = await within(fetch(url, init), `an answer from ${url}`);
+  const response = await within(fetch(url, init), `a response from ${url}`);
   if (response.status !== 200 || response.body === null) {
     throw new Error(`${url} answers ${response.status}: ${await response.text()}`);
   }
   return linesOf(response.body);
 }
 
-/** The lines of a body. */
+/** Returns the lines of a body. */
 export function linesOf(body: ReadableStream<Uint8Array>): Lines {
   const reader = body.getReader();
   const decoder = new TextDecoder();
@@ -136,7 +136,7 @@ export function linesOf(body: ReadableStream<Uint8Array>): Lines {
     return lines.shift();
   }
 
-  /** The next line that is not empty, parsed; `undefined` after the last. */
+  /** Returns the next line that is not empty, parsed; `undefined` after the last. */
   async function eventOrEnd(): Promise<Dictionary | undefined> {
     // Heartbeats do not make the wait longer.
     for (const end = Date.now() + DEFAULT_LIMIT_MS; Date.now() < end;) {
@@ -149,7 +149,7 @@ export function linesOf(body: ReadableStream<Uint8Array>): Lines {
 
   async function event(): Promise<Dictionary> {
     const event = await eventOrEnd();
-    if (event === undefined) throw new Error("the stream is over");
+    if (event === undefined) throw new Error("the stream has ended");
     return event;
   }
 
@@ -170,7 +170,7 @@ export function linesOf(body: ReadableStream<Uint8Array>): Lines {
   };
 }
 
-/** A client that is a bare socket: it sends what the test writes, when the test writes it. */
+/** A client on a bare socket. */
 export interface Wire {
   readonly socket: Socket;
   /** All bytes received so far, as text. */
@@ -182,12 +182,12 @@ export interface Wire {
   readonly closed: Promise<void>;
 }
 
-/** Connects a bare socket. */
+/** Opens a connection on a bare socket. */
 export async function openWire(port: number): Promise<Wire> {
   const socket = connect(port, "127.0.0.1");
   const chunks: Uint8Array[] = [];
   socket.on("data", (chunk: Uint8Array) => chunks.push(chunk));
-  socket.on("error", () => {}); // A reset is what some tests are about.
+  socket.on("error", () => {}); // Some tests are about resets.
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   await within(new Promise<void>((resolve) => socket.once("connect", () => resolve())), "a connection");
   return {
@@ -202,14 +202,14 @@ export async function openWire(port: number): Promise<Wire> {
 /**
  * Counts the timers that `use` leaves behind.
  *
- * @param atLeast the shortest that counts, in milliseconds: `fetch` on Node has short ones of its own
- * @returns how many timers made while it ran were neither cleared nor fired
+ * @param atLeast the shortest timer that counts, in milliseconds: `fetch` on Node has short ones of its own
+ * @returns the number of timers set while it ran that were neither cleared nor fired
  */
 export async function timersLeftBy(use: () => Promise<void>, atLeast: number = 0): Promise<number> {
   const timers = countTimers(atLeast);
   try {
     await use();
-    // One that fires by itself in a moment, and is not set again, was not left behind (Node's adapter has one of 500 ms).
+    // A timer that fires soon and is not set again was not left behind (Node's adapter has one of 500 ms).
     for (const end = Date.now() + 1000; timers.running() > 0 && Date.now() < end;) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

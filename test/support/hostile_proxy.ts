@@ -1,15 +1,15 @@
 /**
- * A proxy that cuts connections, splits what it carries anywhere, and lets it wait; the same way for the same seed.
+ * A proxy that cuts connections, splits their bytes anywhere, and delays them; in the same way for the same seed.
  *
  * @module
  */
 import { connect, createServer, type Socket } from "node:net";
 import { within } from "./harness.ts";
 
-/** Numbers from 0 up to 1 that are the same for the same seed (xorshift). */
+/** Returns numbers from 0 up to 1, the same ones for the same seed (xorshift). */
 export type Random = () => number;
 
-/** Random numbers from a seed. */
+/** Makes random numbers from a seed. */
 export function randomOf(seed: number): Random {
   let state = (seed ^ 0x9e3779b9) || 1;
   return () => {
@@ -25,28 +25,28 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, ms));
 }
 
-/** What a proxy does beside cutting connections. */
+/** What a proxy does apart from cuts. */
 export interface Hostility {
-  /** How many of all connections it refuses: 503, with a `Retry-After`. */
+  /** The share of connections that it rejects with 503 and a `Retry-After`. */
   readonly refusals?: number;
-  /** How many of all cuts are none, but silence: the connection stays open, and nothing ever comes again. */
+  /** The share of cuts that are silence instead: the connection stays open, and nothing arrives any more. */
   readonly stalls?: number;
 }
 
 /** A proxy that is running. */
 export interface Proxy {
   readonly port: number;
-  /** How many connections came to it. */
+  /** Returns the number of connections to it. */
   connections(): number;
-  /** How many of them it has cut. */
+  /** Returns the number of connections that it has cut. */
   cuts(): number;
-  /** How many it has refused. */
+  /** Returns the number of connections that it has rejected. */
   refused(): number;
-  /** How many it has let fall silent. */
+  /** Returns the number of connections that have fallen silent. */
   stalled(): number;
-  /** Whether it has done everything that it does, and some of it more than once. */
+  /** Whether it has done everything at least once, and has cut more than ten connections. */
   hasDoneAll(): boolean;
-  /** Ends all of them, and stops listening. */
+  /** Cuts all connections, and stops listening. */
   close(): Promise<void>;
 }
 
@@ -70,7 +70,7 @@ export async function startProxy(
   function track(socket: Socket): void {
     open.add(socket);
     socket.once("close", () => open.delete(socket));
-    socket.on("error", () => {}); // Its end follows, and that is all there is to know.
+    socket.on("error", () => {}); // The close event follows.
   }
 
   function refuse(client: Socket): void {
@@ -91,7 +91,7 @@ export async function startProxy(
     connections++;
     if (random() < refusals) return refuse(client);
     const upstream = connect(target, "127.0.0.1");
-    // Until it has done all that it does it spares no connection: there may be no other.
+    // Until it has done everything it spares no connection: there may be no other.
     const isHostile = random() < 0.8 || !hasDoneAll();
     let over = false;
 
@@ -108,13 +108,13 @@ export async function startProxy(
         return;
       }
       cuts++;
-      if (random() < 0.2) await sleep(random() * 100); // Dead, and neither side has seen it.
-      // Either what is under way still arrives, or it may be lost.
+      if (random() < 0.2) await sleep(random() * 100); // Neither side has seen the cut yet.
+      // The last bytes either still arrive, or may be lost.
       if (random() < 0.5) client.end();
       end();
     }
 
-    /** Carries this many bytes from one socket to the other, and then cuts both. */
+    /** Forwards this many bytes from one socket to the other, and then cuts both. */
     function carry(from: Socket, to: Socket, budget: number): void {
       let left = budget;
 

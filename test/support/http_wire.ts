@@ -1,18 +1,18 @@
 /**
- * HTTP/1.1 as it stands on the wire, read to the letter: nothing that a server gets wrong is put right here.
+ * A strict reader of HTTP/1.1: it tolerates no error of a server.
  *
  * @module
  */
 import * as assert from "uvu/assert";
 
-/** One answer of a server. */
+/** A response. */
 export interface Answer {
   readonly status: number;
-  /** Its header fields in their order, the names in lower case. */
+  /** Its header fields in order, the names in lower case. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** As much of the body as has come. */
+  /** The part of the body that has arrived. */
   readonly body: Uint8Array;
-  /** Whether all of it has come. */
+  /** Whether all of it has arrived. */
   readonly isWhole: boolean;
 }
 
@@ -20,11 +20,11 @@ const STATUS_LINE = /^HTTP\/1\.[01] ([1-5]\d\d)(?: [\t\x20-\x7e]*)?$/;
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e]*?)[ \t]*$/;
 
 /**
- * The answers in what a server has sent so far; those of the kind 1xx are left out.
+ * Returns the responses in the bytes that a server has sent so far, without those of status 1xx.
  *
  * @param isOver whether the server has closed the connection
- * @param isHead whether they answer `HEAD`, and have no body whatever they say
- * @throws {Error} where the bytes are no HTTP/1.1
+ * @param isHead whether they answer `HEAD`, and have no body
+ * @throws {Error} if the bytes are not HTTP/1.1
  */
 export function readAnswers(bytes: Uint8Array, isOver: boolean, isHead: boolean = false): Answer[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -56,7 +56,7 @@ function matched(pattern: RegExp, line: string): RegExpExecArray {
   return match;
 }
 
-/** A body as far as it has come, and how many of the bytes belong to it (RFC 9112, section 6.3). */
+/** Reads a body as far as it has arrived. Returns it and the number of its bytes on the wire (RFC 9112, section 6.3). */
 function readBody(
   bytes: Uint8Array,
   headers: Answer["headers"],
@@ -75,7 +75,7 @@ function readBody(
   return { body, length: body.length, isWhole: body.length === Number(length) };
 }
 
-/** A body in chunks (RFC 9112, section 7.1), without trailers. */
+/** Reads a body in chunks (RFC 9112, section 7.1), without trailers. */
 function readChunks(bytes: Uint8Array): { body: Uint8Array; length: number; isWhole: boolean } {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const chunks: Uint8Array[] = [];
@@ -97,20 +97,20 @@ function readChunks(bytes: Uint8Array): { body: Uint8Array; length: number; isWh
   return { body: Buffer.concat(chunks), length: isWhole ? at : buffer.length, isWhole };
 }
 
-/** The values of all header fields of this name. */
+/** Returns the values of all header fields of this name. */
 export function valuesOf(headers: Answer["headers"], name: string): string[] {
   return headers.filter(([other]) => other === name).map(([, value]) => value);
 }
 
 /**
- * Reads a response whose body comes in chunks and has no end, and gives its whole lines. For a stream of any length:
- * each byte is looked at once.
+ * Reads a response whose body is in chunks and has no end, and reports its whole lines. It reads each byte once, so a stream
+ * may be of any length.
  */
 export function responseReader(onLine: (line: string) => void): (bytes: Uint8Array) => void {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let head = "";
   let isInBody = false;
-  /** Bytes to come of the chunk that has begun, the two of the line end after it included. */
+  /** Number of bytes left of the current chunk, with the two of the line end after it. */
   let left = 0;
   let rest = "";
 

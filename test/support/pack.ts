@@ -15,8 +15,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SOURCES = ["src", "package.json", "tsconfig.json", "tsconfig.build.json", "README.md", "LICENSE"];
 
 /**
- * Packs the package into a folder. It is built in a copy of the sources, because a build begins by removing the last one,
- * and others may pack at the same time.
+ * Packs the package into a folder. It is built in a copy of the sources, because a build first removes the last one,
+ * and other tests may pack at the same time.
  *
  * @returns the path of the tarball
  */

@@ -30,7 +30,7 @@ export function onUncaught(report: (kind: string, error: unknown) => void): () =
   };
 }
 
-/** Runs `use`, and returns what was not caught meanwhile and for one turn of the event loop after it. */
+/** Runs `use`, and returns the errors that were not caught meanwhile and for one turn of the event loop after it. */
 export async function rejectionsDuring(use: () => Promise<void>): Promise<unknown[]> {
   const rejections: unknown[] = [];
   const stop = onUncaught((_, error) => void rejections.push(error));

@@ -1,20 +1,20 @@
 /**
- * The architecture as a table: what each folder of `src` may import, and what is wrong where a file does not keep to it.
+ * The architecture as a table: what each folder of `src` may import, and the checks of it.
  *
  * @module
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 
-/** What the files of a folder may import beside each other. */
+/** What the files of a folder may import apart from each other. */
 interface Room {
-  /** Folders of `src`, and files that stand in `src` itself. */
+  /** Folders of `src`, and files in `src` itself. */
   readonly rooms: readonly string[];
   /** Packages; `node:` is any module of Node. */
   readonly packages: readonly string[];
 }
 
-/** From the lowest folder up: each imports from folders above its row alone. */
+/** The folders, the lowest first: each may import from rows above its own alone. */
 export const ROOMS: Readonly<Record<string, Room>> = {
   text: { rooms: [], packages: [] },
   events: { rooms: [], packages: ["valibot"] },
@@ -41,11 +41,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: ["node:", "string-width"],
   },
 };
-/** What files of a folder may import that no other file of it may. */
+/** What single files may import that no other file of their folder may. */
 const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
-  // The entry of the core names what is public of it.
+  // The entry point of the core exports what is public.
   "mod.ts": ["events", "channel", "stream", "http"],
-  // Builds the page, on the machine of the developer who changed it.
+  // A developer who changed the page runs this.
   "page/build.ts": ["node:", "esbuild", "prettier"],
 };
 /** The number of lines that a function may have in the rooms of {@linkcode SHORT_FUNCTIONS}. */
@@ -54,7 +54,7 @@ const SHORT_FUNCTIONS: readonly string[] = ["events", "channel", "client", "stre
 
 const IMPORT = /^(?:import|export)\b[^;]*?from "([^"]+)";|^import "([^"]+)";|\bimport\("([^"]+)"\)/gm;
 
-/** What every file of `src` imports: paths from `src` on, and names of packages. */
+/** Returns the imports of every file of `src`: paths from `src` on, and names of packages. */
 function readImports(src: string): Map<string, string[]> {
   const files = (readdirSync(src, { recursive: true }) as string[]).map((file) => file.replaceAll("\\", "/"));
   return new Map(
@@ -71,18 +71,18 @@ function readImports(src: string): Map<string, string[]> {
   );
 }
 
-/** The imports that the table does not allow, one line each; and rows of the table that import from a row below. */
+/** Returns the imports that the table does not allow, one line each; and rows of the table that import from a row below. */
 export function strayImports(src: string): string[] {
   const order = Object.keys(ROOMS);
   const stray = Object.entries(ROOMS).flatMap(([name, { rooms }]) =>
     rooms.filter((room) => !room.endsWith(".ts") && !order.slice(0, order.indexOf(name)).includes(room))
-      .map((room) => `the table lets ${name} import ${room}, which does not stand above it`)
+      .map((room) => `the table lets ${name} import ${room}, which is not above it`)
   );
   for (const [file, imports] of readImports(src)) {
     const [folder = "", ...rest] = file.split("/");
     const room: Room | undefined = rest.length > 0 ? ROOMS[folder] : { rooms: [], packages: [] };
     if (room === undefined) {
-      stray.push(`src/${file} stands in a folder that the table of rooms does not have`);
+      stray.push(`src/${file} is in a folder that the table of rooms does not have`);
     }
     const more = EXCEPTIONS[file] ?? [];
     for (const imported of imports) {
@@ -99,7 +99,7 @@ export function strayImports(src: string): string[] {
   return stray;
 }
 
-/** The files that import each other, over whichever way: one line for each circle found. */
+/** Returns the files that import each other, directly or not: one line for each circle. */
 export function importCircles(src: string): string[] {
   const imports = readImports(src);
   const finished = new Set<string>();
@@ -117,7 +117,7 @@ export function importCircles(src: string): string[] {
   return circles;
 }
 
-/** The functions of the core, the client and the channel on NATS that are too long to read, one line each. */
+/** Returns the functions of the core, the client and the channel on NATS that are too long, one line each. */
 export function longFunctions(src: string): string[] {
   return [...readImports(src).keys()]
     .filter((file) => SHORT_FUNCTIONS.includes(file.split("/")[0]!))

@@ -1,5 +1,5 @@
 /**
- * The runtimes of the tests: where their programs are, and how each is given a script.
+ * The runtimes of the tests: the paths of their programs, and their command lines.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { RuntimeName } from "../suites.ts";
 
 const folder = fileURLToPath(new URL("../runtimes/", import.meta.url));
 
-/** The program of a runtime. The Node at hand is the one that runs this, or the first on the path. */
+/** Returns the path of a runtime. `node` is the one that runs this, or the first on the path. */
 export function programOf(runtime: RuntimeName): string {
   if (runtime === "node") {
     return "Deno" in globalThis || "Bun" in globalThis ? "node" : process.execPath;
@@ -21,16 +21,16 @@ export function programOf(runtime: RuntimeName): string {
 }
 
 /**
- * What stands before the path of a script on a runtime's command line.
+ * Returns the arguments before the path of a script on the command line of a runtime.
  *
- * @param permissions on Deno the flags that say what the script may do; the others ask for none
+ * @param permissions flags of Deno for what the script may do; the other runtimes have none
  */
 export function argumentsOf(runtime: RuntimeName, permissions: readonly string[]): string[] {
   if (runtime === "deno") return ["run", "--no-prompt", ...permissions];
   return runtime === "bun" ? [] : ["--import", "tsx"];
 }
 
-/** The runtime that a test is about: that of `TEST_RUNTIME`, or else the one it runs on. */
+/** Returns the runtime that a test is about: that of `TEST_RUNTIME`, or else the one it runs on. */
 export function runtimeUnderTest(): RuntimeName {
   const name = process.env["TEST_RUNTIME"];
   if (name) return name as RuntimeName;
@@ -40,9 +40,9 @@ export function runtimeUnderTest(): RuntimeName {
 /**
  * Installs the runtimes that are missing.
  *
- * It is not `npm ci`, which wants the programs of every platform to be in the registry, whichever one this is.
+ * Not by `npm ci`, which requires the programs of every platform to be in the registry.
  *
- * @throws {Error} where one is not there after that
+ * @throws {Error} if one is still missing after that
  */
 export function installRuntimes(runtimes: readonly RuntimeName[]): void {
   const isMissing = (runtime: RuntimeName) => runtime !== "node" && !existsSync(programOf(runtime));

@@ -1,15 +1,15 @@
 /**
- * The suites of uvu, where one test can be asked for by its name.
+ * The suites of uvu, with a filter by the name of a test.
  *
  * @module
  */
 import process from "node:process";
 import { suite as makeSuite, type Test } from "uvu";
 
-/** The part of a name that was asked for (`-t NAME`); `undefined`: every test runs. */
+/** The text that names must contain (`-t NAME`); `undefined`: every test runs. */
 const WANTED_NAME: string | undefined = process.env["TEST_NAME"] || undefined;
 
-/** As much of a suite as the tests use. */
+/** The part of a suite that the tests use. */
 type Suite = Pick<Test, "run" | "skip" | "after"> & ((name: string, run: () => void | Promise<void>) => void);
 
 /** Makes a suite. With `-t NAME` it keeps only the tests whose names contain that text. */

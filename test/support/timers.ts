@@ -4,18 +4,18 @@
  * @module
  */
 
-/** A count that goes on until it is ended. */
+/** A running count of timers. */
 export interface TimerCount {
-  /** How many timers made since it began were neither cleared nor, unless they repeat, fired. */
+  /** Returns the number of timers set since it began that were neither cleared nor, unless they repeat, fired. */
   running(): number;
-  /** Ends it: timers are the runtime's own again. */
+  /** Ends the count, and restores the timers of the runtime. */
   end(): void;
 }
 
 /**
- * Begins to count the timers that are made.
+ * Begins to count timers.
  *
- * @param atLeast the shortest that counts, in milliseconds
+ * @param atLeast the shortest timer that counts, in milliseconds
  */
 export function countTimers(atLeast: number = 0): TimerCount {
   const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis;

@@ -1,5 +1,5 @@
 /**
- * Time that passes only when a test says so: timers and `performance.now()` of this process.
+ * Time that a test controls: the timers and `performance.now()` of this process.
  *
  * @module
  */
@@ -9,23 +9,23 @@ import { setImmediate } from "node:timers";
 export interface VirtualTime {
   /** Milliseconds since it began. */
   now(): number;
-  /** Lets this many milliseconds pass, and what falls due in them happen. */
+  /** Lets this many milliseconds pass, and the timers in them fire. */
   elapse(ms: number): Promise<void>;
-  /** What comes of the promise; an error if nothing does. */
+  /** Returns the outcome of the promise. Rejects if it never settles. */
   settled<T>(promise: Promise<T>): Promise<T>;
 }
 
-/** All microtasks there are, and those that they make, run before this is over. */
+/** Resolves after all pending microtasks, and those that they queue. */
 export function flush(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
 
-/** The longest step. A process that stands still for longer extends the time of its readers by as much. */
+/** The longest step. A process that is blocked for longer extends the timeouts of its readers by that time. */
 const LONGEST_STEP_MS = 25_000;
 
 /**
- * Replaces the time of this process by one that passes only on demand. Then it leaps, and what has fallen due meanwhile
- * happens late and in its order, as behind a busy event loop.
+ * Replaces the time of this process by one that passes only on demand. It advances in leaps: timers fire late and in their
+ * order, as in a busy event loop.
  */
 export async function inVirtualTime(use: (time: VirtualTime) => Promise<void>): Promise<void> {
   const { setTimeout, clearTimeout } = globalThis;
@@ -54,7 +54,7 @@ export async function inVirtualTime(use: (time: VirtualTime) => Promise<void>): 
     time += ms;
     const due = [...timers].filter(([, timer]) => timer.due <= time).sort(([, a], [, b]) => a.due - b.due);
     for (const [id, { run }] of due) {
-      if (!timers.delete(id)) continue; // One that came before has cleared it.
+      if (!timers.delete(id)) continue; // An earlier timer has cleared it.
       run();
       await flush();
     }
@@ -65,7 +65,7 @@ export async function inVirtualTime(use: (time: VirtualTime) => Promise<void>): 
     const close = () => isOpen = false;
     promise.then(close, close);
     for (let waited = 0; isOpen; waited++) {
-      if (waited === 100) throw new Error("nothing comes, whatever time goes by");
+      if (waited === 100) throw new Error("the promise does not settle, however much time passes");
       await elapse(waited === 0 ? 0 : 1);
     }
     return await promise;

@@ -1,12 +1,12 @@
 /**
- * Requests that are not permitted: foreign hosts and origins, and wrong keys; and the routes beside the stream.
+ * Requests that are not permitted: foreign hosts and origins, and wrong keys; and the other routes.
  *
  * @module
  */
 import { type Attack, bytes, get, post } from "../attacked.ts";
 import { CONTROLS, GOOD_BODY, JSON_TYPE, shown, table, times } from "./table.ts";
 
-// Names that are not the server's, and pages of other sites.
+// Hosts that are not the server's, and pages of other sites.
 
 // deno-fmt-ignore
 const FOREIGN_HOSTS = [
@@ -27,13 +27,13 @@ export const strangers: Attack[] = [
     ["/events?follow=false", "/nothing"].map((target): Attack => ({
       name: `foreign host: ${host}, ${target}`,
       bytes: bytes(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`),
-      by: "anybody",
+      by: "any",
       due: "ForbiddenHost",
     }))
   ),
   ...table("foreign host of a POST", FOREIGN_HOSTS, (host) => ({
     bytes: bytes(Buffer.from(post(GOOD_BODY, JSON_TYPE)).toString("latin1").replace("localhost", host)),
-    by: "anybody",
+    by: "any",
     due: "ForbiddenHost",
     accepts: 0,
   })),
@@ -45,7 +45,7 @@ export const strangers: Attack[] = [
 
 // Keys.
 
-/** The one that the server wants. */
+/** The key of the server. */
 export const API_KEY = "open-Sesame+/=~%41&b";
 const ENCODED_KEY = encodeURIComponent(API_KEY);
 
@@ -58,7 +58,7 @@ const WRONG_KEYS = [
   API_KEY.repeat(300), ...Array.from({ length: 64 }, (_, length) => "k".repeat(length + 1)),
 ];
 
-/** The right key in a place that does not count, or not written as it has to be there. */
+/** The right key in a wrong place, or in a wrong form. */
 // deno-fmt-ignore
 const MISPLACED_KEYS = [
   `Authorization: ${API_KEY}`, `Authorization: Basic ${API_KEY}`, `Authorization: Basic ${Buffer.from(`:${API_KEY}`).toString("base64")}`,
@@ -75,17 +75,17 @@ const MISPLACED_IN_QUERY = [
   `key=${ENCODED_KEY}%00`, `key=%00${ENCODED_KEY}`, `key=${ENCODED_KEY}%0d%0aX-Injected:%201`, `key=${ENCODED_KEY}+`, `key=%20${ENCODED_KEY}`, "key", "key=", "key=%", "key=%zz", "key=%ff",
   `key=${"%00".repeat(2_000)}`, `${"key=x&".repeat(1_500)}x`, `format=sse&types=*&key=${ENCODED_KEY.slice(1)}`,
 ];
-/** The right key, as it may be sent. */
+/** The right key in every valid place. */
 // deno-fmt-ignore
 const RIGHT_KEYS = [
   `X-Api-Key: ${API_KEY}`, `x-api-key:${API_KEY}`, `X-API-KEY: \t${API_KEY} \t`, `Authorization: Bearer ${API_KEY}`, `authorization: bEARER   ${API_KEY}`, `X-Api-Key: x\r\nAuthorization: Bearer ${API_KEY}`,
 ];
-/** Every character of the key, as a URL may write it. */
+/** Every character of the key, escaped in a URL. */
 const ESCAPED_KEY = [...API_KEY].map((char) => `%${char.charCodeAt(0).toString(16)}`).join("");
 
 const GUARDED = ["/events?follow=false", "/metrics", "/openapi.json", "/nothing"];
 
-/** For a server that wants {@linkcode API_KEY}. */
+/** For a server whose key is {@linkcode API_KEY}. */
 export const keys: Attack[] = [
   ...table("key in X-Api-Key", WRONG_KEYS, (key) => ({
     bytes: get("/events?follow=false", `X-Api-Key: ${key}`),
@@ -107,17 +107,17 @@ export const keys: Attack[] = [
   ...table("misplaced key", MISPLACED_KEYS, (field) => ({
     bytes: get("/events?follow=false", field),
     due: "Unauthorized",
-    // A second field of the name may be refused before anybody looks at it.
-    by: "anybody",
+    // The runtime may reject a second field of the same name.
+    by: "any",
   })),
   ...table("misplaced key in the query", MISPLACED_IN_QUERY, (query) => ({
     bytes: get(`/events?follow=false&${query}`),
     due: "Unauthorized",
-    by: query.startsWith("#") ? "anybody" : "us",
+    by: query.startsWith("#") ? "any" : "us",
   })),
   ...table("control characters in a key", CONTROLS.filter((char) => char !== "\t"), (char) => ({
     bytes: get("/events?follow=false", `X-Api-Key: ${API_KEY}${char}x`, "Connection: close"),
-    by: "anybody",
+    by: "any",
     due: "Unauthorized",
     then: "end",
   })),
@@ -138,7 +138,7 @@ export const keys: Attack[] = [
 
 // Pages of other origins.
 
-/** The one whose pages may read and publish. */
+/** The origin whose pages may read and publish. */
 export const ORIGIN = "https://shop.example";
 
 // deno-fmt-ignore
@@ -158,7 +158,7 @@ function preflight(origin: string, method: string, headers?: string): Uint8Array
   return bytes(["OPTIONS /events HTTP/1.1", "Host: localhost", ...fields, "", ""].join("\r\n"));
 }
 
-/** For a server that lets in pages of {@linkcode ORIGIN}. */
+/** For a server that allows pages of {@linkcode ORIGIN}. */
 export const origins: Attack[] = [
   ...table(
     "origin of a preflight",
@@ -191,7 +191,7 @@ export const origins: Attack[] = [
   {
     name: "two origins",
     bytes: get("/events?follow=false", `Origin: ${ORIGIN}`, "Origin: https://evil.example"),
-    by: "anybody",
+    by: "any",
   },
   {
     name: "the origin allowed",
@@ -213,7 +213,7 @@ export const origins: Attack[] = [
   },
 ];
 
-// The routes beside the stream.
+// The other routes.
 
 // deno-fmt-ignore
 const ROUTE_QUERIES = [
@@ -230,9 +230,9 @@ export const otherRoutes: Attack[] = ["/metrics", "/openapi.json", "/healthz"].f
   ...table(
     path,
     ROUTE_QUERIES,
-    (query) => ({ bytes: get(path + query, "Connection: close"), by: "anybody", then: "end" }),
+    (query) => ({ bytes: get(path + query, "Connection: close"), by: "any", then: "end" }),
   ),
-  ...table(path, ASKED_FIELDS, (field) => ({ bytes: get(path, field), due: 200, by: "anybody" })),
+  ...table(path, ASKED_FIELDS, (field) => ({ bytes: get(path, field), due: 200, by: "any" })),
   ...table(path, ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"], (method) => ({
     bytes: bytes(
       `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${JSON_TYPE}\r\nContent-Length: ${GOOD_BODY.length}\r\n\r\n${GOOD_BODY}`,
@@ -251,15 +251,15 @@ export const otherRoutes: Attack[] = ["/metrics", "/openapi.json", "/healthz"].f
     bytes: bytes(
       `GET ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${GOOD_BODY.length}\r\n\r\n${GOOD_BODY}`,
     ),
-    by: "anybody",
+    by: "any",
   },
   {
     name: `a hundred times ${path} at once`,
     bytes: bytes(...Array.from({ length: 100 }, () => get(path))),
     answers: 100,
     due: 200,
-    // Of many large answers in a row Bun gives some, and closes the connection.
-    by: path === "/openapi.json" ? "anybody" : "us",
+    // Bun sends some of many large responses, and closes the connection.
+    by: path === "/openapi.json" ? "any" : "us",
   },
   {
     name: `a name that is not the server's: ${path}`,

@@ -7,9 +7,9 @@ import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { type Attack, bytes, post } from "../attacked.ts";
 import { GOOD_BODY, JSON_TYPE, MIB, NDJSON, shown, SMUGGLED, table, times } from "./table.ts";
 
-// The length of a body, and what else may be read into it.
+// Lengths of bodies, and requests hidden in them.
 
-/** Fields of a `POST` that say, or seem to say, how long its body is, and the bytes that follow. */
+/** Fields of a `POST` about the length of its body, and the bytes that follow. */
 // deno-fmt-ignore
 const FRAMINGS: readonly (readonly [fields: string, body: string])[] = [
   ...["-1", "+2", "2x", "0x2", "2e0", "2.0", "", " ", "2, 2", "2, 3", "2 2", "two", "\x00", "\xb2", "18446744073709551616", "18446744073709551618",
@@ -34,7 +34,7 @@ const CHUNKS = [
   `2\r\n{}\r\n0\r\n${times(5_000, (n) => `X-${n}: y\r\n`)}\r\n`, "2\r\n{}\r\n0\r\n X\r\n\r\n", "2\r\n{}\r\n0\r\n\x00: y\r\n\r\n", "0\r\n\r\n", "\r\n\r\n",
 ];
 
-/** Fields of a body that hides another request, if they are read in another way. */
+/** Fields of a body that hides another request if they are misread. */
 // deno-fmt-ignore
 const SMUGGLING = [
   `Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`, `Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n${SMUGGLED}`,
@@ -52,17 +52,17 @@ export const framings: Attack[] = [
   ...FRAMINGS.map(([fields, body]): Attack => ({
     name: `framing: ${shown(fields)}`,
     bytes: bytes(`${POST_HEAD}${fields}\r\n\r\n${body}`),
-    by: "anybody",
+    by: "any",
     then: "end",
   })),
   ...table("chunks", CHUNKS, (chunks) => ({
     bytes: bytes(`${POST_HEAD}Transfer-Encoding: chunked\r\n\r\n${chunks}`),
-    by: "anybody",
+    by: "any",
     then: "end",
   })),
   ...table("smuggling", SMUGGLING, (rest) => ({
     bytes: bytes(POST_HEAD + rest),
-    by: "anybody",
+    by: "any",
     then: "end",
     accepts: 0,
     answers: 3,
@@ -72,12 +72,12 @@ export const framings: Attack[] = [
     "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
   ], (rest) => ({
     bytes: bytes(`GET /events?follow=false HTTP/1.1\r\nHost: localhost\r\n${rest}`),
-    by: "anybody",
+    by: "any",
   })),
   {
     name: "a POST of HTTP/1.0 in chunks",
     bytes: bytes(POST_HEAD.replace("1.1", "1.0") + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
-    by: "anybody",
+    by: "any",
     then: "end",
   },
   { name: "a POST without a length", bytes: bytes(`${POST_HEAD}\r\n`), due: "InvalidEvent" },
@@ -94,7 +94,7 @@ const NOT_JSON = [
   `${GOOD_BODY}${GOOD_BODY}`, `${GOOD_BODY},${GOOD_BODY}`, `x${GOOD_BODY}`, `\0${GOOD_BODY}`, `\ufeff\ufeff${GOOD_BODY}`, `)]}',\n${GOOD_BODY}`, "\u2028", "\u00a0{}", "function(){}", "(()=>{})()", "{}{}",
 ];
 
-/** JSON, and no event that could be published. */
+/** JSON that is not a valid event. */
 // deno-fmt-ignore
 const NOT_EVENTS = [
   "{}", "[]", "[[]]", "[{}]", "null", "true", "0", "-0", "1e999", "-1e999", "\"\"", "\"upgrader_tick\"", "[null]", "[1,2]", "[\"upgrader_tick\"]", '{"type":null}', '{"type":1}', '{"type":true}', '{"type":[]}', '{"type":{}}',
@@ -140,7 +140,7 @@ const CODINGS: readonly (readonly [name: string, content: Uint8Array])[] = [
   ["aws-chunked", bytes(GOOD_BODY)],
 ];
 
-/** Bodies that are accepted, and must come out as what they are. */
+/** Bodies that are accepted, and must be delivered unchanged. */
 // deno-fmt-ignore
 const ODD = [
   `\ufeff${GOOD_BODY}`, `\r\n\t ${GOOD_BODY}\r\n\t `, '{"type":"upgrader_tick","type":"upgrader_tick","event":{"text":"twice"}}', '{"type":"upgrader_tick","event":{"text":"x","__proto__":{"polluted":true}}}',
@@ -204,22 +204,22 @@ export const bodies: Attack[] = [
     const chunks = `${POST_HEAD}Transfer-Encoding: chunked\r\n\r\n${
       content.length.toString(16)
     }\r\n${content}\r\n0\r\n\r\n`;
-    return { bytes: how === "chunked" ? bytes(chunks) : post(content, JSON_TYPE), by: "anybody" };
+    return { bytes: how === "chunked" ? bytes(chunks) : post(content, JSON_TYPE), by: "any" };
   }),
   {
     name: "a length far too large, and nothing behind it",
     bytes: bytes(`${POST_HEAD}Content-Length: 9007199254740991\r\n\r\n`),
-    by: "anybody",
+    by: "any",
     due: "PayloadTooLarge",
   },
   ...table("cut off", [GOOD_BODY.slice(0, 20), GOOD_BODY.slice(0, -1), ""], (text) => ({
     bytes: bytes(`${POST_HEAD}Content-Length: ${GOOD_BODY.length}\r\n\r\n${text}`),
-    by: "anybody",
+    by: "any",
     then: "end",
   })),
   ...table("cut off after a whole line", [`${GOOD_BODY}\n`, `${GOOD_BODY}\n${GOOD_BODY}\n`], (text) => ({
     bytes: bytes(`${POST_HEAD.replace(JSON_TYPE, NDJSON)}Content-Length: 500\r\n\r\n${text}`),
-    by: "anybody",
+    by: "any",
     then: "end",
   })),
 ];

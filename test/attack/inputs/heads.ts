@@ -46,7 +46,7 @@ const REQUEST_LINES = [
   `GET /${"%2f".repeat(5_000)} HTTP/1.1`, `GET ${"/".repeat(10_000)} HTTP/1.1`, `GET /${"a".repeat(2_000_000)} HTTP/1.1`,
 ];
 
-/** Whole heads that are no HTTP, or not quite. After them the client says no more. */
+/** Heads that are not HTTP, or malformed. The client sends nothing after them. */
 // deno-fmt-ignore
 const JUNK = [
   "", "\r\n", "\r\n\r\n", "\n\n\n\n", "\0".repeat(100), "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "SSH-2.0-OpenSSH_9.6\r\n",
@@ -59,18 +59,18 @@ const JUNK = [
 export const requestLines: Attack[] = [
   ...table("request line", REQUEST_LINES, (line) => ({
     bytes: bytes(`${line}\r\nHost: localhost\r\n\r\n`),
-    by: "anybody",
+    by: "any",
     endless: true,
     then: "end",
   })),
-  ...table("no request", JUNK, (text) => ({ bytes: bytes(text), by: "anybody", then: "end", answers: 2 })),
+  ...table("no request", JUNK, (text) => ({ bytes: bytes(text), by: "any", then: "end", answers: 2 })),
   ...table("HEAD", ["/events", "/events?since=x", "/events?types=x", "/healthz", "/nothing"], (target) => ({
     bytes: bytes(`HEAD ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`),
     isHead: true,
   })),
   ...table("HTTP/1.0", ["/events?follow=false", "/events", "/healthz", "/events?since=x"], (target) => ({
     bytes: bytes(`GET ${target} HTTP/1.0\r\n\r\n`),
-    by: "anybody",
+    by: "any",
     endless: true,
   })),
   {
@@ -114,7 +114,7 @@ const FIELDS = [
   "X-HTTP-Method-Override: DELETE", "X-Forwarded-Host: evil.example", "X-Forwarded-For: " + "1,".repeat(3000), "Forwarded: for=\"[", "X-Original-URL: /",
 ];
 
-/** Fields that somebody reads. */
+/** Fields that the server or the runtime reads. */
 // deno-fmt-ignore
 const READ = [
   "Accept", "Last-Event-ID", "Origin", "Sec-Fetch-Site", "X-Api-Key", "Authorization", "Idempotency-Key", "Cookie", "Referer", "Expect", "Range",
@@ -141,40 +141,40 @@ const HOSTS = [
 export const headerFields: Attack[] = [
   ...table("header field", FIELDS, (field) => ({
     bytes: get("/events?follow=false", field, "Connection: close"),
-    by: "anybody",
+    by: "any",
     then: "end",
   })),
   ...READ.flatMap((name) =>
     table(`header field ${name}`, VALUES, (value) => ({
       bytes: get("/events?follow=false", `${name}: ${value}`),
-      by: "anybody",
-      // What stands behind an empty line is the beginning of another request.
+      by: "any",
+      // What follows an empty line is the beginning of another request.
       ...(value.includes("\r\n\r\n") ? { then: "end" } : {}),
     }))
   ),
   ...READ.flatMap((name) =>
     table(`header field ${name} of a POST`, VALUES, (value) => ({
       bytes: post("{}", JSON_TYPE, `${name}: ${value}`),
-      by: "anybody",
+      by: "any",
       then: "end",
     }))
   ),
   ...table("host", HOSTS, (field) => ({
     bytes: bytes(`GET /events?follow=false HTTP/1.1\r\n${field}\r\n\r\n`),
-    by: "anybody",
+    by: "any",
     then: "end",
   })),
   ...table("host of a POST", HOSTS, (field) => ({
     bytes: bytes(
       `POST /events HTTP/1.1\r\n${field}\r\nContent-Type: ${JSON_TYPE}\r\nContent-Length: 2\r\n\r\n{}`,
     ),
-    by: "anybody",
+    by: "any",
     then: "end",
   })),
   {
     name: "host: none",
     bytes: bytes("GET /events?follow=false HTTP/1.1\r\n\r\n"),
-    by: "anybody",
+    by: "any",
     then: "end",
   },
 ];
@@ -197,7 +197,7 @@ export const idempotencyKeys: Attack[] = [
     bytes: post(GOOD_BODY, JSON_TYPE, `Idempotency-Key: ${key}`),
     due: "InvalidParameter",
   })),
-  // One key for three bodies: a refused one is not remembered.
+  // One key for three bodies: a rejected request is not kept.
   ...([["[]", "InvalidEvent"], [GOOD_BODY, 202], [` ${GOOD_BODY}`, "IdempotencyKeyReused"]] as const).map(
     ([body, due]): Attack => ({
       name: `Idempotency-Key of another body: ${shown(body)}`,

@@ -1,6 +1,5 @@
 /**
- * What the tables of bad input are made of. Each entry of a table is one way to break a server that was seen somewhere, or
- * that a standard invites. In the heads of requests each character is one byte (Latin-1).
+ * Helpers for the tables of malformed input. Each entry of a table has broken some server, or is what a standard invites. In the heads of requests each character is one byte (Latin-1).
  *
  * @module
  */
@@ -15,14 +14,14 @@ export const GOOD: { readonly type: string; readonly event: unknown } = {
   event: { text: "attacked" },
 };
 export const GOOD_BODY: string = JSON.stringify(GOOD);
-/** Becomes a header, or an event, if it is copied as it is. */
+/** Becomes a header, or an event, if it is copied without escapes. */
 export const INJECTION = "\r\nX-Injected: 1\r\ndata: injected\r\n\r\n";
 /** The same in a URL. */
 export const ENCODED_INJECTION: string = encodeURIComponent(INJECTION);
-/** A request that must not count as one: if it is accepted, an event is published that is in no account. */
+/** A request that must not be read as one: it would publish an event that no account has. */
 export const SMUGGLED: string = Buffer.from(post(GOOD_BODY, JSON_TYPE)).toString("latin1");
 
-/** Names the entries of a table by what is in them. */
+/** Makes attacks of the entries of a table, each named after its text. */
 export function table(
   group: string,
   values: readonly string[],

@@ -6,7 +6,7 @@
 import { type Attack, get } from "../attacked.ts";
 import { ENCODED_INJECTION, table, times } from "./table.ts";
 
-// Queries, and what stands for a cursor.
+// Queries and cursors.
 
 const BROKEN_ESCAPES = [
   "%",
@@ -44,7 +44,7 @@ const FORMATS = [
   ENCODED_INJECTION, "n".repeat(5_000), ...BROKEN_ESCAPES,
 ];
 
-/** Cursors that are none, and those of a position that is not yet there; `EPOCH` stands for the channel's. */
+/** Malformed cursors, and cursors ahead of the channel; `EPOCH` stands for that of the channel. */
 // deno-fmt-ignore
 const CURSORS = [
   "x", "-", "--", "1", "-1", "EPOCH", "EPOCH-", "-5", "EPOCH--1", "EPOCH-+1", "EPOCH-01", "EPOCH-1.0", "EPOCH-1e0", "EPOCH-1e3", "EPOCH-0x1", "EPOCH-1n", "EPOCH-NaN",
@@ -53,7 +53,7 @@ const CURSORS = [
   "EPÖCH-1", "EPOCH-\xb9", "EPOCH-1;", "\"EPOCH-1\"", "'EPOCH-1'", "EPOCH-1\\", "<EPOCH-1>", `EPOCH-${"1".repeat(5_000)}`, `${"a".repeat(5_000)}-1`, `${"a".repeat(33)}-1`,
 ];
 
-/** Those that only a URL can hold. */
+/** Malformed cursors that only a URL can contain. */
 // deno-fmt-ignore
 const ESCAPED_CURSORS = [
   "EPOCH-1%20", "%20EPOCH-1", "EPOCH-1%0a", "EPOCH-1%0d%0a", "EPOCH%00-1", "EPOCH-1%00", "EPOCH-%d9%a2", "EPOCH-1%e2%80%a8", "EPOCH%2d%2d1", `EPOCH-1${ENCODED_INJECTION}`,
@@ -115,7 +115,7 @@ export function queries(epoch: string): Attack[] {
     ...table("query", QUERIES, (value) => ({ bytes: get(`/events${value}`), endless: true })),
     ...table("a query too long", ["types", "since", "follow", "format", "x"], (name) => ({
       bytes: get(`/events?${name}=${"a".repeat(100_000)}`),
-      by: "anybody",
+      by: "any",
     })),
   ];
 }
