@@ -1,5 +1,5 @@
 /**
- * Who may reach the server: names, pages of other sites, keys.
+ * Which requests the server accepts: names, pages of other sites, keys.
  *
  * @module
  */

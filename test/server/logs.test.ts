@@ -32,7 +32,7 @@ async function withServer(
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-test("--log json: one object a line for each stream that ends, with what it carried, and none is a warning", async () => {
+test("serve --log json writes one object for each stream that ends or is rejected, at level info", async () => {
   await withServer(["--log", "json"], {}, async (url, child) => {
     const logged = async (count: number) => {
       const line = JSON.parse((await child.stderr.take(count)).at(-1)!);
@@ -82,7 +82,7 @@ test("--log json: one object a line for each stream that ends, with what it carr
   });
 });
 
-test("whoever has stalled when the server stops is cut off after the grace, and logged once, as closed", async () => {
+test("serve logs a stalled reader once, as closed, when it stops", async () => {
   await withServer(["--log", "json"], {}, async (url, child) => {
     const formats = ["ndjson", "sse"];
     const stalled = await Promise.all(formats.map(() => openWire(Number(new URL(url).port))));
@@ -109,7 +109,7 @@ test("whoever has stalled when the server stops is cut off after the grace, and 
   });
 });
 
-test("--log json: a reader that is cut off because it has stalled is one object, and nothing else is written", async () => {
+test("serve --log json writes one object for a reader that is disconnected because it stalled", async () => {
   await withServer(["--log", "json", "--stall-timeout", "0.3"], {}, async (url, child) => {
     const stalled = [];
     for (const version of ["1.1", "1.0"]) {
@@ -134,7 +134,7 @@ async function metricsOf(url: string): Promise<string> {
   return await (await fetch(`${url}/metrics`)).text();
 }
 
-test("text is the default, off leaves it out", async () => {
+test("serve logs text by default, and nothing with --log off", async () => {
   await withServer([], { EVENTS_LOG: "" }, async (url, child) => {
     await (await fetch(`${url}/events?follow=false`)).text();
     const [line] = await child.stderr.take(1);
@@ -151,7 +151,7 @@ test("text is the default, off leaves it out", async () => {
   });
 });
 
-test("--log takes text, json or off", () => {
+test("serve --log takes text, json or off", () => {
   const read = (args: string[], env = {}) => {
     const options = readServeOptions(args, env);
     return options === "help" ? options : options.log;
@@ -165,7 +165,7 @@ test("--log takes text, json or off", () => {
   assert.throws(() => read([], { EVENTS_LOG: "loud" }), /^EVENTS_LOG takes text, json or off, not "loud"/);
 });
 
-test("what goes wrong while streams are open is told there too", async () => {
+test("createApp() logs an error that is thrown when a stream ends", async () => {
   const lines: string[] = [];
   const session = createSession({ version: "7.1.5" });
   const log = createLog("json", (line) => void lines.push(line));
@@ -180,7 +180,7 @@ test("what goes wrong while streams are open is told there too", async () => {
   assert.is(lines.length, 1);
 });
 
-test("what goes wrong is told whatever the log, as one line of JSON where it is JSON", async () => {
+test("createApp() logs an error of a route in every format, also with the log off", async () => {
   for (const format of ["text", "json", "off"] as LogFormat[]) {
     const lines: string[] = [];
     const session = createSession({ version: "7.1.5" });
@@ -204,7 +204,7 @@ test("what goes wrong is told whatever the log, as one line of JSON where it is 
   }
 });
 
-test("--log json: what there is to say at the start is an object too", async () => {
+test("serve --log json writes its warning at the start as an object", async () => {
   await withServer(["--log", "json", "--host", "0.0.0.0"], {}, async (_, child) => {
     const { level, message } = JSON.parse((await child.stderr.take(1))[0]!);
     assert.is(level, "warn");
@@ -212,7 +212,7 @@ test("--log json: what there is to say at the start is an object too", async () 
   });
 });
 
-test("a log that nobody reads any more stops nothing", async () => {
+test("serve continues when the reader of its log is gone", async () => {
   const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
   try {
     const serve = shellCommand(["serve", "--port", "0"]);
@@ -232,7 +232,7 @@ test("a log that nobody reads any more stops nothing", async () => {
   }
 });
 
-test("HEAD opens nothing and ends nothing; a refused POST is no stream", async () => {
+test("createApp() logs no stream for HEAD and for a rejected POST", async () => {
   const lines: string[] = [];
   const session = createSession({ version: "7.1.5" });
   const app = createApp(session, {

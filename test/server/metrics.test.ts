@@ -42,7 +42,7 @@ const NONE: Record<EndReason, number> = {
   failed: 0,
 };
 
-test("a channel counts what is published, by type", () => {
+test("channel.stats() counts published events by type", () => {
   const { channel } = makeEndpoint(catalogue, { ...OPTIONS, history: { events: 2 } });
   assert.equal(channel.stats().published, { note: 0, bell: 0 });
   publish(channel, 3);
@@ -54,7 +54,7 @@ test("a channel counts what is published, by type", () => {
   assert.is(channel.stats().events, 2);
 });
 
-test("events and bytes are those that arrive: live and replayed, filtered or not, in both formats", async () => {
+test("endpoint.stats() counts the events and bytes that arrive, live and replayed, filtered or not, in both formats", async () => {
   const { channel, endpoint, ends } = makeEndpoint(catalogue, OPTIONS);
   await serving(endpoint, async (url, port) => {
     publish(channel, 5);
@@ -81,7 +81,7 @@ test("events and bytes are those that arrive: live and replayed, filtered or not
     for (const one of [...await lines.events(2), await filtered.event()]) assert.ok(one.id);
     await until(() => wire.received().includes("event: bell"), "both events have come");
 
-    // Those who are still there count as well.
+    // Open streams count as well.
     assert.is(statsOf(endpoint, "ndjson").deliveries, 6 + 1 + 2 + 0 + 2 + 1);
     assert.is(statsOf(endpoint, "sse").deliveries, 2);
     await lines.close();
@@ -129,7 +129,7 @@ test("events and bytes are those that arrive: live and replayed, filtered or not
   });
 });
 
-test("every way out has its reason, and each is told once", async () => {
+test("onStreamEnd is called once for each stream, with the reason of its end", async () => {
   const errors: unknown[] = [];
   const { channel, endpoint, ends } = makeEndpoint(catalogue, {
     ...OPTIONS,
@@ -152,7 +152,7 @@ test("every way out has its reason, and each is told once", async () => {
     await until(() => ends.length === 1, "it has left");
     // More than the buffers of a connection hold.
     for (let n = 0; n < 120; n++) publish(channel, 100, "x".repeat(1000));
-    await until(() => ends.length === 2, "it was cut off");
+    await until(() => ends.length === 2, "the stalled one is disconnected");
     stalled.socket.destroy();
 
     await read(endpoint, "since=latest");
@@ -178,10 +178,10 @@ test("every way out has its reason, and each is told once", async () => {
     { disconnected: 1, completed: 1, closed: 1, unauthorized: 0, stalled: 1, failed: 1 },
     0,
   ]);
-  assert.is(ends[2]?.address, undefined, "without a server nobody knows the address");
+  assert.is(ends[2]?.address, undefined, "without a server there is no address");
 });
 
-test("an onEnd that throws disturbs nobody", async () => {
+test("eventsEndpoint() continues when onStreamEnd throws", async () => {
   const { error } = console;
   const shown: unknown[] = [];
   console.error = (...args: unknown[]) => void shown.push(args[0]);
@@ -204,14 +204,14 @@ test("an onEnd that throws disturbs nobody", async () => {
   }
 });
 
-test("onError is told of what the application throws while streams are open, once for each", async () => {
+test("onError is called once for each error that a callback throws while streams are open", async () => {
   const errors: unknown[] = [];
   let asked = 0;
   const { channel, endpoint } = makeEndpoint(catalogue, {
     ...OPTIONS,
     heartbeat: 0.1,
     authorize: (c) => {
-      if (c.req.query("who") !== "a") return true;
+      if (c.req.query("user") !== "a") return true;
       if (asked++ === 0) return true;
       throw new Error("no database");
     },
@@ -224,19 +224,19 @@ test("onError is told of what the application throws while streams are open, onc
     },
     onError: (error) => void errors.push((error as Error).message),
   });
-  const unconfirmed = linesOf((await endpoint.request("/?who=a")).body!);
+  const unconfirmed = linesOf((await endpoint.request("/?user=a")).body!);
   await unconfirmed.rest();
   assert.equal(errors.splice(0), ["no database", "no log"]);
   for (let n = 0; n < 2; n++) await linesOf((await endpoint.request("/")).body!).event();
   channel.publish("bell");
-  await until(() => endpoint.stats().subscribers === 0, "both are cut off");
+  await until(() => endpoint.stats().subscribers === 0, "both are disconnected");
   assert.equal(errors.sort(), ["a bell", "a bell", "no log", "no log"]);
 });
 
-test("losses are counted by reason, and the events in them where that can be known", async () => {
+test("endpoint.stats() counts losses by reason, and the lost events if their number is known", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, history: { events: 10 } });
   publish(channel, 25);
-  await read(endpoint, `since=${channel.epoch}-3`); // 12 are gone
+  await read(endpoint, `since=${channel.epoch}-3`); // 12 have expired
   await read(endpoint, `since=${channel.epoch}-0`); // 15
   await read(endpoint, `since=${channel.epoch}-15`); // none
   await read(endpoint, "since=gone-3");
@@ -257,17 +257,17 @@ test("losses are counted by reason, and the events in them where that can be kno
   }
   const seen = channel.last;
   publish(channel, 1);
-  const told: number[] = [];
+  const losses: number[] = [];
   for (let event; (event = await slow.event()).id !== `${channel.epoch}-${seen + 1}`;) {
-    if (event.type === "events_lost") told.push(event.event.count);
+    if (event.type === "events_lost") losses.push(event.event.count);
   }
   await slow.close();
-  assert.ok(told.length > 0, "it was overtaken");
-  const events = told.reduce((sum, count) => sum + count);
-  assert.equal(statsOf(endpoint, "ndjson").lost.slow_consumer, { times: told.length, events });
+  assert.ok(losses.length > 0, "it was overtaken");
+  const events = losses.reduce((sum, count) => sum + count);
+  assert.equal(statsOf(endpoint, "ndjson").lost.slow_consumer, { times: losses.length, events });
 });
 
-test("refusals are counted by the code they were told", async () => {
+test("endpoint.stats() counts rejected requests by the code of the answer", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, { ...OPTIONS, maxBodyBytes: 100 });
   const before = endpoint.stats().refusals;
   assert.ok(Object.values(before).every((count) => count === 0));
@@ -299,7 +299,7 @@ test("refusals are counted by the code they were told", async () => {
   assert.equal(Object.keys(endpoint.stats().refusals), Object.keys(before), "no code comes or goes");
 });
 
-test("batches and their latency are counted once for all subscribers of a format, and not while there are none", async () => {
+test("endpoint.stats() counts a batch and its latency once for all subscribers of a format, and not without any", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, OPTIONS);
   publish(channel, 7);
   const streams = await Promise.all(
@@ -318,7 +318,7 @@ test("batches and their latency are counted once for all subscribers of a format
     assert.is(counts.length, bounds.length + 1);
     const batches = counts.reduce((total, count) => total + count);
     assert.is(stats.latency.counts.reduce((total, count) => total + count), batches);
-    // Nobody waited for the other format, so it may have joined some.
+    // The test did not wait for the other format, which may have joined some.
     if (stats.subscribers === 3) {
       assert.equal([batches, counts[bounds.findIndex((bound) => bound >= 2)]], [3, 3]);
     } else assert.ok(batches >= 1 && batches <= 3, `${batches}`);
@@ -328,10 +328,10 @@ test("batches and their latency are counted once for all subscribers of a format
   for (const stream of streams.slice(1)) await stream.body?.cancel();
   publish(channel, 2);
   await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.is(statsOf(endpoint, "ndjson").batches.sum, 6, "nobody was there");
+  assert.is(statsOf(endpoint, "ndjson").batches.sum, 6, "there was no subscriber");
 });
 
-test("the latency is counted from the time that the event carries", async () => {
+test("endpoint.stats() measures the latency from the time of the event", async () => {
   const { endpoint, channel } = makeEndpoint(catalogue, OPTIONS);
   const { now } = Date;
   const lines = linesOf((await endpoint.request("/")).body!);
@@ -353,7 +353,7 @@ test("the latency is counted from the time that the event carries", async () => 
   await lines.close();
 });
 
-test("a histogram: each value is in the first bucket that holds it", () => {
+test("createHistogram() counts each value in the first bucket that holds it", () => {
   const bounds = fc.uniqueArray(fc.integer({ min: -50, max: 50 }), { maxLength: 8 })
     .map((values) => values.sort((a, b) => a - b));
   fc.assert(
@@ -373,17 +373,17 @@ test("a histogram: each value is in the first bucket that holds it", () => {
 });
 
 /** What `promtool check metrics` has to say of a text: nothing, where it is well. */
-async function promtool(text: string): Promise<{ code: number | null; said: string }> {
+async function promtool(text: string): Promise<{ code: number | null; output: string }> {
   const child = spawn("promtool", ["check", "metrics"], { stdio: "pipe" });
-  let said = "";
+  let output = "";
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (part: string) => said += part);
+    stream.setEncoding("utf8").on("data", (part: string) => output += part);
   }
   const ended = new Promise<number | null>((resolve, reject) =>
     child.once("error", reject).once("close", resolve)
   );
   child.stdin.end(text);
-  return { code: await within(ended, "promtool (of Debian's package prometheus)"), said };
+  return { code: await within(ended, "promtool (of Debian's package prometheus)"), output };
 }
 
 /** The samples of an exposition. */
@@ -396,12 +396,12 @@ function samplesOf(text: string): Map<string, number> {
   return new Map(samples);
 }
 
-test("GET /metrics: a text that promtool finds nothing wrong with, and every number in its place", async () => {
+test("GET /metrics answers with every metric, in a text that promtool accepts", async () => {
   const session = createSession({ version: "7.1.5", history: { events: 3 } });
   const app = createApp(session, { heartbeat: null });
   const metrics = async () => await (await app.request("/metrics")).text();
   const first = await metrics();
-  assert.equal(await promtool(first), { code: 0, said: "" });
+  assert.equal(await promtool(first), { code: 0, output: "" });
 
   for (let n = 0; n < 5; n++) session.emit("upgrader_tick", { text: "half way" });
   const read = async (query: string) => await (await app.request(`/events?follow=false&${query}`)).text();
@@ -417,7 +417,7 @@ test("GET /metrics: a text that promtool finds nothing wrong with, and every num
   assert.is(response.status, 200);
   assert.is(response.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
   const last = await response.text();
-  assert.equal(await promtool(last), { code: 0, said: "" });
+  assert.equal(await promtool(last), { code: 0, output: "" });
   const samples = samplesOf(last);
   const expected: Record<string, number> = {
     [`info{version="7.1.5",epoch="${session.channel.epoch}"}`]: 1,
@@ -460,7 +460,7 @@ test("GET /metrics: a text that promtool finds nothing wrong with, and every num
   assert.equal([head.status, await head.text()], [200, ""]);
 });
 
-test("refusals count that never come to the endpoint, and the one that an EventSource is told by a 200", async () => {
+test("GET /metrics counts rejections before the endpoint, and those that an EventSource gets with status 200", async () => {
   const session = createSession({ version: "7.1.5" });
   const lines: string[] = [];
   const log = createLog("text", (line) => void lines.push(line));
@@ -484,7 +484,7 @@ test("refusals count that never come to the endpoint, and the one that an EventS
   ]);
 });
 
-test("a stream whose permission is gone ends as refused", async () => {
+test("onStreamEnd reports unauthorized when authorize() no longer permits the stream", async () => {
   let permitted = true;
   const { endpoint, ends } = makeEndpoint(catalogue, {
     ...OPTIONS,
@@ -498,7 +498,7 @@ test("a stream whose permission is gone ends as refused", async () => {
   assert.equal(ends.map(({ reason }) => reason), ["unauthorized"]);
 });
 
-test("the buckets of every histogram hold what is below them too", async () => {
+test("GET /metrics has cumulative buckets in every histogram", async () => {
   const session = createSession({ version: "7.1.5" });
   const app = createApp(session, { heartbeat: null });
   const lines = linesOf((await app.request("/events")).body!);

@@ -14,14 +14,14 @@ import { findFreePort, linesOf, openLines, serving, until, within } from "../sup
 
 const test = suite("nginx");
 
-/** The block of this language on the page about production, which is what a reader would copy. */
+/** The block of this language on the page about production, as a reader would copy it. */
 async function fromPage(language: string): Promise<string> {
   const block = (await readBlocks("docs/production.md")).find((block) => block.language === language);
   if (block === undefined) throw new Error(`docs/production.md has no block of ${language}`);
   return block.text;
 }
 
-/** The server wants it, as the page says that it should. */
+/** The page recommends a key. */
 const KEY = "s3cret";
 const WITH_KEY = { "X-Api-Key": KEY };
 
@@ -116,7 +116,7 @@ const caddy: StartProxy = async (folder, port, upstream) => {
 /** What has to hold behind every proxy. */
 async function eventsArrive(
   { url, session, ends, subscribers }: Proxied,
-  tellsAddress = true,
+  passesAddress = true,
 ): Promise<void> {
   // NDJSON: the head at once, each event before the next is published, and in silence the heartbeats.
   const lines = await openLines(`${url}/events`, { headers: WITH_KEY });
@@ -167,13 +167,13 @@ async function eventsArrive(
   const stranger = await fetch(`${url}/events`);
   assert.equal([stranger.status, (await stranger.json()).error.code], [401, "Unauthorized"]);
 
-  // Who leaves the proxy leaves the server.
+  // A client that disconnects from the proxy is disconnected from the server.
   assert.is(await subscribers(), 2);
   await lines.close();
   await sse.close();
-  await until(async () => await subscribers() === 0, "nobody is left");
+  await until(async () => await subscribers() === 0, "no subscriber is left");
   assert.equal(ends.map(({ reason }) => reason), ["completed", "disconnected", "disconnected"]);
-  if (tellsAddress) { for (const { address } of ends) assert.is(address, "127.0.0.1"); }
+  if (passesAddress) { for (const { address } of ends) assert.is(address, "127.0.0.1"); }
 
   // A server that closes ends the stream that the proxy passes on, on a whole line.
   const closing = await openLines(`${url}/events`, { headers: WITH_KEY });
@@ -182,19 +182,19 @@ async function eventsArrive(
   assert.equal(await closing.rest(), []);
 }
 
-test("behind nginx with its default buffering events arrive as they happen", async () => {
+test("serve streams events at once behind nginx with its default buffering", async () => {
   await behind(nginx(await fromPage("nginx")), (proxied) => eventsArrive(proxied));
 });
 
-test("they do behind nginx with no more than proxy_pass, where its requests are HTTP/1.0", async () => {
-  // There it would hold back what does not fill a buffer, if the response did not tell it otherwise.
+test("serve streams events at once behind nginx with proxy_pass alone, whose requests are HTTP/1.0", async () => {
+  // nginx would hold back what does not fill a buffer; a header of the response disables that.
   await behind(
     nginx("location / { proxy_pass http://127.0.0.1:8085; }"),
     (proxied) => eventsArrive(proxied, false),
   );
 });
 
-test("behind Caddy events arrive as they happen", async () => {
+test("serve streams events at once behind Caddy", async () => {
   await behind(caddy, (proxied) => eventsArrive(proxied));
 });
 

@@ -39,7 +39,7 @@ const drafts = triblerEvents.types.map((type) => {
   return event === undefined ? { type } : { type, event };
 });
 
-test("it is an OpenAPI 3.2 document, as a validator of such documents sees it", async () => {
+test("GET /openapi.json answers with a document that a validator of OpenAPI 3.2 accepts", async () => {
   assert.is(response.status, 200);
   assert.match(response.headers.get("content-type") ?? "", /^application\/json\b/);
   assert.is(api.openapi, "3.2.0");
@@ -53,7 +53,7 @@ test("it is an OpenAPI 3.2 document, as a validator of such documents sees it", 
   assert.not((await new Validator().validate(broken)).valid, "the validator looks that deep");
 });
 
-test("every reference in it leads somewhere", () => {
+test("GET /openapi.json contains no reference that leads nowhere", () => {
   const references = [...JSON.stringify(api).matchAll(/"(?:\$ref|#[^"]*|[^"]*)":"#\/([^"]+)"/g)];
   assert.ok(references.length > 100, `${references.length}`);
   for (const [, path] of references) {
@@ -63,7 +63,7 @@ test("every reference in it leads somewhere", () => {
   }
 });
 
-test("each of Tribler's events fits its schema, as it is streamed and as it is published", () => {
+test("GET /openapi.json describes each event of Tribler, as it is streamed and as it is published", () => {
   assert.is(drafts.length, 25);
   for (const draft of drafts) {
     assert.is(faultsOf("/components/schemas/Draft", draft), undefined, draft.type);
@@ -73,7 +73,7 @@ test("each of Tribler's events fits its schema, as it is streamed and as it is p
   }
 });
 
-test("what the catalogue refuses does not fit either", () => {
+test("GET /openapi.json describes no event that the catalogue rejects", () => {
   let tried = 0;
   const refused = (value: object, what: string) => {
     tried++;
@@ -104,7 +104,7 @@ test("what the catalogue refuses does not fit either", () => {
   assert.ok(tried > 200, `${tried}`);
 });
 
-test("a real stream fits, control events included, in both formats", async () => {
+test("GET /openapi.json describes a whole stream, control events included, in both formats", async () => {
   const small = createSession({ version: "7.1.5", history: { events: 3 } });
   const app = createApp(small, { heartbeat: 5 });
   for (const draft of drafts) {
@@ -131,12 +131,12 @@ test("a real stream fits, control events included, in both formats", async () =>
   for (const block of blocks) assert.is(faultsOf(pointer, block), undefined, JSON.stringify(block));
 });
 
-/** An endless body: it has begun, and nothing more comes of it. */
+/** A body that has begun and never ends. */
 const endless = () =>
   new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array([0x5b])) });
 const broken = () => new ReadableStream({ start: (controller) => controller.error(new Error("broken off")) });
 
-test("every refusal that it names is really given, as described, and no other", async () => {
+test("GET /openapi.json names exactly the errors of each operation, as they are answered", async () => {
   const ofServer = (options: Partial<AppOptions> & { maxIdempotencyKeys?: number } = {}) => {
     const session = createSession({ version: "7.1.5" });
     return { session, app: createApp(session, { heartbeat: 5, ...options }) };
@@ -152,7 +152,7 @@ test("every refusal that it names is really given, as described, and no other", 
       throw new Error("no payload");
     },
   }, { heartbeat: 5, log: createLog("off", () => {}) });
-  /** One whose channel keeps its events elsewhere, where it cannot be reached. */
+  /** A server whose channel keeps its events in a store that cannot be reached. */
   const away = (code: "ChannelUnavailable" | "PublishUnconfirmed") => {
     const session = createSession({ version: "7.1.5" });
     const refuse = () => Promise.reject(new EventsError(code, "away"));
@@ -253,7 +253,7 @@ test("every refusal that it names is really given, as described, and no other", 
       ) => JSON.parse(`[${codes}]`).map((code: string) => `${path} ${method} ${code}`))
     )
   );
-  // Of every path one is told by the runtime's own entrance, and one where something of the server's own is broken.
+  // InvalidParameter is answered before any route, and InternalError for a fault of the server itself: on every path.
   const everywhere = / (?:InvalidParameter|InternalError)$/;
   const missing = named.filter((one) => !seen.has(one) && !everywhere.test(one));
   assert.equal(missing, []);
@@ -264,7 +264,7 @@ test("every refusal that it names is really given, as described, and no other", 
   }
 });
 
-test("a path and a method that are not there are answered as described", async () => {
+test("GET /openapi.json describes the answers to unknown paths and methods", async () => {
   const cases = [
     ["GET", "/nothing", 404, "NotFound"],
     ["POST", "/healthz", 404, "NotFound"],
@@ -278,7 +278,7 @@ test("a path and a method that are not there are answered as described", async (
   }
 });
 
-test("what is accepted is answered as described", async () => {
+test("GET /openapi.json describes the answer to an accepted POST", async () => {
   const answer = await app.request("/events", {
     method: "POST",
     body: JSON.stringify(drafts),
@@ -288,7 +288,7 @@ test("what is accepted is answered as described", async () => {
   assert.is(faultsOf(pointer, await answer.json()), undefined);
 });
 
-test("an EventSource that is refused for now gets a stream that fits, with nothing but its retry", async () => {
+test("GET /openapi.json describes the stream of an EventSource that is rejected for now: its retry alone", async () => {
   const full = createApp(createSession({ version: "7.1.5" }), { heartbeat: 5, maxConnections: 1 });
   const stream = await full.request("/events");
   const closed = createSession({ version: "7.1.5" });
@@ -307,7 +307,7 @@ test("an EventSource that is refused for now gets a stream that fits, with nothi
   await stream.body?.cancel();
 });
 
-test("it names every parameter that a stream looks at, and every media type it has", async () => {
+test("GET /openapi.json names every parameter and media type of a stream", async () => {
   const { parameters, responses } = api.paths["/events"].get;
   assert.equal(parameters.map(({ name }: { name: string }) => name), [
     "Last-Event-ID",
@@ -325,7 +325,7 @@ test("it names every parameter that a stream looks at, and every media type it h
   assert.is(Object.keys(responses[200].content).length, 4);
 });
 
-test("it describes every route of the server, and no other", () => {
+test("GET /openapi.json describes exactly the routes of the server", () => {
   const routes = app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) =>
     `${method} ${path}`
   );

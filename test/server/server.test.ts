@@ -5,16 +5,16 @@ import { running, startProgram } from "../support/children.ts";
 import { type Dictionary, openLines, openWire, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
-import { exceptions, keptSince, post, texts, told, withServer } from "./server_process.ts";
+import { exceptions, keptSince, nextEvent, post, texts, withServer } from "./server_process.ts";
 
 const test = suite("server");
 
-test("says where it listens, and serves there", async () => {
+test("serve prints the address that it listens on", async () => {
   await withServer([], async ({ url, port, child }) => {
     assert.is(url, `http://127.0.0.1:${port}`);
     assert.equal(child.stdout.lines.length, 1);
     const lines = await openLines(`${url}/events`);
-    const start = await told(lines, "events_start");
+    const start = await nextEvent(lines, "events_start");
     assert.equal(start.event, { tribler_started: true, version: start.event.version, heartbeat: 5 });
     assert.match(start.event.version, /^\d+\.\d+\.\d+/);
     await lines.close();
@@ -22,7 +22,7 @@ test("says where it listens, and serves there", async () => {
   });
 });
 
-test("--history bounds what since=earliest gives, and tells who resumes before it what is lost", async () => {
+test("serve --history limits what since=earliest replays, and reports the loss to a reader that resumes before it", async () => {
   await withServer(["--history", "3"], async ({ url }) => {
     const [, started] = await keptSince(url, "earliest");
     await post(url, exceptions(6));
@@ -35,22 +35,22 @@ test("--history bounds what since=earliest gives, and tells who resumes before i
   });
 });
 
-test("--heartbeat sets the pace of empty lines", async () => {
+test("serve --heartbeat sets the time between empty lines", async () => {
   await withServer(["--heartbeat", "0.2"], async ({ url }) => {
     const begin = performance.now();
     const lines = await openLines(`${url}/events`);
-    assert.is((await told(lines, "events_start")).event.heartbeat, 0.2);
+    assert.is((await nextEvent(lines, "events_start")).event.heartbeat, 0.2);
     for (let beat = 0; beat < 5; beat++) assert.is(await lines.next(), "");
     const took = performance.now() - begin;
     // A busy machine may be late, never early.
     assert.ok(took > 990 && took < 5000, `5 heartbeats took ${took} ms`);
     await post(url, exceptions(1));
-    await told(lines, "tribler_exception");
+    await nextEvent(lines, "tribler_exception");
     await lines.close();
   });
 });
 
-test("/healthz is well while it serves, and says so when it no longer does", async () => {
+test("GET /healthz answers 200 while the server runs, and 503 once its channel is closed", async () => {
   await withServer([], async ({ url }) => {
     const response = await within(fetch(`${url}/healthz`), "/healthz");
     assert.is(response.status, 200);
@@ -65,7 +65,7 @@ test("/healthz is well while it serves, and says so when it no longer does", asy
   assert.equal(await closing.json(), { status: "shutting down" });
 });
 
-test("what keeps a channel from its events is told in /healthz, which stays well, and in /metrics", async () => {
+test("GET /healthz and GET /metrics report the problem of a channel, with status 200", async () => {
   const session = createSession({ version: "7.1.5" });
   let problem: string | undefined;
   const channel = Object.defineProperty(session.channel, "problem", { get: () => problem });
@@ -83,7 +83,7 @@ test("what keeps a channel from its events is told in /healthz, which stays well
   assert.is(await gauge(), "0");
 });
 
-test("what is not there is told in the shape of Tribler's errors", async () => {
+test("serve answers 404 in the shape of Tribler's errors for a path that does not exist", async () => {
   await withServer([], async ({ url }) => {
     const cases = [["GET", "/nothing"], ["POST", "/nothing"], ["GET", "/events/more"]];
     for (const [method = "", path] of cases) {
@@ -98,7 +98,7 @@ test("what is not there is told in the shape of Tribler's errors", async () => {
   });
 });
 
-test("a request whose target and Host make no URL is told so, on every route", async () => {
+test("serve answers 400 on every route when Host and path make no URL", async () => {
   await withServer([], async ({ port }) => {
     for (const path of ["/healthz", "/events", "/metrics"]) {
       const wire = await openWire(port);
@@ -109,7 +109,7 @@ test("a request whose target and Host make no URL is told so, on every route", a
   });
 });
 
-test("HEAD answers on every route as GET does, and sends no body", async () => {
+test("HEAD answers as GET does on every route, without a body", async () => {
   await withServer([], async ({ url, port }) => {
     for (
       const path of ["/events", "/events?since=earliest", "/events?since=nonsense", "/healthz", "/nothing"]
@@ -131,13 +131,13 @@ test("HEAD answers on every route as GET does, and sends no body", async () => {
   });
 });
 
-/** The 26 events as they are sent: `events_start` is the stream's own. */
+/** Every event of Tribler but `events_start`, which the stream sends by itself. */
 const drafts = triblerEvents.types.map((type) => {
   const event = triblerPayloads[type as keyof typeof triblerPayloads];
   return event === undefined ? { type } : { type, event };
 });
 
-test("all events of Tribler reach curl in order, one line each, in every key what was sent", async () => {
+test("GET /events delivers every event of Tribler to curl and jq, in order and unchanged, one a line", async () => {
   assert.is(drafts.length, 25);
   await withServer([], async ({ url }) => {
     await running(startProgram("curl", ["-sN", `${url}/events`]), async (curl) => {
@@ -173,7 +173,7 @@ test("all events of Tribler reach curl in order, one line each, in every key wha
   });
 });
 
-/** Pipes the stream through jq, where this machine has it. */
+/** Pipes the stream through jq, if this machine has it. */
 async function jqReads(url: string, expected: readonly unknown[]): Promise<void> {
   const filter = 'select(.type != "events_start") | del(.id, .time)';
   const jq = startProgram("sh", ["-c", `command -v jq >&2 && curl -sN '${url}' | jq -c '${filter}'`]);

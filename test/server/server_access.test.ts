@@ -1,11 +1,11 @@
 import * as assert from "uvu/assert";
 import { openLines, openWire, until, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
-import { endsWell, exceptions, outcome, post, told, withServer } from "./server_process.ts";
+import { exceptions, exitsCleanly, nextEvent, outcome, post, withServer } from "./server_process.ts";
 
 const test = suite("server access");
 
-test("an API key is wanted on the wire, and is nowhere to be seen", async () => {
+test("serve --api-key requires the key, and shows it in no answer, error or log", async () => {
   const KEY = "open-sesame";
   for (const [args, env] of [[["--api-key", KEY], {}], [[], { EVENTS_API_KEY: KEY }]] as const) {
     await withServer(args, async ({ url, child }) => {
@@ -20,13 +20,13 @@ test("an API key is wanted on the wire, and is nowhere to be seen", async () => 
       }
       assert.is((await fetch(`${url}/healthz`)).status, 200);
       const lines = await openLines(`${url}/events?key=${KEY}`);
-      await told(lines, "events_start");
+      await nextEvent(lines, "events_start");
       await post(url, exceptions(1), { "X-Api-Key": KEY });
       await post(url, exceptions(1), { Authorization: `Bearer ${KEY}` });
-      await told(lines, "tribler_exception");
+      await nextEvent(lines, "tribler_exception");
       await lines.close();
       child.signal("SIGTERM");
-      await endsWell(child);
+      await exitsCleanly(child);
       assert.not(child.stdout.lines.join().includes(KEY));
     }, { env });
   }
@@ -41,7 +41,7 @@ test("an API key is wanted on the wire, and is nowhere to be seen", async () => 
   for (const { stdout, stderr } of wrong) assert.not([...stdout, ...stderr].join("\n").includes(KEY));
 });
 
-test("a server that others can reach without a key says so, and is still reached by no name but its own", async () => {
+test("serve --host 0.0.0.0 warns when it has no key, and rejects other names than its own", async () => {
   await withServer(["--host", "0.0.0.0"], async ({ port, child }) => {
     await child.stderr.match(/other machines can reach this server/);
     for (const [host, status] of [["evil.example", 403], ["192.0.2.1", 200], ["localhost", 200]] as const) {
@@ -55,7 +55,7 @@ test("a server that others can reach without a key says so, and is still reached
   await withServer(["--host", "0.0.0.0", "--api-key", "k"], async ({ url, child }) => {
     assert.is((await fetch(`${url}/healthz`)).status, 200);
     child.signal("SIGTERM");
-    await endsWell(child);
+    await exitsCleanly(child);
   });
 });
 

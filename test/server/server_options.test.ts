@@ -11,11 +11,11 @@ import {
   exceptions,
   FIXTURES,
   keptSince,
+  nextEvent,
   outcome,
   permissionsFor,
   post,
   texts,
-  told,
   withFolder,
   withServer,
 } from "./server_process.ts";
@@ -23,7 +23,7 @@ import {
 const test = suite("server options");
 
 /** Fails unless the command ends with this code after one line that matches, on stderr. */
-async function refuses(
+async function rejects(
   args: readonly string[],
   code: number,
   reason: RegExp,
@@ -49,7 +49,7 @@ async function withTakenPort(use: (port: number) => Promise<void>): Promise<void
   }
 }
 
-test("--help and --version say what they are asked, and end well", async () => {
+test("events-endpoint --help and --version print to stdout and exit with 0", async () => {
   const flags = [
     "--host",
     "--port",
@@ -89,20 +89,20 @@ test("--help and --version say what they are asked, and end well", async () => {
   assert.match(version!.stdout[0]!, /^\d+\.\d+\.\d+/);
 });
 
-test("a command line that means nothing: one line that says what, and exit code 2", async () => {
+test("events-endpoint exits with 2 and one line when the command line is not valid", async () => {
   await Promise.all([
-    refuses(["serve", "--nope"], 2, /--nope/),
-    refuses(["serve", "--port"], 2, /--port/),
-    refuses(["serve", "--port", "eighty"], 2, /--port .* from 0 to 65535, not "eighty"/),
-    refuses(["serve", "extra"], 2, /extra/),
-    refuses(["frobnicate"], 2, /no command "frobnicate"/),
-    refuses(["serve"], 2, /EVENTS_HEARTBEAT .*"soon"/, {
+    rejects(["serve", "--nope"], 2, /--nope/),
+    rejects(["serve", "--port"], 2, /--port/),
+    rejects(["serve", "--port", "eighty"], 2, /--port .* from 0 to 65535, not "eighty"/),
+    rejects(["serve", "extra"], 2, /extra/),
+    rejects(["frobnicate"], 2, /no command "frobnicate"/),
+    rejects(["serve"], 2, /EVENTS_HEARTBEAT .*"soon"/, {
       env: { EVENTS_PORT: "0", EVENTS_HEARTBEAT: "soon" },
     }),
   ]);
 });
 
-test("every value that means nothing is refused, from the command line and from the environment", () => {
+test("readServeOptions() rejects every value that is not valid, of options and of variables", () => {
   const bad: Record<string, string[]> = {
     host: [""],
     port: ["65536", "1.5", "-1", "x", "", " ", "NaN", "Infinity", "0x10"],
@@ -132,18 +132,18 @@ test("every value that means nothing is refused, from the command line and from 
   for (const [flag, values] of Object.entries(bad)) {
     for (const value of values) {
       names.push(`${flag} ${value}`);
-      const refusedBy = (name: string) => (error: unknown) =>
+      const rejectedBy = (name: string) => (error: unknown) =>
         error instanceof UsageError && error.message.startsWith(`${name} `);
       assert.throws(
         () => readServeOptions([`--${flag}=${value}`], {}),
-        refusedBy(`--${flag}`),
+        rejectedBy(`--${flag}`),
         `${flag} ${value}`,
       );
       const variable = `EVENTS_${flag.toUpperCase().replaceAll("-", "_")}`;
-      if (value === "") continue; // A variable that is empty is one that is not set.
+      if (value === "") continue; // An empty variable counts as unset.
       assert.throws(
         () => readServeOptions([], { [variable]: value }),
-        refusedBy(variable),
+        rejectedBy(variable),
         `${variable} ${value}`,
       );
     }
@@ -209,16 +209,16 @@ test("every value that means nothing is refused, from the command line and from 
   );
 });
 
-test("the servers of NATS are named as URLs, in which user and password may stand", () => {
+test("serve --nats takes URLs, with user and password", () => {
   const read = (...args: string[]) => readServeOptions(["--nats", ...args], {}) as ServeOptions;
-  const nobody = { tls: false, user: undefined, password: undefined };
-  assert.equal(read("nats://one").nats, { ...nobody, addresses: ["one:4222"] });
+  const anonymous = { tls: false, user: undefined, password: undefined };
+  assert.equal(read("nats://one").nats, { ...anonymous, addresses: ["one:4222"] });
   const several = read("nats://10.0.0.1:4223, nats://[::1]:4224/", "--stream", "SHOP_2");
-  assert.equal(several.nats, { ...nobody, addresses: ["10.0.0.1:4223", "[::1]:4224"] });
+  assert.equal(several.nats, { ...anonymous, addresses: ["10.0.0.1:4223", "[::1]:4224"] });
   assert.is(several.stream, "SHOP_2");
   const known = { addresses: ["h:4222", "i:4222"], tls: true, user: "u", password: "p@ss" };
   assert.equal(read("tls://u:p%40ss@h,tls://i").nats, known);
-  assert.equal(read("nats://t0ken@h").nats, { ...nobody, addresses: ["h:4222"], user: "t0ken" });
+  assert.equal(read("nats://t0ken@h").nats, { ...anonymous, addresses: ["h:4222"], user: "t0ken" });
   const { nats, stream } = readServeOptions([], {
     EVENTS_NATS: "nats://h",
     EVENTS_STREAM: "S",
@@ -240,7 +240,7 @@ test("the servers of NATS are named as URLs, in which user and password may stan
   assert.throws(() => readServeOptions(["--stream", "S"], {}), /--stream .*--nats/);
 });
 
-test("the limits are flags", async () => {
+test("serve applies the limits of its options", async () => {
   const args = ["--max-connections", "2", "--max-body-bytes", "1000", "--max-batch", "2", "--max-depth", "3"];
   await withServer([...args, "--idempotency-window", "60", "--history-bytes", "1500"], async ({ url }) => {
     const statusOf = async (body: unknown, headers: Record<string, string> = {}) => {
@@ -269,12 +269,12 @@ test("the limits are flags", async () => {
     await until(async () => {
       kept = await keptSince(url, "earliest").catch(() => []);
       return kept.length > 0;
-    }, "there is a place again");
+    }, "a connection is free again");
     assert.is(texts(kept).length, 2, "no more than 1500 bytes are kept");
   });
 });
 
-test("what cannot be served: one line that says why, and exit code 1", async () => {
+test("serve exits with 1 and one line when it cannot listen or watch", async () => {
   await withFolder(async (folder) => {
     const file = join(folder, "file");
     await writeFile(file, "");
@@ -284,20 +284,20 @@ test("what cannot be served: one line that says why, and exit code 1", async () 
     await withTakenPort(async (port) => {
       const inFolder = permissionsFor(folder);
       await Promise.all([
-        refuses(["serve", "--port", `${port}`], 1, new RegExp(`127\\.0\\.0\\.1:${port}: the port is in use`)),
-        // A watch that has begun does not keep the process.
-        refuses(["serve", "--port", `${port}`, "--watch-folder", folder], 1, /in use/, inFolder),
-        refuses(["serve", "--port", "0", "--watch-folder", watched], 1, /missing" does not exist/, inFolder),
-        refuses(["serve", "--port", "0", "--watch-folder", file], 1, /file" is not a folder/, inFolder),
-        refuses(["serve", "--port", "0", "--watch-folder", loop], 1, /loop" cannot be read/, inFolder),
-        // An address of a network that is kept for documentation.
-        refuses(["serve", "--port", "0", "--host", "203.0.113.1"], 1, /203\.0\.113\.1:0: .*no such address/),
+        rejects(["serve", "--port", `${port}`], 1, new RegExp(`127\\.0\\.0\\.1:${port}: the port is in use`)),
+        // A watch that has begun does not keep the process alive.
+        rejects(["serve", "--port", `${port}`, "--watch-folder", folder], 1, /in use/, inFolder),
+        rejects(["serve", "--port", "0", "--watch-folder", watched], 1, /missing" does not exist/, inFolder),
+        rejects(["serve", "--port", "0", "--watch-folder", file], 1, /file" is not a folder/, inFolder),
+        rejects(["serve", "--port", "0", "--watch-folder", loop], 1, /loop" cannot be read/, inFolder),
+        // An address of a network reserved for documentation.
+        rejects(["serve", "--port", "0", "--host", "203.0.113.1"], 1, /203\.0\.113\.1:0: .*no such address/),
       ]);
     });
   });
 });
 
-test("each environment variable counts", async () => {
+test("serve reads its options from environment variables", async () => {
   await withFolder(async (folder) => {
     const port = await findFreePort();
     const env = {
@@ -316,14 +316,14 @@ test("each environment variable counts", async () => {
       assert.equal(texts(kept), ["1", "2"]);
       const lines = await openLines(`${url}/events`);
       await copyFile(`${FIXTURES}alice.torrent`, join(folder, "alice.torrent"));
-      await told(lines, "events_start");
-      await told(lines, "torrent_discovered");
+      await nextEvent(lines, "events_start");
+      await nextEvent(lines, "torrent_discovered");
       await lines.close();
     });
   });
 });
 
-test("a flag wins over its environment variable", async () => {
+test("serve prefers an option to its environment variable", async () => {
   await withFolder((folder) =>
     withTakenPort(async (taken) => {
       const env = {

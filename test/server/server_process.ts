@@ -77,20 +77,20 @@ export function texts(events: readonly { type: string; event?: { text: string } 
   return events.filter(({ type }) => type === "tribler_exception").map(({ event }) => event?.text ?? "");
 }
 
-/** The next event, which is of this type. A stream has heartbeats, so that its lines alone never are too late. */
-export async function told(lines: Lines, type: string, ms?: number): Promise<Dictionary> {
+/** Waits for the next event, and checks its type. Heartbeats do not extend the wait. */
+export async function nextEvent(lines: Lines, type: string, ms?: number): Promise<Dictionary> {
   const event = await within(lines.event(), type, ms);
   assert.is(event.type, type);
   return event;
 }
 
-/** What a stream that does not follow carries, `events_start` included. */
+/** Reads the events that are kept, `events_start` included. */
 export async function keptSince(url: string, since: string): Promise<Dictionary[]> {
   const lines = await openLines(`${url}/events?since=${since}&follow=false`);
   return await within(lines.rest(), "the end of what is kept");
 }
 
-/** Runs `use` with a new folder, and removes it. */
+/** Runs `use` with a new folder, and removes the folder. */
 export async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
   try {
@@ -104,8 +104,8 @@ export function permissionsFor(folder: string): ChildOptions {
   return { permissions: [`--allow-read=${folder}`, `--allow-write=${folder}`] };
 }
 
-/** The child ends by itself within 5 s, with exit code 0, and had nothing to complain of. */
-export async function endsWell(child: Child): Promise<void> {
+/** Checks that the child exits within 5 s, with code 0 and nothing on stderr. */
+export async function exitsCleanly(child: Child): Promise<void> {
   const exit = await child.exit(5000);
   assert.equal({ ...exit, stderr: child.stderr.lines }, { code: 0, signal: null, stderr: [] });
 }

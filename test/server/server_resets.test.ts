@@ -4,25 +4,25 @@ import { eventsEndpoint } from "../../src/mod.ts";
 import { createSession } from "../../src/tribler/mod.ts";
 import { openLines, openWire, serving, timersLeftBy, until, type Wire, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
-import { endsWell, exceptions, GET, post, told, withServer } from "./server_process.ts";
+import { exceptions, exitsCleanly, GET, nextEvent, post, withServer } from "./server_process.ts";
 
 const test = suite("server: resets");
 
-test("200 streams that are reset leave the server able to serve", async () => {
+test("serve continues after 200 streams were reset", async () => {
   await withServer([], async ({ url, port, child }) => {
     await openAndReset(port, () => post(url, exceptions(1, 100_000)));
     const lines = await openLines(`${url}/events`);
-    await told(lines, "events_start");
+    await nextEvent(lines, "events_start");
     await post(url, exceptions(1));
-    assert.equal((await told(lines, "tribler_exception")).event, { text: "0" });
+    assert.equal((await nextEvent(lines, "tribler_exception")).event, { text: "0" });
     await lines.close();
     assert.is((await within(fetch(`${url}/healthz`), "/healthz")).status, 200);
     child.signal("SIGTERM");
-    await endsWell(child);
+    await exitsCleanly(child);
   });
 });
 
-test("200 streams that are reset leave no subscriber, no reader and no timer", async () => {
+test("eventsEndpoint() keeps no subscriber, reader or timer when 200 streams were reset", async () => {
   const session = createSession({ version: "7.1.5" });
   const endpoint = eventsEndpoint(session);
   const app = new Hono().route("/events", endpoint);

@@ -4,26 +4,26 @@ import * as assert from "uvu/assert";
 import { type Lines, openLines, openWire, until, type Wire, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import {
-  endsWell,
   exceptions,
+  exitsCleanly,
   FIXTURES,
   GET,
+  nextEvent,
   permissionsFor,
   post,
   texts,
-  told,
   withFolder,
   withServer,
 } from "./server_process.ts";
 
 const test = suite("server shutdown");
 
-test("SIGINT, SIGTERM: what is queued goes out, streams end on a whole line, a stalled reader holds up nothing", async () => {
-  // At the same time, because a stalled reader costs each of them its whole grace.
-  await Promise.all([stopsWell("SIGINT"), stopsWell("SIGTERM")]);
+test("serve delivers what is queued and ends streams on a whole line at SIGINT and SIGTERM, beside a stalled reader", async () => {
+  // Side by side: with a stalled reader, each takes the whole grace of 3 s.
+  await Promise.all([stopsCleanly("SIGINT"), stopsCleanly("SIGTERM")]);
 });
 
-async function stopsWell(signal: "SIGINT" | "SIGTERM"): Promise<void> {
+async function stopsCleanly(signal: "SIGINT" | "SIGTERM"): Promise<void> {
   await withFolder((folder) =>
     withServer(["--watch-folder", folder], async ({ url, port, child }) => {
       const stalled = await openWire(port);
@@ -31,10 +31,10 @@ async function stopsWell(signal: "SIGINT" | "SIGTERM"): Promise<void> {
       stalled.write(GET);
       const wires = [await openWire(port), await openWire(port)];
       for (const wire of wires) wire.write(GET);
-      // These read nothing before the signal: what they miss is queued by then.
+      // These read nothing before the signal: their events are queued by then.
       const late: Lines[] = [await openLines(`${url}/events`), await openLines(`${url}/events`)];
       const slow = await openWire(port);
-      slow.write("GET /ev"); // It never gets to the end of its request.
+      slow.write("GET /ev"); // The end of its request never comes.
       await until(
         () => wires.every((wire) => wire.received().includes("events_start")),
         "the streams are open",
@@ -44,13 +44,13 @@ async function stopsWell(signal: "SIGINT" | "SIGTERM"): Promise<void> {
       await post(url, exceptions(10));
       const begin = performance.now();
       child.signal(signal);
-      // Nobody is told of it any more, and that is no problem to speak of.
+      // It is not reported any more, and nothing is logged about it.
       await copyFile(`${FIXTURES}leaves.torrent`, join(folder, "leaves.torrent"));
-      child.signal(signal); // A terminal tells the whole group, and so npm tells it once more.
+      child.signal(signal); // npm passes on what a terminal has sent to the whole group.
       // Fails where a stream ends in the middle of a line.
       const endings = Promise.all(late.map((lines) => within(lines.rest(), "the end of a stream")));
       endings.catch(() => {}); // Awaited below, after what may fail before.
-      await endsWell(child);
+      await exitsCleanly(child);
       const took = performance.now() - begin;
       assert.ok(took < 5000, `it took ${took} ms to end`);
 
@@ -65,28 +65,28 @@ async function stopsWell(signal: "SIGINT" | "SIGTERM"): Promise<void> {
   );
 }
 
-/** All of the events came, and the server ended the response (RFC 9112 7.1) after a whole line. */
+/** Checks that all events came, and that the response ended (RFC 9112 7.1) after a whole line. */
 function assertWholeLines(wire: Wire): void {
   const tail = wire.received().slice(-4000);
   for (let n = 0; n < 10; n++) assert.ok(tail.includes(`"event":{"text":"${n}"}`), tail);
   assert.match(tail, /"time":"[^"]+"\}\n\r\n0\r\n\r\n$/);
 }
 
-test("ends soon where nobody is stalled, and takes no new connection meanwhile", async () => {
+test("serve stops before the grace is over and accepts no connection when no reader is stalled", async () => {
   await withServer([], async ({ url, child }) => {
     const streams = [await openLines(`${url}/events`), await openLines(`${url}/events`)];
-    for (const lines of streams) await told(lines, "events_start");
+    for (const lines of streams) await nextEvent(lines, "events_start");
     const begin = performance.now();
     child.signal("SIGTERM");
     for (const lines of streams) assert.equal(await within(lines.rest(), "the end of a stream"), []);
-    await endsWell(child);
+    await exitsCleanly(child);
     assert.ok(performance.now() - begin < 2900, `it took ${performance.now() - begin} ms to end`);
     const refused = await fetch(`${url}/healthz`).then(() => false, () => true);
-    assert.ok(refused, "nobody listens any more");
+    assert.ok(refused, "the port is closed");
   });
 });
 
-test("who is in the middle of something when the server stops is told: SSE when to come back, a POST that it failed", async () => {
+test("serve ends SSE with a retry time and answers a POST whose body is incomplete with 503 when it stops", async () => {
   await withServer([], async ({ url, port, child }) => {
     const body = JSON.stringify(exceptions(1));
     const slow = await openWire(port);
@@ -101,30 +101,30 @@ test("who is in the middle of something when the server stops is told: SSE when 
     const retries = (await texts).map((text) => /\n\nretry: ([2-4]\d{3})\n$/.exec(text)?.[1]);
     assert.equal((await texts).map((text) => text.match(/^retry: /gm)!.length), [2, 2, 2], "at both ends");
     assert.ok(retries.every((retry) => retry !== undefined), `${retries}`);
-    // Nobody waits for the rest of the body, which may never come.
+    // The server does not wait for the rest of the body, which may never come.
     await until(() => slow.received().includes("\r\n\r\n"), "the answer to the POST");
     assert.match(slow.received(), /^HTTP\/1\.1 503 [^]*"code":"ChannelClosed"/);
     assert.match(slow.received(), /^retry-after: \d+\r$/im);
-    await endsWell(child);
+    await exitsCleanly(child);
   });
 });
 
-test("--drain: /healthz says that it is about to stop while everything else is as before; then it stops", async () => {
+test("serve --drain fails /healthz and serves on for that time before it stops", async () => {
   await withServer(["--drain", "3"], async ({ url, child }) => {
     const health = () => fetch(`${url}/healthz`).then(({ status }) => status);
     const lines = await openLines(`${url}/events`);
-    await told(lines, "events_start");
+    await nextEvent(lines, "events_start");
     assert.is(await health(), 200);
     child.signal("SIGTERM");
-    await until(async () => await health() === 503, "it says so");
+    await until(async () => await health() === 503, "/healthz fails");
     await post(url, exceptions(1));
-    await told(lines, "tribler_exception");
+    await nextEvent(lines, "tribler_exception");
     const another = await openLines(`${url}/events`);
-    await told(another, "events_start");
+    await nextEvent(another, "events_start");
     for (const stream of [lines, another]) {
       assert.equal(await within(stream.rest(), "the end of a stream"), []);
     }
-    await endsWell(child);
+    await exitsCleanly(child);
   });
 });
 
