@@ -13,7 +13,7 @@ const EVERY: readonly RuntimeName[] = ["node", "node22", "node24", "node26", "de
 const EVERY_NODE: readonly RuntimeName[] = ["node", "node22", "node24", "node26"];
 /** One release of each kind of runtime: what depends on the kind, and not on the release of Node. */
 const EACH_KIND: readonly RuntimeName[] = ["node", "deno", "bun"];
-/** The Node at hand alone: what is pure, or drives other programs itself. */
+/** The Node that runs the tests alone: what is pure, or drives other programs itself. */
 const ONCE: readonly RuntimeName[] = ["node"];
 
 /** One row of the table. */
@@ -24,14 +24,14 @@ export interface Suite {
   readonly on: readonly RuntimeName[];
   /**
    * What runs on the runtime: the test and everything in it, or only the programs that the test starts, which itself runs on
-   * the Node at hand. Default `"test"`.
+   * the Node that runs the tests. Default `"test"`.
    */
   readonly runs?: "test" | "programs";
   /** Whether it opens no socket and starts no process: part of `npm run test:unit`. */
   readonly isUnit?: boolean;
-  /** About how many seconds it takes on Node: the longest begin first. Default 3. */
+  /** Approximate number of seconds on Node: the longest start first. Default 3. */
   readonly seconds?: number;
-  /** Whether it waits most of that time: it runs beside others, however many of them keep the cores busy. */
+  /** Whether it waits most of that time, so that it runs beside tests that keep the cores busy. */
   readonly waits?: boolean;
 }
 

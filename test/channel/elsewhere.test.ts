@@ -192,13 +192,13 @@ test("GET /events sends no event of a new epoch before it has reported it", asyn
   there.wake();
   const received: Dictionary[] = [];
   while (received.at(-1)?.id !== `${epoch}-2000`) received.push(await lines.event());
-  const anew = received.filter(({ id }) => id.startsWith(epoch));
-  assert.equal([anew[0]?.type, anew[0]?.event.reason, anew[0]?.id], [
+  const inNewEpoch = received.filter(({ id }) => id.startsWith(epoch));
+  assert.equal([inNewEpoch[0]?.type, inNewEpoch[0]?.event.reason, inNewEpoch[0]?.id], [
     "events_lost",
     "unknown_epoch",
     `${epoch}-0`,
   ]);
-  assert.equal(numbers(anew.slice(1)), upTo(5000, 3001));
+  assert.equal(numbers(inNewEpoch.slice(1)), upTo(5000, 3001));
   await lines.close();
 });
 

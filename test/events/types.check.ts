@@ -1,6 +1,6 @@
 /**
- * What the types promise, for the compiler alone: nothing here is ever run. A line under `@ts-expect-error`
- * that compiles is an error, and so is any other line that does not.
+ * The contract of the types, for the compiler alone: nothing here is run. A line under `@ts-expect-error` that compiles is an
+ * error, and so is any other line that does not.
  *
  * @module
  */
@@ -46,16 +46,16 @@ import {
   type TriblerStart,
 } from "../../src/tribler/mod.ts";
 
-/** Whether two types are the same, `any` being the same as nothing but itself. */
+/** Whether two types are the same; `any` is the same as itself alone. */
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
 
-/** What must not leak. */
+/** The type that must not leak. */
 // deno-lint-ignore no-explicit-any
 type Any = any;
 
-/** Compiles where the type is `true`. */
+/** Compiles if the type is `true`. */
 function sure<_ extends true>(): void {}
-/** Compiles where the value is of exactly this type. */
+/** Compiles if the value is of exactly this type. */
 function exactly<T>(): <U>(value: U, ...proof: Equal<T, U> extends true ? [] : [never]) => void {
   return () => {};
 }
@@ -78,39 +78,39 @@ interface Placed {
 const bare = defineEvents({ tick: v.object({ n: v.number() }), done: null });
 type Bare = typeof bare.schemas;
 
-/** Each of these only has to compile. */
+/** Each of these must only compile. */
 export const checks: readonly (() => void)[] = [
   function theHelpersTellTypesApart() {
     sure<Equal<string, string>>();
-    // @ts-expect-error: any is not the same as string
+    // @ts-expect-error: any is not string
     sure<Equal<string, Any>>();
-    // @ts-expect-error: nor is unknown
+    // @ts-expect-error: any is not unknown
     sure<Equal<unknown, Any>>();
     // @ts-expect-error: a union is not one of its members
     sure<Equal<string, string | undefined>>();
     exactly<number>()(1 as number);
-    // @ts-expect-error: a literal is not its kind
+    // @ts-expect-error: a literal is not its general type
     exactly<number>()(1 as const);
   },
 
-  function aCatalogueKnowsItsTypes() {
+  function aCatalogueHasItsTypes() {
     exactly<Catalogue<Shop>>()(shop);
     sure<Equal<PublishableType<Shop>, "placed" | "note" | "pair" | "kind" | "closed">>();
     sure<Equal<PublishableType<Bare>, "tick" | "done">>();
     sure<Equal<Shop["closed"], null>>();
     // @ts-expect-error: a schema must be a schema
     defineEvents({ odd: 7 });
-    // @ts-expect-error: undefined is not null
+    // @ts-expect-error: undefined is neither a schema nor null
     defineEvents({ odd: undefined });
-    // @ts-expect-error: a schema that answers later cannot check what is published at once
+    // @ts-expect-error: a schema must be synchronous
     defineEvents({ later: v.objectAsync({ n: v.number() }) });
-    // @ts-expect-error: a catalogue does not change
+    // @ts-expect-error: a catalogue is read-only
     shop.schemas.closed = v.string();
-    // @ts-expect-error: nor does the list of its types
+    // @ts-expect-error: the list of types is read-only
     shop.types.push("more");
   },
 
-  function aPayloadIsWhatItsSchemaSays() {
+  function aPayloadHasTheTypeOfItsSchema() {
     sure<Equal<PayloadOf<Shop, "placed">, Placed>>();
     sure<Equal<PayloadOf<Shop, "note">, string>>();
     sure<Equal<PayloadOf<Shop, "pair">, [string, number]>>();
@@ -120,12 +120,12 @@ export const checks: readonly (() => void)[] = [
     sure<Equal<PayloadArguments<Shop, "closed">, [payload?: undefined]>>();
     // @ts-expect-error: there is no such type
     sure<Equal<PayloadOf<Shop, "nope">, undefined>>();
-    // A transformation of the schema is never applied, so what counts is what goes into it.
+    // A transformation of the schema is never applied, so the type is that of its input.
     const changed = defineEvents({ at: v.pipe(v.string(), v.transform((text) => text.length)) });
     sure<Equal<PayloadOf<typeof changed.schemas, "at">, string>>();
   },
 
-  function publishTakesWhatTheTypeSays() {
+  function publishAcceptsThePayloadOfTheType() {
     const channel = createChannel(shop);
     exactly<MemoryChannel<Shop>>()(channel);
     exactly<string>()(channel.publish("placed", { id: "1", total: 2 }));
@@ -139,37 +139,37 @@ export const checks: readonly (() => void)[] = [
     channel.publish("placed", { id: "1" });
     // @ts-expect-error: a field is of another type
     channel.publish("placed", { id: "1", total: "2" });
-    // @ts-expect-error: a key that nobody knows, in a literal, is a slip of the pen
+    // @ts-expect-error: a literal has no unknown keys
     channel.publish("placed", { id: "1", total: 2, totl: 3 });
     // @ts-expect-error: the payload of another type
     channel.publish("note", { id: "1", total: 2 });
-    // @ts-expect-error: null is no payload
+    // @ts-expect-error: null is not a payload
     channel.publish("note", null);
-    // @ts-expect-error: undefined neither
+    // @ts-expect-error: undefined is not a payload
     channel.publish("note", undefined);
     // @ts-expect-error: the payload is missing
     channel.publish("note");
-    // @ts-expect-error: no third argument
+    // @ts-expect-error: there is no third argument
     channel.publish("note", "text", "more");
-    // @ts-expect-error: not one of the list
+    // @ts-expect-error: not a member of the list
     channel.publish("kind", "c");
     // @ts-expect-error: the pair is too short
     channel.publish("pair", ["a"]);
     // @ts-expect-error: this type has no payload
     channel.publish("closed", {});
-    // @ts-expect-error: nor null
+    // @ts-expect-error: null is not a payload of it
     channel.publish("closed", null);
     // @ts-expect-error: there is no such type
     channel.publish("nope");
-    // @ts-expect-error: there is no such type, with a payload neither
+    // @ts-expect-error: there is no such type with a payload
     channel.publish("nope", {});
     // @ts-expect-error: a type is a name
     channel.publish(7);
-    // @ts-expect-error: any string is not a type
+    // @ts-expect-error: a string is not a type
     channel.publish("note" as string, "text");
   },
 
-  function severalTypesAtOnceNeedWhatEachOfThemNeeds() {
+  function aUnionOfTypesNeedsThePayloadOfEach() {
     const channel = createChannel(shop);
     const type = "note" as "note" | "closed";
     if (type === "note") channel.publish(type, "text");
@@ -182,16 +182,16 @@ export const checks: readonly (() => void)[] = [
 
   function controlEventsCannotBePublished() {
     const channel = createChannel(shop);
-    // @ts-expect-error: events_start is the endpoint's to tell, although the catalogue describes it
+    // @ts-expect-error: events_start cannot be published, although the catalogue has a schema of it
     channel.publish("events_start", { shop: "x", open: true });
-    // @ts-expect-error: events_lost too
+    // @ts-expect-error: events_lost cannot be published
     channel.publish("events_lost", { reason: "slow_consumer", count: 1 });
-    // @ts-expect-error: events_bookmark too
+    // @ts-expect-error: events_bookmark cannot be published
     channel.publish("events_bookmark");
-    // @ts-expect-error: not in a batch either
+    // @ts-expect-error: events_start cannot be published in a batch
     channel.publishBatch([{ type: "events_start", event: { shop: "x", open: true } }]);
     const tribler = createChannel(triblerEvents);
-    // @ts-expect-error: nor Tribler's
+    // @ts-expect-error: events_start of Tribler cannot be published
     tribler.publish("events_start", { tribler_started: true, version: "7" });
   },
 
@@ -218,11 +218,11 @@ export const checks: readonly (() => void)[] = [
     channel.publishBatch([{ type: "done", event: {} }]);
     // @ts-expect-error: there is no such type
     channel.publishBatch([{ type: "nope" }]);
-    // @ts-expect-error: the id is the channel's to give
+    // @ts-expect-error: the channel sets the id
     channel.publishBatch([{ type: "done", id: "k3f9-1" }]);
-    // @ts-expect-error: the time too
+    // @ts-expect-error: the channel sets the time
     channel.publishBatch([{ type: "done", time: "2026-01-01T00:00:00.000Z" }]);
-    // @ts-expect-error: a draft does not change
+    // @ts-expect-error: a draft is read-only
     drafts[0]!.type = "tick";
   },
 
@@ -253,11 +253,11 @@ export const checks: readonly (() => void)[] = [
       default:
         exactly<never>()(event);
     }
-    // @ts-expect-error: the head of a stream is no published event
+    // @ts-expect-error: events_start is not a published event
     if (event.type === "events_start") return;
-    // @ts-expect-error: before it is narrowed nobody knows which payload this is
+    // @ts-expect-error: the payload is unknown before the event is narrowed
     event.event.total;
-    // @ts-expect-error: an event does not change
+    // @ts-expect-error: an event is read-only
     event.id = "";
   },
 
@@ -273,12 +273,12 @@ export const checks: readonly (() => void)[] = [
       exactly<number | null>()(event.event.heartbeat);
       exactly<string>()(event.event.shop);
       exactly<boolean>()(event.event.open);
-      // @ts-expect-error: the schema does not know it
+      // @ts-expect-error: the schema has no such field
       event.event.version;
     } else if (event.type === "events_lost") {
       exactly<LossReason>()(event.event.reason);
       exactly<number | null>()(event.event.count);
-      // @ts-expect-error: where nobody knows how many, it is null
+      // @ts-expect-error: the count is null if it is unknown
       const count: number = event.event.count;
       return count;
     } else if (event.type === "events_bookmark") {
@@ -299,14 +299,14 @@ export const checks: readonly (() => void)[] = [
   function theDictionaryHasAnEventOnlyWithAPayload() {
     const closed: EventDictionary<"closed"> = { type: "closed", id: "k3f9-1", time: "" };
     const note: EventDictionary<"note", string> = { type: "note", event: "text", id: "k3f9-1", time: "" };
-    // @ts-expect-error: without a payload there is no key for it
+    // @ts-expect-error: without a payload there is no key event
     const odd: EventDictionary<"closed"> = { ...closed, event: {} };
-    // @ts-expect-error: with one there is
+    // @ts-expect-error: with a payload the key event is required
     const lacking: EventDictionary<"note", string> = closed;
     return [note, odd, lacking];
   },
 
-  function theStartIsWhatItsSchemaSays() {
+  function theStartHasTheTypeOfItsSchema() {
     sure<Equal<StartOf<Shop>, { shop: string; open: boolean }>>();
     sure<Equal<StartOf<Bare>, Readonly<Record<string, unknown>>>>();
     sure<Equal<StartOf<TriblerSchemas>, TriblerStart>>();
@@ -320,14 +320,14 @@ export const checks: readonly (() => void)[] = [
     eventsEndpoint(channel, { startPayload: () => ({ shop: "x" }) });
     // @ts-expect-error: a field is of another type
     eventsEndpoint(channel, { startPayload: () => ({ shop: "x", open: "yes" }) });
-    // @ts-expect-error: it is asked for at every connection, so it is a function
+    // @ts-expect-error: startPayload is a function
     eventsEndpoint(channel, { startPayload: { shop: "x", open: true } });
-    // @ts-expect-error: and it answers at once
+    // @ts-expect-error: startPayload is synchronous
     eventsEndpoint(channel, { startPayload: () => Promise.resolve({ shop: "x", open: true }) });
 
     eventsEndpoint(createChannel(bare));
     eventsEndpoint(createChannel(bare), { startPayload: () => ({ anything: 1 }) });
-    // @ts-expect-error: what stands beside the heartbeat is an object
+    // @ts-expect-error: startPayload returns an object
     eventsEndpoint(createChannel(bare), { startPayload: () => 7 });
   },
 
@@ -345,16 +345,16 @@ export const checks: readonly (() => void)[] = [
     eventsEndpoint<Shop>({ ...source, startPayload: () => ({ version: "7" }) });
     // @ts-expect-error: seconds are a number
     eventsEndpoint(channel, { heartbeat: "5" });
-    // @ts-expect-error: an option that is given has a value
+    // @ts-expect-error: an option is absent, not undefined
     eventsEndpoint(channel, { heartbeat: undefined });
     // @ts-expect-error: there is no such option
     eventsEndpoint(channel, { heartbeats: 5 });
-    // @ts-expect-error: a catalogue carries nothing
+    // @ts-expect-error: a catalogue is not a channel
     eventsEndpoint(shop);
     exactly<number>()(eventsEndpoint(channel).stats().subscribers);
   },
 
-  function anApplicationSaysWhatARequestMayDo() {
+  function authorizeDecidesWhatARequestMayDo() {
     const channel = createChannel(shop);
     eventsEndpoint(channel, { authorize: () => true });
     eventsEndpoint(channel, { authorize: (c) => Promise.resolve(c.req.header("X") === "y" && {}) });
@@ -362,11 +362,11 @@ export const checks: readonly (() => void)[] = [
     eventsEndpoint(channel, {
       authorize: () => ({ filter: (event) => event.type === "closed", expiresAt: Date.now() }),
     });
-    // @ts-expect-error: who forgets to answer lets nobody in, and is told
+    // @ts-expect-error: authorize must return an answer
     eventsEndpoint(channel, { authorize: () => {} });
-    // @ts-expect-error: no type of this catalogue
+    // @ts-expect-error: not a type of this catalogue
     eventsEndpoint(channel, { authorize: () => ({ filter: (event) => event.type === "tick" }) });
-    // @ts-expect-error: an event is let through or not at once
+    // @ts-expect-error: a filter is synchronous
     eventsEndpoint(channel, { authorize: () => ({ filter: () => Promise.resolve(true) }) });
     // @ts-expect-error: a time is a number or a date
     eventsEndpoint(channel, { authorize: () => ({ expiresAt: "2026-11-24" }) });
@@ -375,12 +375,12 @@ export const checks: readonly (() => void)[] = [
       maxConnectionsPerAddress: null,
       idempotencyWindow: null,
     });
-    // @ts-expect-error: there is always a limit to how deep
+    // @ts-expect-error: maxDepth cannot be switched off
     eventsEndpoint(channel, { maxDepth: null });
   },
 
   function anyChannelIsAChannel() {
-    // @ts-expect-error: not everything can be published in it; what reads any channel takes an EventLog
+    // @ts-expect-error: a Channel of any catalogue would accept any event; code that only reads takes an EventLog
     const channel: Channel = createChannel(shop);
     const catalogue: Catalogue = shop;
     const log: EventLog = createChannel(shop);
@@ -396,7 +396,7 @@ export const checks: readonly (() => void)[] = [
     return [channel, catalogue, read, generic, other];
   },
 
-  function aSessionTellsTriblersEvents() {
+  function aSessionEmitsTriblersEvents() {
     const session = createSession({ version: "7.1.5" });
     exactly<Session>()(session);
     const finished = { infohash: "ab".repeat(20), name: "x" };
@@ -418,11 +418,11 @@ export const checks: readonly (() => void)[] = [
     session.emit("torrent_finished", { name: "x" });
     // @ts-expect-error: this type has no payload
     session.emit("upgrader_started", {});
-    // @ts-expect-error: a bare string, no dictionary
+    // @ts-expect-error: the payload is a string, not a dictionary
     session.emit("shutdown", { text: "x" });
     // @ts-expect-error: a file is a pair
     session.emit("torrent_discovered", { files: ["a", 1] });
-    // @ts-expect-error: the session itself tells it
+    // @ts-expect-error: the session itself sends it
     session.emit("events_start", { tribler_started: true, version: "7" });
     // @ts-expect-error: there is no such type
     session.emit("torrent_removed", {});
@@ -450,15 +450,15 @@ export const checks: readonly (() => void)[] = [
         if (event.type === "note") exactly<string>()(event.event);
         if (event.type === "closed") exactly<undefined>()(event.event);
         if (event.type === "events_lost") exactly<number | null>()(event.event.count);
-        // @ts-expect-error: it is told by the status, and never yielded
+        // @ts-expect-error: onStatus() reports it, and it is never yielded
         if (event.type === "events_start") return;
-        // @ts-expect-error: nor is this
+        // @ts-expect-error: events_bookmark is never yielded
         if (event.type === "events_bookmark") return;
         // @ts-expect-error: there is no such type
         if (event.type === "lost") return;
       }
     };
-    // @ts-expect-error: it has no iterator but an asynchronous one
+    // @ts-expect-error: the iterator is asynchronous
     for (const event of connection) return event;
     return read;
   },
@@ -478,11 +478,11 @@ export const checks: readonly (() => void)[] = [
   },
 
   function optionsOfAClient() {
-    const told = (status: Status) => {
+    const onStatus = (status: Status) => {
       if (status.type === "open") exactly<boolean>()(status.resumed);
       if (status.type === "waiting") exactly<number>()(status.delay);
       if (status.type === "lost") exactly<EventsErrorCode>()(status.cause.code);
-      // @ts-expect-error: it waits for no time until it waits
+      // @ts-expect-error: only a waiting status has a delay
       return status.delay;
     };
     const options: ConnectOptions<Shop> = {
@@ -491,16 +491,16 @@ export const checks: readonly (() => void)[] = [
       reconnect: { min: 1, maxAttempts: 3 },
       idleTimeout: null,
       onUnknown: ({ type }) => exactly<string>()(type),
-      onInvalid: (event, faults) => [exactly<Dictionary>()(event), exactly<string>()(faults[0]!.path)],
-      onStatus: told,
+      onInvalid: (event, issues) => [exactly<Dictionary>()(event), exactly<string>()(issues[0]!.path)],
+      onStatus,
       fetch: (url) => new Response(url),
     };
     connect("http://localhost/", options);
     // @ts-expect-error: seconds are a number
     connect("http://localhost/", { idleTimeout: "5" });
-    // @ts-expect-error: it is left out, or it is a function
+    // @ts-expect-error: it is "throw" or a function
     connect("http://localhost/", { onInvalid: "skip" });
-    // @ts-expect-error: either not at all, or how
+    // @ts-expect-error: it is false or an object
     connect("http://localhost/", { reconnect: true });
     // @ts-expect-error: there is no such option
     connect("http://localhost/", { retry: 5 });

@@ -1,5 +1,5 @@
 /**
- * What `authorize` says of a request, and of a stream that is open.
+ * `authorize` for requests, and again for open streams.
  *
  * @module
  */
@@ -19,12 +19,12 @@ import { linesOf, openLines, openWire, serving, timersLeftBy, until, within } fr
 import { rejectionsDuring } from "../support/rejections.ts";
 import { suite } from "../support/suite.ts";
 
-const test = suite("authorize");
+const test = suite("http: authorize");
 
 const catalogue = defineEvents({ tick: v.object({ n: v.number(), owner: v.string() }) });
 type Schemas = typeof catalogue.schemas;
 
-/** What the endpoints are made with, unless a test says otherwise. */
+/** The default options of the endpoints. */
 const OPTIONS = { heartbeat: 0.2, writeToSocket: true };
 
 function publish(channel: MemoryChannel<Schemas>, owners: readonly string[]): void {
@@ -41,7 +41,7 @@ const POST = {
   body: '{"type":"tick","event":{"n":1,"owner":"a"}}',
 };
 
-test("authorize() refuses GET, HEAD and POST when it returns neither true nor a permission", async () => {
+test("authorize() rejects GET, HEAD and POST when it returns neither true nor a permission", async () => {
   const nothing = [false, undefined, null, 0, 1, "yes", { expiresAt: Date.now() - 1 }, { expiresAt: NaN }];
   const something = [true, {}, { expiresAt: new Date(Date.now() + 60_000) }, { select: () => true }];
   for (const wrap of [(answer: unknown) => answer, (answer: unknown) => Promise.resolve(answer)]) {
@@ -77,7 +77,7 @@ test("authorize() answers 403 when it throws Forbidden, and leaves other errors 
     [new EventsError("Forbidden", "not yours"), 403, /"code":"Forbidden","message":"not yours"/],
     [new EventsError("Unauthorized", "who?"), 401, /"message":"who\?"/],
     [new HTTPException(402, { message: "pay" }), 402, /^pay$/],
-    [new Error("database"), 500, /^the app.s own answer$/],
+    [new Error("database"), 500, /^the response of the app$/],
   ];
   for (const [error, status, body] of errors) {
     const { app } = makeEndpoint(catalogue, { ...OPTIONS, authorize: () => Promise.reject(error) });
@@ -110,7 +110,7 @@ test("authorize() limits each reader to its own events, replayed ones too, withi
       assert.equal(events.map(({ event }) => event.n), expected, user);
       await lines.close();
     }
-    await until(() => set.endpoint.stats().subscribers === 0, "all have left");
+    await until(() => set.endpoint.stats().subscribers === 0, "all have disconnected");
   });
 });
 
@@ -140,7 +140,7 @@ test("authorize() ends a stream on a whole line, in each format, once it no long
           revoked = true;
           await until(() => lines.received().endsWith("\r\n0\r\n\r\n"), `the end: ${way}`);
           assert.match(lines.received(), /"time":"[^"]+"\}\n(?:\r\n1\r\n\n)*\r\n0\r\n\r\n$/);
-          // Something an EventSource comes back after, to meet the refusal.
+          // An EventSource reconnects after this, and is then rejected.
           await until(() => sse.received().endsWith("\r\n0\r\n\r\n"), `the end of SSE: ${way}`);
           assert.match(sse.received(), /\nretry: [2-4]\d{3}\n\r\n0\r\n\r\n$/);
           assert.is(set.endpoint.stats().subscribers, 0);
@@ -172,16 +172,16 @@ test("authorize() is called again for each open stream with its own request whil
       streams.push(await openLines(`${url}/events`, { headers: { "X-User": user } }));
     }
     for (const lines of streams) await lines.event();
-    await until(() => asked.get("a")! >= 5 && asked.get("b")! >= 5, "each was asked for five times");
+    await until(() => asked.get("a")! >= 5 && asked.get("b")! >= 5, "each was authorized five times");
     publish(set.channel, ["x"]);
     for (const lines of streams) {
       assert.is((await lines.event()).type, "tick");
       await lines.close();
     }
-    await until(() => set.endpoint.stats().subscribers === 0, "all have left");
+    await until(() => set.endpoint.stats().subscribers === 0, "all have disconnected");
     const count = asked.get("a");
     await new Promise((resolve) => setTimeout(resolve, 250));
-    assert.is(asked.get("a"), count, "nobody asks for those who have left");
+    assert.is(asked.get("a"), count, "no question for closed streams");
   });
 });
 
@@ -195,8 +195,8 @@ test("authorize() ends a stream before its first heartbeat when it no longer ans
     });
     const lines = linesOf((await set.endpoint.request("/")).body!);
     await lines.event();
-    await until(() => asked === answers, "it is confirmed for the last time");
-    publish(set.channel, ["a"]); // A heartbeat after this the stream would carry one.
+    await until(() => asked === answers, "it is authorized for the last time");
+    publish(set.channel, ["a"]); // The stream would send a heartbeat some time after this.
     assert.is((await lines.event()).type, "tick");
     assert.is(await lines.next(), undefined, "the end");
     assert.is(asked, answers + 1);
@@ -241,7 +241,7 @@ test("authorize() replaces the filter of an open stream with that of its newest 
   });
   const renewed = async () => {
     const before = asked;
-    await until(() => asked > before, "it is asked for again");
+    await until(() => asked > before, "it is authorized again");
     await new Promise((resolve) => setTimeout(resolve));
   };
   const { body } = await set.endpoint.request("/");
@@ -268,7 +268,7 @@ test("authorize() stops delivery to a stalled reader once it no longer permits i
   const events = await within(lines.rest(), "the end");
   assert.ok(events.length <= 2, `${events.length} events, of which the first is events_start`);
   assert.is(events[0]?.type, "events_start");
-  await until(() => set.endpoint.stats().subscribers === 0, "it has left");
+  await until(() => set.endpoint.stats().subscribers === 0, "it has disconnected");
 });
 
 test("authorize() leaves nothing behind when the client disconnects before it answers", async () => {
@@ -288,12 +288,12 @@ test("authorize() leaves nothing behind when the client disconnects before it an
     serving(set.app, async (_, port) => {
       const wires = await Promise.all(Array.from({ length: 5 }, () => openWire(port)));
       for (const wire of wires) wire.write("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-      await until(() => waiting === 5, "all are asked for");
+      await until(() => waiting === 5, "all wait for authorize()");
       for (const { socket } of wires) socket.destroy();
       await new Promise((resolve) => setTimeout(resolve, 50));
       answer();
-      await until(() => set.endpoint.stats().subscribers === 0, "all have left");
-      await until(() => set.channel.stats().readers === 0, "nobody reads");
+      await until(() => set.endpoint.stats().subscribers === 0, "all have disconnected");
+      await until(() => set.channel.stats().readers === 0, "no reader is left");
     })
   );
   assert.equal(rejections, []);

@@ -265,7 +265,7 @@ test("GET /events over HTTP/2 leaves nothing behind when streams are reset as th
         if (n % 50 === 0) await new Promise((resolve) => setImmediate(resolve)); // Some of them are served.
       }
       publish(1);
-      await until(() => good.text().includes(`"n":${channel.last},`), "the good one goes on");
+      await until(() => good.text().includes(`"n":${channel.last},`), "the good one continues");
       session.destroy(); // The server may have closed it before, because of so many resets.
       await until(() => subscribers() === 1, "no subscriber of them is left");
     }
@@ -346,7 +346,7 @@ test("GET /events over HTTP/2 is unaffected by malformed frames on other connect
       socket.write(isWhole ? bytes : Buffer.concat([Buffer.from(PREFACE), SETTINGS, bytes]));
       socket.end();
       publish(1);
-      await until(() => good.text().includes(`"n":${channel.last},`), `${name}: the good one goes on`);
+      await until(() => good.text().includes(`"n":${channel.last},`), `${name}: the good one continues`);
       socket.destroy();
     }
     await until(() => subscribers() === 1, "no other subscriber is left");

@@ -82,7 +82,7 @@ for (const [name, currentUser] of Object.entries(contextOf)) {
       assert.equal([(await ann.event()).event.user, (await bob.event()).event.user], ["ann", "bob"]);
       await ann.close();
       await until(() => ends.length === 2, "the end of ann's stream is reported");
-      channel.close(); // Ends bob's stream in the context of whoever calls it.
+      channel.close(); // Ends bob's stream, outside its context.
       assert.equal(await bob.rest(), []);
       await until(() => ends.length === 4, "the end of bob's stream is reported");
     });

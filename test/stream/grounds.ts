@@ -159,7 +159,7 @@ function httpBody() {
   return {
     push: (bytes: Uint8Array) => {
       rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
-      while (takeNext[stage]()) { /* goes on */ }
+      while (takeNext[stage]()) { /* Takes the next part. */ }
       assert.ok(stage !== "over" || rest.length === 0, "nothing arrives after the end");
     },
     shift: () => parts.shift(),

@@ -101,7 +101,7 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
     if (!wish.follow) parameters.set("follow", "false");
     if (since?.includes("-") && byHeader) {
       headers["Last-Event-ID"] = since;
-      parameters.set("since", "earliest"); // What it saw last counts more.
+      parameters.set("since", "earliest"); // The header takes precedence.
     } else if (since !== undefined) parameters.set("since", since);
     consumer.account = openAccount(life, wish, since ?? "latest");
     consumer.stream = ground.open(life, `/${life.channel.epoch}/events?${parameters}`, headers);
@@ -114,7 +114,7 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
   async function leave(consumer: Consumer, way: Way): Promise<void> {
     const { stream } = consumer;
     consumer.stream = undefined;
-    consumer.items = []; // What was read and not consumed is as if it had never come.
+    consumer.items = []; // Items that were read and not consumed are dropped.
     await stream?.leave(way);
   }
 
@@ -127,7 +127,7 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
     return from === "another life" ? `${others[at % others.length] ?? "gone"}-${at}` : from;
   }
 
-  /** Reads on as far as something is due, and returns whether there is something to consume. */
+  /** Reads if something is due, and returns whether there is something to consume. */
   async function fetchItems(consumer: Consumer): Promise<boolean> {
     const { account, stream, parser } = consumer;
     if (account === undefined || stream === undefined || parser === undefined) return false;
@@ -135,7 +135,7 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
     if (isDue(account)) await ground.settled(reading.promise);
     else await flush();
     const { outcome } = reading;
-    if (outcome === undefined) return false; // It goes on waiting.
+    if (outcome === undefined) return false; // It still waits.
     consumer.reading = undefined;
     consumer.lastRead = reading.tookAt;
     if ("error" in outcome) {
@@ -180,11 +180,11 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
     return item.is !== "heartbeat";
   }
 
-  /** Consumes all that has come, and all that is due. */
+  /** Consumes everything that has arrived, and everything that is due. */
   async function catchUp(consumer: Consumer): Promise<void> {
     const isBehind = () => consumer.items.length > 0 || (consumer.stream && isDue(consumer.account!));
     for (let quiet = 0; isBehind(); quiet++) {
-      assert.ok(quiet < 500, "what is due comes, and not one heartbeat after the other");
+      assert.ok(quiet < 500, "what is due arrives, and not only heartbeats");
       if (await consume(consumer)) quiet = 0;
     }
   }

@@ -200,7 +200,7 @@ export const origins: Attack[] = [
     shared: ORIGIN,
   },
   {
-    name: "a refusal for the origin allowed",
+    name: "an error for the allowed origin",
     bytes: get("/events?since=x", `Origin: ${ORIGIN}`),
     due: "InvalidCursor",
     shared: ORIGIN,

@@ -86,7 +86,7 @@ export const requestLines: Attack[] = [
     answers: 100,
   },
   {
-    name: "a refused body, and a good one behind it",
+    name: "a rejected body, and a good one after it",
     bytes: bytes(post("{", JSON_TYPE), post(GOOD_BODY, JSON_TYPE)),
     answers: 2,
   },
