@@ -1,5 +1,5 @@
 /**
- * How the live page looks, and a form for schemas that Tribler has none of.
+ * How the live page looks, and forms for schemas that no event of Tribler has.
  *
  * @module
  */
@@ -22,7 +22,7 @@ test.after(endVisits);
 /** axe-core, as it is run in a page. */
 const axe: string = await readFile(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 
-/** What axe-core finds wrong with the page as it is. */
+/** The faults that axe-core finds in the page as it is now. */
 async function violations(page: Page): Promise<unknown[]> {
   await page.evaluate(axe);
   const options = `{ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }`;
@@ -45,7 +45,7 @@ for (
   const [colorScheme, width] of [["light", 1280], ["dark", 1280], ["light", 360], ["dark", 2560]] as const
 ) {
   run(
-    `the page has no fault that axe-core finds, and nothing sticks out, in the ${colorScheme} and ${width} px wide`,
+    `the page passes axe-core and does not overflow in ${colorScheme} colours at ${width} px`,
     async () => {
       await onStage({ colorScheme, width, height: 800, apiKey: KEY }, async ({ page, session }) => {
         await page.getByRole("dialog").waitFor();
@@ -85,7 +85,7 @@ for (
         await reads(dialog.getByRole("status"), "Not published: one fault");
         await isSound(page, "publishing");
         await page.keyboard.press("Escape");
-        // The list is in sight, also where there is little height.
+        // The list stays visible in a low window.
         assert.ok((await page.locator("#list").boundingBox())!.height >= 100);
       });
     },
@@ -168,7 +168,7 @@ run("createField() makes unions, choices and optional parts, and JSON for other 
       };
       assert.equal(await read(), value);
       await page.evaluate(`make(${JSON.stringify(value)})`);
-      assert.equal(await read(), value, "it takes what it gave");
+      assert.equal(await read(), value, "it reads back its own value");
       await page.evaluate(
         'field.fault("tree.left.name", "too short"); field.fault("shape.a", "odd"); field.fault("x.y", "unknown")',
       );

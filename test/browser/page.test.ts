@@ -51,7 +51,7 @@ run(
       await running(startProgram("bash", ["-c", command]), async (child) => {
         await child.stdout.match(/"accepted":1/);
       });
-      await until(async () => await rows(page).count() === 2, "it is there a second time");
+      await until(async () => await rows(page).count() === 2, "it is listed a second time");
       const again = JSON.parse((await session.channel.batches("earliest").next()).value!.entries[1]!.json);
       assert.equal(again.event, shown.event);
     });
@@ -83,7 +83,7 @@ run("the page filters by type and by text", async () => {
     await page.getByRole("searchbox").fill("TWO");
     await shows("two 08ada5a7…", "Two");
     await reads(page.locator("#amounts"), "5 events, 2 shown");
-    // What comes later is filtered as well, and counted all the same.
+    // Later events are filtered and counted as well.
     tick(session, "two more");
     tick(session, "none");
     await shows("two more", "two 08ada5a7…", "Two");
@@ -134,7 +134,7 @@ run("the page keeps the newest 10 000 of 100 000 events, and makes rows for thos
     await page.getByRole("grid").press("End");
     await reads(rows(page).last().locator(".summary"), "90001");
     assert.ok(await rows(page).count() < 100);
-    // Whoever looks at something goes on seeing it.
+    // New events do not move the selected row.
     await page.getByRole("grid").press("Home");
     for (let n = 0; n < 60; n++) await page.getByRole("grid").press("ArrowDown");
     const active = page.locator("[aria-selected=true] .summary");
@@ -196,7 +196,10 @@ run("the page shows a loss in the list and above it, with its count, under any f
     ]);
     await rows(page).nth(3).click();
     await page.getByRole("dialog", { name: "events_lost" }).waitFor();
-    assert.not(await page.getByRole("button", { name: "Copy as curl" }).isVisible(), "nobody can publish it");
+    assert.not(
+      await page.getByRole("button", { name: "Copy as curl" }).isVisible(),
+      "it cannot be published",
+    );
   });
 });
 
@@ -224,13 +227,13 @@ run("the page publishes from a form, and shows each fault at its field", async (
     await reads(dialog.getByRole("status"), "Not published: 2 faults");
     assert.is(session.channel.last, 0);
     /** The description of a field, as it is read aloud. */
-    const said = async (input: Locator) => {
+    const description = async (input: Locator) => {
       assert.is(await input.getAttribute("aria-invalid"), "true");
       return await dialog.locator(`#${await input.getAttribute("aria-describedby")}`).textContent();
     };
-    assert.is(await said(field("timestamp")), 'Invalid type: Expected number but received "soon"');
+    assert.is(await description(field("timestamp")), 'Invalid type: Expected number but received "soon"');
     const size = dialog.locator(".item").nth(1).getByRole("textbox", { name: "1" });
-    assert.is(await said(size), 'Invalid type: Expected number but received "9007199254740993"');
+    assert.is(await description(size), 'Invalid type: Expected number but received "9007199254740993"');
     assert.is(await dialog.locator("[aria-invalid]").count(), 2);
     assert.ok(await field("timestamp").evaluate((input) => input === input.ownerDocument.activeElement));
 
@@ -267,7 +270,7 @@ run("the form of each Tribler type returns the payload it was filled with", asyn
       await type.selectOption(name);
       if (payload !== undefined) {
         await mode.click();
-        // What the schema does not name stays as well.
+        // Properties that the schema does not name are kept.
         const more = typeof payload === "object"
           ? { ...payload, of_a_later_release: [1, { a: null }] }
           : payload;
@@ -307,7 +310,7 @@ run("the page rejects JSON that does not parse, and JSON that does not fit, as a
     await text.fill('{"infohash":"x"}');
     await send.click();
     await reads(dialog.getByRole("status"), "Not published: 2 faults");
-    await reads(dialog.locator("#publish-fields .fault"), /^infohash: Invalid hash.*\nname: Invalid key/);
+    await reads(dialog.locator("#publish-fields .fault"), /^infohash: Invalid infohash.*\nname: Invalid key/);
     assert.is(session.channel.last, 0);
   });
 });
@@ -353,7 +356,7 @@ run("the page sends the key that a server requires, and puts it in no address", 
   });
 });
 
-run("the page can be used without a mouse", async () => {
+run("the page works without a mouse", async () => {
   await onStage({}, async ({ page, session }) => {
     await isLive(page);
     for (let n = 1; n <= 200; n++) tick(session, `${n}`);
@@ -379,7 +382,7 @@ run("the page can be used without a mouse", async () => {
     assert.match(await details.locator("pre").textContent() ?? "", '"text": "200"');
     await page.keyboard.press("Escape");
     await until(isFocused, "the list has the focus again");
-    // Beside the open details the list still takes keys, and they follow.
+    // Beside the open details the list still handles keys, and the details follow.
     await rows(page).nth(1).click();
     await page.keyboard.press("ArrowDown");
     await reads(details.locator("#details-summary"), "198");
@@ -398,7 +401,7 @@ run(
       await page.reload();
       await isLive(page);
       const title = page.locator("#rates-title");
-      /** Whether there is something in the colour of this kind. */
+      /** Whether the chart contains the colour of this kind. */
       const shows = async (kind: string) => {
         const [colour, pixels] = await page.evaluate(`(() => {
         const dot = document.querySelector("#legend [data-kind=${kind}] .dot");

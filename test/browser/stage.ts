@@ -1,5 +1,5 @@
 /**
- * The live page in Chromium, and the server that it is of.
+ * The live page in Chromium, and its server.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { findFreePort, until } from "../support/harness.ts";
 export const HASH = "08ada5a7a6183aae1e09d831df6748d566095a10";
 export const KEY = "open-sesame+/=~";
 
-/** A page, and the server that it is of. */
+/** A page, and its server. */
 export interface Stage {
   readonly page: Page;
   readonly session: Session;
@@ -55,7 +55,7 @@ export async function onStage(options: StageOptions, use: (stage: Stage) => Prom
   }
 }
 
-/** The element that says whether the page is connected. */
+/** The element that shows whether the page is connected. */
 export const connection = (page: Page): Locator => page.locator("#connection-words");
 /** The rows of the list, the newest first. */
 export const rows = (page: Page): Locator => page.getByRole("grid").getByRole("row");

@@ -1,7 +1,7 @@
 /**
  * Readers in a real browser: its own `EventSource`, and the client as it is built for one.
  *
- * Where there is no Chromium the tests are skipped; in CI they then fail.
+ * Without Chromium the tests are skipped; in CI they fail.
  */
 import { connect, createServer, type Server } from "node:net";
 import { Hono } from "hono";
@@ -16,7 +16,7 @@ import { serving, until, within } from "../support/harness.ts";
 const test = suite("browser");
 const run = hasChromium ? test : test.skip;
 
-/** A proxy in front of a port that cuts each stream of events once so many bytes have come down its connection. */
+/** Runs `use` with a proxy for a port, which cuts each stream of events after this many bytes. */
 async function cutting(
   port: number,
   afterBytes: number,
@@ -47,13 +47,13 @@ async function cutting(
   }
 }
 
-/** The number of the last event: who has seen it reports. */
+/** The number of the last event, at which the page sends its report. */
 const LAST = 60;
 
-/** What a reader has seen. */
+/** What a page has received. */
 interface Report {
   readonly seen: readonly number[];
-  /** How many connections it had, and how many of them went on where the last one stopped. */
+  /** How many connections it had, and how many of them resumed. */
   readonly opened: number;
   readonly resumed?: number;
   readonly lost: number;
@@ -94,7 +94,7 @@ const CLIENT = (url: string) =>
   }
 </script>`;
 
-/** Has the page read while events are published and its connections are cut. */
+/** Publishes events to a page whose connections are cut, and returns its report. */
 async function readThroughCuts(html: string): Promise<{ report: Report; asked: readonly string[] }> {
   const channel = createChannel(defineEvents({ tick: v.object({ n: v.number() }), noise: null }));
   const endpoint = eventsEndpoint(channel, { heartbeat: 0.5 });
@@ -104,7 +104,7 @@ async function readThroughCuts(html: string): Promise<{ report: Report; asked: r
   app.route("/events", endpoint);
   let report: Report | undefined;
   await serving(app, (_, port) =>
-    // Some ten events go through before the line is cut.
+    // Some ten events pass before each cut.
     cutting(port, 3000, (proxyPort) =>
       browsing(`http://127.0.0.1:${proxyPort}/`, async () => {
         await until(() => endpoint.stats().subscribers === 1, "the page has subscribed", 30_000);
@@ -121,24 +121,24 @@ async function readThroughCuts(html: string): Promise<{ report: Report; asked: r
 
 const ALL = Array.from({ length: LAST }, (_, i) => i + 1);
 
-run("an EventSource reconnects by itself through cut connections and misses nothing", async () => {
+run("EventSource receives every event when its connections are cut", async () => {
   const { report } = await readThroughCuts(EVENT_SOURCE);
   assert.equal([report.seen, report.lost], [ALL, 0]);
   assert.ok(report.opened >= 3, `connected ${report.opened} times`);
 });
 
 for (const [url, parts] of [["/events", ["mod"]], ["/events?format=sse", ["mod", "sse"]]] as const) {
-  run(`the client on ${url} resumes through cut connections and misses nothing`, async () => {
+  run(`connect("${url}") receives every event in a browser when its connections are cut`, async () => {
     const { report, asked } = await readThroughCuts(CLIENT(url));
     assert.equal([report.seen, report.lost], [ALL, 0]);
     assert.ok(report.opened >= 3, `connected ${report.opened} times`);
     assert.is(report.resumed, report.opened - 1);
-    // What reads SSE was loaded where it was wanted, and once.
+    // The SSE parser was loaded for SSE alone, and once.
     assert.equal(asked.map((name) => name.replace(/(?:-\w+)?\.js$/, "")), parts);
   });
 }
 
-run("who goes to another page leaves, and goes on where it comes back", async () => {
+run("connect() disconnects when the user leaves the page, and resumes when the user comes back", async () => {
   const channel = createChannel(defineEvents({ tick: v.object({ n: v.number() }) }));
   const endpoint = eventsEndpoint(channel);
   const app = new Hono();
@@ -185,7 +185,7 @@ run("who goes to another page leaves, and goes on where it comes back", async ()
     }));
 });
 
-run("examples/browser.ts shows events as they happen, over a reload, until it is stopped", async () => {
+run("examples/browser.ts shows events, resumes after a reload, and stops on a click", async () => {
   const permissions = ["--allow-net", "--allow-read", "--allow-env", "--allow-run"]; // As its head comment says.
   await running(startScript("examples/browser.ts", ["0"], { permissions }), async (example) => {
     const { url } = await whereItListens(example);

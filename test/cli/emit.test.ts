@@ -32,7 +32,7 @@ interface Shop {
   readonly bodies: readonly number[];
 }
 
-/** Runs `use` beside a server of the shop, which wants a key where one is named. */
+/** Runs `use` beside a server of the shop, which requires the key if there is one. */
 async function withShop(use: (shop: Shop) => Promise<void>, key?: string): Promise<void> {
   const app = new Hono();
   const bodies: number[] = [];
@@ -63,7 +63,7 @@ interface Outcome extends Exit {
   readonly stderr: readonly string[];
 }
 
-/** Runs `emit` to its end; `input` is what it reads. */
+/** Runs `emit` to its end, with `input` on stdin. */
 async function emit(args: readonly string[], input?: string | Uint8Array, options: ChildOptions = {}) {
   const child = startCli(["emit", ...args], { ...options, input: input !== undefined });
   return await running(child, async (): Promise<Outcome> => {
@@ -76,13 +76,13 @@ function accepted(count: number): Outcome {
   return { code: 0, signal: null, stdout: [`${count} accepted`], stderr: [] };
 }
 
-/** The outcome of a refusal for these reasons. */
+/** The outcome when these reasons are printed. */
 function refused(code: number, ...reasons: string[]): Outcome {
   const stderr = reasons.map((reason) => `events-endpoint: ${reason}`);
   return { code, signal: null, stdout: [], stderr };
 }
 
-test("an event is published as the command line says it", async () => {
+test("emit publishes the event of its command line", async () => {
   await withShop(async ({ url, published }) => {
     assert.equal(await emit([url, "shop_closed"]), accepted(1));
     assert.equal(await emit([url, "order_placed", "id=o-1", "total=42.5"]), accepted(1));
@@ -97,7 +97,7 @@ test("an event is published as the command line says it", async () => {
   });
 });
 
-test("a payload is JSON, or what its keys and values say", () => {
+test("payloadOf() reads JSON, or KEY=VALUE pairs", () => {
   const payloads: [args: string[], payload: unknown][] = [
     [[], undefined],
     [["null"], null],
@@ -115,7 +115,7 @@ test("a payload is JSON, or what its keys and values say", () => {
       i: 2,
     }],
     [["a=b=c", "d:=[1]", "e.f=1", "g:h=i"], { a: "b=c", d: [1], "e.f": 1, "g:h": "i" }],
-    // Digits that a double would change, as those of a hash, are no number unless that is said.
+    // Digits that a double would change, such as those of a hash, are a number only after ":=".
     [["a=1234567890123456789012345678901234567890", "b=12e4", "c=007", "d:=12e4"], {
       a: "1234567890123456789012345678901234567890",
       b: "12e4",
@@ -128,7 +128,7 @@ test("a payload is JSON, or what its keys and values say", () => {
     const text = payloadOf(args);
     assert.equal(text === undefined ? undefined : JSON.parse(text), payload, args.join(" "));
   }
-  // What was written as JSON stays as it was, for the server to judge.
+  // What was written as JSON is sent unchanged: the server validates it.
   const big = '{"a":12345678901234567890,"b":1e999}';
   assert.is(payloadOf([big]), big);
   assert.is(
@@ -140,7 +140,7 @@ test("a payload is JSON, or what its keys and values say", () => {
   }
 });
 
-test("what the server refuses is told with type, path and reason", async () => {
+test("emit prints type, path and reason of what the server rejects", async () => {
   await withShop(async ({ url, published }) => {
     const faults = await emit([url, "order_placed", "id=7", "total=x"]);
     assert.equal(
@@ -169,7 +169,7 @@ test("what the server refuses is told with type, path and reason", async () => {
   });
 });
 
-test("a server that is not there is an error in one line", async () => {
+test("emit exits with 1 and one line when it cannot reach the server", async () => {
   let url = "";
   await serving(new Hono(), (at) => Promise.resolve(void (url = at)));
   assert.equal(await emit([url, "note", '"x"']), refused(1, `cannot reach ${url}/: connection refused`));
@@ -179,19 +179,19 @@ test("a server that is not there is an error in one line", async () => {
   );
 });
 
-test("lines of standard input are published, all of them, in order", async () => {
+test("emit publishes every line of stdin, in order", async () => {
   await withShop(async ({ url, published, bodies }) => {
     const events = Array.from({ length: 20_000 }, (_, n) => ["order_placed", { id: `漢-${n}`, total: n }]);
     const lines = events.map(([type, event]) => JSON.stringify({ type, event }));
     assert.equal(await emit([url], lines.join("\n")), accepted(20_000));
     assert.equal(await published(), events);
-    // Each request carries what one read brought: nothing piles up before a server that is slow.
+    // Each request carries what one read returned: nothing is queued for a slow server.
     assert.ok(Math.max(...bodies) <= 256 * 1024, `${Math.max(...bodies)} bytes`);
     assert.ok(bodies.length > 1);
   });
 });
 
-test("what one read brings may be more than a server takes at once", async () => {
+test("linesOf() splits a read into portions that a server accepts", async () => {
   const long = "x".repeat(1_000_000);
   const short = Array.from({ length: 20_000 }, () => '{"type":"x"}');
   const input = [...short, long, ...short, long].join("\n");
@@ -207,7 +207,7 @@ test("what one read brings may be more than a server takes at once", async () =>
   }
 });
 
-test("a byte order mark, empty lines, CRLF and a missing end of line do no harm", async () => {
+test("emit accepts a byte order mark, empty lines, CRLF and a last line without its end", async () => {
   await withShop(async ({ url, published }) => {
     const text = '\ufeff\n{"type":"shop_closed"}\r\n\r\n  \n{"type":"note","event":"x"}';
     assert.equal(await emit([url, "-"], text), accepted(2));
@@ -216,7 +216,7 @@ test("a byte order mark, empty lines, CRLF and a missing end of line do no harm"
   });
 });
 
-test("a line is published when it comes, and what is wrong is told with its line", async () => {
+test("emit publishes each line when it arrives, and names the line of a fault", async () => {
   await withShop(async ({ url, published }) => {
     await running(startCli(["emit", url], { input: true }), async (child) => {
       child.stdin.write('{"type":"shop_closed"}\n\n{"type":"note","event":"so');
@@ -236,7 +236,7 @@ test("a line is published when it comes, and what is wrong is told with its line
   });
 });
 
-test("input that is no text is refused, and what came before it is published", async () => {
+test("emit rejects input that is not UTF-8, and publishes the lines before it", async () => {
   await withShop(async ({ url, published }) => {
     await running(startCli(["emit", url], { input: true }), async (child) => {
       child.stdin.write('{"type":"shop_closed"}\n');
@@ -251,10 +251,10 @@ test("input that is no text is refused, and what came before it is published", a
   });
 });
 
-test("where an answer is lost, emit says what it does not know", async () => {
+test("emit reports which lines may have been accepted when an answer is lost", async () => {
   const app = new Hono();
   let requests = 0;
-  // The server dies over the second request.
+  // The server stops during the second request.
   let die = () => {};
   const dead = new Promise<void>((resolve) => die = resolve);
   app.post("/events", async (c) => {
@@ -282,7 +282,7 @@ test("where an answer is lost, emit says what it does not know", async () => {
   });
 });
 
-test("on a terminal it shows how far it has come, and does not wait for what nobody types", async () => {
+test("emit shows its progress on a terminal, and reads no lines from one", async () => {
   await withShop(async ({ url }) => {
     const emit = shellCommand(["emit", url]);
     const inTerminal = (command: string) => startProgram("script", ["-qfec", command, "/dev/null"]);
@@ -297,7 +297,7 @@ test("on a terminal it shows how far it has come, and does not wait for what nob
   });
 });
 
-test("a key is sent, and never shown", async () => {
+test("emit --api-key sends the key and never prints it", async () => {
   await withShop(async ({ url, published }) => {
     assert.equal(await emit([url, "shop_closed", "--api-key", "s3cret"]), accepted(1));
     assert.equal(await emit(["--api-key=s3cret", url], '{"type":"shop_closed"}'), accepted(1));
@@ -314,7 +314,7 @@ test("a key is sent, and never shown", async () => {
   }, "s3cret");
 });
 
-test("a command line that cannot be understood is refused in one line", async () => {
+test("emit exits with 2 and one line when the command line is not valid", async () => {
   const url = "http://127.0.0.1:1/events";
   const lines: [args: string[], reason: RegExp][] = [
     [[], /URL of the events is missing/],

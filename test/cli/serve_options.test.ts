@@ -15,7 +15,7 @@ test("readServeOptions() returns the same when a documented default is given", (
   const defaults = documentedDefaults();
   assert.ok(defaults.length >= 14, `the help names ${defaults.length} defaults`);
   for (const [flag, value] of defaults) {
-    if (flag === "--stream") continue; // Refused without --nats: it names a stream there.
+    if (flag === "--stream") continue; // Rejected without --nats: it names a stream there.
     assert.equal(readServeOptions([flag, value], {}), absent, flag);
     const variable = `EVENTS_${flag.slice(2).toUpperCase().replaceAll("-", "_")}`;
     assert.equal(readServeOptions([], { [variable]: value }), absent, variable);

@@ -1,5 +1,5 @@
 /**
- * What SIGINT and SIGTERM do to the server when they come more than once.
+ * What `serve` does at a second SIGINT or SIGTERM.
  *
  * @module
  */

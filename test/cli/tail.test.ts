@@ -35,7 +35,7 @@ function tick(session: Session, text: string): void {
 }
 
 /** Waits for a line of JSON on stdout that has this text as its payload's. */
-async function told(child: Child, text: string): Promise<void> {
+async function received(child: Child, text: string): Promise<void> {
   await child.stdout.match(new RegExp(`"text":"${text}"`));
 }
 
@@ -52,7 +52,7 @@ function refused(code: number, reason: string): Exit & { lines: object } {
   return { code, signal: null, lines: [[], [`events-endpoint: ${reason}`]] };
 }
 
-test("where nobody looks, each event is one line of JSON, as it was sent", async () => {
+test("tail prints each event as one line of JSON when stdout is no terminal", async () => {
   await withTribler(async (url, session) => {
     tick(session, "one");
     session.emit("torrent_finished", { infohash: HASH, name: "漢字\u009b\u202e\u007f" });
@@ -73,7 +73,7 @@ test("where nobody looks, each event is one line of JSON, as it was sent", async
   });
 });
 
-test("only the types asked for, from the place asked for", async () => {
+test("tail --types --since prints those types from that event on", async () => {
   await withTribler(async (url, session) => {
     tick(session, "one");
     const { last } = session.channel;
@@ -97,7 +97,7 @@ test("only the types asked for, from the place asked for", async () => {
   });
 });
 
-test("a reader that has enough ends it, and that is no error", async () => {
+test("tail exits with 0 when its reader closes stdout", async () => {
   await withTribler(async (url, session) => {
     for (const text of ["one", "two"]) tick(session, text);
     const command = `set -o pipefail; ${shellCommand(["tail", url, "--since", "earliest"])} | head -n 2`;
@@ -106,7 +106,7 @@ test("a reader that has enough ends it, and that is no error", async () => {
       const exit = child.exit();
       let isOver = false;
       void exit.then(() => isOver = true);
-      // It notices when it has something to write.
+      // tail notices that at its next write.
       await until(() => (tick(session, "more"), isOver), "the pipe is seen to be closed");
       assert.equal(await exit, { code: 0, signal: null });
       assert.is(child.stdout.lines.length, 2);
@@ -115,7 +115,7 @@ test("a reader that has enough ends it, and that is no error", async () => {
   });
 });
 
-test("nor is it where the same reader has what tail says of the connection", async () => {
+test("tail exits with 0 when its reader closes stdout and stderr", async () => {
   const app = new Hono();
   app.get("/", (c) => c.body('{"type":"tick"}\n', 200, { "Content-Type": "application/x-ndjson" }));
   await serving(app, async (url) => {
@@ -127,7 +127,7 @@ test("nor is it where the same reader has what tail says of the connection", asy
   });
 });
 
-test("a refusal is one line, and its exit code 1", async () => {
+test("tail exits with 1 and one line when the server rejects the request", async () => {
   const app = new Hono();
   app.get("/locked", (c) => {
     if (c.req.header("X-Api-Key") === "s3cret") return c.body(null, 204);
@@ -155,7 +155,7 @@ test("a refusal is one line, and its exit code 1", async () => {
   });
 });
 
-test("a command line that cannot be understood is refused with exit code 2", async () => {
+test("tail exits with 2 and one line when the command line is not valid", async () => {
   const url = "http://127.0.0.1:1/events";
   assert.equal(await outcome([]), refused(2, "the URL of the events is missing: try --help"));
   assert.equal(await outcome(["events"]), refused(2, '"events" is no URL: write http://HOST:PORT/events'));
@@ -166,7 +166,7 @@ test("a command line that cannot be understood is refused with exit code 2", asy
   );
 });
 
-test("a server that is not there is waited for, or not; one that comes back is taken up where it was lost", async () => {
+test("tail retries until the server is up and resumes after a cut, and --max-attempts limits that", async () => {
   const session = createSession({ version: "7.1.5" });
   const app = createApp(session, { heartbeat: 5 });
   const start = (port: number) => listen(app.fetch as Fetch, { host: "127.0.0.1", port });
@@ -183,14 +183,14 @@ test("a server that is not there is waited for, or not; one that comes back is t
     let server = await start(port);
     try {
       tick(session, "one");
-      await told(child, "one");
+      await received(child, "one");
       await server.stop(0);
       for (const text of ["two", "three"]) tick(session, text);
       await child.stderr.match(/(?:lost|ended the stream|refused).*; trying again$/);
       server = await start(port);
-      await told(child, "three");
+      await received(child, "three");
       tick(session, "four");
-      await told(child, "four");
+      await received(child, "four");
     } finally {
       await server.stop(0);
     }
@@ -206,7 +206,7 @@ test("a server that is not there is waited for, or not; one that comes back is t
   });
 });
 
-test("a server that was restarted has forgotten: tail goes on, and tells of the loss", async () => {
+test("tail prints events_lost and continues when the server was restarted", async () => {
   const start = (session: Session, port: number) => {
     const { fetch } = createApp(session, { heartbeat: 5 });
     return listen(fetch as Fetch, { host: "127.0.0.1", port });
@@ -218,11 +218,11 @@ test("a server that was restarted has forgotten: tail goes on, and tells of the 
       startCli(["tail", `http://127.0.0.1:${server.port}/events`, "--since", "earliest"]),
       async (child) => {
         tick(before, "one");
-        await told(child, "one");
+        await received(child, "one");
         await server.stop(0);
         tick(after, "two");
         server = await start(after, server.port);
-        await told(child, "two");
+        await received(child, "two");
         const events = child.stdout.lines.map((line) => JSON.parse(line).event);
         assert.equal(events, [{ text: "one" }, { reason: "unknown_epoch", count: null }, { text: "two" }]);
       },
@@ -232,7 +232,7 @@ test("a server that was restarted has forgotten: tail goes on, and tells of the 
   }
 });
 
-test("where a server cannot say what was missed, tail says so", async () => {
+test("tail reports a possible gap when the server cannot resume", async () => {
   const app = new Hono();
   let asked = 0;
   const line = '{"type":"tick"}\n';
@@ -253,7 +253,7 @@ test("where a server cannot say what was missed, tail says so", async () => {
   });
 });
 
-/** Starts it on a terminal of so many columns. What is written to it is typed there. */
+/** Starts `tail` on a terminal with this many columns. What is written to its stdin is typed there. */
 function onTerminal(args: readonly string[], columns: number, env: Record<string, string> = {}): Child {
   const command = `stty cols ${columns} rows 24; exec ${shellCommand(["tail", ...args])}`;
   return startProgram("script", ["-qfec", command, "/dev/null"], {
@@ -266,7 +266,7 @@ function onTerminal(args: readonly string[], columns: number, env: Record<string
 const ESCAPES = /\x1b\[[0-9;]*[A-Za-z]/g;
 const CTRL_C = "\x03";
 
-/** What stands on a terminal after all that was written, row by row: it moves up, to the left, and erases down. */
+/** The rows of a terminal after this text, which moves up and to the left, and erases downwards. */
 function screenOf(text: string): string[] {
   const rows = [""];
   let at = 0;
@@ -280,7 +280,7 @@ function screenOf(text: string): string[] {
   return rows.map((row) => row.trimEnd());
 }
 
-test("on a terminal there are rows, colours, and at the bottom a line that goes at the end", async () => {
+test("tail shows rows in colour on a terminal, and a last line that it removes at the end", async () => {
   await withTribler(async (url, session) => {
     session.emit("torrent_finished", { name: "漢".repeat(60), infohash: HASH });
     session.emit("tribler_exception", { text: "a\u001b[2Jb\u009bc\u202ed\nnext" });
@@ -291,7 +291,7 @@ test("on a terminal there are rows, colours, and at the bottom a line that goes 
       await until(() => {
         tick(session, "more");
         return child.stdout.lines.some((line) => line.includes("connected  3 events"));
-      }, "the last line tells of three events");
+      }, "the last line counts three events");
       child.stdin.write(CTRL_C);
       assert.equal(await child.exit(), { code: 0, signal: null });
       const all = child.stdout.lines.join("\n");
@@ -311,7 +311,7 @@ test("on a terminal there are rows, colours, and at the bottom a line that goes 
   });
 });
 
-test("NO_COLOR leaves out the colours, and --json all of it", async () => {
+test("tail uses no colours with NO_COLOR, and prints JSON on a terminal with --json", async () => {
   await withTribler(async (url, session) => {
     tick(session, "one");
     const args = [url, "--since", "earliest"];
@@ -327,7 +327,7 @@ test("NO_COLOR leaves out the colours, and --json all of it", async () => {
   });
 });
 
-test("on a terminal, too, it says that it waits and that it is connected again", async () => {
+test("tail shows on a terminal that it retries and that it is connected again", async () => {
   const session = createSession({ version: "7.1.5" });
   const app = createApp(session, { heartbeat: 5 });
   const port = await findFreePort();
@@ -343,7 +343,7 @@ test("on a terminal, too, it says that it waits and that it is connected again",
   });
 });
 
-/** A terminal that remembers what is written to it, and takes it or not. */
+/** A terminal that records what is written to it, and can be full. */
 function fakeTerminal(columns: number) {
   const written: string[] = [];
   const state = { columns, isFull: false, written };
@@ -352,7 +352,7 @@ function fakeTerminal(columns: number) {
   return Object.defineProperty(terminal, "columns", { get: () => state.columns });
 }
 
-test("the last line of a terminal that becomes narrower is taken away whole", () => {
+test("createScreen() erases its last line whole when the terminal became narrower", () => {
   const terminal = fakeTerminal(40);
   const { state } = terminal;
   const screen = createScreen(terminal, (columns) => "=".repeat(columns));
@@ -372,7 +372,7 @@ test("the last line of a terminal that becomes narrower is taken away whole", ()
   assert.equal(terminal.eventNames(), []);
 });
 
-test("a terminal that does not keep up is waited for, until it says that it takes more", async () => {
+test("createScreen() reports a full terminal until that has drained", async () => {
   const terminal = fakeTerminal(40);
   const { state } = terminal;
   const screen = createScreen(terminal, () => "");
@@ -384,7 +384,7 @@ test("a terminal that does not keep up is waited for, until it says that it take
     assert.not(screen.print("three"));
     state.isFull = false;
     await until(() => state.written.includes("\r\x1b[Jthree\n"), "the third row is written");
-    // It has said no, so it will say when: whoever waits must not be told before that there is nothing to wait for.
+    // After a write that returned false, the caller waits for "drain": print() must not return true before that.
     assert.not(screen.print("four"));
     terminal.emit("drain");
     assert.ok(screen.print("five"));
@@ -393,7 +393,7 @@ test("a terminal that does not keep up is waited for, until it says that it take
   }
 });
 
-test("a row is as wide as the terminal at the most, whatever is in it", () => {
+test("eventRow() is at most as wide as the terminal, and contains no control characters", () => {
   const texts = [
     "x".repeat(200),
     "漢".repeat(100),
@@ -413,7 +413,7 @@ test("a row is as wide as the terminal at the most, whatever is in it", () => {
       }
     }
   }
-  // Measured whole, this would take minutes.
+  // To measure all of this would take minutes.
   const paper = { columns: 100, colours: false };
   const long = "漢".repeat(1_000_000);
   for (
@@ -423,7 +423,7 @@ test("a row is as wide as the terminal at the most, whatever is in it", () => {
   }
 });
 
-test("an event of another day has its day above it, and without a time it is now", async () => {
+test("tail prints the day above an event of another day, and the present time for an event without one", async () => {
   const app = new Hono();
   const lines = ['{"type":"a","time":"2001-02-03T12:00:00.000Z"}', '{"type":"b","event":7}', ""].join("\n");
   let asked = 0;

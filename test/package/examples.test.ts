@@ -9,7 +9,7 @@ import { type Reply, scripted, SSE, streams } from "../support/scripted.ts";
 
 const test = suite("examples");
 
-/** Starts an example; on Deno with what its head comment says it needs, for this port instead of its own. */
+/** Starts an example; on Deno with the permissions of its head comment, for this port instead of its own. */
 async function startExample(name: string, args: readonly string[], port: number): Promise<Child> {
   const source = await readFile(new URL(`../../examples/${name}`, import.meta.url), "utf8");
   const [, flags] = new RegExp(`deno run (--.*) examples/${name}`).exec(source) ?? [];
@@ -18,16 +18,16 @@ async function startExample(name: string, args: readonly string[], port: number)
   return startScript(`examples/${name}`, args, { permissions });
 }
 
-test("server.ts tells of Tribler's state, and then an event now and then", async () => {
+test("server.ts streams the state of Tribler, and then an event from time to time", async () => {
   await running(await startExample("server.ts", ["0"], 0), async (child) => {
     const { url } = await whereItListens(child);
     const lines = await openLines(`${url}/events`);
     const [start, first, second] = await within(lines.events(3), "three events");
     assert.is(start?.type, "events_start");
     assert.equal(start?.event, { tribler_started: true, version: "7.1.5", heartbeat: 5 });
-    for (const told of [first, second]) {
-      assert.is(told?.type, "torrent_finished");
-      assert.match(told?.event.infohash, /^[0-9a-f]{40}$/);
+    for (const finished of [first, second]) {
+      assert.is(finished?.type, "torrent_finished");
+      assert.match(finished?.event.infohash, /^[0-9a-f]{40}$/);
     }
     assert.is.not(first?.event.infohash, second?.event.infohash);
     await lines.close();
@@ -41,7 +41,7 @@ function order(body: string): RequestInit {
   return { method: "POST", headers: { "Content-Type": "application/json" }, body };
 }
 
-test("hono_app.ts takes orders and tells of them", async () => {
+test("hono_app.ts accepts orders and streams them", async () => {
   await running(await startExample("hono_app.ts", ["0"], 0), async (child) => {
     const { url } = await whereItListens(child);
     const lines = await openLines(`${url}/events`);
@@ -49,7 +49,7 @@ test("hono_app.ts takes orders and tells of them", async () => {
     const placed = { id: "o-1", total: 42 };
     const response = await within(fetch(`${url}/orders`, order(JSON.stringify(placed))), "the order");
     assert.is(response.status, 201);
-    const { id, type, event } = await within(lines.event(), "the order on the feed");
+    const { id, type, event } = await within(lines.event(), "the order on the stream");
     assert.equal({ type, event }, { type: "order_placed", event: placed });
     assert.equal(await response.json(), { event: id });
     assert.equal(await (await within(fetch(`${url}/orders`), "the orders")).json(), [placed]);
@@ -58,7 +58,7 @@ test("hono_app.ts takes orders and tells of them", async () => {
   });
 });
 
-test("hono_app.ts refuses what is no order, tells nobody of it, and lets nobody else publish", async () => {
+test("hono_app.ts rejects what is no order, and any POST of events", async () => {
   assert.is((await app.request("/")).status, 200);
   for (const body of ['{"id":"o-2"}', '{"id":"o-2","total":-1}', "null", "[]", "{", ""]) {
     const response = await app.request("/orders", order(body));
@@ -84,7 +84,7 @@ async function dribble(socket: Socket, text: string, write: (bytes: Uint8Array) 
   await new Promise<void>((resolve) => socket.write("", () => resolve()));
 }
 
-/** A response in chunks that is cut before its last one: an error for who reads it. */
+/** A response in chunks that is cut before its last one: an error for its reader. */
 function cutOff(text: string): Reply {
   return async (socket) => {
     socket.write(`${OK}Transfer-Encoding: chunked\r\n\r\n`);
@@ -97,7 +97,7 @@ function cutOff(text: string): Reply {
   };
 }
 
-/** A response that is over when the connection is: how much is missing cannot be known. */
+/** A response that ends with the connection: its reader cannot know how much is missing. */
 function closed(text: string): Reply {
   return async (socket) => {
     socket.write(`${OK}Connection: close\r\n\r\n`);
@@ -106,12 +106,12 @@ function closed(text: string): Reply {
   };
 }
 
-/** A cursor is whatever the server says: nothing but a string that is handed back. */
+/** A cursor is any string of the server, which the client sends back unchanged. */
 function line(type: string, id: string): string {
   return `${JSON.stringify({ type, event: { text: "zwei\nZeilen — 漢字 😀" }, id, time: "" })}\n`;
 }
 
-test("consumer.ts puts lines together from any pieces, skips heartbeats, and resumes after the last whole one", async () => {
+test("consumer.ts joins lines from any chunks, skips heartbeats, and resumes after the last whole line", async () => {
   const unavailable = (socket: Socket) => {
     socket.end("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     return Promise.resolve();
@@ -142,7 +142,7 @@ test("consumer.ts puts lines together from any pieces, skips heartbeats, and res
   });
 });
 
-test("consumer.ts goes on where the server comes back, and is told what it missed", async () => {
+test("consumer.ts resumes when the server is up again, and prints its loss", async () => {
   const args = (port: number) => ["serve", "--port", `${port}`];
   await running(startCli(args(await findFreePort())), async (server) => {
     const { url, port } = await whereItListens(server);
@@ -161,7 +161,7 @@ test("consumer.ts goes on where the server comes back, and is told what it misse
   });
 });
 
-test("consumer.ts ends at SIGINT, also while it waits to try again", async () => {
+test("consumer.ts ends at SIGINT, also while it waits for its next attempt", async () => {
   const port = await findFreePort();
   await running(
     await startExample("consumer.ts", [`http://127.0.0.1:${port}/events`], port),
@@ -173,7 +173,7 @@ test("consumer.ts ends at SIGINT, also while it waits to try again", async () =>
   );
 });
 
-test("consumer.ts gives up where it is refused", async () => {
+test("consumer.ts exits with 1 when the server rejects the request", async () => {
   await running(startCli(["serve", "--port", "0"]), async (server) => {
     const { url, port } = await whereItListens(server);
     await running(await startExample("consumer.ts", [`${url}/nothing`], port), async (consumer) => {
@@ -185,7 +185,7 @@ test("consumer.ts gives up where it is refused", async () => {
   });
 });
 
-test("client.ts goes on where the server comes back, and says where it stopped", async () => {
+test("client.ts resumes when the server is up again, and prints its last cursor at the end", async () => {
   const args = (port: number) => ["serve", "--port", `${port}`];
   const publish = async (url: string, type: string, event?: unknown) => {
     const response = await within(
@@ -223,7 +223,7 @@ test("client.ts goes on where the server comes back, and says where it stopped",
   });
 });
 
-test("client.ts goes on over what another release of Tribler says otherwise", async () => {
+test("client.ts reads the events of another release of Tribler", async () => {
   const named = (type: string, payload: unknown) => `event: ${type}\ndata: ${JSON.stringify(payload)}\n\n`;
   const failure = { error: "no space left", traceback: "OSError: no space left\n" };
   const texts = [

@@ -52,7 +52,7 @@ const length: number = first.entries.length;
 console.log(length);
 `;
 
-/** The same for NATS, whose own types want the declarations of `Symbol.asyncDispose`. */
+/** The same for NATS, whose own types require the declarations of `Symbol.asyncDispose`. */
 const NATS_PROGRAM = `
 import { natsChannel } from "events-endpoint/nats";
 console.log(typeof natsChannel);
@@ -70,7 +70,7 @@ export async function refused(connection: Parameters<typeof natsChannel>[0]): Pr
 const JS_OUTPUT = "42.00 string\ntrue\n";
 const TS_OUTPUT = `${JS_OUTPUT}1\n`;
 
-/** Runs a program of the machine to its end, and fails where that is not a good one. */
+/** Runs a program of the machine to its end. Fails if its exit code is not 0. */
 async function run(program: string, args: string[], cwd: string): Promise<string> {
   const child = spawn(program, args, { cwd, env: { ...process.env, NO_COLOR: "1" }, stdio: "pipe" });
   let output = "";
@@ -84,7 +84,7 @@ async function run(program: string, args: string[], cwd: string): Promise<string
   return output;
 }
 
-/** Runs `use` in a project that has nothing but the package, installed from what would be published. */
+/** Runs `use` in a project that has the package alone, installed from its tarball. */
 async function withProject(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
   try {
@@ -108,7 +108,7 @@ async function typeCheck(folder: string, program: string, options: object): Prom
   await run(join(root, "node_modules/.bin/tsc"), ["--project", "tsconfig.json"], folder);
 }
 
-test("the package runs and type-checks when installed from its tarball", async () => {
+test("npm pack makes a tarball that runs and type-checks when it is installed", async () => {
   await withProject(async (folder) => {
     if ("Deno" in globalThis) {
       assert.is(await run(process.execPath, ["run", "--allow-env", "program.js"], folder), JS_OUTPUT);
@@ -124,7 +124,7 @@ test("the package runs and type-checks when installed from its tarball", async (
       assert.is(await run(process.execPath, ["program.ts"], folder), TS_OUTPUT);
       return;
     }
-    // The declarations that came with the package are checked too, and want nothing that is newer than ES2022.
+    // The declarations of the package are checked too, and require nothing newer than ES2022.
     const lib = ["es2022", "dom", "dom.iterable", "dom.asynciterable"];
     await typeCheck(folder, "program.ts", { module: "nodenext", lib });
     await typeCheck(folder, "nats.ts", { module: "nodenext", lib: [...lib, "esnext.disposable"] });
@@ -150,7 +150,7 @@ test("the package runs and type-checks when installed from its tarball", async (
   });
 });
 
-test("the client is at most 6 kB in a browser, and loads its SSE parser only when SSE comes", async () => {
+test("events-endpoint/client is at most 6 kB in a browser, and loads its SSE parser on demand", async () => {
   const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
   try {
     const options = ["--bundle", "--splitting", "--minify", "--format=esm", "--platform=browser"];
@@ -176,7 +176,7 @@ test("the client is at most 6 kB in a browser, and loads its SSE parser only whe
   }
 });
 
-test("the version is the same in every file that names it", async () => {
+test("VERSION is the version in package.json, package-lock.json and deno.json", async () => {
   for (const file of ["package.json", "package-lock.json", "deno.json"]) {
     assert.is(JSON.parse(await readFile(join(root, file), "utf8")).version, VERSION, file);
   }

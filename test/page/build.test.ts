@@ -7,11 +7,11 @@ import { suite } from "../support/suite.ts";
 
 const test = suite("page build");
 
-test("page_assets.ts has what the sources of the page make", async () => {
+test("page_assets.ts holds what buildPage() makes of the sources", async () => {
   assert.ok(await buildPage() === await readFile(BUILT, "utf8"), "run npm run build:page");
 });
 
-test("the page is at most 60 kB, gzipped, and keeps the notices of what it contains", () => {
+test("page_assets.ts is at most 60 kB, gzipped, and keeps the licences of its libraries", () => {
   const sizes = PAGE_ASSETS.map(({ path, text }) => [path, gzipSync(text, { level: 9 }).byteLength] as const);
   const sum = sizes.reduce((sum, [, size]) => sum + size, 0);
   console.log(`the page: ${sum} bytes gzipped (${sizes.map((one) => one.join(" ")).join(", ")})`);

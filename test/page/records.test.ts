@@ -26,7 +26,7 @@ test("createRecords() keeps events up to their number and size, also while it is
   for (let i = 1; i <= 5000; i++) add(`${i}`);
   assert.equal([shown(), records.held, records.received], [["before"], 5000, 5001]);
   records.pause();
-  assert.is(records.held, 5000, "it is paused already");
+  assert.is(records.held, 5000, "a second pause changes nothing");
   records.filter({ types: new Set(), text: "4999" });
   assert.equal(shown(), [], "what is held back is not shown by a filter either");
   records.resume();
@@ -45,7 +45,7 @@ test("createRates() counts the seconds of the last minutes", () => {
   at(101, "market");
   assert.equal([100, 101, 102, 109].map((second) => rates.of("torrent", second)), [2, 1, 0, 1]);
   assert.is(rates.of("market", 101), 1);
-  at(90); // Where 100 stands by now.
+  at(90); // It has the slot of second 100, which is newer.
   assert.is(rates.of("torrent", 100), 2);
   at(111, "market");
   assert.equal([101, 111].map((second) => rates.of("torrent", second)), [0, 0]);
