@@ -61,6 +61,7 @@ export const SUITES: readonly Suite[] = [
   { path: "chaos/", on: EVERY, seconds: 5 },
   { path: "page/build", on: ONCE },
   { path: "page/", on: ONCE, isUnit: true },
+  { path: "browser/back", on: EACH_KIND, seconds: 4, waits: true },
   { path: "browser/", on: EACH_KIND, seconds: 25, waits: true },
   { path: "nats/outages", on: EACH_KIND, seconds: 22, waits: true },
   { path: "nats/epochs", on: EACH_KIND, seconds: 10, waits: true },

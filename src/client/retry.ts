@@ -58,7 +58,7 @@ export function readRetryAfter(value: string | null, now: number): number {
 export interface Backoff {
   /** The longest wait after a first failure. */
   readonly min: number;
-  /** The longest wait, beside what the server asks for. */
+  /** The longest wait, without what the server asks for. */
   readonly max: number;
   /** Whether a wait is a random part of the longest one. */
   readonly jitter: boolean;

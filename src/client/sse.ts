@@ -68,7 +68,7 @@ export function sseDecoder(
       frames = [];
       const text = normalized(decoder.decode(chunk, { stream: true }));
       const last = text.lastIndexOf("\n\n");
-      // Of the two line ends behind a block the first may have come before.
+      // Of the two line ends after a block the first may have arrived earlier.
       const end = last !== -1 ? last + 2 : isLineEnd && text.startsWith("\n") ? 1 : 0;
       if (end > 0) {
         parse(["\n", ...fragments, text.slice(0, end)].join(""));

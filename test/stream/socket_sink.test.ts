@@ -162,7 +162,7 @@ test("writeToSocket sends HTTP/1.0 no chunks, and HEAD no body", async () => {
 });
 
 const quiet = logger(() => {});
-/** On Bun 1.4 no body of a stream arrives behind hono's etag, which reads a copy of it first; not one of plain hono either. */
+/** On Bun 1.4 no body of a stream arrives through hono's etag, which first reads a copy of it; nor does a body of plain hono. */
 const ETAG = "Bun" in globalThis ? [] : [etag()];
 const MIDDLEWARE: [name: string, middleware: MiddlewareHandler[]][] = [
   ["compress", [compress()]],
