@@ -34,6 +34,7 @@ export async function serve(args: string[]): Promise<void> {
   const app = createApp(session, { ...options, log });
   const watch = options.watchFolder === undefined ? undefined : await watchFolder({
     folder: options.watchFolder,
+    corruptAfter: options.corruptAfter * 1000,
     onTorrent: (event, key) => channel.publishBatch([{ type: "torrent_discovered", event }], key),
     onCorrupt: (event, key) => channel.publishBatch([{ type: "watch_folder_corrupt_torrent", event }], key),
     onProblem: (problem) => log.problem(problem.message),

@@ -17,6 +17,8 @@ export interface ServeOptions extends Omit<AppOptions, "log"> {
   readonly port: number;
   /** The folder whose torrents are published. */
   readonly watchFolder: string | undefined;
+  /** Number of seconds for which a file in it has to rest before it counts as corrupt. */
+  readonly corruptAfter: number;
   /** Maximum number of events kept for clients that resume. */
   readonly history: number;
   /** Maximum number of bytes of their JSON. */
@@ -38,6 +40,11 @@ const FLAGS = {
     value: "FOLDER",
     fallback: "",
     help: "publish the .torrent files that appear in this folder",
+  },
+  "corrupt-after": {
+    value: "SECONDS",
+    fallback: "30",
+    help: "rename a file there that is no torrent after it has rested for this long",
   },
   heartbeat: {
     value: "SECONDS",
@@ -152,6 +159,7 @@ export function readServeOptions(args: string[], env: Source["env"]): ServeOptio
     host,
     port: numberOf(source, "port", 0, 65535, true),
     watchFolder: textOf(source, "watch-folder").text || undefined,
+    corruptAfter: numberOf(source, "corrupt-after", 0, 86400, false),
     heartbeat: numberOrOff(source, "heartbeat", 0.1, 86400, false),
     history: numberOf(source, "history", 1, 100_000_000, true),
     historyBytes: numberOf(source, "history-bytes", 1024, 2 ** 40, true),

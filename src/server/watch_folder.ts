@@ -3,21 +3,28 @@
  *
  * @module
  */
-import { open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { lstat, readdir, readFile, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { EventsError } from "../events/errors.ts";
+import { createNotifications, type FolderNotifications } from "./folder_notifications.ts";
 import {
   codeOf,
-  follow,
+  FileMemory,
+  forget,
   type Found,
   isMissing,
+  isOfInterest,
+  isSetAside,
   type Listing,
-  listTorrents,
   type ReportProblem,
+  scanFile,
+  scanFolder,
   type Seen,
-  stampOf,
 } from "./folder_scan.ts";
-import { readTorrent, type Torrent } from "./torrent.ts";
+import { isUnchanged, putBack, setAside } from "./set_aside.ts";
+import { MAX_TORRENT_BYTES, readTorrent, type Torrent } from "./torrent.ts";
+import { TorrentError, TorrentTooLarge } from "./torrent_errors.ts";
 
 /** Options of {@linkcode watchFolder}. */
 export interface WatchFolderOptions {
@@ -32,6 +39,7 @@ export interface WatchFolderOptions {
   onTorrent(
     torrent: {
       infohash: string;
+      infohash_v2?: string;
       timestamp: number;
       name: string;
       files: [string, number][];
@@ -49,9 +57,12 @@ export interface WatchFolderOptions {
   onProblem(problem: Error): void;
   /** The channel that the torrents are reported to belong to: 40 lower-case hexadecimal digits. Default: 40 zeros. */
   dispersyCid?: string;
-  /** Milliseconds from the end of a scan to the start of the next, 1 to 2^31 - 1. Default: 500. */
+  /**
+   * Milliseconds from a change to the look at it, and from one look to the next until a file has come to rest: 1 to
+   * 2^31 - 1. Default: 500.
+   */
   interval?: number;
-  /** Milliseconds without a change after which a file that is no torrent counts as corrupt. Default: 2000. */
+  /** Milliseconds without a change after which a file that is no torrent counts as corrupt. Default: 30 000. */
   corruptAfter?: number;
 }
 
@@ -61,19 +72,18 @@ export interface WatchFolder {
   close(): Promise<void>;
 }
 
-/** A program that writes a file in portions may pause between them, and renaming a file that is still being written spoils it. */
-const DEFAULT_CORRUPT_AFTER_MS = 2_000;
-
-/** Torrents of a million pieces stay below 32 MiB: a larger file is of some other kind. */
-const MAX_FILE_BYTES = 64 * 1024 * 1024;
+/** Longer than programs pause that write a file in portions: renaming a file that is still being written spoils it. */
+const DEFAULT_CORRUPT_AFTER_MS = 30_000;
 
 /**
- * Watches a folder for `.torrent` files (in upper or lower case) by scanning it again and again, and reports each file once,
- * those included that are there already. A file is read once it has not changed from one scan to the next. One that is not a
- * torrent, and stays so for `corruptAfter`, is renamed to `NAME.torrent.corrupt`, or if that exists to `NAME.torrent.corrupt.1`
- * and so on.
+ * Watches a folder for `.torrent` files (in upper or lower case), and reports each file once, those included that are there
+ * already. A file is read once it has not changed for an interval. A file that was moved within the folder, or written anew
+ * with the same torrent, is not reported again.
  *
- * A file that was moved within the folder, or written anew with the same torrent, is not reported again.
+ * One that is no torrent, and stays so for `corruptAfter`, is renamed to `NAME.torrent.corrupt`, or if that exists to
+ * `NAME.torrent.corrupt.1` and so on; if it changes later and is a torrent then, it gets its name again and is reported. Never
+ * renamed are files that are empty or hidden, those that a program still writes (`.part`, `.crdownload` or `.!qB` beside
+ * them), and those that are too large to be read.
  *
  * @throws {Error} if the folder does not exist, is not a folder or cannot be read
  * @throws {RangeError} if `interval`, `corruptAfter` or `dispersyCid` is not valid
@@ -96,84 +106,228 @@ export async function watchFolder(options: WatchFolderOptions): Promise<WatchFol
   return { close: () => watch.close() };
 }
 
-/** A folder that is scanned again and again. */
+/** The most that looking through the whole folder may cost, as a part of a core. */
+const SWEEP_SHARE = 0.01;
+/** The least number of milliseconds between two looks through the whole folder while notifications work. */
+const SWEEP_INTERVAL_MS = 5_000;
+
+/**
+ * A folder that is watched. Notifications say what to look at; files that have not come to rest are looked at again and
+ * again; and from time to time the whole folder is, because some file systems notify of nothing.
+ */
 class FolderWatch {
   readonly #options: Required<WatchFolderOptions>;
-  #closed = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #seen: ReadonlyMap<string, Seen> = new Map();
+  readonly #memory = new FileMemory();
+  readonly #listing: Listing = { files: new Map(), unread: new Set() };
   /** Corrupt files that were renamed and are still to be reported, by path, with the key of the report. */
   readonly #unreported = new Map<string, string>();
   readonly #problems: ProblemReporter;
+  readonly #notifications: FolderNotifications;
+  /** What may have changed since the last look. */
+  readonly #changed = new Set<string>();
+  #closed = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the whole folder is looked through next, in milliseconds of the monotonic clock. */
+  #sweepDue = 0;
+  #isScanning = false;
   #running: Promise<void>;
 
   constructor(options: Required<WatchFolderOptions>) {
     this.#options = options;
     this.#problems = createProblemReporter((problem) => this.#report(problem));
+    this.#notifications = createNotifications((path) => this.#onChange(path));
     this.#running = this.#run();
   }
 
-  /** Stops scanning. Resolves when the scan under way has ended; it reports nothing more. */
+  /** Stops watching. Resolves when the scan under way has ended; it reports nothing more. */
   close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#notifications.close();
     return this.#running;
   }
 
-  async #scan(): Promise<void> {
-    const listing = await listTorrents(
-      this.#options.folder,
-      (action, path, error) => this.#problems.report(action, path, error),
-    );
-    this.#seen = follow(this.#seen, listing);
-    await this.#lookThrough(listing);
-    this.#problems.endScan(this.#seen);
+  #onChange(path: string | undefined): void {
+    if (this.#closed) return;
+    if (path === undefined) this.#sweepDue = 0;
+    else if (isOfInterest(path) || !/\.[^./]+$/.test(path) || this.#notifications.has(path)) {
+      this.#changed.add(path);
+    } else if (isPartial(path)) this.#changed.add(path);
+    else return; // A file of some other kind.
+    if (!this.#isScanning) this.#schedule();
   }
 
-  /** Examines each file, until one cannot be reported now: neither could the others. */
-  async #lookThrough({ files }: Listing): Promise<void> {
+  async #run(): Promise<void> {
+    this.#isScanning = true;
+    try {
+      await this.#scan();
+    } catch (error) {
+      this.#report(problemOf("a scan failed", error));
+    }
+    this.#isScanning = false;
+    this.#schedule();
+  }
+
+  /** Starts the timer of the next scan. */
+  #schedule(): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    const isBusy = this.#changed.size > 0 || this.#unreported.size > 0 || this.#listing.unread.size > 0 ||
+      this.#unsettled().length > 0;
+    const untilSweep = Math.max(this.#sweepDue - performance.now(), 0);
+    const ms = isBusy ? this.#options.interval : Math.max(untilSweep, this.#options.interval);
+    this.#timer = setTimeout(() => this.#running = this.#run(), ms);
+  }
+
+  async #scan(): Promise<void> {
+    const isSweep = performance.now() >= this.#sweepDue;
+    if (isSweep) await this.#sweep();
+    else await this.#lookAgain();
+    this.#memory.update(this.#listing);
+    await this.#examineAll();
+    if (isSweep) this.#problems.endSweep(this.#listing.files);
+  }
+
+  /** Looks through the whole folder. */
+  async #sweep(): Promise<void> {
+    const start = performance.now();
+    this.#changed.clear();
+    const listing: Listing = { files: new Map(), unread: new Set() };
+    const folders = await this.#scanFolder(this.#options.folder, listing);
+    this.#notifications.keep(folders);
+    this.#replaceListing(listing);
+    const { interval, folder } = this.#options;
+    const end = performance.now();
+    const cost = (end - start) / SWEEP_SHARE;
+    // A folder that is away may come back as another one, which no watcher sees.
+    const isWatched = this.#notifications.isComplete && folders.has(folder);
+    if (!folders.has(folder) && !listing.unread.has(folder)) this.#memory.clear(); // It is gone, with all that was in it.
+    this.#sweepDue = end + Math.max(isWatched ? SWEEP_INTERVAL_MS : interval, cost);
+  }
+
+  #replaceListing({ files, unread }: Listing): void {
+    this.#listing.files.clear();
+    for (const [path, found] of files) this.#listing.files.set(path, found);
+    this.#listing.unread.clear();
+    for (const path of unread) this.#listing.unread.add(path);
+  }
+
+  /** Looks at what may have changed, and at what has not come to rest. */
+  async #lookAgain(): Promise<void> {
+    const paths = new Set([...this.#changed, ...this.#listing.unread, ...this.#unsettled()]);
+    this.#changed.clear();
+    for (const path of paths) {
+      const stats = await lstat(path).catch(() => undefined);
+      if (stats?.isDirectory()) {
+        forget(this.#listing, path);
+        await this.#scanFolder(path, this.#listing);
+      } else if (stats === undefined && this.#notifications.has(path)) {
+        this.#sweepDue = 0; // A folder is gone, with all that was in it.
+      } else if (isOfInterest(path)) {
+        await scanFile(path, this.#listing, this.#problems.report, stats?.isSymbolicLink() === true);
+      }
+    }
+  }
+
+  /** Looks through a folder, and watches it and its sub-folders from now on. Returns those that could be read. */
+  #scanFolder(folder: string, listing: Listing): Promise<ReadonlySet<string>> {
+    return scanFolder(folder, listing, {
+      report: this.#problems.report,
+      onFolder: (folder) => {
+        if (!this.#closed && !this.#notifications.has(folder)) this.#notifications.add(folder);
+      },
+    });
+  }
+
+  /** The paths of files with which something is still to be done. */
+  #unsettled(): string[] {
+    return [...this.#memory.seen].filter(([, { settled }]) => !settled).map(([path]) => path);
+  }
+
+  /** Examines each file that has come to rest, until one cannot be reported now: neither could the others. */
+  async #examineAll(): Promise<void> {
     for (const path of this.#unreported.keys()) if (this.#closed || !await this.#reportCorrupt(path)) return;
-    for (const [path, found] of files) {
-      if (this.#closed || !await this.#look(path, found, this.#seen.get(path)!)) return;
+    for (const path of this.#unsettled()) {
+      const found = this.#listing.files.get(path);
+      if (found === undefined) continue; // It cannot be read at the moment.
+      if (this.#closed || !await this.#examine(path, found, this.#memory.seen.get(path)!)) return;
     }
   }
 
   /** Examines a file. Returns `false` if it cannot be reported now. */
-  async #look(path: string, found: Found, file: Seen): Promise<boolean> {
+  async #examine(path: string, found: Found, file: Seen): Promise<boolean> {
     const age = found.at - file.since;
-    const due = age >= this.#options.corruptAfter;
-    if (file.settled || age === 0 || (file.undecodable && !due)) return true;
+    const isDue = age >= this.#options.corruptAfter && !this.#isBeingWritten(path);
+    if (age === 0 || (file.undecodable && !isDue)) return true;
     try {
-      const torrent = found.size > MAX_FILE_BYTES ? undefined : await read(path);
-      if (torrent === undefined && !due) file.undecodable = true;
-      else if (torrent === undefined) return await this.#corrupt(path, file);
-      else if (await isUnchanged(path, file.stamp) && !this.#closed) {
+      const torrent = await read(path, found.size);
+      if (torrent !== undefined) {
+        if (!await isUnchanged(path, file.stamp) || this.#closed) return true;
         return await this.#discovered(path, torrent, file);
       }
+      file.undecodable = true;
+      if (isDue && isSetAside(path)) file.settled = true;
+      else if (isDue) return await this.#corrupt(path, file);
+      else if (mayBePlaceholder(path, found.size)) file.settled = true; // Until it changes.
     } catch (error) {
       // A file that vanished is no problem: there is nothing to report.
-      if (!isMissing(error)) this.#problems.report("read", path, error);
+      if (isMissing(error)) return true;
+      this.#problems.report("read", path, error);
+      if (error instanceof TorrentTooLarge) file.settled = true;
     }
     return true;
   }
 
+  /** Whether a file may become a torrent yet: it is empty or hidden, or a program writes it under another name. */
+  #isBeingWritten(path: string): boolean {
+    const found = this.#listing.files.get(path);
+    if (found === undefined || mayBePlaceholder(path, found.size)) return true;
+    return PARTIAL_SUFFIXES.some((suffix) => existsSync(path + suffix));
+  }
+
   async #discovered(path: string, found: Torrent, file: Seen): Promise<boolean> {
-    const { infohash, created, name, files, trackers } = found;
-    if (infohash !== file.reported) {
-      const timestamp = created ?? Math.floor(Date.now() / 1000);
-      const torrent = { infohash, timestamp, name, files, trackers, dispersy_cid: this.#options.dispersyCid };
-      file.key ??= crypto.randomUUID();
-      const { key } = file;
+    const { infohash, infohashV2, created, name, files, trackers } = found;
+    const known = file.report?.infohash === infohash
+      ? file.report
+      : await this.#memory.findMoved(file, infohash, isThere);
+    const report = known ?? { infohash, key: crypto.randomUUID(), isDone: false };
+    this.#memory.setReport(path, file, report);
+    if (!report.isDone) {
+      const torrent = {
+        infohash,
+        ...(infohashV2 !== undefined && { infohash_v2: infohashV2 }),
+        timestamp: created ?? Math.floor(Date.now() / 1000),
+        name,
+        files,
+        trackers,
+        dispersy_cid: this.#options.dispersyCid,
+      };
+      const { key } = report;
       if (!await this.#notify(path, "onTorrent", () => this.#options.onTorrent(torrent, key))) return false;
-      file.reported = infohash;
+      report.isDone = true;
     }
     file.settled = true;
+    if (isSetAside(path)) await this.#restore(path, file);
     return true;
+  }
+
+  /** Gives a file that was set aside, and is a torrent after all, its name again, if that is free. */
+  async #restore(path: string, file: Seen): Promise<void> {
+    try {
+      const name = await putBack(path);
+      if (name === undefined) return;
+      this.#memory.set(name, file);
+      this.#memory.seen.delete(path);
+    } catch (error) {
+      this.#problems.report("rename", path, error);
+    }
   }
 
   async #corrupt(path: string, file: Seen): Promise<boolean> {
     try {
-      if (!await setAside(path, file.stamp)) return true;
+      const aside = await setAside(path, file.stamp);
+      if (aside === undefined) return true;
+      this.#memory.set(aside, { ...file, settled: true });
     } catch (error) {
       if (isMissing(error)) throw error;
       this.#problems.report("rename", path, error);
@@ -185,13 +339,13 @@ class FolderWatch {
 
   async #reportCorrupt(path: string): Promise<boolean> {
     const key = this.#unreported.get(path)!;
-    const isTold = await this.#notify(
+    const isReported = await this.#notify(
       path,
       "onCorrupt",
       () => this.#options.onCorrupt({ name: basename(path) }, key),
     );
-    if (isTold) this.#unreported.delete(path);
-    return isTold;
+    if (isReported) this.#unreported.delete(path);
+    return isReported;
   }
 
   /** Calls back. Returns `false` if it is to be retried; a permanent failure is reported as a problem. */
@@ -212,11 +366,22 @@ class FolderWatch {
     // If reporting a problem fails, there is nowhere to report that.
     if (!this.#closed) new Promise((resolve) => resolve(this.#options.onProblem(problem))).catch(() => {});
   }
+}
 
-  async #run(): Promise<void> {
-    await this.#scan().catch((error: unknown) => this.#report(problemOf("a scan failed", error)));
-    if (!this.#closed) this.#timer = setTimeout(() => this.#running = this.#run(), this.#options.interval);
-  }
+/** What browsers and BitTorrent clients add to the name of a file that they still write. */
+const PARTIAL_SUFFIXES: readonly string[] = [".part", ".crdownload", ".!qB"];
+
+function isPartial(path: string): boolean {
+  return PARTIAL_SUFFIXES.some((suffix) => path.endsWith(suffix));
+}
+
+/** Whether a file is no torrent for a good reason: some programs put an empty one in place first, others hide notes of theirs. */
+function mayBePlaceholder(path: string, size: bigint): boolean {
+  return size === 0n || basename(path).startsWith(".");
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await stat(path).then(() => true, (error: unknown) => !isMissing(error));
 }
 
 /** Whether the channel may accept it later. */
@@ -236,47 +401,23 @@ async function checkFolder(folder: string): Promise<void> {
   });
 }
 
-async function read(path: string): Promise<Torrent | undefined> {
+/** Reads a file; `undefined` if it is no torrent. */
+async function read(path: string, size: bigint): Promise<Torrent | undefined> {
+  if (size > MAX_TORRENT_BYTES) throw new TorrentTooLarge(`it has more than ${MAX_TORRENT_BYTES} bytes`);
   const bytes = await readFile(path);
-  return await readTorrent(bytes).catch(() => undefined);
-}
-
-async function isUnchanged(path: string, stamp: string): Promise<boolean> {
-  return stampOf(await stat(path, { bigint: true })) === stamp;
-}
-
-/** Renames a corrupt file to the first name that is free. Returns `false` if the file changed meanwhile. */
-async function setAside(path: string, stamp: string): Promise<boolean> {
-  const target = await reserve(`${path}.corrupt`);
   try {
-    const unchanged = await isUnchanged(path, stamp);
-    if (unchanged) await rename(path, target);
-    else await unlink(target);
-    return unchanged;
+    return await readTorrent(bytes);
   } catch (error) {
-    await unlink(target).catch(() => {});
+    if (error instanceof TorrentError) return undefined;
     throw error;
-  }
-}
-
-/** Reserves a name with an empty file: a rename overwrites, and a free name may not stay free. */
-async function reserve(name: string): Promise<string> {
-  for (let number = 0;; number++) {
-    const candidate = number === 0 ? name : `${name}.${number}`;
-    try {
-      await (await open(candidate, "wx")).close();
-      return candidate;
-    } catch (error) {
-      if (codeOf(error) !== "EEXIST") throw error;
-    }
   }
 }
 
 interface ProblemReporter {
   /** Reports what could not be done, once. */
   report: ReportProblem;
-  /** Drops the problems that did not occur in this scan, except those of files that are still there. */
-  endScan(files: { has(path: string): boolean }): void;
+  /** Drops the problems that did not occur since the last sweep, except those of files that are still there. */
+  endSweep(files: { has(path: string): boolean }): void;
 }
 
 function createProblemReporter(report: (problem: Error) => void): ProblemReporter {
@@ -290,7 +431,7 @@ function createProblemReporter(report: (problem: Error) => void): ProblemReporte
       reported.set(key, path);
       report(problemOf(`cannot ${action} ${JSON.stringify(path)}`, error));
     },
-    endScan(files) {
+    endSweep(files) {
       for (const [key, path] of reported) if (!current.has(key) && !files.has(path)) reported.delete(key);
       current.clear();
     },

@@ -16,7 +16,7 @@ const test = suite("server: watch folder");
 
 test("serve --watch-folder streams a torrent that is added, and renames a corrupt one", async () => {
   await withFolder(async (folder) => {
-    await withServer(["--watch-folder", folder], async ({ url, child }) => {
+    await withServer(["--watch-folder", folder, "--corrupt-after", "1"], async ({ url, child }) => {
       const lines = await openLines(`${url}/events`);
       await nextEvent(lines, "events_start");
       for (const name of ["corrupt.torrent", "leaves.torrent"]) {

@@ -64,12 +64,23 @@ export type Plain = string | number | Uint8Array | Plain[] | Map<string | Uint8A
 };
 
 export function encode(value: Plain): Uint8Array<ArrayBuffer> {
-  if (typeof value === "number") return bytesOf(`i${value}e`);
-  if (typeof value === "string") return encode(bytesOf(value));
-  if (value instanceof Uint8Array) return concat([bytesOf(`${value.length}:`), value]);
-  if (Array.isArray(value)) return concat([bytesOf("l"), ...value.map(encode), bytesOf("e")]);
-  const entries = value instanceof Map ? [...value] : Object.entries(value);
-  return concat([bytesOf("d"), ...entries.flat().map(encode), bytesOf("e")]);
+  const parts: Uint8Array[] = [];
+  collect(value, parts);
+  return concat(parts);
+}
+
+function collect(value: Plain, parts: Uint8Array[]): void {
+  if (typeof value === "number") parts.push(bytesOf(`i${value}e`));
+  else if (typeof value === "string") collect(bytesOf(value), parts);
+  else if (value instanceof Uint8Array) parts.push(bytesOf(`${value.length}:`), value);
+  else {
+    parts.push(bytesOf(Array.isArray(value) ? "l" : "d"));
+    const items = Array.isArray(value)
+      ? value
+      : [...value instanceof Map ? value : Object.entries(value)].flat();
+    for (const item of items) collect(item, parts);
+    parts.push(bytesOf("e"));
+  }
 }
 
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
@@ -93,6 +104,20 @@ export function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
 
 export function sha1(bytes: Uint8Array): string {
   return createHash("sha1").update(bytes).digest("hex");
+}
+
+export function sha256Bytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(createHash("sha256").update(bytes).digest());
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Pieces of 1 MiB for files of so many bytes in all. */
+export function hashes(bytes: number): { "piece length": number; pieces: Uint8Array } {
+  const length = 1024 * 1024;
+  return { "piece length": length, pieces: latin1("\xff".repeat(20 * Math.ceil(bytes / length))) };
 }
 
 export const PIECES: { "piece length": number; pieces: Uint8Array } = {

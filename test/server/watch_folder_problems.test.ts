@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -81,6 +82,19 @@ test("watchFolder() reports its files again when the folder was gone, and not wh
   } finally {
     await rm(outside, { recursive: true });
   }
+});
+
+test("watchFolder() reports a name that is not UTF-8 once, and reads the others", async () => {
+  await watched({}, async ({ folder, path, names, problems, scansPass }) => {
+    const isPossible = process.platform === "linux";
+    // Deno cannot write such a name itself.
+    if (isPossible) execFileSync("sh", ["-c", `printf x > "$(printf '${folder}/caf\\351.torrent')"`]);
+    await writeFile(path("café.torrent"), torrentNamed("utf-8"));
+    await until(() => names().length === 1 && problems.length === (isPossible ? 1 : 0), "both are seen");
+    await scansPass();
+    assert.equal(problems.length, isPossible ? 1 : 0);
+    if (isPossible) assert.match(problems[0]!, /^cannot read ".*caf\ufffd\.torrent": its name is not UTF-8/);
+  });
 });
 
 test("watchFolder() reports a callback that throws, and continues", async () => {

@@ -2,6 +2,7 @@ import { utimesSync, writeFileSync } from "node:fs";
 import { copyFile, link, mkdir, rename, unlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { FileMemory } from "../../src/server/folder_scan.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import { torrentNamed } from "./torrents.ts";
@@ -33,6 +34,45 @@ test("watchFolder() does not report a moved file again: renamed, into a sub-fold
     }
     assert.equal(problems, []);
   });
+});
+
+test("watchFolder() reports a file once that is moved again and again while 3000 others are scanned", async () => {
+  const folders = ["a", "b", "c"];
+  const before = async (folder: string) => {
+    for (const name of folders) {
+      await mkdir(join(folder, name));
+      for (let n = 0; n < 1000; n++) {
+        writeFileSync(join(folder, name, `${n}.torrent`), torrentNamed(`${name}${n}`));
+      }
+    }
+    await writeFile(join(folder, "a", "moved.torrent"), torrentNamed("moved"));
+  };
+  await watched({ before, interval: 1 }, async ({ path, names, scansPass, problems }) => {
+    await until(() => names().length === 3001, "all are reported", 60_000);
+    for (let move = 0; move < 60; move++) {
+      const [from, to] = [folders[move % 3]!, folders[(move + 1) % 3]!];
+      await rename(path(from, "moved.torrent"), path(to, "moved.torrent"));
+      await new Promise((resolve) => setTimeout(resolve, move)); // At another moment of a scan each time.
+    }
+    await scansPass();
+    await scansPass();
+    assert.is(names().filter((name) => name === "moved").length, 1);
+    assert.equal([names().length, problems], [3001, []]);
+  });
+});
+
+test("FileMemory settles a file whose inode is another one each time, and reads one in its place again", () => {
+  const memory = new FileMemory();
+  const scan = (stamp: string, inode: string) => {
+    memory.update({ files: new Map([["a", { stamp, inode, size: 1n, at: 0 }]]), unread: new Set() });
+    const file = memory.seen.get("a")!;
+    const wasSettled = file.settled;
+    file.settled = true;
+    return wasSettled;
+  };
+  assert.equal(["1", "1", "2", "2", ""].map((inode) => scan("x", inode)), [false, true, false, true, false]);
+  assert.equal(["3", "4", "5", "6"].map((inode) => scan("x", inode)), [false, true, true, true]);
+  assert.equal(["7", "8"].map((inode) => scan("y", inode)), [false, false], "of another size or time");
 });
 
 test("watchFolder() does not report a file again when it was touched or rewritten with the same torrent", async () => {

@@ -3,7 +3,7 @@ import { appendFile, readdir, readFile, writeFile } from "node:fs/promises";
 import * as assert from "uvu/assert";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
-import { fixtures, torrentNamed, WEBTORRENT } from "./torrents.ts";
+import { encode, fixtures, PIECES, torrentNamed, WEBTORRENT } from "./torrents.ts";
 import { pause, watched, whileDecoding } from "./watched_folder.ts";
 
 const test = suite("watch folder: slow writers");
@@ -62,7 +62,7 @@ test("watchFolder() reports nothing when a file vanishes while it is read", asyn
     });
     const vanishWhenDue = () => void (++reads === 3 && unlinkSync(file));
     await whileDecoding("broken", vanishWhenDue, async () => {
-      await writeFile(file, "d6:broken");
+      await writeFile(file, encode({ info: { length: 5, name: "broken", ...PIECES, pieces: "" } }));
       await until(() => reads === 3, "it is due");
       await scansPass();
     });
