@@ -21,46 +21,47 @@ export interface CircuitRemoved {
   uptime: number;
 }
 
-/** The types whose payloads are those of 7.1. */
-type Unchanged =
-  | "events_start"
-  | "upgrader_finished"
-  | "upgrader_tick"
-  | "watch_folder_corrupt_torrent"
-  | "new_version_available"
-  | "market_ask"
-  | "market_bid"
-  | "market_ask_timeout"
-  | "market_bid_timeout"
-  | "market_transaction_complete"
-  | "market_payment_received"
-  | "market_payment_sent"
-  | "tribler_exception"
-  | "signal_low_space"
-  | "credit_mining_error"
-  | "shutdown";
-
 /** The schemas of the events of Tribler 7.3 and 7.4, by type. */
-export type Tribler74Schemas = Pick<TriblerSchemas, Unchanged> & {
-  /** The core has started. */
-  readonly tribler_started: v.GenericSchema<payload.Version>;
-  /** A channel was seen for the first time: its data. */
-  readonly channel_discovered: v.GenericSchema<Record<string, unknown>>;
-  /** A torrent was seen for the first time: its data. */
-  readonly torrent_discovered: v.GenericSchema<Record<string, unknown>>;
-  /** A torrent is complete. */
-  readonly torrent_finished: v.GenericSchema<{ infohash: string; name: string; hidden: boolean }>;
-  /** A torrent went wrong. */
-  readonly torrent_error: v.GenericSchema<{ infohash: string; error: string; hidden: boolean }>;
-  /** A torrent has changed, its health for example: its data. */
-  readonly torrent_info_updated: v.GenericSchema<{ infohash: string; [key: string]: unknown }>;
-  /** A channel, or what it holds, has changed: its data. */
-  readonly channel_entity_info_updated: v.GenericSchema<Record<string, unknown>>;
-  /** Other peers have answered a search: their results. */
-  readonly remote_search_results: v.GenericSchema<Record<string, unknown>>;
-  /** A circuit is no longer in use. */
-  readonly circuit_removed: v.GenericSchema<CircuitRemoved>;
-};
+export type Tribler74Schemas =
+  & Pick<
+    TriblerSchemas,
+    | "events_start"
+    | "upgrader_finished"
+    | "upgrader_tick"
+    | "watch_folder_corrupt_torrent"
+    | "new_version_available"
+    | "market_ask"
+    | "market_bid"
+    | "market_ask_timeout"
+    | "market_bid_timeout"
+    | "market_transaction_complete"
+    | "market_payment_received"
+    | "market_payment_sent"
+    | "tribler_exception"
+    | "signal_low_space"
+    | "credit_mining_error"
+    | "shutdown"
+  >
+  & {
+    /** The core has started. */
+    readonly tribler_started: v.GenericSchema<payload.Version>;
+    /** A channel was seen for the first time: its data. */
+    readonly channel_discovered: v.GenericSchema<Record<string, unknown>>;
+    /** A torrent was seen for the first time: its data. */
+    readonly torrent_discovered: v.GenericSchema<Record<string, unknown>>;
+    /** A torrent is complete. */
+    readonly torrent_finished: v.GenericSchema<{ infohash: string; name: string; hidden: boolean }>;
+    /** A torrent went wrong. */
+    readonly torrent_error: v.GenericSchema<{ infohash: string; error: string; hidden: boolean }>;
+    /** A torrent has changed, its health for example: its data. */
+    readonly torrent_info_updated: v.GenericSchema<{ infohash: string; [key: string]: unknown }>;
+    /** A channel, or what it holds, has changed: its data. */
+    readonly channel_entity_info_updated: v.GenericSchema<Record<string, unknown>>;
+    /** Other peers have answered a search: their results. */
+    readonly remote_search_results: v.GenericSchema<Record<string, unknown>>;
+    /** A circuit is no longer in use. */
+    readonly circuit_removed: v.GenericSchema<CircuitRemoved>;
+  };
 
 /** The schema of {@linkcode CircuitRemoved}. */
 export const circuitRemoved: v.GenericSchema<CircuitRemoved> = v.looseObject({
