@@ -29,7 +29,7 @@ async function reasonOf(bytes: Uint8Array): Promise<string> {
 }
 
 for (const [file, expected] of Object.entries(WEBTORRENT)) {
-  test(`reads ${file}`, async () => {
+  test(`readTorrent() reads ${file}`, async () => {
     const torrent = await readTorrent(await readFile(new URL(file, fixtures)));
     const { infohash, name, files, created } = torrent;
     assert.equal({ infohash, name, files: files.length, created }, { created: undefined, ...expected });
@@ -37,13 +37,13 @@ for (const [file, expected] of Object.entries(WEBTORRENT)) {
   });
 }
 
-test("knows every torrent of the fixtures, and that corrupt.torrent is corrupt", async () => {
+test("readTorrent() reads every torrent of the fixtures but corrupt.torrent", async () => {
   const files = (await readdir(fixtures)).filter((name) => name.endsWith(".torrent"));
   assert.equal(files.sort(), [...Object.keys(WEBTORRENT), "corrupt.torrent"].sort());
   assert.match(await reasonOf(await readFile(new URL("corrupt.torrent", fixtures))), /no name/);
 });
 
-test("lists the files of real torrents without the torrent's name", async () => {
+test("readTorrent() lists the files of real torrents without the torrent's name", async () => {
   const numbers = await readTorrent(await readFile(new URL("lots-of-numbers.torrent", fixtures)));
   assert.equal(numbers.files, [
     ["big numbers/10.txt", 2],
@@ -57,7 +57,7 @@ test("lists the files of real torrents without the torrent's name", async () => 
   assert.equal(alice.files, [["alice.txt", 163783]]);
 });
 
-test("takes the infohash of the bytes as they stand, however odd", async () => {
+test("readTorrent() hashes the info dictionary as its bytes stand in the file", async () => {
   const infos = [
     concat([
       bytesOf("d6:pieces20:"),
@@ -86,14 +86,14 @@ test("takes the infohash of the bytes as they stand, however odd", async () => {
   }
 });
 
-test("reads a view into a larger buffer", async () => {
+test("readTorrent() reads a view into a larger buffer", async () => {
   const bytes = torrentNamed("view");
   const around = concat([bytesOf("junk"), bytes, bytesOf("junk")]);
   const torrent = await readTorrent(around.subarray(4, 4 + bytes.length));
   assert.equal(torrent, await readTorrent(bytes));
 });
 
-test("decodes two at once", async () => {
+test("readTorrent() reads twenty torrents at once", async () => {
   const names = Array.from({ length: 20 }, (_, i) => `torrent ${i}`);
   const read = await Promise.all(names.map((name) => readTorrent(torrentNamed(name))));
   assert.equal(read.map((torrent) => torrent.name), names);
@@ -103,7 +103,7 @@ test("decodes two at once", async () => {
   );
 });
 
-test("prefers name.utf-8 and path.utf-8, and repairs what is no UTF-8", async () => {
+test("readTorrent() prefers name.utf-8 and path.utf-8, and replaces bytes that are not UTF-8", async () => {
   const file = (keys: { [key: string]: Plain }): Plain => ({ length: 1, ...keys });
   const torrent = await readTorrent(encode({
     info: {
@@ -333,7 +333,7 @@ test("readTorrent() checks piece layers against the roots of their files", async
   }
 });
 
-test("reads a torrent of Merkle trees, and one with a very long key", async () => {
+test("readTorrent() reads a torrent of Merkle trees, and one with a key of a million bytes", async () => {
   const info: Plain = {
     length: 5,
     name: "merkle",
@@ -344,7 +344,7 @@ test("reads a torrent of Merkle trees, and one with a very long key", async () =
   assert.is((await readTorrent(torrentNamed("long", { ["k".repeat(1_000_000)]: "" }))).name, "long");
 });
 
-test("lists trackers once each, announce first, without empty ones", async () => {
+test("readTorrent() lists each tracker once, announce first, without empty ones", async () => {
   const trackersOf = async (top: { [key: string]: Plain }) =>
     (await readTorrent(torrentNamed("t", top))).trackers;
   const [a, b, c] = ["http://a/announce", "udp://b:80", "wss://c/ü"];
@@ -356,7 +356,7 @@ test("lists trackers once each, announce first, without empty ones", async () =>
   assert.equal(await trackersOf({ announce: a, "announce-list": "http://b" }), [a]);
 });
 
-test("takes the creation date only where it is a time in seconds, or in milliseconds", async () => {
+test("readTorrent() reads a creation date in seconds or milliseconds, and ignores others", async () => {
   const createdOf = async (date: Plain) =>
     (await readTorrent(torrentNamed("t", { "creation date": date }))).created;
   assert.is(await createdOf(1), 1);
@@ -470,7 +470,7 @@ const REFUSED: [Plain | Uint8Array, RegExp][] = [
   [{ info: { ...without("pieces"), "root hash": "short" } }, /pieces/],
 ];
 
-test("says what is wrong with what is not a torrent", async () => {
+test("readTorrent() rejects what is no torrent, with the reason", async () => {
   for (const [bytes, reason] of REFUSED) {
     const isFile = bytes instanceof Uint8Array;
     const message = await reasonOf(isFile ? bytes : encode(bytes));
@@ -483,7 +483,7 @@ test("says what is wrong with what is not a torrent", async () => {
   }
 });
 
-test("readTorrent() reads on as before when it has refused a file", async () => {
+test("readTorrent() reads a torrent after it has rejected a file", async () => {
   await reasonOf(bytesOf("d1:allll"));
   assert.is((await readTorrent(torrentNamed("next"))).name, "next");
 });
@@ -507,7 +507,7 @@ async function isAnswered(bytes: Uint8Array): Promise<void> {
   assert.ok(torrent.created === undefined || Number.isSafeInteger(torrent.created));
 }
 
-test("answers any bytes with a torrent or an Error of its own", async () => {
+test("readTorrent() returns a torrent or throws its own error for any bytes", async () => {
   await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), isAnswered), { numRuns: 1000 });
   const token = fc.constantFrom(
     ..."dlei:-",
@@ -524,7 +524,7 @@ test("answers any bytes with a torrent or an Error of its own", async () => {
   await fc.assert(fc.asyncProperty(tokens, isAnswered), { numRuns: 3000 });
 });
 
-test("answers a torrent with some bytes changed, cut out or put in likewise", async () => {
+test("readTorrent() returns a torrent or throws its own error when bytes of a torrent are changed", async () => {
   const small = encode({
     announce: "http://a",
     "announce-list": [["udp://b"]],
@@ -550,7 +550,7 @@ test("answers a torrent with some bytes changed, cut out or put in likewise", as
   await fc.assert(fc.asyncProperty(mutant, isAnswered), { numRuns: 3000 });
 });
 
-test("reads any torrent back as it was written", async () => {
+test("readTorrent() returns what any torrent was written with", async () => {
   // Of what cleaning leaves as it is: that is tested above.
   const text = fc.string({
     unit: fc.constantFrom(..."abc.-é 漢😀\ufeff".split(/(?:)/u)),

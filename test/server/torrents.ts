@@ -114,7 +114,7 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Pieces of 1 MiB for files of so many bytes in all. */
+/** Pieces of 1 MiB for files with this many bytes in total. */
 export function hashes(bytes: number): { "piece length": number; pieces: Uint8Array } {
   const length = 1024 * 1024;
   return { "piece length": length, pieces: latin1("\xff".repeat(20 * Math.ceil(bytes / length))) };
