@@ -126,6 +126,7 @@ test("readServeOptions() rejects every value that is not valid, of options and o
     "max-batch": ["0", "x", ""],
     "max-depth": ["0", "1001", "x", ""],
     "idempotency-window": ["0", "x", ""],
+    "corrupt-after": ["-1", "x", "", "off", "86401"],
     drain: ["-1", "x", "", "off", "86401"],
   };
   const names: string[] = [];
@@ -148,7 +149,7 @@ test("readServeOptions() rejects every value that is not valid, of options and o
       );
     }
   }
-  assert.is(names.length, 67);
+  assert.is(names.length, 72);
   const defaults = {
     host: "127.0.0.1",
     port: 8085,
@@ -170,6 +171,7 @@ test("readServeOptions() rejects every value that is not valid, of options and o
     idempotencyWindow: 120,
     drain: 0,
     log: "text",
+    corruptAfter: 30,
   };
   assert.equal(readServeOptions([], {}), defaults);
   const empty = {
