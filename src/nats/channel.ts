@@ -1,5 +1,5 @@
 /**
- * The channel on a stream of NATS JetStream, shared by all processes that name the stream.
+ * The channel on a stream of NATS JetStream, shared by all processes that use the stream.
  *
  * @module
  */
@@ -40,49 +40,49 @@ import { createSubjects } from "./subject.ts";
 export interface NatsChannelOptions {
   /** The name of the stream; default `EVENTS`. */
   readonly stream?: string;
-  /** What its subjects begin with; default the stream's name in lower case, so `events.order_placed`. */
+  /** The prefix of its subjects; default the stream's name in lower case, as in `events.order_placed`. */
   readonly prefix?: string;
-  /** What a stream is to keep that is not there yet; one that is there is used as it is. */
+  /** Limits of the stream if it has to be created; an existing stream is used as it is. */
   readonly create?: StreamLimits;
-  /** How much of it this process holds for those who resume or read slowly; what is older is read from the stream. */
+  /** Limits of the newest events that this process holds; older ones are read from the stream. */
   readonly history?: HistoryLimits;
-  /** Called with errors that no pending call could report; default: `console.error`. */
+  /** Called with errors that no pending call can report; default `console.error`. */
   readonly onProblem?: (problem: Error) => void;
 }
 
-/** A channel whose events are kept by a stream of NATS JetStream, for all who share it. */
+/** A channel whose events are stored in a stream of NATS JetStream, which several processes can share. */
 export interface NatsChannel<S extends Schemas = Schemas> extends Channel<S> {
   /** Publishes one event; resolves once the stream has stored it: see {@linkcode Channel.publish}. */
   publish<T extends PublishableType<S>>(type: T, ...payload: PayloadArguments<S, T>): Promise<string>;
   /**
    * Publishes several events in a row; resolves once the stream has stored them: see {@linkcode Channel.publishBatch}.
-   * The stream takes what has the same key but once, for as long as its `duplicate_window` says.
+   * The stream stores events with the same key only once within its `duplicate_window`.
    *
-   * @throws {RangeError} where the key has line breaks
+   * @throws {RangeError} if the key has line breaks
    */
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]>;
 }
 
-/** How long a reader waits until this process reaches its cursor. */
+/** How long `locate` waits until this process has received the cursor's event. */
 const CATCH_UP_TIMEOUT_MS = 5000;
-/** How long a publisher waits until this process has received its events as well. */
+/** How long `publish` waits until this process has received the stored events. */
 const READ_YOUR_WRITES_TIMEOUT_MS = 1000;
-/** The header of a message is never longer beside its key: `Nats-Msg-Id` and the index of the event. */
+/** Maximum size of the headers of a message without the key: `Nats-Msg-Id` and the index of the event. */
 const HEADER_BYTES = 64;
 
 /**
- * Makes a channel on a stream of NATS JetStream. Processes that name the same stream have one channel between them:
- * all deliver what is published on any of them, and a cursor of one is valid at the others.
+ * Makes a channel on a stream of NATS JetStream. All processes on the same stream share one channel: each delivers the events
+ * of all, and accepts the cursors of all.
  *
- * The connection stays the caller's: whatever its transport, and to be closed after the channel. It should reconnect
- * for ever (`maxReconnectAttempts: -1`): while it is down, streams continue with what this process holds, and publishing
- * is rejected at once.
+ * The connection belongs to the caller, who closes it after the channel. It may use any transport, and should reconnect without
+ * a limit (`maxReconnectAttempts: -1`). While it is down, open streams continue with the events that this process holds, and
+ * publishing is rejected at once.
  *
- * @param connection a connection to a server with JetStream, 2.9 or later
- * @param catalogue the event types it carries
+ * @param connection a connection to nats-server 2.9 or later with JetStream
+ * @param catalogue the event types of the channel
  * @throws {EventsError} `StreamMismatch` if the stream exists and cannot hold a channel; `ChannelUnavailable` if it cannot
  *   be opened
- * @throws {RangeError} if a limit is not a whole number or too small, or a name is not valid in NATS
+ * @throws {RangeError} if a limit is too small or not a whole number, or a name is not valid in NATS
  *
  * @example
  * ```ts
@@ -183,7 +183,7 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
     if (this.#closed) return { entries: [] };
     const batch = this.#monitor.pages.read(position, replica.window.last, maxBytes);
     if (!(batch instanceof Promise)) return batch;
-    // While it was fetched, more may have expired than a page shows.
+    // The stream may have dropped events while the page was fetched.
     return batch.then((batch) =>
       position < replica.first - 1 ? lostUntil(replica.first - 1, position) : batch
     );
@@ -253,11 +253,11 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
     return stored.map(({ seq }) => formatCursor(epoch, seq));
   }
 
-  /** Maximum number of bytes of an event: of this process, of the connection and of the stream, which counts the key. */
+  /** Returns the maximum size of an event: the window, the connection and the stream limit it, the last two with its headers. */
   #maxEventBytes(key: string | undefined): number {
     const { connection, limits } = this.#options;
     const headerBytes = key === undefined ? 0 : HEADER_BYTES + utf8Length(key);
-    const ofStream = Math.min(connection.info?.max_payload ?? Infinity, this.#replica.largest);
+    const ofStream = Math.min(connection.info?.max_payload ?? Infinity, this.#replica.maxMessageBytes);
     return Math.min(limits.maxBytes, ofStream - headerBytes);
   }
 
@@ -266,15 +266,15 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
       throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
     }
     if (this.#options.connection.isClosed()) throw unavailable("the connection to NATS was closed");
-    // The client would queue the event and send it after its publisher has long had an error.
+    // The client would queue the event, and send it after the publisher had received an error.
     if (!this.#monitor.isConnected) throw unavailable("the connection to NATS is down");
   }
 
   /**
-   * Waits until this process has received what was stored, so that its number is certain.
+   * Waits until this process has received the stored events, so that their positions are certain.
    *
-   * @param epoch the epoch in which it was published
-   * @param last the newest position received when it was published
+   * @param epoch the epoch before they were published
+   * @param last the last position before they were published
    */
   async #confirm(
     stored: readonly { readonly seq: number; readonly duplicate: boolean }[],
@@ -282,40 +282,40 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
     last: number,
   ): Promise<void> {
     const replica = this.#replica;
-    // A stream that was made anew counts from the beginning: a number already received may belong to another event.
+    // A replaced or truncated stream reuses positions: one that was received before may belong to another event.
     if (replica.epoch === epoch && stored.some(({ seq }) => seq <= last)) {
       if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) replica.markTruncated();
       await this.#monitor.refresh().catch(({ message }) => {
         throw unconfirmed(message, stored.length);
       });
     }
-    // Later numbers may be another publisher's, too, until this process has received them.
+    // A later position is certain only when this process has received it.
     if (replica.epoch === epoch) {
       const newest = stored.reduce((most, { seq }) => Math.max(most, seq), 0);
       await this.#monitor.reaches(newest, READ_YOUR_WRITES_TIMEOUT_MS);
     }
-    if (replica.epoch !== epoch) throw unconfirmed("the stream was made anew", stored.length);
+    if (replica.epoch !== epoch) throw unconfirmed("the stream was replaced, or lost events", stored.length);
   }
 
   async #locateEarliest(): Promise<Start> {
-    // If the stream does not answer, the known state is used: events deleted since are reported as lost.
+    // If the stream does not answer, the last known state is used: events dropped since are reported as lost.
     if (!this.#monitor.isSilent) await this.#monitor.refresh().catch(() => {});
     return locate(this, "earliest");
   }
 
-  /** Locates a cursor that is not in the window: the stream has to be asked for its state first. */
+  /** Locates a cursor outside the window, which needs the current state of the stream. */
   async #locateElsewhere(since: string): Promise<Start> {
     const replica = this.#replica;
     const cursor = parseCursor(since);
     let last: number;
     try {
       last = (await this.#monitor.refresh()).state.last_seq;
-      // A shared request may have been answered before that event was stored.
+      // The response to a shared request may be older than the event.
       if (cursor.epoch !== replica.epoch || cursor.position > last) {
         last = (await this.#monitor.refresh()).state.last_seq;
       }
     } catch (cause) {
-      const message = `the stream ${this.#options.place.name} does not say whether it has "${since}"`;
+      const message = `cannot locate "${since}": the stream ${this.#options.place.name} does not answer`;
       throw new EventsError("ChannelUnavailable", message, { cause });
     }
     const isAhead = cursor.epoch === replica.epoch && cursor.position > replica.window.last &&
@@ -323,7 +323,10 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
     if (!isAhead || await this.#monitor.reaches(cursor.position, CATCH_UP_TIMEOUT_MS)) {
       return locate(this, since);
     }
-    throw new EventsError("ChannelUnavailable", `this server has not come as far as "${since}" yet`);
+    throw new EventsError(
+      "ChannelUnavailable",
+      `this server has not received "${since}" yet: try again later`,
+    );
   }
 }
 

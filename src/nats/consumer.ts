@@ -1,28 +1,28 @@
 /**
- * Consumers: each is made for one purpose, and deleted after it.
+ * Consumers of the stream: each is created for one use, and deleted after it.
  *
  * @module
  */
 import type { Consumer, JetStreamClient } from "@nats-io/jetstream";
 import type { Requests } from "./requests.ts";
 
-/** Makes a consumer of a stream that begins with a sequence number. It is not left behind where it comes too late. */
-export async function makeConsumer(
+/** Creates a consumer that starts at a sequence number. If its request is rejected first, a late consumer is deleted. */
+export async function createConsumer(
   client: JetStreamClient,
-  ask: Requests["ask"],
+  request: Requests["request"],
   stream: string,
   first: number,
 ): Promise<Consumer> {
-  let making: Promise<Consumer> | undefined;
+  let creating: Promise<Consumer> | undefined;
   try {
-    return await ask(() => making = client.consumers.get(stream, { opt_start_seq: first }));
+    return await request(() => creating = client.consumers.get(stream, { opt_start_seq: first }));
   } catch (error) {
-    making?.then(deleteConsumer, () => {});
+    creating?.then(deleteConsumer, () => {});
     throw error;
   }
 }
 
-/** Deletes a consumer. It may be gone, or the server be away: then it ends by itself. */
+/** Deletes a consumer. If that fails, the server deletes it when it is idle. */
 export function deleteConsumer(consumer: Consumer): void {
   consumer.delete().catch(() => {});
 }

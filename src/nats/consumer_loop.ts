@@ -1,45 +1,45 @@
 /**
- * Following the stream: the one consumer of this process, which comes back whatever happens to it.
+ * The consumer loop: follows the stream with one consumer, and replaces that after every failure.
  *
  * @module
  */
 import type { ConsumerMessages, JetStreamClient, JsMsg } from "@nats-io/jetstream";
 import type { Requests } from "./requests.ts";
-import { deleteConsumer, makeConsumer } from "./consumer.ts";
+import { createConsumer, deleteConsumer } from "./consumer.ts";
 
-/** The consumer of this process. */
+/** The consumer of this process that follows the stream. */
 export interface ConsumerLoop {
-  /** What keeps it from following, in words. */
+  /** Describes why it cannot follow the stream; `undefined` if it can. */
   readonly problem: string | undefined;
-  /** Begins anew where {@linkcode ConsumerLoopOptions.next} says. */
+  /** Replaces the consumer by one that starts at {@linkcode ConsumerLoopOptions.next}. */
   restart(): void;
-  /** Ends it. */
+  /** Stops following the stream. */
   stop(): void;
 }
 
-/** What to follow, and what to do with it. */
+/** Options of {@linkcode startConsumerLoop}. */
 export interface ConsumerLoopOptions {
   readonly stream: string;
-  /** Asks the server, for as long as the connection lasts. */
-  readonly ask: Requests["ask"];
-  /** Sees that there is a stream, and which; asked before each beginning, and again once there is a consumer. */
+  /** Sends a request, which is rejected when the connection breaks. */
+  readonly request: Requests["request"];
+  /** Opens the stream and applies its state; called before each consumer is created, and again after it. */
   prepare(): Promise<void>;
-  /** The sequence number it begins with. */
+  /** Returns the sequence number at which a consumer starts. */
   next(): number;
-  /** How many messages a consumer asks for ahead. */
+  /** Returns the number of messages that a consumer requests ahead. */
   ahead(): number;
-  /** Takes the next message, in the order of the stream. */
+  /** Called with each message, in the order of the stream. */
   onMessage(message: JsMsg): void;
 }
 
-/** How long a request for messages lasts, and how often the server shows meanwhile that it is up. */
+/** How long a request for messages lasts, and the interval of the server's heartbeats meanwhile. */
 const EXPIRES_MS = 10_000;
 const HEARTBEAT_MS = 2000;
-/** The wait after a first failure, which doubles with each one, and the longest. */
+/** The pause after the first failure, which doubles with each further one up to the maximum. */
 const MIN_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5000;
 
-/** Follows the stream until it is stopped. */
+/** Starts a loop that follows the stream until it is stopped. */
 export function startConsumerLoop(client: JetStreamClient, options: ConsumerLoopOptions): ConsumerLoop {
   return new StreamConsumerLoop(client, options);
 }
@@ -47,12 +47,12 @@ export function startConsumerLoop(client: JetStreamClient, options: ConsumerLoop
 class StreamConsumerLoop implements ConsumerLoop {
   readonly #client: JetStreamClient;
   readonly #options: ConsumerLoopOptions;
-  #problem: string | undefined = "it has not begun";
-  /** Whether the last consumer fell silent: the next one has to deliver something before it is trusted. */
+  #problem: string | undefined = "the stream is not followed yet";
+  /** Whether the last consumer fell silent: then the problem stays until the next one delivers something. */
   #isSilent = false;
   #stopped = false;
   #messages: ConsumerMessages | undefined;
-  /** Whether a consumer that is being made begins where it no longer should. */
+  /** Whether a consumer that is being created starts at a position that no longer holds. */
   #isOutdated = false;
   #wake = () => {};
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -80,25 +80,25 @@ class StreamConsumerLoop implements ConsumerLoop {
     this.#wake();
   }
 
-  /** Notes that something arrived from the stream. */
-  #hear(): void {
+  /** Notes that a message or a heartbeat arrived. */
+  #noteArrival(): void {
     this.#problem = undefined;
     this.#isSilent = false;
   }
 
-  /** Runs one consumer, from its beginning to its end. */
+  /** Runs one consumer to its end. */
   async #consume(): Promise<void> {
     await this.#options.prepare();
     if (this.#stopped) return;
     this.#isOutdated = false;
-    const consumer = await makeConsumer(
+    const consumer = await createConsumer(
       this.#client,
-      this.#options.ask,
+      this.#options.request,
       this.#options.stream,
       this.#options.next(),
     );
     try {
-      await this.#options.prepare(); // It may be a consumer of a stream that was made anew meanwhile.
+      await this.#options.prepare(); // The stream may have been replaced before the consumer was created.
       if (this.#stopped || this.#isOutdated) return;
       this.#messages = await consumer.consume({
         max_messages: this.#options.ahead(),
@@ -106,7 +106,7 @@ class StreamConsumerLoop implements ConsumerLoop {
         idle_heartbeat: HEARTBEAT_MS,
         abort_on_missing_resource: true,
         callback: (message) => {
-          this.#hear();
+          this.#noteArrival();
           this.#options.onMessage(message);
         },
       });
@@ -125,12 +125,12 @@ class StreamConsumerLoop implements ConsumerLoop {
   }
 
   /**
-   * Watches the consumer until it ends. One that falls silent or skips something is stopped: the client would repair it, but
-   * that can take minutes after the node of a cluster that had it is lost.
+   * Watches the consumer until it ends, and stops one that falls silent or skips messages. The client would repair it, but that
+   * can take minutes when the node of the cluster that ran it is lost.
    */
   async #watch(messages: ConsumerMessages): Promise<void> {
     for await (const { type } of messages.status()) {
-      if (type === "heartbeat") this.#hear();
+      if (type === "heartbeat") this.#noteArrival();
       else if (type === "no_responders") this.#problem = "the stream delivers nothing (no responders)";
       else if (type === "heartbeats_missed" || type === "reset") {
         this.#problem = `the stream delivers nothing (${type.replace("_", " ")})`;

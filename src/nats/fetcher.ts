@@ -1,59 +1,59 @@
 /**
- * Fetching: what the stream keeps, piece by piece, each by a consumer that lives as long as that takes.
+ * The fetcher: reads pieces of the stream, each by a consumer of its own.
  *
  * @module
  */
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
 import type { Entry } from "../channel/channel.ts";
 import type { Requests } from "./requests.ts";
-import { deleteConsumer, makeConsumer } from "./consumer.ts";
+import { createConsumer, deleteConsumer } from "./consumer.ts";
 import type { Fetched } from "./pages.ts";
 
 /** Fetches pieces of the stream. */
 export interface Fetcher {
-  /** What keeps it from fetching a piece that is waited for, in words. */
+  /** Describes why a requested piece cannot be fetched; `undefined` if there is no problem. */
   readonly problem: string | undefined;
   /**
    * Fetches the events after a position up to another, or to one before it if they are large. Retries until it has them;
    * `undefined` once the signal is aborted.
    */
   fetch(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined>;
-  /** Notes the size of a message received. */
-  saw(bytes: number): void;
-  /** Estimates how many messages have this number of bytes, from those received last; at least one. */
+  /** Adds the size of a received message to the estimate of {@linkcode Fetcher.countIn}. */
+  addSample(bytes: number): void;
+  /** Estimates how many messages fit into this number of bytes; at least one. */
   countIn(bytes: number): number;
-  /** Notes that the connection broke: what was requested will not arrive, and is requested again. */
+  /** Notes that the connection broke: pending requests end, and are sent again. */
   disconnected(): void;
 }
 
 /** Options of {@linkcode createFetcher}. */
 export interface FetcherOptions {
   readonly stream: string;
-  /** The size of its messages in bytes, about. */
+  /** The average size of its messages in bytes. */
   readonly bytesEach: number;
-  /** Asks the server, for as long as the connection lasts. */
-  readonly ask: Requests["ask"];
-  /** The event in a message; `undefined` where there is none. */
+  /** Sends a request, which is rejected when the connection breaks. */
+  readonly request: Requests["request"];
+  /** Decodes a message; `undefined` if it is not an event. */
   entryOf(message: JsMsg): Entry | undefined;
 }
 
-/** A piece ends when it has this many bytes of messages. */
+/** A piece ends when its messages have this number of bytes. */
 const PIECE_BYTES = 1024 * 1024;
-/** The size of one request: it passes through the connection even if the messages are larger than those before. */
+/** Maximum size of one request: low enough to be received even if its messages are larger than those before. */
 const ROUND_BYTES = 256 * 1024;
 const ROUND_EVENTS = 512;
 /**
- * The size of the first request if the size of the messages is not known, and the largest for a piece that could not be fetched;
- * then fewer. NATS disconnects a client that cannot receive as many bytes as it has requested.
+ * Number of messages in the first request for messages of unknown size, and maximum for a piece that could not be fetched; each
+ * further failure lowers it. NATS disconnects a client that cannot receive the bytes that it requested.
  */
 const CAREFUL_EVENTS = 16;
-/** Maximum number of pieces that have notes on how to request them. */
+/** Maximum number of pieces whose sizes are remembered. */
 const KEPT_PIECES = 1000;
-/** The least size assumed for a message: the next ones may be larger. */
+/** Minimum size assumed for a message: the next ones may be larger. */
 const LEAST_BYTES = 512;
-/** How long to wait for a message. */
+/** How long to wait for the next message. */
 const MESSAGE_TIMEOUT_MS = 5000;
-/** The wait before a piece that could not be fetched is requested again. */
+/** The pause before a failed piece is requested again. */
 const RETRY_AFTER_MS = 500;
 
 /** Makes a fetcher of a stream. */
@@ -69,9 +69,9 @@ class StreamFetcher implements Fetcher {
   readonly #client: JetStreamClient;
   readonly #manager: JetStreamManager;
   readonly #options: FetcherOptions;
-  /** The size of a message in bytes, about, of those received last. */
+  /** The moving average of the size of received messages, in bytes. */
   #messageBytes: number;
-  /** What is known of pieces, by the position they begin after. */
+  /** How to request pieces, by the position before their first event. */
   readonly #pieces = new Map<number, Piece>();
   readonly #rounds = new Set<ConsumerMessages>();
   #problem: string | undefined;
@@ -91,7 +91,7 @@ class StreamFetcher implements Fetcher {
     return unlessAborted(this.#fetchUntilAborted(after, last, signal), signal);
   }
 
-  saw(bytes: number): void {
+  addSample(bytes: number): void {
     this.#messageBytes += (Math.max(LEAST_BYTES, bytes) - this.#messageBytes) / 64;
   }
 
@@ -104,7 +104,12 @@ class StreamFetcher implements Fetcher {
   }
 
   async #fetchOnce(after: number, last: number, piece: Piece): Promise<Fetched> {
-    const consumer = await makeConsumer(this.#client, this.#options.ask, this.#options.stream, after + 1);
+    const consumer = await createConsumer(
+      this.#client,
+      this.#options.request,
+      this.#options.stream,
+      after + 1,
+    );
     const entries: Entry[] = [];
     let reached = after;
     let [count, bytes] = [0, 0];
@@ -129,16 +134,16 @@ class StreamFetcher implements Fetcher {
         } finally {
           this.#rounds.delete(messages);
         }
-        if (count === before.count) throw new Error("the stream stopped in the midst of a piece");
+        if (count === before.count) throw new Error("the stream stopped within a piece");
         bytesEach = Math.max(LEAST_BYTES, (bytes - before.bytes) / (count - before.count));
       }
-      // The next piece most likely begins with messages as large as the last ones here.
+      // The next piece probably starts with messages as large as the last ones of this piece.
       if (!this.#pieces.has(reached)) this.#remember(reached, { most: ROUND_EVENTS, bytesEach });
       if (reached >= last) return { entries, last, isCut: false };
       if (bytes >= PIECE_BYTES) return { entries, last: reached, isCut: true };
-      // A node of the cluster that lags behind does not know of more; its leader does.
+      // A node of the cluster that lags behind delivers no more; the leader knows whether there is more.
       if (
-        await this.#options.ask(() =>
+        await this.#options.request(() =>
           this.#manager.streams.getMessage(this.#options.stream, { seq: last })
         ) === null
       ) {
@@ -150,7 +155,7 @@ class StreamFetcher implements Fetcher {
     } finally {
       deleteConsumer(consumer);
     }
-    throw new Error(`a node that has come as far as ${reached} was asked for ${last}`);
+    throw new Error(`the node of the cluster lags behind: it has messages up to ${reached} of ${last}`);
   }
 
   async #fetchUntilAborted(after: number, last: number, signal: AbortSignal): Promise<Fetched | undefined> {
@@ -162,7 +167,7 @@ class StreamFetcher implements Fetcher {
         this.#problem = undefined;
         return fetched;
       } catch (error) {
-        // A single failure is not worth reporting.
+        // A single failure is not reported.
         if (++failures > 1) this.#problem = `older events cannot be read: ${(error as Error).message}`;
         await pause(RETRY_AFTER_MS, signal);
       }
@@ -177,11 +182,11 @@ class StreamFetcher implements Fetcher {
   }
 }
 
-/** How to ask for a piece. */
+/** How to request a piece. */
 interface Piece {
   /** Maximum number of messages in a request. */
   most: number;
-  /** The size of its first messages in bytes, about. */
+  /** The estimated size of its first messages in bytes. */
   readonly bytesEach: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Messages: how an event stands in the stream, and what is read of it again.
+ * Messages: events as the stream stores them.
  *
  * @module
  */
@@ -11,20 +11,17 @@ import { isControlType } from "../events/event.ts";
 import { toJson, utf8Length } from "../events/json.ts";
 import type { Subjects } from "./subject.ts";
 
-/** What a message holds: the dictionary without `id` and `time`, which the stream gives it. */
+/** Encodes a message: the dictionary without `id` and `time`, which come from the stream. */
 export function messageOf({ type, payload }: EncodedEvent): string {
   return `{"type":"${type}"${payload === "" ? "" : `,${payload.slice(0, -1)}`}}`;
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
-/** Line readers split on some characters, and an escape may stand for half of one: such a text is written anew. */
-const UNSURE = ["\n", "\r", "\\u"];
-const UNSURE_BEYOND_ASCII = /[\u0085\u2028\u2029]/;
+/** Line readers split at some of these characters, and an escape may be half a surrogate pair: such texts are encoded again. */
+const UNSAFE = ["\n", "\r", "\\u"];
+const UNSAFE_BEYOND_ASCII = /[\u0085\u2028\u2029]/;
 
-/**
- * The event in a message; `undefined` where there is none. Anything that can reach the stream can put messages into it, so
- * nothing is taken on trust.
- */
+/** Decodes a message; `undefined` if it is not an event. Other programs can publish to the stream, so nothing is trusted. */
 export function entryOf(message: JsMsg, epoch: string, subjects: Subjects): Entry | undefined {
   const { streamSequence, timestampNanos } = message.info;
   const type = subjects.typeOf(message.subject);
@@ -38,7 +35,7 @@ export function entryOf(message: JsMsg, epoch: string, subjects: Subjects): Entr
   return { position: streamSequence, id, type, json: body.text.slice(0, -1) + rest, bytes, time };
 }
 
-/** The text `{"type":…,"event":…}` as it is to stand in the dictionary, and how many bytes it has. */
+/** Returns the text `{"type":…,"event":…}` as the dictionary has it, and its size. */
 function bodyOf(
   data: Uint8Array,
   type: string,
@@ -50,14 +47,14 @@ function bodyOf(
     const head = `{"type":"${type}"`;
     const isPlain = text.startsWith(head) && text.endsWith("}") &&
       (text.startsWith(',"event":', head.length) || text.length === head.length + 1);
-    const isAscii = text.length === data.length; // Most are, and need not be looked through one by one.
-    const isSure = !UNSURE.some((what) => text.includes(what)) &&
-      (isAscii || !UNSURE_BEYOND_ASCII.test(text));
-    if (isPlain && isSure) return { text, bytes: isAscii ? data.length : utf8Length(text) };
+    const isAscii = text.length === data.length; // Most texts are, and need no search for other characters.
+    const isSafe = !UNSAFE.some((what) => text.includes(what)) &&
+      (isAscii || !UNSAFE_BEYOND_ASCII.test(text));
+    if (isPlain && isSafe) return { text, bytes: isAscii ? data.length : utf8Length(text) };
     const json = toJson(value.event === undefined ? { type } : { type, event: value.event });
     return "text" in json ? { text: json.text, bytes: utf8Length(json.text) } : undefined;
   } catch {
-    return undefined; // It is not UTF-8, or not JSON.
+    return undefined; // Not UTF-8, or not JSON.
   }
 }
 
@@ -69,7 +66,7 @@ function hasNothingElse(value: object): boolean {
 let lastMs = NaN;
 let lastIso = "";
 
-/** The time as RFC 3339; many events have the same. */
+/** Formats a time as RFC 3339. Consecutive events often have the same. */
 function isoOf(ms: number): string {
   if (ms !== lastMs) [lastMs, lastIso] = [ms, new Date(ms).toISOString()];
   return lastIso;

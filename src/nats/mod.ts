@@ -1,5 +1,5 @@
 /**
- * A channel on NATS JetStream: any number of servers deliver the same events, and a reader can resume at each of them.
+ * A channel on NATS JetStream: any number of servers deliver the same events, and a reader can resume at any of them.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Pages: what this process no longer holds of the stream, read piece by piece and shared by all readers.
+ * Pages: events that left the window, fetched from the stream piece by piece and shared by all readers.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import type { Batch, Entry } from "../channel/channel.ts";
 /** Reads positions that the window does not hold. */
 export interface Pages {
   /**
-   * What follows a position, as `EventLog.read` gives it; a promise where it has to be fetched.
+   * Reads the events after a position, as `EventLog.read` does; returns a promise if they have to be fetched.
    *
-   * @param last the newest position there is
+   * @param last the last position of the window
    */
   read(position: number, last: number, maxBytes: number): Batch | Promise<Batch>;
-  /** Drops all pages: the positions mean something else from now on. */
+  /** Drops all pages, because another epoch begins. */
   clear(): void;
 }
 
@@ -21,20 +21,20 @@ export interface Pages {
 export interface PagesOptions {
   /**
    * Fetches the events after a position up to another, or to one before it if they are large. Retries until it has them;
-   * `undefined` if they are not wanted any more.
+   * `undefined` if it was aborted.
    */
   fetch(after: number, last: number): Promise<Fetched | undefined>;
-  /** Called when the beginning of a page is missing, to find out how far the stream has lost its beginning. */
+  /** Called when the beginning of a page is missing, to learn which events the stream dropped. */
   refresh(): Promise<void>;
 }
 
-/** Some events in a row. */
+/** Consecutive events. */
 export interface Fetched {
   /** The last position that they cover. */
   readonly last: number;
-  /** The events, in order; those that the stream no longer keeps are not among them. */
+  /** The events in order, without those that the stream no longer keeps. */
   readonly entries: readonly Entry[];
-  /** Whether it ends there for its size: more was to be had. */
+  /** Whether it ends before the requested position because of its size. */
   readonly isCut: boolean;
 }
 
@@ -49,28 +49,28 @@ interface Page extends Fetched {
  * before that, for its size, the next one begins there.
  */
 const PAGE_EVENTS = 1024;
-/** Maximum number of bytes in pages that are kept for other readers. */
+/** Maximum number of bytes of kept pages. */
 const KEPT_BYTES = 32 * 1024 * 1024;
-/** Maximum number of pages whose ends are known. */
+/** Maximum number of remembered ends of pages. */
 const KEPT_CUTS = 10_000;
-/** Maximum number of pages fetched at a time; further ones wait. */
+/** Maximum number of pages that are fetched at once; further ones wait. */
 const CONCURRENCY = 4;
 
-/** Makes a store of pages, empty. */
+/** Makes an empty store of pages. */
 export function createPages(options: PagesOptions): Pages {
   return new PageStore(options);
 }
 
 class PageStore implements Pages {
   readonly #options: PagesOptions;
-  /** By the position they begin after, in the order in which they were last requested. */
+  /** The kept pages by the position before their first event, least recently used first. */
   #kept = new Map<number, Page>();
   /**
-   * Where a page ended for its size, by the position it began after. These outlive the pages: otherwise a reader would have
-   * everything fetched again between a multiple and its position, which would drop what it needs next.
+   * The last positions of pages that ended because of their size, by the position before their first event. They outlive the
+   * pages: otherwise all pages between a multiple and a reader's position would be fetched again, and displace those it needs.
    */
   #cuts = new Map<number, number>();
-  #underWay = new Map<number, Promise<Page | undefined>>();
+  #pending = new Map<number, Promise<Page | undefined>>();
   #bytes = 0;
   #fetching = 0;
   readonly #queue: (() => void)[] = [];
@@ -112,18 +112,18 @@ class PageStore implements Pages {
     this.#kept.delete(after);
   }
 
-  /** Fetches the page that begins after a position, with others who want the same. */
-  #ask(after: number, last: number): Promise<Page | undefined> {
-    const asked = this.#underWay.get(after);
-    if (asked !== undefined) return asked;
-    const mine = this.#underWay;
+  /** Fetches the page after a position; concurrent calls share one request. */
+  #request(after: number, last: number): Promise<Page | undefined> {
+    const shared = this.#pending.get(after);
+    if (shared !== undefined) return shared;
+    const pending = this.#pending;
     const end = Math.min(startOf(after) + PAGE_EVENTS, last);
     const loading = this.#load(after, end).then((page) => {
-      if (page === undefined || mine !== this.#underWay) return undefined; // Its positions mean something else by now.
+      if (page === undefined || pending !== this.#pending) return undefined; // Another epoch has begun.
       this.#keep(page);
       return page;
-    }).finally(() => mine.delete(after));
-    this.#underWay.set(after, loading);
+    }).finally(() => pending.delete(after));
+    this.#pending.set(after, loading);
     return loading;
   }
 
@@ -131,11 +131,11 @@ class PageStore implements Pages {
     let after = startOf(position);
     for (let cut; (cut = this.#cuts.get(after)) !== undefined && cut <= position;) after = cut;
     const page = this.#kept.get(after);
-    // A page that was fetched when there was less is fetched again.
+    // A page that was fetched when the stream had less is fetched again.
     if (page === undefined || page.last <= position) {
-      return this.#ask(after, last).then((page) => {
+      return this.#request(after, last).then((page) => {
         if (page === undefined) return { entries: [] };
-        // The position may lie behind a page that has ended for its size, or was asked for when there was less.
+        // The page may end before the position, because of its size or because the stream had less when it was requested.
         return position < page.last
           ? this.#take(page, position, last, maxBytes)
           : this.read(position, last, maxBytes);
@@ -148,27 +148,27 @@ class PageStore implements Pages {
   #take(page: Page, position: number, last: number, maxBytes: number): Batch {
     const batch = batchOf(page, position, maxBytes);
     const isEnd = batch.entries.at(-1)?.position === page.last && page.last < last;
-    const isWhole = page.isCut || page.last === startOf(page.last); // Else it is fetched again, with more.
-    if (isEnd && isWhole && !this.#kept.has(page.last)) this.#ask(page.last, last).catch(() => {}); // It is wanted next.
+    const isWhole = page.isCut || page.last === startOf(page.last); // If not, it is fetched again.
+    if (isEnd && isWhole && !this.#kept.has(page.last)) this.#request(page.last, last).catch(() => {}); // Prefetched.
     return batch;
   }
 
   clear(): void {
     this.#kept = new Map();
     this.#cuts = new Map();
-    this.#underWay = new Map();
+    this.#pending = new Map();
     this.#bytes = 0;
   }
 }
 
-/** Returns the beginning of the pages that share the position. */
+/** Returns the multiple after which the pages of the position begin. */
 function startOf(position: number): number {
   return position - position % PAGE_EVENTS;
 }
 
-/** What follows the position in the page, up to where something is missing. */
+/** Returns the events after the position in the page, up to the next gap. */
 function batchOf({ after, last, entries }: Page, position: number, maxBytes: number): Batch {
-  // Where nothing is missing the index is the distance.
+  // Without gaps the index is the distance.
   let index = Math.min(position - after, entries.length);
   while (index > 0 && entries[index - 1]!.position > position) index--;
   const next = entries[index]?.position ?? last + 1;

@@ -1,18 +1,18 @@
 /**
- * Waiting until this process has received a position.
+ * Position waiters: pending waits until this process has received a position.
  *
  * @module
  */
 
 /** The pending waits for positions. */
 export interface PositionWaiters {
-  /** How many wait. */
+  /** The number of pending waits. */
   readonly size: number;
-  /** Whether the position arrives within this number of milliseconds. */
+  /** Waits at most this number of milliseconds for the position; `false` if it has not arrived. */
   wait(position: number, ms: number): Promise<boolean>;
-  /** All up to this position have arrived. */
+  /** Resolves the waits for positions up to this one. */
   arrived(position: number): void;
-  /** Nothing that is waited for will arrive. */
+  /** Resolves all waits with `false`. */
   end(): void;
 }
 
@@ -21,12 +21,12 @@ interface Waiting {
   resolve(hasArrived: boolean): void;
 }
 
-/** Makes a list of those who wait, empty. */
+/** Makes an empty list of waits. */
 export function createPositionWaiters(): PositionWaiters {
-  /** The lowest position first: what is published is acknowledged in order, so that most belong at the end. */
+  /** The lowest position first. Publications are acknowledged in order, so most waits are added at the end. */
   const waiting: Waiting[] = [];
 
-  function leave(count: number, hasArrived: boolean): void {
+  function resolveFirst(count: number, hasArrived: boolean): void {
     for (const { resolve } of waiting.splice(0, count)) resolve(hasArrived);
   }
 
@@ -37,22 +37,22 @@ export function createPositionWaiters(): PositionWaiters {
     wait: (position, ms) =>
       new Promise((resolve) => {
         const timer = setTimeout(() => {
-          waiting.splice(waiting.indexOf(me), 1);
+          waiting.splice(waiting.indexOf(waiter), 1);
           resolve(false);
         }, ms);
-        const me: Waiting = {
+        const waiter: Waiting = {
           position,
           resolve: (hasArrived) => {
             clearTimeout(timer);
             resolve(hasArrived);
           },
         };
-        waiting.splice(waiting.findLastIndex((other) => other.position <= position) + 1, 0, me);
+        waiting.splice(waiting.findLastIndex((other) => other.position <= position) + 1, 0, waiter);
       }),
     arrived: (position) => {
       const next = waiting.findIndex((one) => one.position > position);
-      leave(next === -1 ? waiting.length : next, true);
+      resolveFirst(next === -1 ? waiting.length : next, true);
     },
-    end: () => leave(waiting.length, false),
+    end: () => resolveFirst(waiting.length, false),
   };
 }

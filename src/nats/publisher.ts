@@ -1,12 +1,12 @@
 /**
- * Publishing to the stream: many at once, each acknowledged, and none kept back in secret.
+ * The publisher: stores messages in the stream, with a bounded number in flight, and awaits their acknowledgements.
  *
  * @module
  */
 import { JetStreamApiError, type JetStreamClient, type PubAck } from "@nats-io/jetstream";
 import { EventsError } from "../events/errors.ts";
 
-/** One message to be stored. */
+/** A message to store. */
 export interface Outgoing {
   readonly subject: string;
   readonly data: string;
@@ -16,36 +16,36 @@ export interface Outgoing {
 
 /** Stores messages in the stream. */
 export interface Publisher {
-  /** What keeps it from publishing, in words, as far as the last publication shows. */
+  /** Describes why the last publication failed; `undefined` if it did not. */
   readonly problem: string | undefined;
   /**
    * Stores messages in their order, after those of all earlier calls.
    *
-   * @returns for each its position in the stream, and whether it was there already
+   * @returns for each its position in the stream, and whether it was stored before
    * @throws {EventsError} `ChannelUnavailable` if none was stored; `PublishUnconfirmed` if some may be
    */
   publish(messages: readonly Outgoing[]): Promise<PubAck[]>;
-  /** Notes that the stream has answered another request: it is up again. */
+  /** Notes that the stream answered another request, so that it is up. */
   answered(): void;
-  /** Notes that the connection broke: no answer will arrive. */
+  /** Notes that the connection broke: no acknowledgement will arrive. */
   disconnected(): void;
 }
 
-/** An acknowledgement that takes longer than this will not arrive. */
+/** How long to wait for an acknowledgement. */
 const ACK_TIMEOUT_MS = 5000;
 /**
- * Maximum number of messages, and of their characters, that wait for acknowledgements at a time over all publications: these
- * arrive well within the time-out. Further messages wait for their turn.
+ * Maximum number of messages, and of their characters, in flight at a time over all publications: their acknowledgements arrive
+ * well within the time-out. Further messages wait.
  */
-const MOST_MESSAGES = 5000;
-const MOST_LENGTH = 4 * 1024 * 1024;
+const MAX_MESSAGES = 5000;
+const MAX_LENGTH = 4 * 1024 * 1024;
 
-/** The names of errors that come before a message is sent, or because there is no stream to accept it. */
+/** The names of errors that arise before a message is sent, or because no stream accepts it. */
 const NOT_SENT = ["JetStreamNotEnabled", "DrainingConnectionError", "ClosedConnectionError"];
 
 /**
- * Makes a publisher to a stream. While the stream is silent, one message at a time probes it, and the others are rejected at
- * once.
+ * Makes a publisher to a stream. While the stream does not answer, one publication at a time probes it, and the others are
+ * rejected at once.
  */
 export function createPublisher(client: JetStreamClient, stream: string): Publisher {
   return new StreamPublisher(client, stream);
@@ -54,15 +54,16 @@ export function createPublisher(client: JetStreamClient, stream: string): Publis
 class StreamPublisher implements Publisher {
   readonly #client: JetStreamClient;
   readonly #stream: string;
-  readonly #waiting = new Set<() => void>();
-  /** What waits for acknowledgements. */
-  readonly #underWay = { messages: 0, length: 0 };
-  /** Called when it has become less. */
+  /** Ends the wait for the acknowledgements of each round in flight. */
+  readonly #rounds = new Set<() => void>();
+  /** What the rounds in flight hold. */
+  readonly #inFlight = { messages: 0, length: 0 };
+  /** Called when a round has ended. */
   #onRoom = () => {};
-  /** Whether the stream has left the last message without an answer. */
+  /** Whether the stream did not answer the last message. */
   #silent = false;
-  /** Why the stream did not accept the last one. */
-  #refusal: string | undefined;
+  /** Why the stream rejected the last message. */
+  #rejection: string | undefined;
   /** The number of times that the connection broke. */
   #breaks = 0;
   /** Settles when all earlier publications have been sent, if some of them are still to be sent. */
@@ -76,7 +77,7 @@ class StreamPublisher implements Publisher {
   get problem(): string | undefined {
     return this.#silent
       ? "the stream does not answer"
-      : this.#refusal && `the stream has refused what was published last: ${this.#refusal}`;
+      : this.#rejection && `the stream rejected the last publication: ${this.#rejection}`;
   }
 
   answered(): void {
@@ -86,7 +87,7 @@ class StreamPublisher implements Publisher {
   disconnected(): void {
     this.#silent = false;
     this.#breaks++;
-    for (const giveUp of this.#waiting) giveUp();
+    for (const end of this.#rounds) end();
   }
 
   async publish(messages: readonly Outgoing[]): Promise<PubAck[]> {
@@ -95,7 +96,7 @@ class StreamPublisher implements Publisher {
     const ofConnection = this.#breaks;
     const before = this.#sending;
     let passOn = () => {};
-    // What can be sent before this function returns goes out together, in one write of the client.
+    // Messages that are sent before this function returns share one write of the client.
     const isAtOnce = before === undefined && rounds.length <= 1 &&
       rounds.every((round) => this.#hasRoom(round));
     const mine = isAtOnce ? undefined : new Promise<void>((resolve) => passOn = resolve);
@@ -108,7 +109,7 @@ class StreamPublisher implements Publisher {
         }
         const reason = this.#breaks !== ofConnection
           ? "the connection to NATS broke"
-          : this.#silent && this.#waiting.size > 0
+          : this.#silent && this.#rounds.size > 0
           ? "the stream does not answer"
           : undefined;
         if (reason !== undefined) {
@@ -129,53 +130,53 @@ class StreamPublisher implements Publisher {
   }
 
   #hasRoom({ messages, length }: Round): boolean {
-    return this.#underWay.messages === 0 ||
-      this.#underWay.messages + messages.length <= MOST_MESSAGES &&
-        this.#underWay.length + length <= MOST_LENGTH;
+    return this.#inFlight.messages === 0 ||
+      this.#inFlight.messages + messages.length <= MAX_MESSAGES &&
+        this.#inFlight.length + length <= MAX_LENGTH;
   }
 
-  /** Sends messages at once; how each was answered, or `undefined` where the connection broke before. */
+  /** Sends messages at once, and returns the result of each; `undefined` if the connection broke first. */
   #send({ messages, length }: Round): Promise<PromiseSettledResult<PubAck>[] | undefined> {
-    this.#underWay.messages += messages.length;
-    this.#underWay.length += length;
+    this.#inFlight.messages += messages.length;
+    this.#inFlight.length += length;
     const answers = messages.map(({ subject, data, id }) =>
       this.#client.publish(subject, data, { timeout: ACK_TIMEOUT_MS, ...(id !== undefined && { msgID: id }) })
     );
     return new Promise((resolve) => {
       const end = (results?: PromiseSettledResult<PubAck>[]) => {
-        if (!this.#waiting.delete(end)) return;
-        this.#underWay.messages -= messages.length;
-        this.#underWay.length -= length;
+        if (!this.#rounds.delete(end)) return;
+        this.#inFlight.messages -= messages.length;
+        this.#inFlight.length -= length;
         resolve(results);
-        this.#onRoom(); // The next one knows by then whether the stream is silent.
+        this.#onRoom(); // After resolve(), so that the next publication knows whether the stream is silent.
       };
-      this.#waiting.add(end);
+      this.#rounds.add(end);
       Promise.allSettled(answers).then(end);
     });
   }
 
-  /** @param count how many were to be stored, of which those after an error were not even sent */
+  /** @param count number of messages to store; those after an error were not sent */
   #storedOf(results: readonly PromiseSettledResult<PubAck>[], count: number): PubAck[] {
     const stored = results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
     const errors = results.flatMap((result) => result.status === "rejected" ? [result.reason] : []);
     if (results.length > 0) {
-      this.#silent = stored.length === 0 && errors.some((error) => !isRefusal(error));
-      const refused = errors.find((error) => error instanceof JetStreamApiError);
-      this.#refusal = stored.length === 0 && refused !== undefined ? reasonOf(refused) : undefined;
+      this.#silent = stored.length === 0 && errors.some((error) => !isRejection(error));
+      const rejected = errors.find((error) => error instanceof JetStreamApiError);
+      this.#rejection = stored.length === 0 && rejected !== undefined ? reasonOf(rejected) : undefined;
     }
-    // If the stream no longer has these subjects, another one may: its numbers do not belong to this channel.
+    // Another stream may have taken over the subjects; its numbers do not belong to this channel.
     const other = stored.find((ack) => ack.stream !== this.#stream);
     if (other !== undefined) {
-      throw unconfirmed(`the stream ${other.stream} has answered for ${this.#stream}`, count);
+      throw unconfirmed(`the stream ${other.stream} acknowledged instead of ${this.#stream}`, count);
     }
     if (errors.length === 0) return stored;
-    const unsure = errors.find((error) => !isRefusal(error));
-    if (stored.length === 0 && unsure === undefined) throw unavailable(reasonOf(errors[0]), errors[0]);
-    throw unconfirmed(reasonOf(unsure ?? errors[0]), count, unsure ?? errors[0]);
+    const uncertain = errors.find((error) => !isRejection(error));
+    if (stored.length === 0 && uncertain === undefined) throw unavailable(reasonOf(errors[0]), errors[0]);
+    throw unconfirmed(reasonOf(uncertain ?? errors[0]), count, uncertain ?? errors[0]);
   }
 }
 
-/** Messages that are sent at once. */
+/** Messages that are sent together. */
 interface Round {
   readonly messages: Outgoing[];
   /** Their number of characters. */
@@ -188,7 +189,7 @@ function roundsOf(messages: readonly Outgoing[]): Round[] {
     const round = rounds.at(-1);
     const { length } = message.data;
     if (
-      round !== undefined && round.messages.length < MOST_MESSAGES && round.length + length <= MOST_LENGTH
+      round !== undefined && round.messages.length < MAX_MESSAGES && round.length + length <= MAX_LENGTH
     ) {
       round.messages.push(message);
       round.length += length;
@@ -200,14 +201,14 @@ function roundsOf(messages: readonly Outgoing[]): Round[] {
 }
 
 /**
- * Whether a message was certainly not stored: the stream said so, there is no stream, the connection accepts no more, or the
- * server rejected it.
+ * Whether a message was certainly not stored: the stream or the server rejected it, there is no stream, or the connection
+ * accepts no more messages.
  */
-function isRefusal(error: unknown): boolean {
+function isRejection(error: unknown): boolean {
   return error instanceof JetStreamApiError || NOT_SENT.includes((error as Error).name) || isForbidden(error);
 }
 
-/** Whether the user of the connection may not publish there. If only the answer is forbidden, the message may be stored. */
+/** Whether the user may not publish the message. If only the response is forbidden, the message may be stored. */
 export function isForbidden(error: unknown): boolean {
   const { cause } = error as Error;
   const violation = cause as { readonly name?: unknown; readonly operation?: unknown } | undefined;
@@ -216,7 +217,7 @@ export function isForbidden(error: unknown): boolean {
 
 function reasonOf(error: unknown): string {
   const { name, message } = error as Error;
-  if (name === "JetStreamNotEnabled") return "there is no stream, or it has no leader";
+  if (name === "JetStreamNotEnabled") return "the stream does not exist or has no leader";
   return name === "TimeoutError" ? "the stream did not answer" : message;
 }
 
@@ -230,8 +231,8 @@ export function unavailable(reason: string, cause?: unknown): EventsError {
 /** Makes the error for events that may have been stored. */
 export function unconfirmed(reason: string, count: number, cause?: unknown): EventsError {
   const what = count === 1
-    ? "whether the event was published is not known"
-    : `some of ${count} events may be published`;
+    ? "the event may have been published"
+    : `some of ${count} events may have been published`;
   const message = `${what}: ${reason}: send the same again with the same Idempotency-Key`;
   return new EventsError("PublishUnconfirmed", message, { cause });
 }

@@ -1,93 +1,94 @@
 /**
- * The replica: what this process knows of the stream. Which it is, how far it goes, and its newest events.
+ * The replica: the state of the stream as this process knows it, and its newest events.
  *
  * @module
  */
 import type { JsMsg, StreamInfo } from "@nats-io/jetstream";
 import type { Entry } from "../channel/channel.ts";
 import { createHistory, type History } from "../channel/history.ts";
-import { epochOf, firstOf, largestOf, madeOf } from "./stream.ts";
+import type { Cursor } from "../events/cursor.ts";
+import { createdOf, epochOf, firstOf, maxMessageBytesOf } from "./stream.ts";
 
-/** What is known of the stream. */
+/** The state of the stream as this process knows it. */
 export interface Replica {
-  /** Which stream it is: another one, where positions mean something else than before. */
+  /** The epoch of all positions: the stream's, or one of this process alone. */
   readonly epoch: string;
-  /** The epoch that the stream itself has had last. */
-  readonly known: string;
-  /** Whether the stream has lost its end: nothing more of it is taken, until it has another epoch. */
-  readonly hasLostEnd: boolean;
+  /** The last known epoch of the stream itself. */
+  readonly streamEpoch: string;
+  /** Whether the stream has lost acknowledged events. Its messages are ignored until it has another epoch. */
+  readonly isTruncated: boolean;
   /** The position of the oldest event that the stream keeps. */
   readonly first: number;
-  /** The most bytes that the stream takes as one message, its header among them. */
-  readonly largest: number;
+  /** Maximum number of bytes of a message in the stream, its headers included. */
+  readonly maxMessageBytes: number;
   /** The newest events received. */
   readonly window: History;
-  /** The position from which to read on: that of the newest event, if there is one. */
+  /** The position at which a consumer starts: that of the newest event in the window, which shows whether it is still the same. */
   readonly next: number;
-  /** How far it has come: read before the stream is asked for the argument of {@linkcode Replica.applyInfo}. */
-  readonly standing: Standing;
-  /** Applies the state of the stream. */
-  applyInfo(info: StreamInfo, before: Standing): void;
-  /** Takes the next message of the stream. */
+  /** The last position received. Read it before the request for an argument of {@linkcode Replica.applyInfo}. */
+  readonly cursor: Cursor;
+  /**
+   * Applies the state of the stream.
+   *
+   * @param before the cursor before the state was requested. A stream that has less than that lost acknowledged events. A state
+   *   that was requested in another epoch is ignored.
+   */
+  applyInfo(info: StreamInfo, before: Cursor): void;
+  /** Applies the next message of the stream. */
   take(message: JsMsg): void;
-  /** The stream was seen to have lost its end. */
+  /** Notes that the stream has lost acknowledged events. */
   markTruncated(): void;
-  /** It has, and cannot be given another epoch: this copy gives it one of its own. */
-  beginAlone(info: StreamInfo): void;
-}
-
-/** How far the copy had come, and of which stream. */
-export interface Standing {
-  readonly epoch: string;
-  readonly last: number;
+  /** Starts an epoch of this process alone, for a truncated stream that cannot be given another one. */
+  useLocalEpoch(info: StreamInfo): void;
 }
 
 /** Options of {@linkcode createReplica}. */
 export interface ReplicaOptions {
-  /** How many events are held, and how many bytes of them. */
+  /** Maximum number of events in the window. */
   readonly maxEvents: number;
+  /** Maximum number of their bytes. */
   readonly maxBytes: number;
-  /** The event in a message; `undefined` where there is none. */
+  /** Decodes a message; `undefined` if it is not an event. */
   entryOf(message: JsMsg, epoch: string): Entry | undefined;
-  /** Called when there is more than before. */
+  /** Called when the last position has changed. */
   onNews(): void;
-  /** Called when it is another stream from now on, with the reason. */
-  onAnew(why: string): void;
-  /** Called when a message shows that the stream has lost its end. */
-  onLostEnd(): void;
-  /** Called when the leader of the stream has less than before: what it delivers next shows whether that is lost. */
+  /** Called when another epoch begins, with the reason. */
+  onReset(reason: string): void;
+  /** Called when a message shows that the stream has lost acknowledged events. */
+  onTruncated(): void;
+  /** Called when the leader of the stream has less than before: what it delivers next shows whether events are lost. */
   onBehind(): void;
-  /** Called with the first message that is no event: where there is one there may be many. */
+  /** Called with the first message that is not an event. Later ones are not reported, because there may be many. */
   onInvalidMessage(message: JsMsg): void;
 }
 
-/** How long the new leader of a stream in a cluster may have less than was received from it. */
+/** How long the new leader of a stream in a cluster may have less than its predecessor delivered. */
 const CATCH_UP_MS = 2000;
-const LOST = "has lost events that it had acknowledged";
+const TRUNCATED = "lost acknowledged events";
 
-/** Makes a replica that has come as far as the stream, and holds none of its events yet. */
+/** Makes a replica that starts at the end of the stream, with an empty window. */
 export function createReplica(info: StreamInfo, options: ReplicaOptions): Replica {
   return new StreamReplica(info, options);
 }
 
 class StreamReplica implements Replica {
   readonly #options: ReplicaOptions;
-  #known: string;
+  #streamEpoch: string;
   #epoch: string;
   #first: number;
-  #largest: number;
+  #maxMessageBytes: number;
   #window: History;
-  /** Whether the stream has lost its end, with what it had acknowledged, and may have given its numbers to others. */
-  #hasLostEnd = false;
-  /** Since when it has less than before, in `performance.now()`. */
+  /** Whether the stream has lost acknowledged events, whose numbers it may have given to others. */
+  #isTruncated = false;
+  /** The `performance.now()` at which the stream was first seen to have less than before. */
   #behindSince: number | undefined;
   #isInvalidReported = false;
 
   constructor(info: StreamInfo, options: ReplicaOptions) {
     this.#options = options;
-    this.#known = this.#epoch = epochOf(info);
+    this.#streamEpoch = this.#epoch = epochOf(info);
     this.#first = firstOf(info);
-    this.#largest = largestOf(info);
+    this.#maxMessageBytes = maxMessageBytesOf(info);
     this.#window = this.#emptyAfter(info.state.last_seq);
   }
 
@@ -99,8 +100,8 @@ class StreamReplica implements Replica {
     return this.#first;
   }
 
-  get largest(): number {
-    return this.#largest;
+  get maxMessageBytes(): number {
+    return this.#maxMessageBytes;
   }
 
   get window(): History {
@@ -111,24 +112,24 @@ class StreamReplica implements Replica {
     return this.#newest()?.position ?? this.#window.last + 1;
   }
 
-  get standing(): Standing {
-    return { epoch: this.#epoch, last: this.#window.last };
+  get cursor(): Cursor {
+    return { epoch: this.#epoch, position: this.#window.last };
   }
 
-  get known(): string {
-    return this.#known;
+  get streamEpoch(): string {
+    return this.#streamEpoch;
   }
 
-  get hasLostEnd(): boolean {
-    return this.#hasLostEnd;
+  get isTruncated(): boolean {
+    return this.#isTruncated;
   }
 
   markTruncated(): void {
-    this.#hasLostEnd = true;
+    this.#isTruncated = true;
   }
 
-  beginAlone(info: StreamInfo): void {
-    this.#beginAnew(epochOf(info) + Date.now().toString(36), epochOf(info), info, LOST);
+  useLocalEpoch(info: StreamInfo): void {
+    this.#resetToEpoch(epochOf(info) + Date.now().toString(36), info, TRUNCATED);
   }
 
   #emptyAfter(position: number): History {
@@ -140,21 +141,18 @@ class StreamReplica implements Replica {
     return this.#window.read(this.#window.last - 1, 1).entries[0];
   }
 
-  /**
-   * @param before one that has less now has lost what it had acknowledged, and will give the same numbers again; an
-   *   answer that was overtaken by another epoch says nothing
-   */
-  applyInfo(info: StreamInfo, before: Standing): void {
+  applyInfo(info: StreamInfo, before: Cursor): void {
     if (this.#epoch !== before.epoch) return;
-    const made = madeOf(info);
-    if (made.startsWith("-")) return; // It is just being made, and has the year 1: the next refresh shows more.
-    const now = epochOf(info);
-    if (!this.#known.startsWith(made)) this.#beginAnew(now, now, info, "is another one than before");
-    else if (now > this.#known) this.#beginAnew(now, now, info, LOST);
-    else if (now === this.#known && info.state.last_seq >= before.last) this.#behindSince = undefined;
-    else if (this.#isLoss(info)) this.#hasLostEnd = true;
+    const created = createdOf(info);
+    if (created.startsWith("-")) return; // A stream that is being created has the year 1: the next refresh shows more.
+    const epoch = epochOf(info);
+    const isSame = epoch === this.#streamEpoch;
+    if (!this.#streamEpoch.startsWith(created)) this.#resetToEpoch(epoch, info, "was replaced");
+    else if (epoch > this.#streamEpoch) this.#resetToEpoch(epoch, info, TRUNCATED);
+    else if (isSame && info.state.last_seq >= before.position) this.#behindSince = undefined;
+    else if (this.#hasLost(info)) this.#isTruncated = true;
     this.#first = Math.max(this.#first, firstOf(info));
-    this.#largest = largestOf(info);
+    this.#maxMessageBytes = maxMessageBytesOf(info);
     this.#window.forgetBefore(this.#first);
     if (this.#first > this.#window.last + 1) {
       // Events deleted before this process received them are not delivered, but their positions are passed.
@@ -163,8 +161,8 @@ class StreamReplica implements Replica {
     }
   }
 
-  /** Whether what the stream has less than before is lost, or only its new leader has not come as far yet. */
-  #isLoss({ config }: StreamInfo): boolean {
+  /** Whether a stream that has less than before lost that, or its new leader may still catch up. */
+  #hasLost({ config }: StreamInfo): boolean {
     if (config.num_replicas === 1 || this.#newest() === undefined) return true;
     if (this.#behindSince === undefined) {
       this.#behindSince = performance.now();
@@ -173,31 +171,31 @@ class StreamReplica implements Replica {
     return performance.now() - this.#behindSince > CATCH_UP_MS;
   }
 
-  #beginAnew(next: string, ofStream: string, info: StreamInfo, why: string): void {
-    this.#epoch = next;
-    this.#known = ofStream;
-    this.#hasLostEnd = false;
+  #resetToEpoch(epoch: string, info: StreamInfo, reason: string): void {
+    this.#epoch = epoch;
+    this.#streamEpoch = epochOf(info);
+    this.#isTruncated = false;
     this.#behindSince = undefined;
     this.#first = firstOf(info);
     this.#window = this.#emptyAfter(this.#first - 1);
-    this.#options.onAnew(why);
+    this.#options.onReset(reason);
   }
 
   take(message: JsMsg): void {
     const { seq } = message;
-    if (this.#hasLostEnd || seq < this.#window.last) return;
+    if (this.#isTruncated || seq < this.#window.last) return;
     const entry = this.#options.entryOf(message, this.#epoch);
     if (seq === this.#window.last) {
-      const known = this.#newest();
-      if (known === undefined || known.json === entry?.json) return;
-      this.#hasLostEnd = true;
-      this.#options.onLostEnd();
+      const newest = this.#newest();
+      if (newest === undefined || newest.json === entry?.json) return;
+      this.#isTruncated = true;
+      this.#options.onTruncated();
       return;
     }
     if (entry === undefined) {
       this.#window = this.#emptyAfter(seq);
     } else {
-      // Readers find in the pages what is missing between them.
+      // Pages deliver, or report as lost, the events between them.
       if (seq > this.#window.last + 1) this.#window = this.#emptyAfter(seq - 1);
       this.#window.push(entry);
     }

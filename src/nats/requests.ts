@@ -1,43 +1,43 @@
 /**
- * Requests to the server, rejected as soon as the connection breaks, because no answer can come then.
+ * Requests to the server: they are rejected as soon as the connection breaks, because no response can arrive.
  *
  * @module
  */
 
-/** Whether the connection is there, and what was asked over it. */
+/** The connection and the requests that are pending on it. */
 export interface Requests {
-  /** Whether it is there, as far as is known. */
+  /** Whether the connection is up, as far as this process knows. */
   readonly isConnected: boolean;
   /**
-   * The answer to a request. Rejects as soon as the connection breaks, and while it is away at once: the client would
-   * keep the request back, and wait out its time.
+   * Sends a request. Rejects as soon as the connection breaks, and at once while it is down: the client would hold the request
+   * until it times out.
    */
-  ask<T>(request: () => Promise<T>): Promise<T>;
-  /** The connection is gone. */
+  request<T>(send: () => Promise<T>): Promise<T>;
+  /** Notes that the connection broke, and rejects all pending requests. */
   disconnected(): void;
-  /** It is there again. */
+  /** Notes that the connection is up again. */
   reconnected(): void;
 }
 
-/** Asks over a connection that is there. */
+/** Makes an empty list of requests on a connection that is up. */
 export function createRequests(): Requests {
-  const waiting = new Set<(error: Error) => void>();
+  const pending = new Set<(error: Error) => void>();
   let isConnected = true;
 
   return {
     get isConnected() {
       return isConnected;
     },
-    ask: (request) =>
+    request: (send) =>
       new Promise((resolve, reject) => {
         if (!isConnected) return reject(new Error("the connection to NATS is down"));
-        waiting.add(reject);
-        request().then(resolve, reject).finally(() => waiting.delete(reject));
+        pending.add(reject);
+        send().then(resolve, reject).finally(() => pending.delete(reject));
       }),
     disconnected: () => {
       isConnected = false;
-      for (const giveUp of waiting) giveUp(new Error("the connection to NATS broke"));
-      waiting.clear();
+      for (const reject of pending) reject(new Error("the connection to NATS broke"));
+      pending.clear();
     },
     reconnected: () => {
       isConnected = true;

@@ -1,5 +1,5 @@
 /**
- * The stream: found as it is, or made with limits.
+ * The stream: opened or created, checked, and its epoch.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import {
 } from "@nats-io/jetstream";
 import { EventsError } from "../events/errors.ts";
 
-/** How much a stream keeps that is not there yet. */
+/** Limits of a stream that is created. */
 export interface StreamLimits {
   /** Maximum age in seconds; default seven days. */
   readonly maxAge?: number;
@@ -24,10 +24,10 @@ export interface StreamLimits {
   readonly replicas?: number;
 }
 
-/** Which stream, and what it is to be. */
+/** The name, the subjects and the limits of a stream. */
 export interface StreamPlace {
   readonly name: string;
-  /** What its subjects begin with; the type's token follows after a `.`. */
+  /** The prefix of its subjects; a `.` and the token of the type follow. */
   readonly prefix: string;
   readonly limits: Required<StreamLimits>;
 }
@@ -35,30 +35,30 @@ export interface StreamPlace {
 /** The code of an error of the JetStream API (nats-server, `server/errors.json`). */
 const STREAM_NOT_FOUND = 10059;
 
-/** Nanoseconds in a second: what the JetStream API counts in. */
+/** Nanoseconds in a second: the JetStream API counts in nanoseconds. */
 const NANOS = 1e9;
 /** Number of seconds for which the stream recognizes an `Idempotency-Key`: as long as a server itself does. */
 const DUPLICATE_WINDOW = 120;
 
 /**
- * The stream of that name, which is made where there is none.
+ * Opens the stream, and creates it if it is missing. Also throws the errors of the server.
  *
- * @throws {EventsError} `StreamMismatch` where there is one that cannot hold a channel; what the server refuses
+ * @throws {EventsError} `StreamMismatch` if the stream exists and cannot hold a channel
  */
 export async function openStream(manager: JetStreamManager, place: StreamPlace): Promise<StreamInfo> {
-  const found = await findStream(manager, place.name) ?? await makeStream(manager, place);
+  const found = await findStream(manager, place.name) ?? await createStream(manager, place);
   const faults = faultsOf(found.config, place);
   if (faults.length === 0) return found;
   throw new EventsError(
     "StreamMismatch",
-    `the stream ${place.name} cannot hold a channel: ${faults.join("; ")}. Change it, or name another`,
+    `the stream ${place.name} cannot hold a channel: ${faults.join("; ")}. Change it, or choose another`,
   );
 }
 
 async function findStream(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
   try {
     let info = await manager.streams.info(name);
-    // In the moment in which it is made nats-server gives it the year 1.
+    // nats-server reports the year 1 while it creates the stream.
     for (let tries = 0; info.created.startsWith("0001-") && tries < 100; tries++) {
       info = await manager.streams.info(name);
     }
@@ -69,12 +69,12 @@ async function findStream(manager: JetStreamManager, name: string): Promise<Stre
   }
 }
 
-/** Whether the server says that there is no such stream. */
+/** Whether the error says that the stream does not exist. */
 export function isMissing(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.apiError().err_code === STREAM_NOT_FOUND;
 }
 
-async function makeStream(
+async function createStream(
   manager: JetStreamManager,
   { name, prefix, limits }: StreamPlace,
 ): Promise<StreamInfo> {
@@ -92,57 +92,60 @@ async function makeStream(
       deny_delete: true, // Deletions in the middle could not be reported.
     });
   } catch (error) {
-    // Another server was faster, with other limits perhaps.
+    // Another server may have created it first, perhaps with other limits.
     if (await findStream(manager, name) === undefined) throw error;
   }
-  // Of two that make it at once one is answered before it has a time; what holds is what the stream says.
-  const made = await findStream(manager, name);
-  if (made === undefined) throw new Error("it was made, and is gone");
-  return made;
+  // The response to a concurrent creation may have no time yet, so the state is requested.
+  const created = await findStream(manager, name);
+  if (created === undefined) throw new Error(`the stream ${name} was deleted while it was created`);
+  return created;
 }
 
-/** What of a stream there is does not go with a channel. */
+/** Returns the reasons for which a stream cannot hold a channel. */
 function faultsOf(config: StreamConfig, { prefix }: StreamPlace): string[] {
   const wanted = `${prefix}.*`;
   const faults: [isFault: boolean, fault: string][] = [
     [
       config.subjects?.join() !== wanted,
-      `its subjects are ${config.subjects?.join(", ")}, and must be ${wanted}`,
+      `subjects must be ${wanted}, not ${config.subjects?.join(", ")}`,
     ],
-    [config.retention !== RetentionPolicy.Limits, `its retention is ${config.retention}, and must be limits`],
-    [config.max_msgs_per_subject > 0, "max_msgs_per_subject takes events out of its midst, and must be -1"],
-    [config.mirror !== undefined, "it is a mirror, which takes no events"],
+    [config.retention !== RetentionPolicy.Limits, `retention must be limits, not ${config.retention}`],
+    [
+      config.max_msgs_per_subject > 0,
+      "max_msgs_per_subject must be -1, because it deletes events from the middle",
+    ],
+    [config.mirror !== undefined, "it is a mirror, which stores no published events"],
     [
       config.sources !== undefined && config.sources.length > 0,
-      "it has sources, whose events are not of a channel",
+      "it has sources, whose events were not published to this channel",
     ],
     // Of nats-server 2.10 and newer.
     [
       config.subject_transform !== undefined,
-      "it changes subjects (subject_transform), which say what type an event has",
+      "subject_transform must not be set, because subjects name the types of events",
     ],
-    [config.sealed === true, "it is sealed, and takes no events"],
-    [config.no_ack === true, "it acknowledges nothing (no_ack)"],
+    [config.sealed === true, "it is sealed, and stores no published events"],
+    [config.no_ack === true, "no_ack must be false, because publishing awaits acknowledgements"],
   ];
   return faults.filter(([isFault]) => isFault).map(([, fault]) => fault);
 }
 
-/** What a stream's description ends with where it has lost events which it had acknowledged: the epoch that it has since. */
-const MARK = / ?\[events anew ([0-9a-z]{12})([0-9a-z]{8})\]$/;
-/** So exactly that says when, in milliseconds: servers that see it at the same time are to write the same. */
-const MARK_GRAIN = 10_000;
+/** The end of the description of a stream that lost acknowledged events: the epoch that was assigned to it. */
+const MARK = / ?\[events epoch ([0-9a-z]{12})([0-9a-z]{8})\]$/;
+/** The precision of its time: servers that see the loss at about the same time write the same epoch. */
+const MARK_PRECISION_MS = 10_000;
 
 /**
- * The epoch of a channel in the stream, which all servers agree on, also one that is started later: when it was made, in
- * nanoseconds, and since when it is another one than that, in milliseconds. A newer one of the same stream is greater.
+ * Returns the epoch of the stream, which is the same for all servers: the time of its creation in nanoseconds, followed by that
+ * of the last assigned epoch in milliseconds, both in base 36. A newer epoch of the same stream is greater.
  */
 export function epochOf(info: StreamInfo): string {
-  return madeOf(info) + (markOf(info)?.[2] ?? "");
+  return createdOf(info) + (markOf(info)?.[2] ?? "");
 }
 
-/** When the stream was made: what its epochs begin with. */
-export function madeOf(info: StreamInfo): string {
-  // Once it was changed nats-server (2.9) says something else of it after its next start.
+/** Returns the time of the stream's creation, with which its epochs begin. */
+export function createdOf(info: StreamInfo): string {
+  // nats-server 2.9 reports another time when a stream was changed and the server restarted since.
   const marked = markOf(info)?.[1];
   if (marked !== undefined) return marked;
   const [, seconds, fraction = ""] = /^(.*?)(?:\.(\d+))?Z$/.exec(info.created) ?? [];
@@ -155,9 +158,10 @@ function markOf({ config }: StreamInfo): RegExpExecArray | null {
 }
 
 /**
- * Gives a stream another epoch, unless another server has done so since.
+ * Assigns a new epoch to a stream, unless another server has done so already.
  *
- * @param epoch the one that it has had
+ * @param epoch the epoch that ends
+ * @returns the state of the stream, with the new epoch
  */
 export async function assignNewEpoch(
   manager: JetStreamManager,
@@ -165,23 +169,23 @@ export async function assignNewEpoch(
   epoch: string,
 ): Promise<StreamInfo> {
   const info = await manager.streams.info(name);
-  const made = madeOf(info);
-  if (!epoch.startsWith(made) || epochOf(info) > epoch) return info;
+  const created = createdOf(info);
+  if (!epoch.startsWith(created) || epochOf(info) > epoch) return info;
   const now = Date.now();
-  const mark = Math.max(now - now % MARK_GRAIN, parseInt(epoch.slice(made.length), 36) + 1 || 0);
+  const mark = Math.max(now - now % MARK_PRECISION_MS, parseInt(epoch.slice(created.length), 36) + 1 || 0);
   const { description = "" } = info.config;
   await manager.streams.update(name, {
-    description: `${description.replace(MARK, "")} [events anew ${made}${mark.toString(36)}]`.trimStart(),
+    description: `${description.replace(MARK, "")} [events epoch ${created}${mark.toString(36)}]`.trimStart(),
   });
   return await manager.streams.info(name);
 }
 
-/** The position of the oldest event that the stream keeps; one after its last where it keeps none. */
+/** Returns the position of the oldest event in the stream; one after the last if it is empty. */
 export function firstOf({ state }: StreamInfo): number {
   return Math.max(state.first_seq, 1);
 }
 
-/** The most bytes that the stream takes as one message, its header among them. */
-export function largestOf({ config }: StreamInfo): number {
+/** Returns the maximum number of bytes of a message, its headers included. */
+export function maxMessageBytesOf({ config }: StreamInfo): number {
   return config.max_msg_size > 0 ? config.max_msg_size : Infinity;
 }

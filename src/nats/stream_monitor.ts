@@ -1,5 +1,5 @@
 /**
- * The stream monitor: keeps what this process knows of the stream up to date, and reads what it does not hold.
+ * The stream monitor: keeps the replica up to date, and reads events that left its window.
  *
  * @module
  */
@@ -32,17 +32,17 @@ export interface StreamMonitorOptions {
   readonly info: StreamInfo;
   readonly subjects: Subjects;
   readonly publisher: Publisher;
-  /** The most events and bytes that the replica holds. */
+  /** Maximum number of events, and of their bytes, in the window. */
   readonly limits: { readonly maxEvents: number; readonly maxBytes: number };
-  /** Called when there is more than before, and when the monitor is closed. */
+  /** Called when the last position or the epoch has changed, and when the monitor is closed. */
   onNews(): void;
-  /** Called with errors that no caller waits for. */
+  /** Called with errors that no pending call could report. */
   onProblem(problem: Error): void;
 }
 
-/** The interval at which the stream is asked how far it has lost its beginning, and whether it is still the same. */
+/** The interval of requests for the state of the stream: they show dropped events and another epoch. */
 const REFRESH_INTERVAL_MS = 5000;
-/** Number of bytes that are requested ahead of what has arrived. */
+/** Number of bytes that the consumer requests ahead. */
 const AHEAD_BYTES = 2 * 1024 * 1024;
 
 /** Follows a stream until it is closed. */
@@ -57,11 +57,11 @@ export class StreamMonitor {
   readonly #releaseWaiters = oncePerTurn(() => this.#positionWaiters.arrived(this.replica.window.last));
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #status: QueuedIterator<Status>;
-  /** Aborted when what was requested of the stream is not wanted any more. */
+  /** Aborts the reads of an epoch when the next one begins, or the monitor is closed. */
   #epochAbort = new AbortController();
   #refreshing: Promise<StreamInfo> | undefined;
-  #renewing: Promise<StreamInfo> | undefined;
-  /** Whether the stream left the last request without an answer. */
+  #assigning: Promise<StreamInfo> | undefined;
+  /** Whether the stream did not answer the last request for its state. */
   #isSilent = false;
   #isClosed = false;
 
@@ -83,17 +83,17 @@ export class StreamMonitor {
     this.#consumerLoop = this.#startConsumerLoop();
   }
 
-  /** Whether the connection is up, as far as is known. */
+  /** Whether the connection is up, as far as this process knows. */
   get isConnected(): boolean {
     return this.#requests.isConnected;
   }
 
-  /** Whether the stream left the last request without an answer. */
+  /** Whether the stream did not answer the last request for its state. */
   get isSilent(): boolean {
     return this.#isSilent;
   }
 
-  /** What keeps events from being received or published at the moment, in words; `undefined` if nothing does. */
+  /** Describes why events cannot be received or published at the moment; `undefined` if they can. */
   get problem(): string | undefined {
     if (this.#isClosed) return undefined;
     if (this.#options.connection.isClosed()) return "the connection to NATS was closed";
@@ -111,18 +111,19 @@ export class StreamMonitor {
       return info;
     }, (error) => {
       if (isMissing(error)) this.#consumerLoop.restart();
-      else this.#isSilent = this.#requests.isConnected; // A request that broke with the connection says nothing about the stream.
+      // A request that ended with the connection says nothing about the stream.
+      else this.#isSilent = this.#requests.isConnected;
       throw error;
     }).finally(() => this.#refreshing = undefined);
   }
 
-  /** Whether this process reaches the position within this number of milliseconds. */
+  /** Waits at most this number of milliseconds until this process has received the position; `false` if it has not. */
   async reaches(position: number, ms: number): Promise<boolean> {
     if (this.replica.window.last >= position) return true;
     return !this.#isClosed && await this.#positionWaiters.wait(position, ms);
   }
 
-  /** Stops following, and ends every wait. */
+  /** Stops following the stream, and ends all pending waits. */
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);
@@ -134,24 +135,25 @@ export class StreamMonitor {
   }
 
   #createReplica(): Replica {
-    const { info, limits, place: { name }, subjects, onProblem } = this.#options;
+    const { info, limits, place: { name }, subjects } = this.#options;
     return createReplica(info, {
       ...limits,
       entryOf: (message, epoch) => entryOf(message, epoch, subjects),
       onNews: () => this.#reportNews(),
-      onAnew: (why) => {
+      onReset: (reason) => {
         this.pages.clear();
         this.#epochAbort.abort();
         this.#epochAbort = new AbortController();
         this.#positionWaiters.end();
         this.#consumerLoop.restart();
         this.#reportNews();
-        onProblem(new Error(`the stream ${name} ${why}: its readers receive events_lost`));
+        this.#report(`the stream ${name} ${reason}: its readers receive events_lost`);
       },
-      onLostEnd: () => void this.refresh().catch(() => {}), // Then the next refresh shows it.
+      // If it fails, the next refresh assigns the epoch.
+      onTruncated: () => void this.refresh().catch(() => {}),
       onBehind: () => this.#consumerLoop.restart(),
       onInvalidMessage: ({ seq, subject }) =>
-        onProblem(new Error(`message ${seq} of the stream ${name} is no event: ${subject}`)),
+        this.#report(`message ${seq} of the stream ${name} is not an event: ${subject}`),
     });
   }
 
@@ -159,7 +161,7 @@ export class StreamMonitor {
     const { client, manager, info: { state }, place: { name }, subjects } = this.#options;
     return createFetcher(client, manager, {
       stream: name,
-      ask: this.#requests.ask,
+      request: this.#requests.request,
       bytesEach: state.bytes / Math.max(1, state.messages),
       entryOf: (message) => entryOf(message, this.replica.epoch, subjects),
     });
@@ -169,16 +171,25 @@ export class StreamMonitor {
     const { client, manager, place } = this.#options;
     return startConsumerLoop(client, {
       stream: place.name,
-      ask: this.#requests.ask,
+      request: this.#requests.request,
       prepare: async () => void await this.#requestInfo(() => openStream(manager, place)),
       next: () => this.replica.next,
       ahead: () => this.#fetcher.countIn(AHEAD_BYTES),
       onMessage: (message) => {
         if (this.#isClosed) return;
-        this.#fetcher.saw(message.data.length);
+        this.#fetcher.addSample(message.data.length);
         this.replica.take(message);
       },
     });
+  }
+
+  /** Reports a problem. A listener that throws must not break off what is being applied. */
+  #report(message: string): void {
+    try {
+      this.#options.onProblem(new Error(message));
+    } catch (error) {
+      console.error(error);
+    }
   }
 
   #reportNews(): void {
@@ -199,30 +210,30 @@ export class StreamMonitor {
     }
   }
 
-  /** Applies the answer to a request for the state of the stream, which may show that the stream has lost its end. */
+  /** Applies the response to a request for the state of the stream. Assigns another epoch if it lost acknowledged events. */
   async #requestInfo(request: () => Promise<StreamInfo>): Promise<StreamInfo> {
-    const before = this.replica.standing;
-    const info = await this.#requests.ask(request);
+    const before = this.replica.cursor;
+    const info = await this.#requests.request(request);
     if (!this.#isClosed) this.replica.applyInfo(info, before);
-    if (!this.replica.hasLostEnd || this.#isClosed) return info;
-    return await (this.#renewing ??= this.#renew(info).finally(() => this.#renewing = undefined));
+    if (!this.replica.isTruncated || this.#isClosed) return info;
+    return await (this.#assigning ??= this.#assignEpoch(info).finally(() => this.#assigning = undefined));
   }
 
-  /** Gives a stream that has lost its end another epoch, for all servers; if that is not allowed, for this one. */
-  async #renew(info: StreamInfo): Promise<StreamInfo> {
+  /** Assigns another epoch to a truncated stream, for all servers; if that is rejected, for this one. */
+  async #assignEpoch(info: StreamInfo): Promise<StreamInfo> {
     const { replica } = this;
     const { manager, place: { name } } = this.#options;
-    const before = replica.standing;
+    const before = replica.cursor;
     try {
-      const renewed = await this.#requests.ask(() => assignNewEpoch(manager, name, replica.known));
-      if (!this.#isClosed) replica.applyInfo(renewed, before);
-      return renewed;
+      const assigned = await this.#requests.request(() => assignNewEpoch(manager, name, replica.streamEpoch));
+      if (!this.#isClosed) replica.applyInfo(assigned, before);
+      return assigned;
     } catch (error) {
-      // The server rejects an invalid change with 500, and one that can be made later with 503.
+      // The server rejects an invalid change with 500, and one that it may accept later with 503.
       const isRejected = error instanceof JetStreamApiError && error.apiError().code !== 503 ||
         isForbidden(error);
       if (this.#isClosed || isMissing(error) || !isRejected) throw error;
-      if (replica.hasLostEnd) replica.beginAlone(info);
+      if (replica.isTruncated) replica.useLocalEpoch(info);
       return info;
     }
   }

@@ -114,11 +114,11 @@ test("assignNewEpoch() writes the epoch into the description, and an overwritten
         await tickAll(parties[0]!, 11, 15);
       });
       await untilNextEpoch();
-      assert.match((await streams.info("EVENTS")).config.description!, /^Ours\. \[events anew \w+\]$/);
+      assert.match((await streams.info("EVENTS")).config.description!, /^Ours\. \[events epoch \w+\]$/);
       await streams.update("EVENTS", { description: "Mine." });
       await untilNextEpoch();
       assert.equal([...epochs].sort(), epochs, "a newer epoch is greater");
-      assert.match((await streams.info("EVENTS")).config.description!, /^Mine\. \[events anew \w+\]$/);
+      assert.match((await streams.info("EVENTS")).config.description!, /^Mine\. \[events epoch \w+\]$/);
     })
   ));
 

@@ -11,7 +11,7 @@ import { defineEvents } from "../../src/mod.ts";
 import { natsChannel } from "../../src/nats/mod.ts";
 import { type Dictionary, until, within } from "../support/harness.ts";
 import { sequenceOf, withLossesJoined } from "./assertions.ts";
-import { onNats, tick } from "./channels.ts";
+import { onNats, type Party, tick, tickAll } from "./channels.ts";
 import { managerOf, withConnection } from "./server.ts";
 
 const test = suite("nats messages");
@@ -104,6 +104,29 @@ test("Entry.bytes is the size of the JSON, whatever form the message had", () =>
     );
   }));
 
+test("Entry.time is the time in the JSON, and the same from the window, from a page and at another server", () =>
+  onNats(async (_, join) => {
+    const [one, small] = [await join(), await join({ history: { events: 1 } })];
+    const live = one.channel.batches();
+    const next = live.next();
+    await tickAll(one, 1, 3);
+    await one.post({ type: "note", event: { text: "é漢" } });
+    await until(() => small.channel.last === 4, "the other server receives all events");
+    const received = [...(await within(next, "a batch")).value.entries];
+    while (received.length < 4) received.push(...(await within(live.next(), "a batch")).value.entries);
+    await live.return!();
+    for (const { json, time } of received) {
+      assert.is(new Date(time).toISOString(), JSON.parse(json).time);
+      assert.ok(Math.abs(time - Date.now()) < 10_000, json);
+    }
+    const isInWindow = (channel: Party["channel"]) => !(channel.read(0, 1e6) instanceof Promise);
+    const late = await join();
+    assert.equal([one, small, late].map(({ channel }) => isInWindow(channel)), [true, false, false]);
+    for (const { channel } of [one, small, late]) {
+      assert.equal((await channel.read(0, 1e6)).entries, received);
+    }
+  }));
+
 test("natsChannel() continues when onProblem throws", () =>
   onNats(async (server, join) => {
     let reported = 0;
@@ -126,6 +149,35 @@ test("natsChannel() continues when onProblem throws", () =>
     await until(() => party.channel.last === 3, "all events are received");
     assert.is(reported, 1);
     await reader.return!();
+  }));
+
+test("natsChannel() keeps its consumer, and prints the error, when onProblem throws", () =>
+  onNats(async (server, join) => {
+    const { error } = console;
+    const printed: unknown[] = [];
+    const failure = new Error("the listener failed");
+    const { channel, connection } = await join({
+      onProblem: () => {
+        throw failure;
+      },
+    });
+    await until(() => channel.problem === undefined, "the channel is healthy");
+    const request = connection.request.bind(connection);
+    let consumers = 0;
+    connection.request = (...args) => {
+      if (args[0].includes(".CONSUMER.CREATE.")) consumers++;
+      return request(...args);
+    };
+    console.error = (...args) => void printed.push(...args);
+    try {
+      await withConnection(server, (other) => jetstream(other).publish("events.tick", "garbage"));
+      await channel.publish("tick", { n: 1 });
+      await until(() => channel.last === 2, "all events are received");
+    } finally {
+      console.error = error;
+    }
+    assert.equal([consumers, channel.problem], [0, undefined]);
+    assert.equal(printed, [failure]);
   }));
 
 test("read() delivers valid messages of other programs, and counts the others as lost", () =>

@@ -31,7 +31,7 @@ test("publish() rejects with the reason when the storage is full, and resumes wh
       }
       assert.is(rejection?.code, "ChannelUnavailable");
       assert.match(rejection.message, /storage|resources|maximum|full/i);
-      assert.match(party.channel.problem ?? "", /^the stream has refused what was published last: /);
+      assert.match(party.channel.problem ?? "", /^the stream rejected the last publication: /);
       assert.is((await live.events(stored)).length, stored, "stored events are delivered");
       assert.equal((await party.read("earliest")).length, stored);
       await manager.streams.purge("EVENTS");

@@ -178,7 +178,7 @@ test("serve --nats creates a deleted stream again, and logs that once", () =>
       await withConnection(nats, async (connection) => {
         await (await managerOf(connection)).streams.delete("EVENTS");
       });
-      await child.stderr.match(/ error the stream EVENTS is another one than before/);
+      await child.stderr.match(/ error the stream EVENTS was replaced/);
       await until(async () => (await post(url, "new")).status === 202, "the new stream accepts events");
       assert.is(child.stderr.lines.length, 1);
     })
