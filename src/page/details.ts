@@ -6,6 +6,7 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import { clock } from "../text/event_text.ts";
+import { eventsUrl } from "./events_url.ts";
 import { copy } from "./clipboard.ts";
 import { curlCommand } from "./commands.ts";
 import { byId, make, setText } from "./dom.ts";
@@ -45,8 +46,7 @@ export function createDetails(hasKey: () => boolean, onClose: () => void): Detai
   }
 
   copyJson.onclick = () => void copyFor(copyJson, shown!.json);
-  copyCurl.onclick = () =>
-    void copyFor(copyCurl, curlCommand(shown!.json, new URL("events", location.href).href, hasKey()));
+  copyCurl.onclick = () => void copyFor(copyCurl, curlCommand(shown!.json, eventsUrl(), hasKey()));
   byId("details-close").onclick = () => dialog.close();
   dialog.onclose = onClose;
   // A dialog that is not modal stays open at Escape.

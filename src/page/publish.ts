@@ -5,6 +5,7 @@
  */
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
+import { eventsUrl } from "./events_url.ts";
 import { byId, make, setText } from "./dom.ts";
 import { clearFaults, createField, type Field } from "./form.ts";
 import type { Key } from "./key.ts";
@@ -86,7 +87,7 @@ export function createPublishing(key: Key): void {
     if (event === undefined) return;
     const body = JSON.stringify({ type: chosen.value, event: event.value });
     setText(result, "Publishing");
-    const response = await fetch("events", {
+    const response = await fetch(eventsUrl(), {
       method: "POST",
       headers: { "Content-Type": "application/json", ...headers() },
       body,

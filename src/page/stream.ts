@@ -5,6 +5,7 @@
  */
 /// <reference lib="dom" />
 import { connect, type Dictionary, EventsError, type Status } from "../client/mod.ts";
+import { eventsUrl } from "./events_url.ts";
 
 /** Callbacks of a stream. */
 export interface Listener {
@@ -33,7 +34,7 @@ export function follow(since: string, apiKey: string | undefined, listener: List
   const onStatus = (status: Status) => {
     if (!signal.aborted) listener.onStatus(status);
   };
-  const connection = connect("events", { since, signal, onStatus, ...(apiKey && { apiKey }) });
+  const connection = connect(eventsUrl(), { since, signal, onStatus, ...(apiKey && { apiKey }) });
 
   async function read(): Promise<void> {
     try {

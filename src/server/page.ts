@@ -25,14 +25,19 @@ const POLICY = [
   "trusted-types 'none'",
 ].join("; ");
 
+/** What says in the page where the events are. */
+const EVENTS_META = '<meta name="events" content="events">';
+
 /**
  * The routes of the page. They hold no data, so they are for everybody who may know that the server is there.
  *
  * @param first what looks at a request before it is answered
+ * @param eventsPath the path of the events that the page shows
  */
-export function pageRoutes(first: MiddlewareHandler): Hono {
+export function pageRoutes(first: MiddlewareHandler, eventsPath: string): Hono {
   const app = new Hono();
-  for (const { path, type, tag, text } of PAGE_ASSETS) {
+  for (const { path, type, tag, text: built } of PAGE_ASSETS) {
+    const text = built.replace(EVENTS_META, `<meta name="events" content="${eventsPath.slice(1)}">`);
     let packed: Uint8Array<ArrayBuffer> | undefined;
     app.get(path, first, etag(), (c) => {
       const headers = {

@@ -1,0 +1,12 @@
+/**
+ * Where the events of the server are: the server writes it into the page, because another dialect may have their usual place.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+
+/** Returns the address of the events. */
+export function eventsUrl(): string {
+  const path = document.querySelector<HTMLMetaElement>('meta[name="events"]')?.content ?? "events";
+  return new URL(path, location.href).href;
+}
