@@ -19,8 +19,12 @@ import { clientAddress as connectionAddress } from "./runtime.ts";
 export interface EventsSource<S extends Schemas> {
   /** The channel whose events are streamed. */
   readonly channel: Channel<S>;
-  /** Returns the payload of `events_start` beside `heartbeat`; called for every stream. */
-  startPayload(): StartOf<S>;
+  /**
+   * Returns the payload of `events_start` beside `heartbeat`; called for every stream.
+   *
+   * @param dialect that of the endpoint: the front end that reads it may take no other keys than its own
+   */
+  startPayload(dialect: Dialect): StartOf<S>;
   /**
    * Called when a stream opens.
    *
@@ -173,7 +177,7 @@ export function readOptions<S extends Schemas>(
   options: EndpointOptions<S>,
 ): EndpointSettings<S> {
   const settings: EndpointSettings<S> = {
-    ...sourceOf(source, options.startPayload),
+    ...sourceOf(source, options),
     ...formatOf(options),
     heartbeat: withDefault(options.heartbeat, DEFAULT_HEARTBEAT_SECONDS),
     stallTimeout: withDefault(options.stallTimeout, 60),
@@ -231,7 +235,7 @@ function withDefault(value: number | null | undefined, fallback: number): number
 
 function sourceOf<S extends Schemas>(
   source: Channel<S> | EventsSource<S>,
-  startPayload: EndpointOptions<S>["startPayload"],
+  { startPayload, dialect = "7.1" }: EndpointOptions<S>,
 ): Pick<EndpointSettings<S>, "channel" | "startPayload" | "onConnect"> {
   if (!("channel" in source)) {
     return {
@@ -242,7 +246,7 @@ function sourceOf<S extends Schemas>(
   }
   return {
     channel: source.channel,
-    startPayload: () => source.startPayload(),
+    startPayload: () => source.startPayload(dialect),
     onConnect: () => source.onConnect(),
   };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Context, MiddlewareHandler } from "hono";
+import { getCookie } from "hono/cookie";
 import { cors } from "hono/cors";
 import { EventsError } from "../events/errors.ts";
 
@@ -14,6 +15,8 @@ export interface AccessOptions {
   readonly host?: string;
   /** The key that every request has to bring; `undefined` for none. */
   readonly apiKey?: string | undefined;
+  /** The cookie that may hold the key too; `undefined` for none. */
+  readonly keyCookie?: string | undefined;
   /** The origins whose pages may read and publish, each as a browser writes it: `https://example.com`. */
   readonly corsOrigins?: readonly string[];
 }
@@ -28,10 +31,10 @@ export interface AccessGuard {
 
 /** Makes the guard of a server. */
 export function guardAccess(
-  { host = "127.0.0.1", apiKey, corsOrigins = [] }: AccessOptions,
+  { host = "127.0.0.1", apiKey, keyCookie, corsOrigins = [] }: AccessOptions,
 ): AccessGuard {
   const isOurs = nameCheck(host);
-  const hasKey = apiKey === undefined ? undefined : keyCheck(apiKey);
+  const hasKey = apiKey === undefined ? undefined : keyCheck(apiKey, keyCookie);
   const origin: MiddlewareHandler = async (c, next) => {
     // A page can reach this machine under a name of its own (DNS rebinding), but does not know the key. With a key, a proxy may
     // use any name for the server.
@@ -134,12 +137,13 @@ function shareWith(origins: readonly string[]): MiddlewareHandler {
   };
 }
 
-/** Whether a request has the key, in one of three places. */
-function keyCheck(key: string): (c: Context) => Promise<boolean> {
+/** Whether a request has the key, in one of three places, or in the cookie. */
+function keyCheck(key: string, cookie: string | undefined): (c: Context) => Promise<boolean> {
   const wanted = digestOf(key);
   return async (c) => {
     const bearer = /^Bearer +(\S+) *$/i.exec(c.req.header("Authorization") ?? "")?.[1];
-    for (const given of [c.req.header("X-Api-Key"), bearer, c.req.query("key")]) {
+    const inCookie = cookie === undefined ? undefined : getCookie(c, cookie);
+    for (const given of [c.req.header("X-Api-Key"), bearer, c.req.query("key"), inCookie]) {
       if (given !== undefined && areEqual(await digestOf(given), await wanted)) return true;
     }
     return false;

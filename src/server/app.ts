@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import type { Schemas } from "../events/catalogue.ts";
 import { eventsEndpoint } from "../http/endpoint.ts";
 import type { EndpointOptions, EventsSource } from "../http/options.ts";
@@ -14,6 +14,7 @@ import { type AccessOptions, guardAccess } from "./access.ts";
 import { refuseWhenClosed } from "./shutdown.ts";
 import { createLog, type Log } from "./log.ts";
 import { METRICS_TYPE, renderMetrics } from "./metrics.ts";
+import { type Mount, withDefault } from "./mounts.ts";
 import { describeApi, type Json } from "./openapi.ts";
 import { pageRoutes } from "./page.ts";
 
@@ -31,6 +32,8 @@ type Configured =
 export interface AppOptions extends AccessOptions, Pick<EndpointOptions<Schemas>, Configured> {
   /** Seconds of silence after which a stream carries a heartbeat; `null` for never. */
   readonly heartbeat: number | null;
+  /** The paths of the events; default 7.1 at `/events`, which is added where none has that dialect. */
+  readonly mounts?: readonly Mount[];
   /** The header in which a proxy puts the address of its client. */
   readonly clientAddressHeader?: string | undefined;
   /** The log for ended streams and errors; by default errors only. */
@@ -45,7 +48,7 @@ export type ServerApp = Hono & {
   abort(): void;
 };
 
-/** The routes of the server: `/events`, `/healthz`, `/metrics`, `/openapi.json` and the page at `/`. */
+/** The routes of the server: the events, `/healthz`, `/metrics`, `/openapi.json` and the page at `/`. */
 export function createApp<S extends Schemas>(
   session: EventsSource<S> & { readonly version: string },
   options: AppOptions,
@@ -55,13 +58,18 @@ export function createApp<S extends Schemas>(
   const clientAddress = clientAddressHeader
     ? (c: Context) => addressIn(c.req.header(clientAddressHeader))
     : connectionAddress;
-  const endpoint = eventsEndpoint(session, {
-    ...options,
-    writeToSocket: true,
-    clientAddress,
-    onStreamEnd: log.streamEnded,
-    onError: log.problem,
-  });
+  const mounts = withDefault(options.mounts ?? []);
+  const main = mounts.find(({ dialect }) => dialect === "7.1")!;
+  const endpoints = mounts.map(({ dialect }) =>
+    eventsEndpoint(session, {
+      ...options,
+      dialect,
+      writeToSocket: true,
+      clientAddress,
+      onStreamEnd: log.streamEnded,
+      onError: log.problem,
+    })
+  );
   /** Those that never came to the endpoint. */
   const refusals = createRefusalCounts();
   let api: Json | undefined;
@@ -74,27 +82,25 @@ export function createApp<S extends Schemas>(
     // It serves what it has: to restart it would not help.
     return c.json(problem === undefined ? { status: "serving" } : { status: "degraded", problem });
   });
-  app.use("/events", async (c, next) => {
-    await next();
-    const { error, req, res: { status } } = c;
-    const isRefusal = error instanceof EventsError;
-    if (req.method !== "GET" || !(isRefusal || status >= 400)) return;
-    log.refused({ code: isRefusal ? error.code : undefined, status, address: clientAddress(c) });
-  });
-  const guard = guardAccess(options);
+  for (const { path } of mounts) app.use(path, logRefusals(log, clientAddress));
+  const isForTribler8 = mounts.some(({ dialect }) => dialect === "8");
+  const guard = guardAccess({ ...options, keyCookie: isForTribler8 ? "api_key" : undefined });
   const whileOpen = refuseWhenClosed(channel);
   app.use(...guard.origin);
   // A browser asks for the page before anybody could give it a key. It holds no data, and asks for the key itself.
-  app.route("/", pageRoutes(whileOpen));
+  app.route("/", pageRoutes(whileOpen, main.path));
   app.use(guard.key, whileOpen);
-  app.route("/events", endpoint);
+  for (const [index, { path }] of mounts.entries()) app.route(path, endpoints[index]!);
   app.get("/metrics", (c) => {
-    const stats = endpoint.stats();
-    const all = sum(stats.refusals, refusals.read());
-    const text = renderMetrics(session.version, channel, { ...stats, refusals: all });
+    const stats = endpoints.map((endpoint) => endpoint.stats());
+    const text = renderMetrics(session.version, channel, {
+      subscribers: stats.reduce((sum, { subscribers }) => sum + subscribers, 0),
+      formats: Object.assign({}, ...stats.map(({ formats }) => formats)),
+      refusals: stats.reduce((counts, stats) => sum(counts, stats.refusals), refusals.read() as Counts),
+    });
     return c.body(text, { headers: { "Content-Type": METRICS_TYPE } });
   });
-  app.get("/openapi.json", (c) => c.json(api ??= describeApi(channel.catalogue)));
+  app.get("/openapi.json", (c) => c.json(api ??= describeApi(channel.catalogue, mounts)));
   app.notFound((c) => failure(c, 404, true, "NotFound", `there is no ${c.req.method} ${c.req.path} here`));
   app.onError((error, c) => {
     refusals.count(error);
@@ -102,7 +108,21 @@ export function createApp<S extends Schemas>(
     log.problem(error);
     return failure(c, 500, false, "InternalError", "something went wrong here: see the server's log");
   });
-  return Object.assign(app, { abort: endpoint.abort, drain: () => void (draining = true) });
+  return Object.assign(app, {
+    abort: () => endpoints.forEach(({ abort }) => abort()),
+    drain: () => void (draining = true),
+  });
+}
+
+/** Logs each request for a stream that is refused. */
+function logRefusals(log: Log, clientAddress: (c: Context) => string | undefined): MiddlewareHandler {
+  return async (c, next) => {
+    await next();
+    const { error, req, res: { status } } = c;
+    const isRefusal = error instanceof EventsError;
+    if (req.method !== "GET" || !(isRefusal || status >= 400)) return;
+    log.refused({ code: isRefusal ? error.code : undefined, status, address: clientAddress(c) });
+  };
 }
 
 /** Both counts in one, key by key. */

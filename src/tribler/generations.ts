@@ -50,11 +50,15 @@ export interface CoreError {
 export interface GenerationFacts {
   readonly catalogue: Catalogue;
   /** The payload of `events_start`. */
-  start(state: CoreState): unknown;
+  start(state: CoreState): Readonly<Record<string, unknown>>;
   /** The payload of `tribler_started`, `undefined` for none; absent if the generation has no such event. */
   started?(state: CoreState): unknown;
   /** The payload of `tribler_exception`. */
   exception(error: CoreError): unknown;
+  /** Whether it has `torrent_discovered` for each torrent in the watch folder. */
+  readonly hasDiscovered: boolean;
+  /** The event for a file in the watch folder that is no torrent; absent if the generation has none. */
+  corruptFile?(name: string): { readonly type: string; readonly event: unknown };
 }
 
 const startOf7 = ({ started, version }: CoreState) => ({ tribler_started: started, version });
@@ -66,12 +70,16 @@ export const GENERATIONS: Readonly<Record<Generation, GenerationFacts>> = {
     start: startOf7,
     started: () => undefined,
     exception: ({ stack }) => ({ text: stack }),
+    hasDiscovered: true,
+    corruptFile: (name) => ({ type: "watch_folder_corrupt_torrent", event: { name } }),
   },
   "7.4": {
     catalogue: tribler74Events,
     start: startOf7,
     started: ({ version }) => ({ version }),
     exception: ({ stack }) => ({ text: stack }),
+    hasDiscovered: true,
+    corruptFile: (name) => ({ type: "watch_folder_corrupt_torrent", event: { name } }),
   },
   "7.5": {
     catalogue: tribler75Events,
@@ -79,6 +87,8 @@ export const GENERATIONS: Readonly<Record<Generation, GenerationFacts>> = {
     started: ({ version, publicKey }) => ({ version, public_key: publicKey }),
     // Until 7.7 the front end reads `text` alone; from 7.8 on it wants the first three.
     exception: ({ name, stack }) => ({ type: name, text: stack, event: {} }),
+    hasDiscovered: false,
+    corruptFile: (name) => ({ type: "watch_folder_corrupt_file", event: { name } }),
   },
   "7.12": {
     catalogue: tribler712Events,
@@ -86,6 +96,8 @@ export const GENERATIONS: Readonly<Record<Generation, GenerationFacts>> = {
     exception: ({ name, message, stack }) => ({
       error: { type: name, text: message, event: {}, long_text: stack },
     }),
+    hasDiscovered: false,
+    corruptFile: (name) => ({ type: "watch_folder_corrupt_file", event: { file_name: name } }),
   },
   "8": {
     catalogue: tribler8Events,
@@ -95,6 +107,7 @@ export const GENERATIONS: Readonly<Record<Generation, GenerationFacts>> = {
       sessions: String(connected),
     }),
     exception: ({ message, stack }) => ({ error: message, traceback: stack }),
+    hasDiscovered: false,
   },
 };
 

@@ -9,7 +9,14 @@ import type { Channel } from "../channel/channel.ts";
 import type { EventsSource } from "../http/options.ts";
 import { type ChannelOptions, createChannel, type MemoryChannel } from "../channel/memory.ts";
 import { createExceptions } from "./exceptions.ts";
-import { type Generation, GENERATIONS, type GenerationSchemas, includesTypes } from "./generations.ts";
+import type { Dialect } from "../stream/dialects.ts";
+import {
+  type CoreState,
+  type Generation,
+  GENERATIONS,
+  type GenerationSchemas,
+  includesTypes,
+} from "./generations.ts";
 import { createSearches } from "./search_results.ts";
 
 /** Options of {@linkcode createSession}. */
@@ -165,13 +172,23 @@ export function createSession(
     },
     exception: (error: unknown) => exceptions.raise(error, state.connected > 0),
     startNewQuery: searches.startNew,
-    startPayload: () => facts.start(state),
+    startPayload: (dialect: Dialect = generation) => startFor(dialect, generation, state),
     onConnect: () => {
       state.connected++;
       exceptions.deliver();
       return () => state.connected--;
     },
   };
+}
+
+/**
+ * What `events_start` says in a dialect. The front ends of 7.5 and later take the keys of their own generation; those of 7.1
+ * and 7.4, and every other reader, skip what they do not know.
+ */
+function startFor(dialect: Dialect, generation: Generation, state: CoreState): unknown {
+  const own = GENERATIONS[dialect].start(state);
+  const isTolerant = dialect === "7.1" || dialect === "7.4";
+  return isTolerant ? { ...own, ...GENERATIONS[generation].start(state) } : own;
 }
 
 function draftOf(type: string, event: unknown): Draft<Schemas> {

@@ -312,6 +312,7 @@ test("GET /openapi.json names every parameter and media type of a stream", async
   assert.equal(parameters.map(({ name }: { name: string }) => name), [
     "Last-Event-ID",
     "since",
+    "lastEventId",
     "format",
     "types",
     "bookmarks",

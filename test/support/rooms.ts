@@ -23,7 +23,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   stream: { rooms: ["events", "channel"], packages: [] },
   nats: { rooms: ["events", "channel"], packages: ["@nats-io/jetstream", "@nats-io/nats-core"] },
   http: { rooms: ["events", "channel", "stream"], packages: ["hono"] },
-  tribler: { rooms: ["text", "events", "channel", "http"], packages: ["valibot"] },
+  tribler: { rooms: ["text", "events", "channel", "stream", "http"], packages: ["valibot"] },
   page: { rooms: ["text", "client", "tribler"], packages: ["uplot"] },
   server: {
     rooms: ["text", "events", "channel", "stream", "nats", "http", "tribler", "version.ts"],

@@ -1,0 +1,100 @@
+/**
+ * The schemas of the OpenAPI document: events, drafts and errors.
+ *
+ * @module
+ */
+import { toJsonSchema } from "@valibot/to-json-schema";
+import type { Catalogue } from "../events/catalogue.ts";
+
+/** A JSON object. */
+export type Json = { readonly [key: string]: unknown };
+
+/** The schemas of events, drafts and errors: an event's is called as its type. */
+export function schemasOf({ types, schemas }: Catalogue): Json {
+  const time = { type: "string", format: "date-time", description: "When it was published, in UTC." };
+  const heartbeat = {
+    type: ["number", "null"],
+    description: "Seconds of silence after which the stream carries a heartbeat; null where it never does.",
+  };
+  const start = object({ heartbeat });
+  const lost = object({
+    reason: { enum: ["history_expired", "unknown_epoch", "slow_consumer"] },
+    count: { type: ["integer", "null"], description: "How many events are missed, where that can be known." },
+  });
+  const error = {
+    handled: { type: "boolean", description: "Whether the server knows what was wrong." },
+    code: { type: "string" },
+    message: { type: "string" },
+  };
+  const details = {
+    type: "array",
+    description: "Every fault of a body, with its place.",
+    items: object({
+      index: { type: "integer", minimum: 0 },
+      path: { type: "string" },
+      message: { type: "string" },
+    }),
+  };
+  const event = (type: string, payload: Json | undefined) =>
+    object({
+      type: { const: type },
+      ...(payload === undefined ? {} : { event: payload }),
+      id: ref("Cursor"),
+      time,
+    });
+  const payloads = new Map(types.map((type) => [type, payloadOf(schemas[type])]));
+  const startPayload = payloadOf(schemas["events_start"]);
+  const all: Record<string, Json> = {
+    events_start: event("events_start", startPayload ? { allOf: [start, startPayload] } : start),
+    events_lost: event("events_lost", lost),
+    events_bookmark: event("events_bookmark", undefined),
+  };
+  const streamed = [...Object.keys(all), ...types];
+  for (const [type, payload] of payloads) {
+    if (payload !== undefined) all[`${type}.payload`] = payload;
+    const reference = payload && ref(`${type}.payload`);
+    all[type] = event(type, reference);
+    all[`${type}.draft`] = {
+      ...object({ type: { const: type }, ...(reference && { event: reference }) }),
+      additionalProperties: false,
+    };
+  }
+  return {
+    StreamEvent: oneOf(streamed.map((type) => [type, type])),
+    Draft: oneOf(types.map((type) => [type, `${type}.draft`])),
+    Cursor: {
+      type: "string",
+      description: "A position in the stream: opaque, to be handed back as it came.",
+    },
+    Error: object({ error: object(error, { details }) }),
+    ...all,
+  };
+}
+
+/** The JSON Schema of a payload; `undefined` for a type that has none. */
+function payloadOf(schema: Catalogue["schemas"][string] | undefined): Json | undefined {
+  if (!schema) return undefined;
+  const { $schema: _, ...described } = toJsonSchema(schema, { target: "draft-2020-12", errorMode: "ignore" });
+  return described;
+}
+
+/** An object that has all of these properties, and may have more, such as these. */
+export function object(properties: Json, more: Json = {}): Json {
+  return { type: "object", properties: { ...properties, ...more }, required: Object.keys(properties) };
+}
+
+/** One of some schemas, discriminated by `type`. */
+function oneOf(names: readonly (readonly [type: string, schema: string])[]): Json {
+  return {
+    oneOf: names.map(([, schema]) => ref(schema)),
+    discriminator: {
+      propertyName: "type",
+      mapping: Object.fromEntries(names.map(([type, schema]) => [type, ref(schema).$ref])),
+    },
+  };
+}
+
+/** A reference to a schema of the document. */
+export function ref(name: string): { $ref: string } {
+  return { $ref: `#/components/schemas/${name}` };
+}
