@@ -10,12 +10,22 @@ import { isLoopback, urlHost } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
 import { createLog, type Log } from "../server/log.ts";
 import { type Fetch, listen } from "../server/listen.ts";
-import { watchFolder } from "../server/watch_folder.ts";
-import { triblerEvents, type TriblerSchemas } from "../tribler/events.ts";
+import { type WatchFolder, watchFolder } from "../server/watch_folder.ts";
+import type { Draft, Schemas } from "../events/catalogue.ts";
+import {
+  type Generation,
+  type GenerationFacts,
+  GENERATIONS,
+  type GenerationSchemas,
+} from "../tribler/generations.ts";
 import { createSession } from "../tribler/session.ts";
 import { VERSION } from "../version.ts";
 import { onStopSignal } from "./signals.ts";
+import { UsageError } from "./usage.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
+
+/** A channel of any generation: which one is known at run time alone. */
+type AnyChannel = Channel<GenerationSchemas[Generation]>;
 
 /** How long open streams may take to end when the server shuts down. */
 const GRACE_MS = 3000;
@@ -28,21 +38,22 @@ export async function serve(args: string[]): Promise<void> {
   process.stderr.on("error", () => {}); // The reader of the log has closed it, which is no reason to stop.
   const stop = new AbortController();
   const stopped = new Promise<void>((resolve) => onStopSignal(resolve)).then(() => stop.abort());
-  const channel = await openChannel(options, log, stop.signal);
+  // The first dialect says which events there are.
+  const generation: Generation = options.mounts[0].dialect;
+  const facts = GENERATIONS[generation];
+  const channel = await openChannel(facts, options, log, stop.signal);
   if (channel === undefined) return;
-  const session = createSession({ version: VERSION, channel });
+  const session = createSession({ version: VERSION, generation, channel: channel as unknown as AnyChannel });
   const app = createApp(session, { ...options, log });
-  const watch = options.watchFolder === undefined ? undefined : await watchFolder({
-    folder: options.watchFolder,
-    corruptAfter: options.corruptAfter * 1000,
-    onTorrent: (event, key) => channel.publishBatch([{ type: "torrent_discovered", event }], key),
-    onCorrupt: (event, key) => channel.publishBatch([{ type: "watch_folder_corrupt_torrent", event }], key),
-    onProblem: (problem) => log.problem(problem.message),
-  });
+  const watch = options.watchFolder === undefined
+    ? undefined
+    : await watchTorrents(options.watchFolder, options, facts, channel, log);
   try {
     const server = await listen(app.fetch as Fetch, options);
     console.log(
-      `events-endpoint ${VERSION} listens on http://${urlHost(options.host)}:${server.port}/events`,
+      `events-endpoint ${VERSION} listens on http://${urlHost(options.host)}:${server.port}${
+        options.mounts[0].path
+      }`,
     );
     if (options.apiKey === undefined && !isLoopback(options.host)) {
       log.warning(
@@ -63,17 +74,41 @@ export async function serve(args: string[]): Promise<void> {
   }
 }
 
+/** Publishes what is in the watch folder, as far as the generation has events for it. */
+async function watchTorrents(
+  folder: string,
+  { corruptAfter }: ServeOptions,
+  { hasDiscovered, corruptFile }: GenerationFacts,
+  channel: Channel<Schemas>,
+  log: Log,
+): Promise<WatchFolder> {
+  if (corruptFile === undefined) throw new UsageError("--watch-folder: this release has no events for it");
+  const publish = (type: string, event: unknown, key: string) =>
+    channel.publishBatch([{ type, event } as Draft<Schemas>], key);
+  return await watchFolder({
+    folder,
+    corruptAfter: corruptAfter * 1000,
+    onTorrent: (event, key) => hasDiscovered ? publish("torrent_discovered", event, key) : undefined,
+    onCorrupt: ({ name }, key) => {
+      const { type, event } = corruptFile(name);
+      return publish(type, event, key);
+    },
+    onProblem: (problem) => log.problem(problem.message),
+  });
+}
+
 /** Opens the channel: in memory, or in NATS once that is up; `undefined` if the server is stopped before. */
 async function openChannel(
+  { catalogue }: GenerationFacts,
   { history: events, historyBytes: bytes, nats, stream }: ServeOptions,
   log: Log,
   signal: AbortSignal,
-): Promise<Channel<TriblerSchemas> | undefined> {
+): Promise<Channel<Schemas> | undefined> {
   const history = { events, bytes };
-  if (nats === undefined) return createChannel(triblerEvents, { history });
+  if (nats === undefined) return createChannel(catalogue, { history });
   const { openNats } = await import("../server/nats.ts");
   try {
-    return await openNats(triblerEvents, { servers: nats, stream, history, log, signal });
+    return await openNats(catalogue, { servers: nats, stream, history, log, signal });
   } catch (error) {
     if (signal.aborted) return undefined;
     throw error;

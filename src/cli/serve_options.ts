@@ -4,13 +4,16 @@
  * @module
  */
 import type { AppOptions } from "../server/app.ts";
+import { defaultPath, DIALECT_NAMES, type Mount } from "../server/mounts.ts";
 import type { LogFormat } from "../server/log.ts";
 import type { NatsServers } from "../server/nats.ts";
 import { keyOf } from "./remote.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 
 /** What `serve` was asked to do. */
-export interface ServeOptions extends Omit<AppOptions, "log"> {
+export interface ServeOptions extends Omit<AppOptions, "log" | "mounts"> {
+  /** Where the events are, and in which dialect; at least one. */
+  readonly mounts: readonly [Mount, ...Mount[]];
   /** Where to listen. */
   readonly host: string;
   /** The port to listen on; 0 for any that is free. */
@@ -36,6 +39,17 @@ export interface ServeOptions extends Omit<AppOptions, "log"> {
 const FLAGS = {
   host: { value: "HOST", fallback: "127.0.0.1", help: "address to listen on" },
   port: { value: "PORT", fallback: "8085", help: "port to listen on; 0 for any that is free" },
+  dialect: {
+    value: "NAME",
+    fallback: "7.1",
+    help:
+      "the release of Tribler whose front end reads the events: 7.1, 7.4, 7.5, 7.12 or 8; may be repeated",
+  },
+  path: {
+    value: "PATH",
+    fallback: "/events",
+    help: "where the events are, one for each dialect; that of 8 is at /api/events by default",
+  },
   "watch-folder": {
     value: "FOLDER",
     fallback: "",
@@ -112,6 +126,9 @@ const FLAGS = {
 
 type Flag = keyof typeof FLAGS;
 
+/** The flags that may be repeated, or be a list with commas. */
+const REPEATED: readonly string[] = ["cors-origin", "dialect", "path"] satisfies Flag[];
+
 /** The width of the column of flags, in characters. */
 const COLUMN = 36;
 
@@ -144,7 +161,7 @@ interface Source {
  */
 export function readServeOptions(args: string[], env: Source["env"]): ServeOptions | "help" {
   const options = Object.fromEntries(
-    Object.keys(FLAGS).map((flag) => [flag, { type: "string" as const, multiple: flag === "cors-origin" }]),
+    Object.keys(FLAGS).map((flag) => [flag, { type: "string" as const, multiple: REPEATED.includes(flag) }]),
   );
   const { values } = parseFlags(args, { ...options, help: { type: "boolean", short: "h" } });
   const flags: Source["flags"] = Object.fromEntries(
@@ -158,6 +175,7 @@ export function readServeOptions(args: string[], env: Source["env"]): ServeOptio
   return {
     host,
     port: numberOf(source, "port", 0, 65535, true),
+    mounts: mountsOf(source),
     watchFolder: textOf(source, "watch-folder").text || undefined,
     corruptAfter: numberOf(source, "corrupt-after", 0, 86400, false),
     heartbeat: numberOrOff(source, "heartbeat", 0.1, 86400, false),
@@ -215,6 +233,52 @@ function apiKeyOf(source: Source): string | undefined {
   const { text, by } = textOf(source, "api-key");
   // An empty flag, as from a variable of a script, must not open the server to all.
   return keyOf(by, source.flags["api-key"] ?? (text || undefined));
+}
+
+/** The paths of the server that hold something else. */
+const TAKEN_PATHS: readonly string[] = [
+  "/",
+  "/healthz",
+  "/metrics",
+  "/openapi.json",
+  "/page.js",
+  "/page.css",
+  "/page.svg",
+];
+
+function mountsOf(source: Source): readonly [Mount, ...Mount[]] {
+  const listOf = (flag: "dialect" | "path") => {
+    const isGiven = source.flags[flag] !== undefined || source.env[variableOf(flag)];
+    return isGiven ? textOf(source, flag).text.split(",").map((text) => text.trim()) : [];
+  };
+  const names = listOf("dialect");
+  const paths = listOf("path");
+  const dialects = names.length === 0 ? ["7.1"] : names;
+  if (paths.length > dialects.length) {
+    throw new UsageError(`--path was given ${paths.length} times, for ${dialects.length} dialects`);
+  }
+  const mounts = dialects.map((name, index): Mount => {
+    const dialect = DIALECT_NAMES.find((one) => one === name);
+    const { by } = textOf(source, "dialect");
+    if (dialect === undefined) throw new UsageError(`${by} takes ${DIALECT_NAMES.join(", ")}, not "${name}"`);
+    return { dialect, path: paths[index] ?? defaultPath(dialect) };
+  });
+  for (const [index, { dialect, path }] of mounts.entries()) {
+    const { by } = textOf(source, "path");
+    if (!/^(?:\/[\w.~-]+)+$/.test(path) || TAKEN_PATHS.includes(path)) {
+      throw new UsageError(
+        `${by} takes a path of the server like /events that holds nothing else, not "${path}"`,
+      );
+    }
+    const others = mounts.slice(0, index);
+    if (others.some((other) => other.dialect === dialect)) {
+      throw new UsageError(`--dialect ${dialect} was given twice`);
+    }
+    if (others.some((other) => other.path === path)) {
+      throw new UsageError(`two dialects cannot have the path ${path}: add a --path for each of them`);
+    }
+  }
+  return mounts as [Mount, ...Mount[]];
 }
 
 function originsOf(source: Source): string[] {
