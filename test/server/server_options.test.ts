@@ -172,6 +172,7 @@ test("readServeOptions() rejects every value that is not valid, of options and o
     drain: 0,
     log: "text",
     corruptAfter: 30,
+    mounts: [{ dialect: "7.1", path: "/events" }],
   };
   assert.equal(readServeOptions([], {}), defaults);
   const empty = {
