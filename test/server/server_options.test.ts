@@ -207,7 +207,7 @@ test("readServeOptions() rejects every value that is not valid, of options and o
     "--cors-origin=https://b.example,https://c.example",
   ];
   assert.equal(
-    (readServeOptions(repeated, { EVENTS_CORS_ORIGIN: "https://d.example" }) as typeof defaults).corsOrigins,
+    (readServeOptions(repeated, { EVENTS_CORS_ORIGIN: "https://d.example" }) as ServeOptions).corsOrigins,
     ["https://a.example", "https://b.example", "https://c.example"],
   );
 });
