@@ -18,25 +18,26 @@ events-endpoint emit URL [-]: publish the events on standard input, one dictiona
   emit http://localhost:8085/events torrent_finished '{"name":"Sintel","infohash":"08ad…"}'
   emit http://localhost:8085/events < events.ndjson
 
-  KEY=VALUE               a value is JSON where it can be read as JSON (42, true, '"42"'), else a string;
-                          numbers with an exponent or beyond what a double holds stay strings
-  KEY:=JSON               a value that must be JSON
-  --api-key KEY           the key that the server wants (EVENTS_API_KEY, which other users of the machine do not see)
+  KEY=VALUE               one key of the payload. VALUE is JSON if it parses as JSON (42, true, '"42"'), else a string;
+                          a number with an exponent, or an integer that a double would change, stays a string
+  KEY:=JSON               one key of the payload, whose value must be JSON
+  --api-key KEY           the server's API key (or EVENTS_API_KEY, which other users cannot see)
   --help                  show this and exit
 
-Standard input is read where there is no TYPE and it is no terminal. What one read brings, at most 100 000
-characters of it, is published together, all or nothing. The last line is "N accepted"; where an event is refused it is named, with its line, and emit exits with 1.`;
+Without a TYPE, emit reads standard input, unless that is a terminal. Each read, of at most 100 000 characters, is
+published as one request, all or nothing. On success emit prints "N accepted". If an event is rejected, emit reports
+its line and the reason on standard error, and exits with 1.`;
 
-/** How long to wait for an answer. */
-const PATIENCE = 30_000;
-/** Maximum number of issues that are listed. */
-const MAX_FAULTS = 20;
+/** Number of milliseconds to wait for the response to a request. */
+const RESPONSE_TIMEOUT_MS = 30_000;
+/** Maximum number of issues that are printed. */
+const MAX_ISSUES = 20;
 
-/** Events were not accepted. */
-class Refusal extends Error {
-  /** The report, line by line. */
+/** Reports that a request was not accepted. */
+class PublishError extends Error {
+  /** The reasons, one line each. */
   readonly reasons: readonly string[];
-  /** Whether the server said no. Where it said nothing, the events may have been published. */
+  /** Whether nothing was published for certain. Without a response from the server, the events may have been. */
   readonly isCertain: boolean;
 
   constructor(reasons: readonly string[], isCertain: boolean, cause?: unknown) {
@@ -57,7 +58,7 @@ export async function emit(args: string[]): Promise<void> {
   }
   if (type === undefined || type === "-") {
     if (rest.length > 0) {
-      throw new UsageError("the events come from standard input: no payload can stand beside -");
+      throw new UsageError("- reads the events from standard input: leave out the payload after it");
     }
     return await emitLines(remote, linesOf(process.stdin));
   }
@@ -66,11 +67,11 @@ export async function emit(args: string[]): Promise<void> {
   try {
     console.log(`${await send(remote, [{ number: 0, text }], true)} accepted`);
   } catch (error) {
-    throw error instanceof Refusal ? new Error(error.reasons.join("\nevents-endpoint: ")) : error;
+    throw error instanceof PublishError ? new Error(error.reasons.join("\nevents-endpoint: ")) : error;
   }
 }
 
-/** Publishes line after line, one request at a time. */
+/** Publishes each portion of lines as one request, one request at a time. */
 async function emitLines(remote: Remote, portions: AsyncIterable<readonly Line[]>): Promise<void> {
   let accepted = 0;
   let last = 0;
@@ -83,9 +84,9 @@ async function emitLines(remote: Remote, portions: AsyncIterable<readonly Line[]
     }
   } catch (error) {
     showProgress("");
-    const reasons = error instanceof Refusal ? error.reasons : [(error as Error).message];
+    const reasons = error instanceof PublishError ? error.reasons : [(error as Error).message];
     const until = `${accepted} accepted${last === 0 ? "" : `, up to line ${last}`}`;
-    const isUncertain = error instanceof Refusal && !error.isCertain;
+    const isUncertain = error instanceof PublishError && !error.isCertain;
     const doubt = isUncertain
       ? `; lines ${lines[0]!.number} to ${lines.at(-1)!.number} may have been too`
       : "";
@@ -95,17 +96,17 @@ async function emitLines(remote: Remote, portions: AsyncIterable<readonly Line[]
   console.log(`${accepted} accepted`);
 }
 
-/** Shows how far it has come, in place of what it showed before; to a terminal only. */
+/** Replaces the progress shown on a terminal; does nothing if standard error is not one. */
 function showProgress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
 /**
- * Publishes lines, all or nothing.
+ * Publishes lines as one request, all or nothing.
  *
- * @param isFirst whether nothing was sent before
- * @returns how many the server has accepted
- * @throws {Refusal}
+ * @param isFirst whether this is the first request
+ * @returns the number of events that the server accepted
+ * @throws {PublishError}
  */
 async function send(
   { url, place, apiKey }: Remote,
@@ -115,7 +116,7 @@ async function send(
   const headers = new Headers({
     "Content-Type": "application/x-ndjson",
     "Accept": "application/json",
-    // Deno sends a request again where the connection, used before, is cut over it: it shall count once.
+    // Deno repeats a request if a reused connection breaks. The key makes the server publish it once.
     "Idempotency-Key": crypto.randomUUID(),
   });
   if (apiKey !== undefined) headers.set("X-Api-Key", apiKey);
@@ -123,28 +124,30 @@ async function send(
   let response: Response;
   let text: string;
   try {
-    const signal = AbortSignal.timeout(PATIENCE);
-    // A redirect is not followed: the key is for this server.
+    const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
+    // Does not follow a redirect: the API key is for this server alone.
     response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
     text = await response.text();
   } catch (error) {
     const reason = reasonOf(error);
-    // A refused connection says that nothing was sent, but for a request that was sent again.
+    // A refused connection means that nothing was sent. On a later request it may follow a repeat of Deno's.
     const isCertain = isFirst && reason === "connection refused";
-    throw new Refusal([`cannot reach ${place}: ${reason}`], isCertain, error);
+    throw new PublishError([`cannot reach ${place}: ${reason}`], isCertain, error);
   }
   const answer = parse(text);
   if (response.ok && typeof answer?.accepted === "number") return answer.accepted;
   if (response.ok) {
-    throw new Refusal([`${place} answers ${response.status}, but not with what it has accepted`], false);
+    throw new PublishError([
+      `${place} answers ${response.status} without the number of accepted events: is it an events endpoint?`,
+    ], false);
   }
-  throw new Refusal(
+  throw new PublishError(
     reasonsOf(answer, lines) ?? [`${place} answers ${response.status}`],
     response.status < 500,
   );
 }
 
-/** What a server answers, as far as it is looked at. */
+/** The parts of a response that are read here. */
 interface Answer {
   readonly accepted?: unknown;
   readonly error?: {
@@ -166,24 +169,24 @@ function parse(text: string): Answer | undefined {
   }
 }
 
-/** What the server has to say about the lines, in the form of its errors; `undefined` where it says nothing. */
+/** Formats the errors in a response, each with its line and type; `undefined` if the response has none. */
 function reasonsOf(answer: Answer | undefined, lines: readonly Line[]): readonly string[] | undefined {
   const { code, message, details } = answer?.error ?? {};
   if (typeof message !== "string") return undefined;
   if (!Array.isArray(details) || details.length === 0) {
     return [printable(`${code}: ${message}`).slice(0, 1000)];
   }
-  const reasons = details.slice(0, MAX_FAULTS).map(({ index, path, message }) => {
+  const reasons = details.slice(0, MAX_ISSUES).map(({ index, path, message }) => {
     const line = lines[Number(index)];
     const place = line === undefined || line.number === 0 ? "" : `line ${line.number}`;
     return [place, typeOf(line?.text), path, message].filter(Boolean).map((part) => printable(String(part)))
       .join(": ");
   });
   const more = details.length - reasons.length;
-  return more > 0 ? [...reasons, `and ${more} more faults`] : reasons;
+  return more > 0 ? [...reasons, `and ${more} more`] : reasons;
 }
 
-/** The type that a line says it is of. */
+/** Returns the type in a line, cut to 128 characters; `undefined` if it has none. */
 function typeOf(text: string | undefined): string | undefined {
   const { type } = (parse(text ?? "") ?? {}) as { type?: unknown };
   return typeof type === "string" ? type.slice(0, 128) : undefined;

@@ -1,5 +1,5 @@
 /**
- * Lines of a byte stream, in the portions in which they come.
+ * Reads lines from a byte stream, in the portions in which they arrive.
  *
  * @module
  */
@@ -8,29 +8,28 @@
 export interface Line {
   /** Its number in the stream, from 1. */
   readonly number: number;
-  /** It, without its end. */
+  /** Its text, without the line end. */
   readonly text: string;
 }
 
-/** A line holds no more bytes than this. */
-const MAX_LINE_BYTES = 16 * 1024 * 1024;
+/** Maximum number of characters in a line. */
+const MAX_LINE_CHARACTERS = 16 * 1024 * 1024;
 /**
- * A portion of more than one line holds no more characters than this: of the shortest events fewer than 10 000, and of
- * the longest characters less than 1 MiB, which is what a server takes at once. Bun reads far more at a time.
+ * Maximum number of characters in a portion of more than one line. A server accepts 10 000 events and 1 MiB in a request
+ * by default; this stays below both, with the shortest events and with characters of 4 bytes. One read of Bun has far more.
  */
-const MAX_PORTION = 100_000;
+const MAX_PORTION_CHARACTERS = 100_000;
 
 /**
- * The lines of a stream; a portion is what one read brought, or a part of it where that is much, and the last may
- * end without a line end. Nothing more is read while a portion is dealt with, so what comes meanwhile makes the next
- * one larger.
+ * Reads the lines of a stream. A portion holds the lines of one read, or a part of them if there are many. The last line
+ * needs no line end. Nothing is read while the caller works on a portion, so the next read is larger.
  *
  * @throws {Error} if a line is too long or not UTF-8; the lines before it have been delivered
  */
 export async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Line[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true }); // It drops a byte order mark at the start.
   let number = 0;
-  /** The beginning of a line, in pieces: joined once its end has come. */
+  /** The pieces of an unfinished line, joined once its end arrives: appending to one string would be quadratic. */
   let begun: string[] = [];
   let length = 0;
 
@@ -47,8 +46,8 @@ export async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerato
     if (end === 0) {
       begun.push(text);
       length += text.length;
-      if (length > MAX_LINE_BYTES) {
-        throw new Error(`line ${number + 1} is longer than ${MAX_LINE_BYTES} bytes`);
+      if (length > MAX_LINE_CHARACTERS) {
+        throw new Error(`line ${number + 1} is longer than ${MAX_LINE_CHARACTERS} characters`);
       }
       return [];
     }
@@ -72,7 +71,7 @@ function* portionsOf(lines: readonly Line[]): Generator<readonly Line[]> {
   let portion: Line[] = [];
   let length = 0;
   for (const line of lines) {
-    if (portion.length > 0 && length + line.text.length > MAX_PORTION) {
+    if (portion.length > 0 && length + line.text.length > MAX_PORTION_CHARACTERS) {
       yield portion;
       portion = [];
       length = 0;

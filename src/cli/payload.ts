@@ -1,19 +1,19 @@
 /**
- * A payload as it is written on a command line.
+ * Reads a payload from the command line.
  *
  * @module
  */
 import { UsageError } from "./usage.ts";
 
 /**
- * The payload that the arguments stand for, as JSON on one line; `undefined` where there are none. What was given as
- * JSON is passed on as it was written: whether its numbers can be held is for the server to say.
+ * Returns the payload in the arguments as one line of JSON; `undefined` if there are none.
  *
- * One argument may be any JSON. Else each is `KEY=VALUE`, whose value is JSON where it can be read as JSON and a
- * string where it cannot; or `KEY:=JSON`, which must be JSON. A number that a double would change, or that has an
- * exponent, stays a string: an infohash may be made of digits alone.
+ * A single argument may be any JSON. Otherwise each is `KEY=VALUE`, whose value is JSON if it parses as JSON and else a
+ * string; or `KEY:=JSON`, whose value must be JSON. In `KEY=VALUE` a number that has an exponent, or that a double would
+ * change, stays a string: an infohash may consist of digits alone. Everything else that was written as JSON is passed on
+ * unchanged: the server checks its numbers.
  *
- * @throws {UsageError}
+ * @throws {UsageError} if an argument is none of these, or a key is repeated
  */
 export function payloadOf(args: readonly string[]): string | undefined {
   if (args.length === 0) return undefined;
@@ -25,7 +25,7 @@ export function payloadOf(args: readonly string[]): string | undefined {
   const entries = args.map(entryOf);
   const keys = new Set<string>();
   for (const [key] of entries) {
-    if (keys.has(key)) throw new UsageError(`the key "${key}" stands there twice`);
+    if (keys.has(key)) throw new UsageError(`the key "${key}" is given twice: leave one out`);
     keys.add(key);
   }
   return `{${entries.map(([key, text]) => `${JSON.stringify(key)}:${text}`).join(",")}}`;
@@ -43,11 +43,12 @@ function entryOf(arg: string): [key: string, json: string] {
   return [key, isString ? JSON.stringify(text) : onOneLine(text)];
 }
 
-/** JSON without line ends, which are nothing but white space in it. */
+/** Replaces the line ends of JSON, which are only white space there, by spaces. */
 function onOneLine(json: string): string {
   return json.replaceAll(/[\r\n]/g, " ");
 }
 
+/** Whether text and value may differ: a double cannot hold the number, or its exponent may belong to a hash. */
 function isChanged(text: string, value: unknown): boolean {
   return typeof value === "number" && (/e/i.test(text) || Math.abs(value) > Number.MAX_SAFE_INTEGER);
 }

@@ -1,5 +1,5 @@
 /**
- * The server that a command talks to: its address, the key for it, and why it cannot be reached.
+ * The server that a command connects to: its address, the API key for it, and why a request failed.
  *
  * @module
  */
@@ -7,19 +7,19 @@ import { UsageError } from "./usage.ts";
 
 /** The address of a server's events. */
 export interface Remote {
-  /** The address as it is asked. */
+  /** The address that requests go to. */
   readonly url: URL;
-  /** The address as it may be shown: a query may hold a key. */
+  /** The address to show, without its query: that may hold a key. */
   readonly place: string;
-  /** The key, where one was given. */
+  /** The API key; `undefined` if there is none. */
   readonly apiKey: string | undefined;
 }
 
 /**
- * Where a command line leads.
+ * Reads the address and the API key of a command line.
  *
  * @param address the argument that is the URL
- * @param key the value of `--api-key`, which wins over `EVENTS_API_KEY`
+ * @param key the value of `--api-key`, which overrides `EVENTS_API_KEY`
  * @throws {UsageError}
  */
 export function readRemote(
@@ -30,10 +30,12 @@ export function readRemote(
   if (address === undefined) throw new UsageError("the URL of the events is missing: try --help");
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    throw new UsageError(`"${address}" is no URL: write http://HOST:PORT/events`);
+    throw new UsageError(`"${address}" is not an HTTP URL: write http://HOST:PORT/events`);
   }
   if (url.username !== "" || url.password !== "") {
-    throw new UsageError("the URL holds a user name: only a key is sent, see --api-key");
+    throw new UsageError(
+      "the URL contains a user name or a password, which emit and tail do not send: use --api-key",
+    );
   }
   const place = url.origin + url.pathname;
   if (key === undefined) {
@@ -42,24 +44,24 @@ export function readRemote(
   return { url, place, apiKey: keyOf("--api-key", key as string) };
 }
 
-/** A key that can be a header (RFC 9110, section 5.5); fetch() would show the others in its error. */
+/** Returns the key if it can be a header (RFC 9110, section 5.5); the errors of fetch() would show others. */
 export function keyOf(by: string, key: string | undefined): string | undefined {
   if (key === undefined || /^[\x21-\x7e]+$/.test(key)) return key;
-  throw new UsageError(`${by} takes a key of visible ASCII characters`);
+  throw new UsageError(`${by} must be visible ASCII characters without spaces`);
 }
 
-/** What the three runtimes say in many ways, for those who read it. */
+/** The errors of the three runtimes, each in many wordings, as one text. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED|connection refused/i, "connection refused"],
   [/ENOTFOUND|EAI_AGAIN|dns error/i, "no such host"],
   [/TimeoutError/, "no answer in time"],
   [
     /ECONNRESET|EPIPE|UND_ERR_SOCKET|connection closed|connection reset|reading a body/i,
-    "the connection was cut",
+    "the connection was lost",
   ],
 ];
 
-/** Why a request failed. */
+/** Returns why a request failed, in a few words. */
 export function reasonOf(error: unknown): string {
   const words: string[] = [];
   for (let each = error; each instanceof Error; each = each.cause) {

@@ -1,5 +1,5 @@
 /**
- * An event as one row of a terminal: when, what, and a summary of its payload.
+ * Formats an event as one row of a terminal: its time, its type, and its payload.
  *
  * @module
  */
@@ -8,62 +8,62 @@ import stringWidth from "string-width";
 import { printable } from "../text/printable.ts";
 import { clock, type DisplayEvent, groupOf, pairsOf, timeOf } from "../text/event_text.ts";
 
-/** How a terminal is written to. */
-export interface Paper {
-  /** How many columns it has. */
+/** The width of a terminal, and whether it shows colours. */
+export interface TerminalStyle {
+  /** Number of columns of a row. */
   readonly columns: number;
-  /** Whether it is to have colours. */
+  /** Whether rows are coloured. */
   readonly colours: boolean;
 }
 
 type Style = Parameters<typeof styleText>[0];
 
-/** A piece of a row and how it looks. */
+/** A piece of a row, and its style. */
 export type Span = readonly [text: string, style?: Style];
 
-/** Types are aligned as long as they are no longer than this, which is as long as those of Tribler get. */
+/** Number of columns to which types are padded: the longest type of Tribler fits. */
 const TYPE_COLUMNS = 28;
-/** Maximum number of columns of a value in a summary, so that a long one leaves room for the others. */
+/** Maximum number of columns of a value, so that a long one leaves room for the others. */
 const VALUE_COLUMNS = 48;
 /**
- * Of a text no more characters than this are looked at: there is no terminal that has room for them. To measure a text
- * takes long, and one publisher could hold up every terminal.
+ * Maximum number of characters of a text that are measured: no terminal has room for more. Measuring is slow, so one
+ * publisher of long texts could block every terminal.
  */
-const MAX_LOOKED_AT = 2000;
-const KIND_STYLES: readonly Style[] = ["cyan", "green", "blue", "magenta", "cyanBright", "greenBright"];
+const MAX_MEASURED_CHARACTERS = 2000;
+const GROUP_STYLES: readonly Style[] = ["cyan", "green", "blue", "magenta", "cyanBright", "greenBright"];
 
-/** The row of an event. */
-export function eventRow(event: DisplayEvent, paper: Paper): string {
+/** Formats an event as a row. */
+export function eventRow(event: DisplayEvent, style: TerminalStyle): string {
   const type = printable(event.type);
   const spans: Span[] = [
     [`${clock(timeOf(event))}  `, "dim"],
     [type.padEnd(TYPE_COLUMNS), styleOf(type)],
     ["  "],
-    ...summaryOf(event.event),
+    ...payloadSpans(event.event),
   ];
-  return fit(spans, paper);
+  return fit(spans, style);
 }
 
-/** Trouble is red, what the stream says of itself yellow, and the others by their kind. */
+/** Returns the style of a type: red for trouble, yellow for control events, and else a colour for its group. */
 function styleOf(type: string): Style {
-  const kind = groupOf(type);
-  if (kind === "trouble") return ["red", "bold"];
-  if (kind === "events") return ["yellow", "bold"];
+  const group = groupOf(type);
+  if (group === "trouble") return ["red", "bold"];
+  if (group === "events") return ["yellow", "bold"];
   let hash = 0;
-  for (const char of kind) hash = (hash * 31 + char.codePointAt(0)!) % 65521;
-  return KIND_STYLES[hash % KIND_STYLES.length]!;
+  for (const char of group) hash = (hash * 31 + char.codePointAt(0)!) % 65521;
+  return GROUP_STYLES[hash % GROUP_STYLES.length]!;
 }
 
-/** What a payload says, on one line: `key=value` for each key. */
-function summaryOf(payload: unknown): Span[] {
+/** Formats a payload: `key=value` for each key. */
+function payloadSpans(payload: unknown): Span[] {
   return pairsOf(payload).flatMap(([key, text]): Span[] => {
     return key === undefined ? [[text]] : [[`${key}=`, "dim"], [cut(text, VALUE_COLUMNS)], [" "]];
   });
 }
 
-/** The spans as a text no wider than the terminal; an ellipsis stands for what is cut off. */
-export function fit(spans: readonly Span[], { columns, colours }: Paper): string {
-  const isWhole = haveRoom(spans, columns);
+/** Joins the spans into a text no wider than the terminal; an ellipsis replaces what does not fit. */
+export function fit(spans: readonly Span[], { columns, colours }: TerminalStyle): string {
+  const isWhole = fitsIn(spans, columns);
   let row = "";
   let left = isWhole ? columns : columns - 1;
   for (const [text, style] of spans) {
@@ -75,17 +75,17 @@ export function fit(spans: readonly Span[], { columns, colours }: Paper): string
   return isWhole ? row : `${row}…`;
 }
 
-function haveRoom(spans: readonly Span[], columns: number): boolean {
+function fitsIn(spans: readonly Span[], columns: number): boolean {
   let width = 0;
   for (const [text] of spans) {
-    if (text.length > MAX_LOOKED_AT) return false;
+    if (text.length > MAX_MEASURED_CHARACTERS) return false;
     width += stringWidth(text);
     if (width > columns) return false;
   }
   return true;
 }
 
-/** The text, or as much of its beginning as there is room for, and an ellipsis. */
+/** Shortens a text that is wider than this; an ellipsis replaces the rest. */
 function cut(text: string, columns: number): string {
   const shown = beginningOf(text, columns);
   return shown === text ? text : `${beginningOf(text, columns - 1)}…`;
@@ -93,14 +93,14 @@ function cut(text: string, columns: number): string {
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
-/** As much of the text as there is room for. */
+/** Returns as much of the beginning of a text as fits. */
 function beginningOf(text: string, columns: number): string {
-  // No character takes more than two columns; most texts are short enough by far.
+  // No character takes more than two columns, so most texts fit without being measured.
   if (text.length * 2 <= columns) return text;
-  if (text.length <= MAX_LOOKED_AT && stringWidth(text) <= columns) return text;
+  if (text.length <= MAX_MEASURED_CHARACTERS && stringWidth(text) <= columns) return text;
   let shown = "";
   let width = 0;
-  for (const { segment } of graphemes.segment(text.slice(0, MAX_LOOKED_AT))) {
+  for (const { segment } of graphemes.segment(text.slice(0, MAX_MEASURED_CHARACTERS))) {
     width += stringWidth(segment);
     if (width > columns) break;
     shown += segment;

@@ -5,9 +5,9 @@
  */
 import stringWidth from "string-width";
 
-/** As much of a terminal as is used here. */
+/** The part of a terminal that is used here. */
 export interface Terminal {
-  /** How many columns it has, where it knows. */
+  /** Number of columns; `undefined` if it is not known. */
   readonly columns?: number;
   write(text: string): boolean;
   on(event: "resize" | "drain", listener: () => void): unknown;
@@ -16,18 +16,22 @@ export interface Terminal {
 
 /** The screen. */
 export interface Screen {
-  /** How many columns a row has. */
+  /** Number of columns of a row. */
   readonly columns: number;
-  /** Adds a row; false where the terminal does not keep up. Rows of one turn of the event loop are written together. */
+  /**
+   * Adds a row. Rows of one turn of the event loop are written together.
+   *
+   * @returns false if the terminal does not keep up
+   */
   print(row: string): boolean;
-  /** Draws the last line anew. */
+  /** Redraws the last line. */
   refresh(): void;
-  /** Clears the last line away, for good. */
+  /** Removes the last line for good. */
   close(): void;
 }
 
-/** Longest interval between two updates of the last line, which shows the time. */
-const REFRESH = 1000;
+/** Number of milliseconds between two updates of the last line, which counts down to the next attempt. */
+const REFRESH_MS = 1000;
 
 /**
  * Makes a screen.
@@ -36,19 +40,19 @@ const REFRESH = 1000;
  */
 export function createScreen(terminal: Terminal, lastLine: (columns: number) => string): Screen {
   let rows = "";
-  /** The columns that the last line took when it was drawn. */
+  /** Number of columns of the last line when it was drawn. */
   let drawn = 0;
   let isDue = false;
   let isOver = false;
   let keepsUp = true;
-  const timer = setInterval(draw, REFRESH);
+  const timer = setInterval(draw, REFRESH_MS);
   const onDrain = () => keepsUp = true;
   terminal.on("resize", draw);
   terminal.on("drain", onDrain);
 
   const columns = () => terminal.columns || 80;
 
-  /** What takes the last line away; a terminal that became narrower may have broken it into several. */
+  /** Returns the sequence that erases the last line; a terminal that became narrower may have wrapped it. */
   function erase(): string {
     const above = Math.max(0, Math.ceil(drawn / columns()) - 1);
     return `\r${above > 0 ? `\x1b[${above}A` : ""}\x1b[J`;
@@ -57,7 +61,7 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
   function draw(): void {
     isDue = false;
     if (isOver) return;
-    // Beyond the last column most terminals would begin another line.
+    // Most terminals wrap a line that fills the last column.
     const line = lastLine(columns() - 1);
     const text = erase() + rows + line;
     rows = "";

@@ -5,12 +5,12 @@
  */
 import process from "node:process";
 
-/** A signal that follows another one within this time is the same wish. */
+/** Number of milliseconds within which a further signal counts as the same one. */
 const REPEATED_SIGNAL_MS = 1000;
 
 /**
- * Calls `stop` at the first SIGINT or SIGTERM. A further one ends the process at once, unless it follows within a second: a
- * terminal signals the whole group, and npm then passes the signal on once more.
+ * Calls `stop` at the first SIGINT or SIGTERM. A further one ends the process at once, unless it follows within a second of
+ * the first: a terminal signals the whole group, and npm then repeats the signal.
  */
 export function onStopSignal(stop: () => void): void {
   let stoppedAt: number | undefined;

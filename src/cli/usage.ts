@@ -1,27 +1,27 @@
 /**
- * Command lines: how their flags are read, and how one that cannot be understood is refused.
+ * Reads the flags of a command line, and reports errors in it.
  *
  * @module
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
-/** A command line that cannot be understood; the message is one line for the person who typed it. */
+/** Reports an error in a command line; the message is one line. */
 export class UsageError extends Error {}
 
 /** The flags and the other arguments of a command line. */
 export interface Flags {
-  /** The values given, by the name of their flag; of a repeated flag the last, or all where it may be repeated. */
+  /** The values by the name of their flag; of a repeated flag the last one, or all if its option is `multiple`. */
   readonly values: Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
-  /** What is no flag, in order. */
+  /** The other arguments, in order. */
   readonly positionals: readonly string[];
 }
 
 /**
  * Reads a command line.
  *
- * @param args what stands after the name of the command
- * @param options the flags there are
- * @param allowPositionals whether there may be anything beside flags
+ * @param args the arguments after the name of the command
+ * @param options the known flags
+ * @param allowPositionals whether arguments that are no flags are allowed
  * @throws {UsageError}
  */
 export function parseFlags(
@@ -32,7 +32,7 @@ export function parseFlags(
   try {
     return parseArgs({ args, options, allowPositionals });
   } catch (error) {
-    // Bun and Node add hints in further sentences; the first one says what is wrong.
+    // Bun and Node add hints in further sentences; only the first one names the error.
     throw new UsageError((error as Error).message.split(/\. |\n/)[0]);
   }
 }

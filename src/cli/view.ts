@@ -1,22 +1,22 @@
 /**
- * What `tail` shows on a terminal: a row for each event, and at the bottom how the connection is and how much it carries.
+ * The view of `tail` on a terminal: a row for each event, and below them the state of the connection and its rate.
  *
  * @module
  */
 import type { Status } from "../client/mod.ts";
 import { clock, type DisplayEvent, timeOf } from "../text/event_text.ts";
-import { eventRow, fit, type Span } from "./row.ts";
+import { eventRow, fit, type Span, type TerminalStyle } from "./row.ts";
 import { createScreen, type Terminal } from "./screen.ts";
 
 /** A view of a stream of events. */
 export interface View {
-  /** Shows an event; false where the terminal does not keep up. */
+  /** Shows an event; returns false if the terminal does not keep up. */
   event(event: DisplayEvent): boolean;
-  /** Shows how the connection is. */
+  /** Shows the state of the connection. */
   status(status: Status): void;
-  /** Shows a row that is no event. */
+  /** Shows a message in a row of its own. */
   note(text: string): void;
-  /** Leaves the terminal as it is, without the last line. */
+  /** Removes the last line, and leaves the rows above it. */
   close(): void;
 }
 
@@ -26,13 +26,15 @@ const RATE_SECONDS = 5;
 /**
  * Makes a view.
  *
- * @param place the address, as it may be shown
+ * @param place the address to show
+ * @param colours whether rows are coloured
  */
 export function createView(terminal: Terminal, place: string, colours: boolean): View {
   const screen = createScreen(terminal, lastLine);
-  const paper = () => ({ columns: screen.columns, colours });
+  const style = (): TerminalStyle => ({ columns: screen.columns, colours });
   const rate = createRate(RATE_SECONDS);
   let status: Status = { type: "connecting", attempt: 1 };
+  /** When the next attempt begins, in milliseconds since 1970. */
   let until = 0;
   let count = 0;
   let day = new Date().toDateString();
@@ -48,16 +50,16 @@ export function createView(terminal: Terminal, place: string, colours: boolean):
     return fit(spans, { columns, colours });
   }
 
-  /** A row for each day that is not that of the row before. */
-  function tellDay(date: Date): void {
+  /** Adds a row with the date if it is not that of the row before. */
+  function showDay(date: Date): void {
     if (day === date.toDateString()) return;
     day = date.toDateString();
-    screen.print(fit([[`-- ${day} --`, "dim"]], paper()));
+    screen.print(fit([[`-- ${day} --`, "dim"]], style()));
   }
 
   function show(event: DisplayEvent): boolean {
-    tellDay(timeOf(event));
-    return screen.print(eventRow(event, paper()));
+    showDay(timeOf(event));
+    return screen.print(eventRow(event, style()));
   }
 
   return {
@@ -72,12 +74,12 @@ export function createView(terminal: Terminal, place: string, colours: boolean):
       if (now.type === "open" && now.start !== undefined) show(now.start as unknown as DisplayEvent);
       screen.refresh();
     },
-    note: (text) => void screen.print(fit([[`${clock(new Date())}  `, "dim"], [text, "yellow"]], paper())),
+    note: (text) => void screen.print(fit([[`${clock(new Date())}  `, "dim"], [text, "yellow"]], style())),
     close: screen.close,
   };
 }
 
-/** A sign for the connection and words for it. */
+/** Returns a sign and words for the state of the connection. */
 function stateOf(status: Status, until: number): [sign: Span, words: string] {
   switch (status.type) {
     case "open":
@@ -96,7 +98,7 @@ function stateOf(status: Status, until: number): [sign: Span, words: string] {
 /** Counts occurrences, and returns their recent rate per second. */
 function createRate(seconds: number) {
   const started = Date.now();
-  /** How much happened in each of the last seconds, by the second. */
+  /** The counts of the last seconds, by the second since 1970. */
   const counts = new Map<number, number>();
   const now = () => Math.floor(Date.now() / 1000);
   return {

@@ -1,39 +1,39 @@
 /**
- * The server's log: one line on stderr for each stream that is over, and for whatever went wrong.
+ * The server's log: one line on stderr for each stream that ended or was refused, and for each problem.
  *
  * @module
  */
 import type { StreamEnd } from "../http/options.ts";
 
-/** How the log is written: as text, as one JSON object a line, or not at all but for what went wrong. */
+/** How the log is written: as text, as one JSON object a line, or `off` for errors and warnings alone, as text. */
 export type LogFormat = "text" | "json" | "off";
 
 /** A log. */
 export interface Log {
-  /** A stream is over. That a client left is as good an end as any. */
+  /** Logs a stream that ended. A client that disconnects is no error. */
   streamEnded(end: StreamEnd): void;
-  /** A request for a stream was refused. */
-  refused(refusal: Refusal): void;
-  /** Something went wrong that does not stop the server: an error, or what there is to say of it. */
-  problem(what: unknown): void;
-  /** Nothing went wrong, but something could. */
+  /** Logs a request that got no stream. */
+  refused(request: RefusedRequest): void;
+  /** Logs an error that does not stop the server: what was thrown, or a message. */
+  problem(problem: unknown): void;
+  /** Logs what has not failed yet, but may. */
   warning(message: string): void;
 }
 
-/** A request for a stream that was refused. */
-export interface Refusal {
+/** A request that got no stream. */
+export interface RefusedRequest {
   /** The error code of the response, if it has one. */
   readonly code: string | undefined;
   /** The HTTP status of the response. */
   readonly status: number;
-  /** The address it came from, where that is known. */
+  /** The address of the client; `undefined` if it is not known. */
   readonly address: string | undefined;
 }
 
 /**
- * Makes a log. What it writes of a request is its address and nothing else: a query or a header may hold a key.
+ * Makes a log. Of a request it writes the address and nothing else: a query or a header may hold a key.
  *
- * @param write takes one line, without its end
+ * @param write writes one line, which comes without a line end
  */
 export function createLog(
   format: LogFormat,
@@ -50,7 +50,8 @@ export function createLog(
       info("stream ended", { reason, format, address, seconds: Number(seconds.toFixed(3)), events, bytes }),
     refused: ({ code, status, address }) =>
       info("stream refused", { reason: "rejected", code, status, address }),
-    problem: (what) => put("error", what instanceof Error ? what.stack ?? what.message : `${what}`, {}),
+    problem: (problem) =>
+      put("error", problem instanceof Error ? problem.stack ?? problem.message : `${problem}`, {}),
     warning: (message) => put("warn", message, {}),
   };
 }

@@ -158,7 +158,10 @@ test("tail exits with 1 and one line when the server rejects the request", async
 test("tail exits with 2 and one line when the command line is not valid", async () => {
   const url = "http://127.0.0.1:1/events";
   assert.equal(await outcome([]), refused(2, "the URL of the events is missing: try --help"));
-  assert.equal(await outcome(["events"]), refused(2, '"events" is no URL: write http://HOST:PORT/events'));
+  assert.equal(
+    await outcome(["events"]),
+    refused(2, '"events" is not an HTTP URL: write http://HOST:PORT/events'),
+  );
   assert.equal(await outcome([url, "more"]), refused(2, 'tail takes one URL, and not also "more"'));
   assert.equal(
     await outcome([url, "--max-attempts", "0"]),
