@@ -1,7 +1,7 @@
 /**
  * Stream events over HTTP: typed, resumable, on web-standard streams, for Node, Deno and Bun.
  *
- * A channel carries the events of a catalogue; an endpoint streams it to whoever asks.
+ * A channel carries the events of a catalogue; an endpoint streams it to every client.
  *
  * @example
  * ```ts

@@ -146,7 +146,7 @@ function placesOf(files: readonly TorrentFile[]): { path: string; size: number; 
     .filter(({ size, isPadding }) => size > 0 && !isPadding);
 }
 
-/** Refuses a torrent with so many files of one path that only a malicious program writes it. */
+/** Refuses a torrent with more files of one path than any honest program writes. */
 export function checkCollisions(files: readonly TorrentFile[]): void {
   const counts = new Map<string, number>();
   let collisions = 0;
