@@ -204,7 +204,7 @@ test("serve --watch-folder publishes a torrent once that appeared while NATS was
   const permissions = [`--allow-read=${folder}`, `--allow-write=${folder}`];
   try {
     await withNats((nats) =>
-      onServer(nats, ["--watch-folder", folder], async ({ url, child }) => {
+      onServer(nats, ["--watch-folder", folder, "--corrupt-after", "1"], async ({ url, child }) => {
         const lines = await openLines(`${url}/events?types=torrent_discovered,watch_folder_corrupt_torrent`);
         await lines.event();
         await nats.kill();
