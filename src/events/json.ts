@@ -18,7 +18,7 @@ export interface NotJson {
  * Refused are cycles, BigInt, NaN and infinities, and, where JSON would put `null` in their place, functions,
  * symbols and `undefined`. As in `JSON.stringify`, `toJSON()` is honoured and a key with the value `undefined`
  * is left out. U+2028, U+2029 and U+0085, which common line readers take for line ends, are escaped; lone
- * surrogates become U+FFFD.
+ * surrogates become U+FFFD. If that gives two keys of one object the same name, they are refused: a parser would drop one.
  */
 export function toJson(value: unknown): { readonly text: string } | { readonly fault: NotJson } {
   let text: string | undefined;
@@ -29,12 +29,43 @@ export function toJson(value: unknown): { readonly text: string } | { readonly f
   }
   if (text === undefined) return { fault: { path: "", message: `${nameOf(value)} has no JSON form` } };
   // Whatever JSON cannot express comes out as null, so only a text with a null in it needs the slow look.
-  const fault = text.includes("null") ? findNotJson(value) : undefined;
+  let fault = text.includes("null") ? findNotJson(value) : undefined;
+  if (fault === undefined && text.includes("\\ud")) fault = findMergedKeys(text);
   return fault === undefined ? { text: lineSafe(text) } : { fault };
+}
+
+/** The first key in a text of JSON that becomes the same as an earlier one when lone surrogates are replaced. */
+function findMergedKeys(text: string): NotJson | undefined {
+  function visit(value: unknown, path: string): NotJson | undefined {
+    if (typeof value !== "object" || value === null) return undefined;
+    const names = new Set<string>();
+    for (const [key, child] of Object.entries(value)) {
+      const name = key.replaceAll(SURROGATE, "\ufffd");
+      const place = path === "" ? name : `${path}.${name}`;
+      if (names.has(name)) {
+        return {
+          path: place,
+          message: "is the name of two keys once lone surrogates are replaced by U+FFFD",
+        };
+      }
+      names.add(name);
+      const fault = visit(child, place);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  }
+
+  try {
+    return visit(JSON.parse(text), "");
+  } catch (error) {
+    return { path: "", message: jsonErrorText(error) };
+  }
 }
 
 const NON_ASCII = /[\u0080-\uffff]/;
 const LINE_ENDS = /[\u0085\u2028\u2029]/g;
+/** A surrogate that is no half of a pair: with the flag `u` a pair is one character. */
+const SURROGATE = /\p{Surrogate}/gu;
 const LONE_SURROGATE = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
 
 function lineSafe(text: string): string {

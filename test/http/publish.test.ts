@@ -492,6 +492,29 @@ test("POST /events keeps any text, and half a surrogate pair as U+FFFD", () =>
     }
   }));
 
+test("POST /events rejects two keys that become one when half surrogate pairs are replaced", () =>
+  publishing(async ({ channel, post }) => {
+    const cases: [event: string, path: string][] = [
+      ['{"\\ud800":1,"\\udbff":2}', "event.\ufffd"],
+      ['{"\ufffd":1,"\\ude00":2}', "event.\ufffd"],
+      ['[{"a":{"x\\ud800":1,"x\\ud801y":2,"x\\udc00":3}}]', "event.0.a.x\ufffd"],
+      ['{"\\ud800":{"\\ud800":1,"\\ud802":2}}', "event.\ufffd.\ufffd"],
+    ];
+    for (const [event, path] of cases) {
+      for (const [body, place] of [["X", "0"], ['[{"type":"closed"},X]', "1"]] as const) {
+        const answer = await post(body.replace("X", `{"type":"any","event":${event}}`));
+        assert.equal(issuesIn(answer), [`${place} ${path}`]);
+      }
+    }
+    assert.is(channel.last, 0);
+    const fine =
+      '{"\\ud800":1,"\\ud83d\\ude00":2,"\\ud83d\\ude01":{"\\ud800":3},"\\\\ud800":4,"\\\\udbff":5}';
+    assert.equal(await post(`{"type":"any","event":${fine}}`), accepted(channel, 1));
+    assert.equal(published(channel), [
+      '{"\ufffd":1,"\u{1f600}":2,"\u{1f601}":{"\ufffd":3},"\\\\ud800":4,"\\\\udbff":5}',
+    ]);
+  }));
+
 test("POST /events takes the last value of a key that occurs twice", () =>
   publishing(async ({ channel, post }) => {
     assert.equal(
