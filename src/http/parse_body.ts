@@ -7,6 +7,7 @@ import type { Catalogue } from "../events/catalogue.ts";
 import { checkEvent, invalidEventError, withoutNull } from "../events/validate.ts";
 import { EventsError, type Issue } from "../events/errors.ts";
 import { isDictionary, jsonErrorText } from "../events/json.ts";
+import { findUnsafeIntegers } from "../events/json_text.ts";
 import { ndjson } from "../stream/wire_format.ts";
 
 /** An event as a body gives it, not yet checked against a catalogue. */
@@ -119,7 +120,8 @@ function parseDocument(text: string, { maxBatch, maxDepth }: BodyLimits): Part[]
   const parts: { value: unknown; issues: Omit<Issue, "index">[] }[] = whole.value.map((value) =>
     bounded(value, maxDepth)
   );
-  for (const [index, ...path] of findUnsafeIntegers(text, maxDepth)) {
+  // Deeper down the nesting itself is the fault. The array of events is a level of its own.
+  for (const { path: [index, ...path] } of findUnsafeIntegers(text, maxDepth + 1, MAX_PATHS)) {
     parts[Number(index)]!.issues.push(unsafeInteger(path));
   }
   return parts;
@@ -142,7 +144,8 @@ function parseText(text: string, maxDepth: number): Part {
   }
   if (Array.isArray(value)) return { value, issues: [] };
   const part = bounded(value, maxDepth);
-  return { ...part, issues: [...part.issues, ...findUnsafeIntegers(text, maxDepth).map(unsafeInteger)] };
+  const unsafe = findUnsafeIntegers(text, maxDepth, MAX_PATHS).map(({ path }) => unsafeInteger(path));
+  return { ...part, issues: [...part.issues, ...unsafe] };
 }
 
 /** The value with what is beyond the limits in it. */
@@ -184,54 +187,4 @@ function checkForm({ value, issues }: Part, index: number): Issue[] {
 
 function unsafeInteger(path: readonly string[]): Omit<Issue, "index"> {
   return { path: path.join("."), message: "is an integer that a double cannot hold: send it as a string" };
-}
-
-/**
- * Where in a JSON text there are integers that lose digits when they are read (RFC 8259, section 6): the keys and
- * indexes on the way to each.
- *
- * @param text valid JSON; only there the digits still are what was sent
- */
-function findUnsafeIntegers(text: string, maxDepth: number): string[][] {
-  const found: string[][] = [];
-  if (!/\d{16}/.test(text)) return found;
-  let length = 0;
-  /** For each open object its current key, for each open array its current index. */
-  const path: (string | number)[] = [];
-  for (let i = 0; i < text.length;) {
-    const char = text[i]!;
-    let end = i + 1;
-    if (char === '"') {
-      end = endOfString(text, i);
-      let next = end;
-      while (" \t\r\n".includes(text[next] ?? "x")) next++;
-      if (text[next] === ":") path[path.length - 1] = JSON.parse(text.slice(i, end));
-    } else if (char === "{" || char === "[") {
-      path.push(char === "{" ? "" : 0);
-    } else if (char === "}" || char === "]") {
-      path.pop();
-    } else if (char === ",") {
-      const index = path.at(-1);
-      if (typeof index === "number") path[path.length - 1] = index + 1;
-    } else if (char === "-" || (char >= "0" && char <= "9")) {
-      while (end < text.length && "0123456789+-.eE".includes(text[end]!)) end++;
-      const token = text.slice(i, end);
-      const value = Number(token);
-      const isUnsafe = /^-?\d+$/.test(token) && Number.isFinite(value) && !Number.isSafeInteger(value);
-      // Deeper down the nesting itself is the fault.
-      if (isUnsafe && path.length <= maxDepth + 1 && length < MAX_PATHS) {
-        found.push(path.map(String));
-        length += path.join(".").length;
-      }
-    }
-    i = end;
-  }
-  return found;
-}
-
-/** The index after the string that begins at the index. */
-function endOfString(text: string, start: number): number {
-  let i = start + 1;
-  while (text[i] !== '"') i += text[i] === "\\" ? 2 : 1;
-  return i + 1;
 }
