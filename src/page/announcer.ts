@@ -1,21 +1,22 @@
 /**
- * Announces to screen readers: important news at once, and the number of new events now and then. A region that announced
- * each event would never be silent.
+ * Announces to screen readers: important news at once, and the number of new events every 15 seconds. A region that
+ * announced each event would never be silent.
  *
  * @module
  */
 /// <reference lib="dom" />
 import type { EventRecord } from "./records.ts";
 
-/** Announces the text at once. */
+/** Announces news to screen readers. */
 export interface Announcer {
-  say(text: string): void;
-  /** Counts an event. */
-  happened(record: EventRecord): void;
+  /** Announces a text at once. */
+  announce(text: string): void;
+  /** Counts an event for the next announcement. */
+  count(record: EventRecord): void;
 }
 
-/** Least number of milliseconds between two announcements of events. */
-const PACE = 15_000;
+/** Number of milliseconds in which events are counted before they are announced. */
+const COUNT_INTERVAL_MS = 15_000;
 
 /** Makes an announcer. */
 export function createAnnouncer(region: HTMLElement): Announcer {
@@ -23,24 +24,24 @@ export function createAnnouncer(region: HTMLElement): Announcer {
   let last: EventRecord | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  function say(text: string): void {
+  function announce(text: string): void {
     region.textContent = text;
   }
 
   return {
-    say,
-    happened: (record) => {
+    announce,
+    count: (record) => {
       count++;
       last = record;
       timer ??= setTimeout(() => {
         timer = undefined;
-        say(
+        announce(
           `${count.toLocaleString("en")} new ${count === 1 ? "event" : "events"}; the last: ${last!.type}, ${
             last!.summary
           }`,
         );
         count = 0;
-      }, PACE);
+      }, COUNT_INTERVAL_MS);
     },
   };
 }

@@ -1,7 +1,7 @@
 /**
- * Builds the live page: `npm run build:page` makes `src/server/page_assets.ts` of what is in `src/page`.
+ * Builds the live page: `npm run build:page` makes `src/server/page_assets.ts` from `src/page`.
  *
- * The result is one module that holds the whole page, so that a server needs no file and no build for it.
+ * The result is one module with the whole page, so that a server needs neither files nor a build.
  *
  * @module
  */
@@ -83,12 +83,12 @@ async function licensesOf(files: readonly string[]): Promise<string> {
       return { name: `${name} ${version}`, owner: /^Copyright.*$/m.exec(license)![0], terms: license };
     }),
   );
-  // They all have the same licence, which stands there once.
+  // All packages have the same licence, which is included once.
   const terms = /^Permission is hereby granted[^]*$/m.exec(texts[0]!.terms)![0].trim();
   const plain = (text: string) => text.replaceAll(/\s+/g, " ").trim();
   for (const { name, terms: others } of texts) {
     if (!plain(others).includes(plain(terms))) {
-      throw new Error(`${name} has a license of its own: show it too`);
+      throw new Error(`${name} has a licence of its own: include it too`);
     }
   }
   const owners = texts.map(({ name, owner }) => `${name}: ${owner}`).join("\n");

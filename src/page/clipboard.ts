@@ -1,5 +1,5 @@
 /**
- * Copies text, also on pages that have no clipboard in a browser: those loaded by plain HTTP from another machine.
+ * Copies text, also if the browser denies the page its clipboard: one loaded by plain HTTP from another machine.
  *
  * @module
  */
@@ -9,8 +9,8 @@ import { make } from "./dom.ts";
 /**
  * Copies the text.
  *
- * @param near an element of the page; in an open dialog one inside it, as nothing else can be selected then
- * @returns whether it was copied
+ * @param near an element beside which text can be selected; while a modal dialog is open, one inside it
+ * @returns whether the text was copied
  */
 export async function copy(text: string, near: HTMLElement): Promise<boolean> {
   try {

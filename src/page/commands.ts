@@ -9,12 +9,12 @@
  *
  * @param json the dictionary as it was received
  * @param url the address to publish to
- * @param withKey whether the server wants a key; the command takes it from the environment, and never holds it
+ * @param withKey whether the server requires a key; the command reads it from the environment, and never contains it
  */
 export function curlCommand(json: string, url: string, withKey: boolean): string {
   const { type, event } = JSON.parse(json);
   const key = withKey ? ' -H "X-Api-Key: $EVENTS_API_KEY"' : "";
-  // Not --json, which curl has since 7.82 only: Debian 11 and Ubuntu 20.04 have an older one.
+  // Not --json: it needs curl 7.82, and Debian 11 and Ubuntu 20.04 have older ones.
   const body = quoted(JSON.stringify({ type, event }));
   return `curl${key} -H 'Content-Type: application/json' -d ${body} ${quoted(url)}`;
 }

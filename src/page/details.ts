@@ -1,5 +1,5 @@
 /**
- * One whole event: beside the list if there is room, else above it.
+ * The details of one event: beside the list if there is room, or else in a dialog above it.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { curlCommand } from "./commands.ts";
 import { byId, make, setText } from "./dom.ts";
 import type { EventRecord } from "./records.ts";
 
-/** The details. */
+/** The details of an event. */
 export interface Details {
   readonly isOpen: boolean;
   /** Shows a record; `takesFocus` moves the keyboard there. */
@@ -22,12 +22,14 @@ export interface Details {
 
 /** Maximum number of characters of JSON that are coloured. */
 const MAX_COLOURED = 50_000;
+/** Number of milliseconds for which a button confirms that it has copied. */
+const CONFIRMATION_MS = 1500;
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g;
 
 /**
  * Makes the details in their place on the page.
  *
- * @param hasKey whether the server wants a key
+ * @param hasKey returns whether the server requires a key
  * @param onClose called when they are closed
  */
 export function createDetails(hasKey: () => boolean, onClose: () => void): Details {
@@ -38,18 +40,18 @@ export function createDetails(hasKey: () => boolean, onClose: () => void): Detai
   const isWide = matchMedia("(min-width: 64rem)");
   let shown: EventRecord | undefined;
 
-  /** Copies, and confirms it on the button for a moment. */
+  /** Copies a text, and confirms it on the button for a moment. */
   async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
     const label = button.dataset["label"] ??= button.textContent!;
     button.textContent = await copy(text, button) ? "Copied" : "Cannot copy";
-    setTimeout(() => button.textContent = label, 1500);
+    setTimeout(() => button.textContent = label, CONFIRMATION_MS);
   }
 
   copyJson.onclick = () => void copyFor(copyJson, shown!.json);
   copyCurl.onclick = () => void copyFor(copyCurl, curlCommand(shown!.json, eventsUrl(), hasKey()));
   byId("details-close").onclick = () => dialog.close();
   dialog.onclose = onClose;
-  // A dialog that is not modal stays open at Escape.
+  // The browser closes only modal dialogs at Escape.
   dialog.onkeydown = (event) => {
     if (event.key === "Escape") dialog.close();
   };
@@ -68,7 +70,7 @@ export function createDetails(hasKey: () => boolean, onClose: () => void): Detai
       setText(heading, record.type);
       setText(byId("details-time"), timeText(new Date(record.time)));
       setText(byId("details-summary"), record.summary);
-      copyCurl.hidden = record.type === "events_lost"; // Nobody can publish it.
+      copyCurl.hidden = record.type === "events_lost"; // Only the server can send it.
       byId("details-json").replaceChildren(...coloured(JSON.stringify(JSON.parse(record.json), null, 2)));
       const before = document.activeElement as HTMLElement | null;
       if (!dialog.open && isWide.matches) dialog.show();

@@ -1,5 +1,5 @@
 /**
- * Elements: found by their id, and made.
+ * Finds elements, and makes them.
  *
  * @module
  */
@@ -29,7 +29,7 @@ export function button(textContent: string, onclick: () => void): HTMLButtonElem
   return make("button", { type: "button", textContent, onclick });
 }
 
-/** Sets the text if it differs: unchanged text costs nothing and is not read aloud again. */
+/** Sets the text if it differs: screen readers would read unchanged text again. */
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }

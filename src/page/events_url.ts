@@ -1,5 +1,5 @@
 /**
- * Where the events of the server are: the server writes it into the page, because another dialect may have their usual place.
+ * The address of the events. The server writes it into the page, because another dialect may have the usual address.
  *
  * @module
  */

@@ -11,28 +11,29 @@ import { byId, setText } from "./dom.ts";
 export interface Key {
   /** The key, if there is one. */
   readonly value: string | undefined;
-  /** Asks the person for it. */
+  /** Opens the dialog that asks for it. */
   ask(): void;
 }
 
-const PLACE = "events-endpoint key";
+/** The name under which the session storage has it. */
+const STORAGE_NAME = "events-endpoint key";
 
 /**
  * Makes the key.
  *
- * @param onGiven called when a new one was entered
+ * @param onEntered called when a new one was entered
  */
-export function createKey(onGiven: () => void): Key {
+export function createKey(onEntered: () => void): Key {
   const dialog = byId<HTMLDialogElement>("asking");
   const input = byId<HTMLInputElement>("key");
-  const stored = () => sessionStorage.getItem(PLACE) ?? undefined;
+  const stored = () => sessionStorage.getItem(STORAGE_NAME) ?? undefined;
 
   byId("key-form").onsubmit = (event) => {
     event.preventDefault();
     if (input.value === "") return;
-    sessionStorage.setItem(PLACE, input.value);
+    sessionStorage.setItem(STORAGE_NAME, input.value);
     dialog.close();
-    onGiven();
+    onEntered();
   };
   byId("key-cancel").onclick = () => dialog.close();
   dialog.onclose = () => input.value = "";
@@ -44,8 +45,8 @@ export function createKey(onGiven: () => void): Key {
     ask: () => {
       if (dialog.open) return;
       const why = stored() === undefined
-        ? "Whoever started it has set one (--api-key)."
-        : "The key that was given is not the one it wants.";
+        ? "It was started with one (--api-key)."
+        : "The server rejected the key that you entered.";
       setText(byId("asking-why"), why);
       dialog.showModal();
     },

@@ -1,8 +1,8 @@
 /**
  * The live page: shows events as they arrive.
  *
- * Events that arrive are only counted and kept at first. The page is drawn once a frame, and its figures a few times a
- * second, as they could not be read at that pace.
+ * An event that arrives is only counted and kept. The list is drawn once a frame, and the figures a few times a second:
+ * they would be unreadable at a higher rate.
  *
  * @module
  */
@@ -24,14 +24,14 @@ import { type Lost, lostWords, wordsOf } from "./status_text.ts";
 
 /** Number of seconds that the chart shows. */
 const CHART_SECONDS = 300;
-/** Least number of milliseconds between two updates of the figures. */
-const FIGURES_PACE = 250;
+/** Minimum number of milliseconds between two updates of the figures. */
+const FIGURES_INTERVAL_MS = 250;
 
 const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
 const rates = createRates(CHART_SECONDS);
 const chart = createChart(rates);
 const announcer = createAnnouncer(byId("announcer"));
-const key = createKey(goOn);
+const key = createKey(reconnect);
 const details = createDetails(() => key.value !== undefined, () => list.focus());
 const list = createList(records, {
   onOpen: (record, byKeyboard) => details.show(record, byKeyboard),
@@ -53,38 +53,38 @@ let status: Status = { type: "connecting", attempt: 1 };
 /** The time of the next attempt, in milliseconds since 1970. */
 let until = 0;
 let lost: Lost = { count: 0, isMore: false };
-/** Milliseconds by which the clock here is ahead of the server's. */
-let skew = 0;
+/** Number of milliseconds by which the local clock is ahead of the server's. */
+let skewMs = 0;
 let isDue = false;
 let figuresDrawn = 0;
 let figuresTimer: ReturnType<typeof setTimeout> | undefined;
 
-/** Opens a new stream in place of the present one. */
+/** Replaces the stream by a new one. */
 function start(since: string): void {
   stream?.end();
   stream = follow(since, key.value, { onEvent, onStatus });
 }
 
-/** Opens a new stream if the present one has ended. */
-function goOn(): void {
+/** Replaces the stream by one that continues after its last event. */
+function reconnect(): void {
   start(stream?.lastId ?? "latest");
 }
 
 function onEvent(event: Dictionary): void {
   const record = records.add(event);
   types.count(record);
-  rates.count(record.kind, record.time + skew);
+  rates.count(record.kind, record.time + skewMs);
   if (event.type === "events_lost") {
     const { count } = event.event as { count: number | null };
     lost = { count: lost.count + (count ?? 0), isMore: lost.isMore || count === null };
-    announcer.say(record.summary);
-  } else announcer.happened(record);
+    announcer.announce(record.summary);
+  } else announcer.count(record);
   drawSoon();
 }
 
 function onStatus(now: Status): void {
   status = now;
-  if (now.type === "open" && now.start !== undefined) skew = Date.now() - timeOf(now.start).getTime();
+  if (now.type === "open" && now.start !== undefined) skewMs = Date.now() - timeOf(now.start).getTime();
   if (now.type === "waiting") until = Date.now() + now.delay * 1000;
   if (now.type === "closed" && now.cause?.code === "Unauthorized") key.ask();
   drawConnection();
@@ -105,7 +105,10 @@ function drawSoon(): void {
 function draw(): void {
   isDue = false;
   list.draw();
-  figuresTimer ??= setTimeout(drawFigures, Math.max(0, figuresDrawn + FIGURES_PACE - performance.now()));
+  figuresTimer ??= setTimeout(
+    drawFigures,
+    Math.max(0, figuresDrawn + FIGURES_INTERVAL_MS - performance.now()),
+  );
 }
 
 function drawFigures(): void {
@@ -125,13 +128,13 @@ function drawFigures(): void {
   pause.ariaPressed = `${held !== undefined}`;
 }
 
-/** Writes how many events there are, and how many are shown. */
+/** Returns the text for how many events arrived, are kept, and are shown. */
 function amountsText(): string {
-  const { received, kept, shown, held = 0 } = records;
+  const { received, kept, matching, held = 0 } = records;
   const amount = `${received.toLocaleString("en")} ${received === 1 ? "event" : "events"}`;
   const parts = [amount];
   if (kept + held < received) parts.push(`the newest ${kept.toLocaleString("en")} kept`);
-  if (shown.length !== kept) parts.push(`${shown.length.toLocaleString("en")} shown`);
+  if (matching.length !== kept) parts.push(`${matching.length.toLocaleString("en")} shown`);
   return parts.join(", ");
 }
 
@@ -140,14 +143,14 @@ function drawConnection(): void {
   const connection = byId("connection");
   if (connection.dataset["spoken"] !== spoken) {
     connection.dataset["spoken"] = spoken;
-    announcer.say(spoken);
+    announcer.announce(spoken);
   }
   connection.dataset["state"] = state;
   setText(byId("connection-words"), text);
   byId("connect").hidden = status.type !== "closed";
 }
 
-byId("connect").onclick = goOn;
+byId("connect").onclick = reconnect;
 byId("earliest").onclick = () => {
   records.clear();
   rates.clear();

@@ -7,125 +7,86 @@
 /// <reference lib="dom.iterable" />
 import { eventsUrl } from "./events_url.ts";
 import { byId, make, setText } from "./dom.ts";
-import { clearFaults, createField, type Field } from "./form.ts";
+import { createField } from "./form.ts";
+import { clearIssues, type Field } from "./form_field.ts";
 import type { Key } from "./key.ts";
 import type { Schema } from "./schema.ts";
 
 /** The schemas of the API description by their names. */
 type Schemas = Readonly<Record<string, Schema>>;
 
-/** The error response for an event that the server rejects. */
-interface Refusal {
+/** The error in the response to events that the server rejects. */
+interface Rejection {
   readonly message: string;
   readonly details?: readonly { readonly path: string; readonly message: string }[];
 }
 
 /** The beginning of every reference to a schema in the description. */
 const SCHEMAS = "#/components/schemas/";
+/** The end of the name of a schema for what is published; the rest of the name is the type. */
+const DRAFT = ".draft";
 
 /** Makes the dialog for publishing, and the button that opens it. */
 export function createPublishing(key: Key): void {
   const dialog = byId<HTMLDialogElement>("publishing");
   const form = byId<HTMLFormElement>("publish-form");
   const chosen = byId<HTMLSelectElement>("publish-type");
-  const place = byId("publish-fields");
   const mode = byId<HTMLButtonElement>("publish-mode");
-  const result = byId("publish-result");
   let schemas: Schemas = {};
   /** The field of the payload; `undefined` if the type has none. */
   let field: Field | undefined;
   let isJson = false;
 
-  const resolve = (reference: string) => schemas[reference.slice(SCHEMAS.length)];
-  const headers = () => ({ ...(key.value && { "X-Api-Key": key.value }) });
-
   async function load(): Promise<void> {
-    const response = await fetch("openapi.json", { headers: headers() });
+    const response = await fetch("openapi.json", { headers: keyHeaders(key) });
     if (response.status === 401) {
       dialog.close();
       return key.ask();
     }
     if (!response.ok) throw new Error(`the server answers ${response.status}`);
     schemas = (await response.json()).components.schemas;
-    const types = Object.keys(schemas).filter((name) => name.endsWith(".draft")).map((name) =>
-      name.slice(0, -".draft".length)
-    );
-    chosen.replaceChildren(...types.map((type) => make("option", { textContent: type })));
+    chosen.replaceChildren(...typesIn(schemas).map((type) => make("option", { textContent: type })));
     showFields();
   }
 
   /** Shows the fields of the chosen type, with a value if there is one. */
   function showFields(value?: unknown): void {
-    const schema = schemas[`${chosen.value}.draft`]?.properties?.["event"];
+    const schema = schemas[`${chosen.value}${DRAFT}`]?.properties?.["event"];
+    const resolve = (reference: string) => schemas[reference.slice(SCHEMAS.length)];
     field = schema && createField(isJson ? {} : schema, resolve, "event", value);
-    place.replaceChildren(
+    byId("publish-fields").replaceChildren(
       field?.element ?? make("p", { className: "note", textContent: "This type has no payload." }),
     );
     mode.hidden = field === undefined;
     setText(mode, isJson ? "Fill in a form" : "Write JSON");
-    clear();
-  }
-
-  function clear(): void {
-    clearFaults(form);
-    setText(result, "");
+    clearResult(form);
   }
 
   /** Reads the payload from the fields; `undefined` also if some input is not JSON, which the fields then show. */
   function read(): { readonly value: unknown } | undefined {
-    clear();
+    clearResult(form);
     try {
       return { value: field?.read() };
     } catch {
-      focusFault();
+      focusIssue(form);
       return undefined;
     }
   }
 
-  async function send(): Promise<void> {
+  async function publish(): Promise<void> {
     const event = read();
     if (event === undefined) return;
-    const body = JSON.stringify({ type: chosen.value, event: event.value });
-    setText(result, "Publishing");
-    const response = await fetch(eventsUrl(), {
-      method: "POST",
-      headers: { "Content-Type": "application/json", ...headers() },
-      body,
-    });
-    if (response.ok) {
-      const { last_id } = await response.json();
-      return setText(result, `Published as ${last_id}`);
-    }
+    showResult("Publishing");
+    const response = await post(key, { type: chosen.value, event: event.value });
+    if (response.ok) return showResult(`Published as ${(await response.json()).last_id}`);
     if (response.status === 401) key.ask();
-    const { error } = await response.json() as { error: Refusal };
-    show(error);
-  }
-
-  /** Shows every issue at its field, and those of no field below them. */
-  function show({ message, details = [] }: Refusal): void {
-    const others = byId("publish-faults");
-    for (const { path, message } of details) {
-      if (field !== undefined && path === "event") field.fault("", message);
-      else if (field !== undefined && path.startsWith("event.")) {
-        field.fault(path.slice("event.".length), message);
-      } else others.append(make("li", { textContent: `${path}: ${message}` }));
-    }
-    const amount = details.length === 1 ? "one fault" : `${details.length} faults`;
-    setText(result, details.length === 0 ? `Not published: ${message}` : `Not published: ${amount}`);
-    focusFault();
-  }
-
-  function focusFault(): void {
-    form.querySelector<HTMLElement>("[aria-invalid]")?.focus();
-  }
-
-  function fail(error: unknown): void {
-    setText(result, `The server cannot be reached: ${(error as Error).message}`);
+    showRejection((await response.json()).error, field);
+    focusIssue(form);
   }
 
   byId("publish").onclick = () => {
     dialog.showModal();
-    if (chosen.options.length === 0) load().catch(fail);
+    if (chosen.options.length === 0) load().catch(showFailure);
   };
   byId("publishing-close").onclick = () => dialog.close();
   chosen.onchange = () => showFields();
@@ -137,6 +98,53 @@ export function createPublishing(key: Key): void {
   };
   form.onsubmit = (event) => {
     event.preventDefault();
-    send().catch(fail);
+    publish().catch(showFailure);
   };
+}
+
+/** Returns the types that can be published. */
+function typesIn(schemas: Schemas): string[] {
+  return Object.keys(schemas).filter((name) => name.endsWith(DRAFT)).map((name) =>
+    name.slice(0, -DRAFT.length)
+  );
+}
+
+function keyHeaders(key: Key): Record<string, string> {
+  return key.value === undefined ? {} : { "X-Api-Key": key.value };
+}
+
+async function post(key: Key, event: unknown): Promise<Response> {
+  return await fetch(eventsUrl(), {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...keyHeaders(key) },
+    body: JSON.stringify(event),
+  });
+}
+
+function showResult(text: string): void {
+  setText(byId("publish-result"), text);
+}
+
+/** Shows each issue at its field, and below the fields those that belong to none. */
+function showRejection({ message, details = [] }: Rejection, field: Field | undefined): void {
+  for (const { path, message } of details) {
+    const isInField = path === "event" || path.startsWith("event.");
+    if (field !== undefined && isInField) field.showIssue(path.slice("event.".length), message);
+    else byId("publish-issues").append(make("li", { textContent: `${path}: ${message}` }));
+  }
+  const amount = details.length === 1 ? "one issue" : `${details.length} issues`;
+  showResult(`Not published: ${details.length === 0 ? message : amount}`);
+}
+
+function showFailure(error: unknown): void {
+  showResult(`The server cannot be reached: ${(error as Error).message}`);
+}
+
+function clearResult(form: HTMLFormElement): void {
+  clearIssues(form);
+  showResult("");
+}
+
+function focusIssue(form: HTMLFormElement): void {
+  form.querySelector<HTMLElement>("[aria-invalid]")?.focus();
 }

@@ -18,7 +18,7 @@ export interface Rates {
 
 /** Makes the counts of this number of seconds. */
 export function createRates(seconds: number): Rates {
-  /** A ring of seconds: which second each place holds, and its count for each group. */
+  /** A ring: the second that each place holds, and below its count for each group. */
   const stamps = new Float64Array(seconds);
   const counts = EVENT_GROUPS.map(() => new Uint32Array(seconds));
   return {
@@ -26,7 +26,7 @@ export function createRates(seconds: number): Rates {
     count: (kind, time) => {
       const second = Math.floor(time / 1000);
       const place = second % seconds;
-      // Older than the second in its place: it would not be shown.
+      // The second is older than those that the ring holds.
       if (stamps[place]! > second) return;
       if (stamps[place] !== second) {
         stamps[place] = second;

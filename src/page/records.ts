@@ -1,5 +1,5 @@
 /**
- * The events that the page keeps: the newest up to a limit, and those of them that the filter shows.
+ * The events that the page keeps: the newest up to a limit, and which of them match the filter.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export const MAX_RECORDS = 10_000;
 /** Maximum number of characters of JSON kept: an event may have a megabyte. */
 export const MAX_CHARACTERS: number = 32 * 1024 * 1024;
 
-/** An event as it is kept: as text, which is small, with what is searched and shown. */
+/** An event as it is kept: as JSON, which is smaller than objects, with the texts that are shown and searched. */
 export interface EventRecord {
   /** Number of the event in order of arrival, from 1. */
   readonly n: number;
@@ -22,7 +22,7 @@ export interface EventRecord {
   readonly kind: EventGroup;
   /** When it was published, in milliseconds since 1970. */
   readonly time: number;
-  /** The same as text, relative to the time of arrival. */
+  /** The same as text: the time of day, or the date if it arrived on another day. */
   readonly clock: string;
   /** Its summary, in one line. */
   readonly summary: string;
@@ -30,7 +30,7 @@ export interface EventRecord {
   readonly json: string;
 }
 
-/** Which records are shown. */
+/** Selects records. */
 export interface Filter {
   /** Only these types; empty for all. */
   readonly types: ReadonlySet<string>;
@@ -40,15 +40,15 @@ export interface Filter {
 
 /** The records of the page. */
 export interface Records {
-  /** The records that the filter shows, oldest first. */
-  readonly shown: Pick<Queue<EventRecord>, "length" | "at">;
-  /** Number of records kept that may be shown. */
+  /** The records that match the filter, oldest first. */
+  readonly matching: Pick<Queue<EventRecord>, "length" | "at">;
+  /** Number of records kept, without those held back. */
   readonly kept: number;
   /** Number of events that arrived. */
   readonly received: number;
-  /** Number of events that arrived since the pause; `undefined` without one. */
+  /** Number of events held back since {@linkcode pause}; `undefined` if there is no pause. */
   readonly held: number | undefined;
-  /** Number of records ever added to those shown, since the filter was set. */
+  /** Number of records added to `matching` since the filter was set; it only grows. */
   readonly added: number;
   add(event: Dictionary): EventRecord;
   filter(filter: Filter): void;
@@ -82,8 +82,8 @@ function placeInTime(date: Date): string {
 }
 
 const REASONS: ReadonlyMap<unknown, string> = new Map([
-  ["history_expired", "the server has forgotten them"],
-  ["unknown_epoch", "the server was started anew"],
+  ["history_expired", "the server no longer keeps them"],
+  ["unknown_epoch", "the server was restarted"],
   ["slow_consumer", "this page read too slowly"],
 ]);
 
@@ -99,7 +99,7 @@ function lossText(payload: unknown): string {
 export function createRecords(maxRecords: number, maxCharacters: number): Records {
   const kept = createBounded(maxRecords, maxCharacters);
   const waiting = createBounded(maxRecords, maxCharacters);
-  let shown = createQueue<EventRecord>();
+  let matching = createQueue<EventRecord>();
   let accepts: (record: EventRecord) => boolean = () => true;
   let received = 0;
   let held: number | undefined;
@@ -107,20 +107,20 @@ export function createRecords(maxRecords: number, maxCharacters: number): Record
 
   function show(record: EventRecord): void {
     if (!accepts(record)) return;
-    shown.push(record);
+    matching.push(record);
     added++;
   }
 
   function keep(record: EventRecord): void {
-    kept.push(record, (gone) => {
-      if (shown.at(0) === gone) shown.shift();
+    kept.push(record, (oldest) => {
+      if (matching.at(0) === oldest) matching.shift();
     });
     show(record);
   }
 
   return {
-    get shown() {
-      return shown;
+    get matching() {
+      return matching;
     },
     get kept() {
       return kept.records.length;
@@ -145,7 +145,7 @@ export function createRecords(maxRecords: number, maxCharacters: number): Record
     },
     filter: (filter) => {
       accepts = matcher(filter);
-      shown = createQueue();
+      matching = createQueue();
       added = 0;
       for (let i = 0; i < kept.records.length; i++) show(kept.records.at(i)!);
     },
@@ -159,14 +159,14 @@ export function createRecords(maxRecords: number, maxCharacters: number): Record
     clear: () => {
       held = undefined;
       received = added = 0;
-      shown = createQueue();
+      matching = createQueue();
       kept.clear();
       waiting.clear();
     },
   };
 }
 
-/** Makes a queue that drops its oldest records for new ones. */
+/** Makes a queue that drops its oldest records when a limit is exceeded. */
 function createBounded(maxRecords: number, maxCharacters: number) {
   const records = createQueue<EventRecord>();
   let characters = 0;
@@ -180,13 +180,13 @@ function createBounded(maxRecords: number, maxCharacters: number) {
   return {
     records,
     shift,
-    push(record: EventRecord, onGone?: (gone: EventRecord) => void): void {
+    push(record: EventRecord, onDrop?: (oldest: EventRecord) => void): void {
       records.push(record);
       characters += record.json.length;
       // The newest is kept, however long.
       while (records.length > maxRecords || (characters > maxCharacters && records.length > 1)) {
-        const gone = shift()!;
-        onGone?.(gone);
+        const oldest = shift()!;
+        onDrop?.(oldest);
       }
     },
     clear(): void {
@@ -195,7 +195,7 @@ function createBounded(maxRecords: number, maxCharacters: number) {
   };
 }
 
-/** A loss is shown whatever types are chosen. */
+/** Makes the test of a filter. A loss passes whatever types are chosen. */
 function matcher({ types, text }: Filter): (record: EventRecord) => boolean {
   const isWanted = (type: string) => types.size === 0 || types.has(type) || type === "events_lost";
   if (text === "") return ({ type }) => isWanted(type);

@@ -1,5 +1,5 @@
 /**
- * The part of JSON Schema (draft 2020-12) that forms are made from.
+ * JSON Schema (draft 2020-12): the part of it that forms are made from.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export interface Schema {
   readonly contentEncoding?: string;
 }
 
-/** The kinds of fields; `json` is for schemas that have no other. */
+/** What kind of field a schema has; `json` if no other one fits. */
 export type Shape =
   | { readonly kind: "text" | "integer" | "number" | "boolean" | "null" | "json" }
   /** One of these values. */
@@ -41,7 +41,7 @@ export type Shape =
 /** Looks up references. */
 export type Resolve = (reference: string) => Schema | undefined;
 
-/** Maximum number of references followed: one may lead to itself. */
+/** Maximum number of references followed in a row: a schema may refer to itself. */
 const MAX_REFERENCES = 16;
 
 /** Returns the kind of field for a schema. */
@@ -93,7 +93,7 @@ function arrayOf({ prefixItems = [], items = prefixItems.length === 0 }: Schema)
   return { kind: "array", items: prefixItems, rest };
 }
 
-/** A dictionary whose keys are not named has no form. */
+/** Returns `json` for a dictionary whose keys the schema does not name. */
 function objectOf({ properties, required = [] }: Schema): Shape {
   if (properties === undefined) return { kind: "json" };
   const all = Object.entries(properties).map(([name, schema]) =>
@@ -102,7 +102,7 @@ function objectOf({ properties, required = [] }: Schema): Shape {
   return { kind: "object", properties: all };
 }
 
-/** Whether a value may be meant for a schema, by what it is made of. */
+/** Whether a value has the types that a schema requires. */
 export function fits(value: unknown, given: Schema, resolve: Resolve): boolean {
   const shape = shapeOf(given, resolve);
   switch (shape.kind) {

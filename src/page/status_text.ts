@@ -5,12 +5,12 @@
  */
 import type { EventsError, Status } from "../client/mod.ts";
 
-/** The text for a connection. */
+/** The texts for the state of a connection. */
 export interface Words {
-  /** Its state, as a colour shows it. */
+  /** Its state, which has a colour of its own. */
   readonly state: "live" | "waiting" | "broken";
   readonly text: string;
-  /** The same without what changes by the second, to be read aloud. */
+  /** The text for screen readers, without what changes every second. */
   readonly spoken: string;
 }
 
@@ -52,9 +52,9 @@ function reason(cause: EventsError): string {
     case "ConnectionLost":
       return "the connection was lost";
     case "Timeout":
-      return "the server has fallen silent";
+      return "the server is silent";
     case "Unauthorized":
-      return "The server wants an API key";
+      return "The server requires an API key";
     case "Unavailable":
       return cause.serverCode === "ShuttingDown" ? "the server is shutting down" : "the server is busy";
     default:
@@ -70,7 +70,7 @@ export interface Lost {
   readonly isMore: boolean;
 }
 
-/** Describes the loss; empty if there is none. */
+/** Describes a loss; returns an empty text if there is none. */
 export function lostWords({ count, isMore }: Lost): string {
   if (count === 0) return isMore ? "Events lost, number unknown" : "";
   return `${isMore ? "At least " : ""}${count.toLocaleString("en")} ${count === 1 ? "event" : "events"} lost`;

@@ -13,15 +13,15 @@ export interface Listener {
   onStatus(status: Status): void;
 }
 
-/** A stream that is followed. */
+/** An open stream. */
 export interface Stream {
   /** The cursor to resume after. */
   readonly lastId: string | undefined;
   end(): void;
 }
 
-/** Number of milliseconds after which events make way for drawing and input. */
-const SHIFT = 8;
+/** Number of milliseconds for which events may be read before the browser gets to draw and to handle input. */
+const MAX_BUSY_MS = 8;
 
 /**
  * Follows the events of the server that served the page.
@@ -41,13 +41,13 @@ export function follow(since: string, apiKey: string | undefined, listener: List
       let began = performance.now();
       for await (const event of connection) {
         listener.onEvent(event);
-        // Many events may arrive at once, and nothing between them would let the browser draw.
-        if (performance.now() - began < SHIFT) continue;
+        // Events that arrive together are read in one task, during which the browser cannot draw.
+        if (performance.now() - began < MAX_BUSY_MS) continue;
         await nextTask();
         began = performance.now();
       }
     } catch (error) {
-      if (!(error instanceof EventsError)) throw error; // The last status has reported the others.
+      if (!(error instanceof EventsError)) throw error; // The last status has already reported an EventsError.
     }
   }
 
@@ -60,7 +60,7 @@ export function follow(since: string, apiKey: string | undefined, listener: List
   };
 }
 
-/** Resolves in a task of its own. A timer would do so too, but waits for a second in a page that is not visible. */
+/** Resolves in a task of its own. A timer would wait for a second in a page that is not visible. */
 function nextTask(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

@@ -1,5 +1,5 @@
 /**
- * The types seen so far, each with its count: a button that limits the list to the chosen types.
+ * The types received so far, each with its count, as buttons that limit the list to the chosen types.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface Types {
   clear(): void;
 }
 
-/** A type on the page. */
+/** A type in the list. */
 interface Entry {
   readonly item: HTMLElement;
   readonly button: HTMLButtonElement;
@@ -26,7 +26,7 @@ interface Entry {
   count: number;
 }
 
-/** Maximum number of types listed. Servers have far fewer, unless one is made to flood the page. */
+/** Maximum number of types listed. Servers have far fewer; without a limit, one could flood the page. */
 const MAX_TYPES = 500;
 
 /** Makes the list in its place on the page. */
@@ -67,7 +67,7 @@ export function createTypes(onChange: () => void): Types {
     return entry;
   }
 
-  // If there is little room, the events have it.
+  // On a narrow screen the room belongs to the events.
   if (matchMedia("(max-width: 63.99rem)").matches) byId("types").removeAttribute("open");
   all.onclick = () => {
     chosen.clear();

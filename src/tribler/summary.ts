@@ -31,7 +31,7 @@ const SENTENCES: Sentences = {
     return `${name} (${counted(files.length, "file")}, ${sizeText(size)}) ${short(infohash)}`;
   },
   torrent_removed_from_channel: ({ infohash, dispersy_cid }) =>
-    `${short(infohash)} is gone from channel ${short(dispersy_cid)}`,
+    `${short(infohash)} was removed from channel ${short(dispersy_cid)}`,
   torrent_finished: ({ infohash, name }) => `${name} ${short(infohash)}`,
   torrent_error: ({ infohash, error }) => `${error} ${short(infohash)}`,
   tribler_exception: ({ text }) => lastLine(text),

@@ -82,7 +82,7 @@ for (
         }
         await dialog.getByRole("textbox", { name: "image" }).fill("no base64");
         await dialog.getByRole("button", { name: "Publish", exact: true }).click();
-        await reads(dialog.getByRole("status"), "Not published: one fault");
+        await reads(dialog.getByRole("status"), "Not published: one issue");
         await isSound(page, "publishing");
         await page.keyboard.press("Escape");
         // The list stays visible in a low window.
@@ -170,9 +170,9 @@ run("createField() makes unions, choices and optional parts, and JSON for other 
       await page.evaluate(`make(${JSON.stringify(value)})`);
       assert.equal(await read(), value, "it reads back its own value");
       await page.evaluate(
-        'field.fault("tree.left.name", "too short"); field.fault("shape.a", "odd"); field.fault("x.y", "unknown")',
+        'field.showIssue("tree.left.name", "too short"); field.showIssue("shape.a", "odd"); field.showIssue("x.y", "unknown")',
       );
-      assert.equal((await page.locator(".fault").allTextContents()).filter(Boolean), [
+      assert.equal((await page.locator(".issues").allTextContents()).filter(Boolean), [
         "x.y: unknown",
         "too short",
         "odd",

@@ -167,7 +167,7 @@ run(
       await reads(rows(page).first().locator(".summary"), "after");
       assert.equal(await rows(page).locator(".summary").allTextContents(), [
         "after",
-        "An unknown number of events are missing here: the server was started anew",
+        "An unknown number of events are missing here: the server was restarted",
         "before",
       ]);
       await reads(page.locator("#lost"), "Events lost, number unknown");
@@ -191,7 +191,7 @@ run("the page shows a loss in the list and above it, with its count, under any f
       "1204",
       "1203",
       "1202",
-      "1,201 events are missing here: the server has forgotten them",
+      "1,201 events are missing here: the server no longer keeps them",
       "seen",
     ]);
     await rows(page).nth(3).click();
@@ -203,7 +203,7 @@ run("the page shows a loss in the list and above it, with its count, under any f
   });
 });
 
-run("the page publishes from a form, and shows each fault at its field", async () => {
+run("the page publishes from a form, and shows each issue at its field", async () => {
   await onStage({}, async ({ page, session }) => {
     await isLive(page);
     await page.getByRole("button", { name: "Publish…" }).click();
@@ -224,7 +224,7 @@ run("the page publishes from a form, and shows each fault at its field", async (
     await dialog.getByRole("button", { name: "Add to trackers" }).click();
     await dialog.locator(".item").last().getByRole("textbox").fill("udp://tracker.example.org");
     await send.click();
-    await reads(dialog.getByRole("status"), "Not published: 2 faults");
+    await reads(dialog.getByRole("status"), "Not published: 2 issues");
     assert.is(session.channel.last, 0);
     /** The description of a field, as it is read aloud. */
     const description = async (input: Locator) => {
@@ -306,18 +306,21 @@ run("the page rejects JSON that does not parse, and JSON that does not fit, as a
     const send = dialog.getByRole("button", { name: "Publish", exact: true });
     await text.fill("{");
     await send.click();
-    await reads(dialog.locator("#publish-fields .fault"), /^This is not JSON: /);
+    await reads(dialog.locator("#publish-fields .issues"), /^This is not JSON: /);
     await text.fill('{"infohash":"x"}');
     await send.click();
-    await reads(dialog.getByRole("status"), "Not published: 2 faults");
-    await reads(dialog.locator("#publish-fields .fault"), /^infohash: Invalid infohash.*\nname: Invalid key/);
+    await reads(dialog.getByRole("status"), "Not published: 2 issues");
+    await reads(
+      dialog.locator("#publish-fields .issues"),
+      /^infohash: Invalid infohash.*\nname: Invalid key/,
+    );
     assert.is(session.channel.last, 0);
   });
 });
 
 run("the page sends the key that a server requires, and puts it in no address", async () => {
   await onStage({ apiKey: KEY }, async ({ page, session, url }) => {
-    const dialog = page.getByRole("dialog", { name: "This server wants an API key" });
+    const dialog = page.getByRole("dialog", { name: "This server requires an API key" });
     const give = async (key: string) => {
       await dialog.waitFor();
       await dialog.getByLabel("API key", { exact: true }).fill(key);
@@ -326,7 +329,7 @@ run("the page sends the key that a server requires, and puts it in no address", 
     const addresses: string[] = [];
     page.on("request", (request) => addresses.push(request.url()));
     await give("wrong");
-    await reads(page.locator("#asking-why"), "The key that was given is not the one it wants.");
+    await reads(page.locator("#asking-why"), "The server rejected the key that you entered.");
     await give(KEY);
     await isLive(page);
     tick(session, "secret");

@@ -9,7 +9,8 @@ test("createRecords() keeps events up to their number and size, also while it is
   const records = createRecords(3, 450);
   let n = 0;
   const add = (text: string) => records.add({ type: "tick", event: text, id: `a-${++n}` });
-  const shown = () => Array.from({ length: records.shown.length }, (_, i) => records.shown.at(i)!.summary);
+  const shown = () =>
+    Array.from({ length: records.matching.length }, (_, i) => records.matching.at(i)!.summary);
   for (const text of ["a", "b", "c", "d"]) add(text);
   assert.equal([shown(), records.kept, records.received, records.added], [["b", "c", "d"], 3, 4, 4]);
   add("x".repeat(300));

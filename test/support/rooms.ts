@@ -48,9 +48,8 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   // A developer who changed the page runs this.
   "page/build.ts": ["node:", "esbuild", "prettier"],
 };
-/** The number of lines that a function may have in the rooms of {@linkcode SHORT_FUNCTIONS}. */
-const LONGEST_FUNCTION_LINES = 80;
-const SHORT_FUNCTIONS: readonly string[] = ["events", "channel", "client", "stream", "nats", "http"];
+/** Maximum number of lines of a function. */
+const MAX_FUNCTION_LINES = 80;
 
 const IMPORT = /^(?:import|export)\b[^;]*?from "([^"]+)";|^import "([^"]+)";|\bimport\("([^"]+)"\)/gm;
 
@@ -117,21 +116,19 @@ export function importCircles(src: string): string[] {
   return circles;
 }
 
-/** Returns the functions of the core, the client and the channel on NATS that are too long, one line each. */
+/** Returns the functions that are too long, one line each. */
 export function longFunctions(src: string): string[] {
-  return [...readImports(src).keys()]
-    .filter((file) => SHORT_FUNCTIONS.includes(file.split("/")[0]!))
-    .flatMap((file) => {
-      const lines = readFileSync(`${src}/${file}`, "utf8").split("\n");
-      return lines.flatMap((line, start) => {
-        const [, indent, name] =
-          /^(\s*)(?:export )?(?:default )?(?:async )?(?:function\*? (\w+)|(?:static |async |get |set |#)*(\w+)(?:<[^(]*>)?\(.*\{$)/
-            .exec(line) ?? [];
-        if (indent === undefined || /^\s*(?:if|for|while|switch|return|catch)\b/.test(line)) return [];
-        const length = lines.slice(start).findIndex((one, i) => i > 0 && one === `${indent}}`) + 1;
-        return length > LONGEST_FUNCTION_LINES
-          ? [`src/${file}:${start + 1} ${name ?? line.trim()} has ${length} lines`]
-          : [];
-      });
+  return [...readImports(src).keys()].flatMap((file) => {
+    const lines = readFileSync(`${src}/${file}`, "utf8").split("\n");
+    return lines.flatMap((line, start) => {
+      const [, indent, name] =
+        /^(\s*)(?:export )?(?:default )?(?:async )?(?:function\*? (\w+)|(?:static |async |get |set |#)*(\w+)(?:<[^(]*>)?\(.*\{$)/
+          .exec(line) ?? [];
+      if (indent === undefined || /^\s*(?:if|for|while|switch|return|catch)\b/.test(line)) return [];
+      const length = lines.slice(start).findIndex((one, i) => i > 0 && one === `${indent}}`) + 1;
+      return length > MAX_FUNCTION_LINES
+        ? [`src/${file}:${start + 1} ${name ?? line.trim()} has ${length} lines`]
+        : [];
     });
+  });
 }

@@ -17,7 +17,7 @@ const SUMMARIES: { [T in keyof typeof triblerPayloads]: string } = {
   tribler_started: "Tribler has started",
   channel_discovered: "Public domain films",
   torrent_discovered: "Night of the Living Dead (1968) (2 files, 4.50 GiB) 9f9165d9…",
-  torrent_removed_from_channel: "9f9165d9… is gone from channel a7ecc17c…",
+  torrent_removed_from_channel: "9f9165d9… was removed from channel a7ecc17c…",
   torrent_finished: "debian-9.5.0-amd64-netinst.iso 59066769…",
   torrent_error: "No space left on device 59066769…",
   tribler_exception: "ValueError: no such thing",
