@@ -116,18 +116,22 @@ export function importCircles(src: string): string[] {
   return circles;
 }
 
+/** The first line of a function or a method. A call that ends in an object or a callback, `name(x, {`, is neither. */
+const FUNCTION_START =
+  /^(\s*)(?:export )?(?:default )?(?:async )?(?:function\*? (\w+)|(?:static |async |get |set |#)*(\w+)(?:<[^(]*>)?\(.*(?<!(?:,|\(|=>) ?)\{$)/;
+
 /** Returns the functions that are too long, one line each. */
 export function longFunctions(src: string): string[] {
   return [...readImports(src).keys()].flatMap((file) => {
     const lines = readFileSync(`${src}/${file}`, "utf8").split("\n");
     return lines.flatMap((line, start) => {
-      const [, indent, name] =
-        /^(\s*)(?:export )?(?:default )?(?:async )?(?:function\*? (\w+)|(?:static |async |get |set |#)*(\w+)(?:<[^(]*>)?\(.*\{$)/
-          .exec(line) ?? [];
+      const [, indent, name, method] = FUNCTION_START.exec(line) ?? [];
       if (indent === undefined || /^\s*(?:if|for|while|switch|return|catch)\b/.test(line)) return [];
-      const length = lines.slice(start).findIndex((one, i) => i > 0 && one === `${indent}}`) + 1;
+      const length = lines.slice(start).findIndex((one, i) =>
+        i > 0 && (one === `${indent}}` || one === `${indent}},`)
+      ) + 1;
       return length > MAX_FUNCTION_LINES
-        ? [`src/${file}:${start + 1} ${name ?? line.trim()} has ${length} lines`]
+        ? [`src/${file}:${start + 1} ${name ?? method} has ${length} lines`]
         : [];
     });
   });
