@@ -1,5 +1,5 @@
 /**
- * Authorization: what the application lets a request do, asked for again while its stream is open.
+ * Authorization: what the application lets a request do. It is asked again while a stream is open.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { EventsError } from "../events/errors.ts";
 /** What a request may do. */
 export interface Permission<S extends Schemas = Schemas> {
   /**
-   * Decides which events the request may see, replayed ones too; default all. If it throws, the response is cut off.
+   * Decides which events the request may see, replayed ones too; default all. If it throws, the response is aborted.
    *
    * @param event the event; shared with other requests, so it must not be changed
    */
@@ -25,7 +25,7 @@ export type Authorize<S extends Schemas = Schemas> = (
   context: Context,
 ) => Permission<S> | boolean | Promise<Permission<S> | boolean>;
 
-/** Asks the application, once and again. */
+/** Asks the application what requests may do. */
 export interface Authorizer<S extends Schemas> {
   /**
    * Asks what a request may do.
@@ -34,12 +34,12 @@ export interface Authorizer<S extends Schemas> {
    */
   authorize(c: Context): Promise<Permission<S>>;
   /**
-   * Asks again while a stream is open, in the context of the caller, which is that of its request. At any moment the last
-   * answer is one to a question no older than one interval: if no answer comes in time, the permission has ended.
+   * Asks again while a stream is open, in the context of the caller, which is that of its request. The last answer is never
+   * to a question older than one interval: if an answer is late, the permission ends.
    *
    * @param permission the last answer
    * @param onChange called with each new answer, and with `undefined` once the permission has ended
-   * @returns stops it
+   * @returns a function that stops it
    */
   keepAuthorized(
     c: Context,
@@ -54,28 +54,28 @@ interface AuthorizedStream<S extends Schemas> {
   readonly onChange: (permission: Permission<S> | undefined) => void;
   permission: Permission<S>;
   /**
-   * When to ask next, in `performance.now()`; a question that was asked must be answered by then. Either takes less than
-   * half an interval and a sweep a tenth, so the last answer is to a question no older than one interval.
+   * When to ask next, in `performance.now()`, or when the pending question must be answered. Each takes 0.4 of an interval
+   * and a sweep 0.1 at most, so the last answer is never to a question older than one interval.
    */
   dueAt: number;
   isAsking: boolean;
 }
 
-/** Sweeps in each interval, so that the questions for many streams are not all asked in the same moment. */
+/** Number of sweeps in an interval: they spread the questions about many streams over time. */
 const SWEEPS_PER_INTERVAL = 10;
-/** The part of an interval after which a stream is asked for again, and in which it must be answered. */
+/** Share of an interval after which a stream is asked about again, and within which the answer must arrive. */
 const ANSWER_SHARE = 0.4;
 
 /**
  * Makes an authorizer. One timer serves all its streams, and runs only while there are any.
  *
  * Each stream has an async function of its own, which waits for the timer: it keeps the context of its request
- * (`AsyncLocalStorage`) across `await` on every runtime, without an API of one. A loop over all streams would ask for each
- * in the context of the first.
+ * (`AsyncLocalStorage`) across `await` on every runtime, without an API of any. A loop over all streams would ask about
+ * each in the context of the first.
  *
- * @param authorize the answer of the application; anything but `true` and a permission refuses
- * @param intervalMs number of milliseconds in which each stream is asked for and answered
- * @param onError called with what it throws for an open stream, unless that is a refusal
+ * @param authorize the application's decision; anything but `true` or a permission rejects the request
+ * @param intervalMs number of milliseconds within which each stream is asked about and answered
+ * @param onError called with what `authorize` throws for an open stream, unless that rejects the request
  */
 export function createAuthorizer<S extends Schemas>(
   authorize: Authorize<S>,
@@ -138,7 +138,7 @@ export function createAuthorizer<S extends Schemas>(
   };
 }
 
-/** A clock that many wait for together. */
+/** A clock for which many functions wait. */
 interface Ticks {
   /** Resolves at the next tick, or when the clock is stopped; starts the clock. */
   next(): Promise<void>;
@@ -169,7 +169,7 @@ function createTicks(ms: number): Ticks {
   };
 }
 
-/** Whether the permission has ended; one whose end is not a time never began. */
+/** Whether the permission has ended; one with an invalid `expiresAt` has. */
 function isExpired({ expiresAt }: Permission): boolean {
   return expiresAt !== undefined && !(Number(expiresAt) > Date.now());
 }

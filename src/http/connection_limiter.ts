@@ -19,7 +19,7 @@ export interface ConnectionLimiter {
   /**
    * Counts a stream that opens, regardless of the limits: {@linkcode check} comes before it.
    *
-   * @returns releases it; to be called once
+   * @returns a function that releases it, to be called once
    */
   acquire(address: string | undefined): () => void;
 }
@@ -38,10 +38,10 @@ export function createConnectionLimiter(
 ): ConnectionLimiter {
   const counts = new Map<string, number>();
   let total = 0;
-  /** Releases a stream of a client that is not limited: one function for all, as there is one for each open stream. */
+  /** Releases a stream of a client without a limit: one function for all of them, which saves each stream a closure. */
   const release = () => void total--;
 
-  /** What counts as one client; `undefined` if it is not limited. */
+  /** Returns what counts as one client; `undefined` if it is not limited. */
   function clientOf(address: string | undefined): string | undefined {
     if (address === undefined || maxConnectionsPerAddress === null || LOOPBACK.test(address)) {
       return undefined;
@@ -89,13 +89,13 @@ const LOOPBACK = /^(?:::1|(?:::ffff:)?127(?:\.\d{1,3}){3})$/i;
  * one address of an IPv6 network has all of it (RFC 6177).
  */
 export function networkOf(address: string): string {
-  const [text = ""] = address.split("%"); // A zone says by which interface (RFC 4007, section 11).
+  const [text = ""] = address.split("%"); // A zone names the interface (RFC 4007, section 11).
   if (!text.includes(":")) return text;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(text); // IPv4 on a socket for both (RFC 4291, 2.5.5.2).
   if (mapped !== null) return mapped[1]!;
   const [head = "", tail] = text.toLowerCase().split("::");
   const groups = head === "" ? [] : head.split(":");
-  // "::" stands for as many zeros as are missing.
+  // "::" stands for all missing zeros.
   if (tail !== undefined) {
     const last = tail === "" ? [] : tail.split(":");
     while (groups.length + last.length < 8) groups.push("0");

@@ -99,7 +99,7 @@ function authorizerOf<S extends Schemas>(settings: EndpointSettings<S>): Authori
   return authorize && createAuthorizer(authorize, (heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000, onError);
 }
 
-/** Answers what `events_start` says, as Tribler 8 does. */
+/** Makes the handler of `GET …/info`, which answers with the payload of `events_start`, as Tribler 8 does. */
 function infoHandler<S extends Schemas>(
   { startPayload }: EndpointSettings<S>,
   authorizer: Authorizer<S> | undefined,

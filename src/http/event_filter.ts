@@ -1,5 +1,5 @@
 /**
- * Which events a request sees: those of the types it asked for, and of these the ones it may see.
+ * Filters the events of a request: by the types it asked for, and by what it may see.
  *
  * @module
  */

@@ -35,8 +35,8 @@ interface Remembered<T> {
  *
  * When it is full, new keys are rejected: dropping an older key would allow its request to run twice.
  *
- * @param windowMs how long a response is kept, in milliseconds
- * @param maxKeys the most keys that are kept
+ * @param windowMs number of milliseconds for which a response is kept
+ * @param maxKeys maximum number of keys kept
  * @param now the clock, in milliseconds
  */
 export function createIdempotencyStore<T>(
@@ -44,7 +44,7 @@ export function createIdempotencyStore<T>(
   maxKeys: number,
   now: () => number = () => performance.now(),
 ): IdempotencyStore<T> {
-  /** Completed ones are in the order in which they expire. */
+  /** The responses by key; those that are complete are in the order in which they expire. */
   const remembered = new Map<string, Remembered<T>>();
 
   function removeExpired(): void {
@@ -101,10 +101,10 @@ const KEY = /^[\x21-\x7e]+$/;
 const MAX_KEY_LENGTH = 255;
 
 /**
- * The key in an `Idempotency-Key` header; `"abc"` in quotes and `abc` are the same.
+ * Reads the key in an `Idempotency-Key` header; `"abc"` in quotes and `abc` are the same.
  *
  * @returns `undefined` if there is no such header
- * @throws {EventsError} `InvalidParameter` for an invalid key, because its sender relies on it
+ * @throws {EventsError} `InvalidParameter` for an invalid key: its sender relies on it, so it is not ignored
  */
 export function readIdempotencyKey(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
@@ -119,5 +119,5 @@ export function readIdempotencyKey(header: string | undefined): string | undefin
 
 async function digestOf(text: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return String.fromCharCode(...new Uint8Array(digest)); // One byte a character.
+  return String.fromCharCode(...new Uint8Array(digest)); // One character per byte.
 }

@@ -7,7 +7,7 @@ import { type Accept, parseAccept } from "hono/utils/accept";
 import { EventsError } from "../events/errors.ts";
 import { FORMATS, type WireFormat } from "../stream/wire_format.ts";
 
-/** A wire format, under the name that was asked for. */
+/** A wire format, and the media type that the request asked for. */
 export interface Negotiated {
   /** The format. */
   readonly format: WireFormat;
@@ -60,7 +60,7 @@ function readRanges(accept: string): Accept[] {
   return parseAccept(accept.toLowerCase()).filter(({ params: { q } }) => q === undefined || QUALITY.test(q));
 }
 
-/** The quality that the most specific of the ranges gives a media type; 0 if it is not acceptable. */
+/** Returns the quality that the most specific of the ranges gives a media type; 0 if it is not acceptable. */
 function qualityOf(mediaType: string, ranges: readonly Accept[]): number {
   for (const type of [mediaType, mediaType.replace(/\/.*/, "/*"), "*/*"]) {
     const range = ranges.find((range) => range.type === type);
@@ -69,7 +69,7 @@ function qualityOf(mediaType: string, ranges: readonly Accept[]): number {
   return 0;
 }
 
-/** The headers of a stream, also of one that ends at once. */
+/** Returns the headers of a stream, also of one that ends at once. */
 export function headersOf(mediaType: string): Record<string, string> {
   return {
     "Content-Type": mediaType,

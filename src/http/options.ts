@@ -28,7 +28,7 @@ export interface EventsSource<S extends Schemas> {
   /**
    * Called when a stream opens.
    *
-   * @returns a function that is called once when that stream is over, in the context of its request
+   * @returns a function that is called once when that stream has ended, in the context of its request
    */
   onConnect(): () => void;
 }
@@ -56,8 +56,8 @@ export interface EndpointOptions<S extends Schemas> {
    */
   readonly stallTimeout?: number | null;
   /**
-   * Number of milliseconds that events may be held back while the channel is busy, so that they leave in larger pieces;
-   * default 5. An event that follows a quiet moment leaves at once.
+   * Maximum number of milliseconds for which a busy channel holds events back, to send more of them together; default 5.
+   * While the channel is quiet, an event is sent at once.
    */
   readonly maxDelay?: number;
   /**
@@ -68,7 +68,7 @@ export interface EndpointOptions<S extends Schemas> {
   readonly writeToSocket?: boolean;
   /**
    * Decides which events a request may see, replayed ones too; default all. `events_lost` counts events regardless. If it
-   * throws, the response is cut off. It runs in the context of its request (`AsyncLocalStorage`).
+   * throws, the response is aborted. It runs in the context of its request (`AsyncLocalStorage`).
    *
    * @param event the event; shared with other requests, so it must not be changed
    * @param context the request
@@ -87,7 +87,7 @@ export interface EndpointOptions<S extends Schemas> {
   readonly authorize?: Authorize<S>;
   /** Whether events can be published by `POST`; default `true`. */
   readonly publish?: boolean;
-  /** Called when a stream is over, once for each stream that opened and in the context of its request: for a log line. */
+  /** Called once when a stream has ended, in the context of its request: for a log line. */
   readonly onStreamEnd?: (end: StreamEnd) => void;
   /**
    * Called with errors that no response can carry, because they happen while streams are open: errors thrown by
@@ -102,8 +102,8 @@ export interface EndpointOptions<S extends Schemas> {
   /** Maximum number of levels of objects and arrays in an event of a `POST`, its dictionary included: 1 to 1000; default 64. */
   readonly maxDepth?: number;
   /**
-   * Number of seconds for which the answer to a `POST` with an `Idempotency-Key` is kept for repeats; default 120, `null`
-   * for none. The endpoint has one set of keys for all clients, so keys should be random.
+   * Number of seconds for which the response to a `POST` with an `Idempotency-Key` is kept for repeats; default 120,
+   * `null` to ignore the keys. The endpoint has one set of keys for all clients, so keys should be random.
    */
   readonly idempotencyWindow?: number | null;
   /** Maximum number of idempotency keys kept; default 100 000, about 40 MB. When it is reached, new keys get 503. */
@@ -116,8 +116,8 @@ export interface EndpointOptions<S extends Schemas> {
    */
   readonly maxConnectionsPerAddress?: number | null;
   /**
-   * Returns the address of a client; default the one the connection comes from. Behind a proxy it stands in a header, to
-   * be trusted only if the proxy overwrites it: `(c) => c.req.header("X-Real-IP")`.
+   * Returns the address of a client; default that of the connection. Behind a proxy it is in a header, to be trusted only
+   * if the proxy overwrites it: `(c) => c.req.header("X-Real-IP")`.
    */
   readonly clientAddress?: (context: Context) => string | undefined;
 }
@@ -145,8 +145,8 @@ export type EventsEndpoint = Hono & {
   /** Returns plain numbers for any metrics system. Nothing is counted twice or reset. */
   stats(): EndpointStats;
   /**
-   * Cuts off every stream that is still open, as `closed`: for a server that shuts down, after it closed the channel and
-   * gave readers time to receive the rest.
+   * Aborts every stream that is still open, as `closed`: for a server that shuts down, after it has closed the channel and
+   * has waited for readers to receive the rest.
    */
   abort(): void;
 };
@@ -158,9 +158,9 @@ export interface EndpointSettings<S extends Schemas> extends
   > {
   readonly channel: Channel<S>;
   readonly startPayload: () => StartOf<S>;
-  /** `undefined` for a channel alone, which has nothing to be notified. */
+  /** `undefined` for a channel without a source. */
   readonly onConnect: EventsSource<S>["onConnect"] | undefined;
-  /** The one wire format; `undefined` where the client chooses. */
+  /** The one wire format; `undefined` if the client chooses. */
   readonly wireFormat: WireFormat | undefined;
   readonly filter: EndpointOptions<S>["filter"];
   readonly authorize: EndpointOptions<S>["authorize"];
@@ -228,7 +228,7 @@ function formatOf(
   return { dialect, wireFormat: DIALECTS[dialect] };
 }
 
-/** The value, or the default where it is absent: `null` is a value, which switches something off. */
+/** Returns the value, or the default if it is absent: `null` is a value, which switches something off. */
 function withDefault(value: number | null | undefined, fallback: number): number | null {
   return value === undefined ? fallback : value;
 }

@@ -1,5 +1,5 @@
 /**
- * The body of a `POST`: from its text to the events it asks to publish, with every issue and its place.
+ * The body of a `POST`: from its text to the events to publish, with every issue and its place.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { isDictionary, jsonErrorText } from "../events/json.ts";
 import { findUnsafeIntegers } from "../events/json_text.ts";
 import { ndjson } from "../stream/wire_format.ts";
 
-/** An event as a body gives it, not yet checked against a catalogue. */
+/** An event in a body, not yet checked against a catalogue. */
 export interface RawDraft {
   /** Its type. */
   readonly type: unknown;
@@ -23,7 +23,7 @@ const MAX_BROKEN_LINES = 1000;
 /** Maximum number of characters of paths to unsafe integers that are reported. */
 const MAX_PATHS = 1_000_000;
 
-/** How much a body may hold. */
+/** The limits of a body. */
 export interface BodyLimits {
   /** Maximum number of events. */
   readonly maxBatch: number;
@@ -35,8 +35,8 @@ export interface BodyLimits {
  * Reads the events of a body, and checks their form but not yet their payloads.
  *
  * @param isLines whether it has one event a line, as {@linkcode isNdjson} decides, or is a single JSON text
- * @throws {EventsError} `PayloadTooLarge` for too many events; `InvalidEvent` with every issue, and if there is any also
- *   those against the catalogue
+ * @throws {EventsError} `PayloadTooLarge` for too many events; `InvalidEvent` with every issue, and if there is any,
+ *   also with those against the catalogue
  */
 export function parseBody(
   isLines: boolean,
@@ -59,7 +59,7 @@ export function parseBody(
 }
 
 /**
- * Refuses a compressed body: it is not decompressed here, as the result could have any size.
+ * Rejects a compressed body: the result of decompressing it could have any size.
  *
  * @param coding the value of `Content-Encoding` (RFC 9110, section 8.4)
  * @throws {EventsError} `UnsupportedMediaType`
@@ -73,10 +73,10 @@ export function checkCoding(coding: string | undefined): void {
 }
 
 /**
- * Whether a body is NDJSON; else it is JSON.
+ * Returns whether a body is NDJSON; otherwise it is JSON.
  *
  * @param contentType the value of `Content-Type`
- * @throws {EventsError} `UnsupportedMediaType` where it is neither, or not in UTF-8
+ * @throws {EventsError} `UnsupportedMediaType` if it is neither, or not in UTF-8
  */
 export function isNdjson(contentType: string | undefined): boolean {
   const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";").map((part) => part.trim());
@@ -92,7 +92,7 @@ export function isNdjson(contentType: string | undefined): boolean {
   );
 }
 
-/** One part of a body, parsed: what should be a dictionary. */
+/** A parsed part of a body, which should be a dictionary. */
 interface Part {
   /** The value; `undefined` if it is not JSON, or too deeply nested to be examined. */
   readonly value?: unknown;
@@ -120,7 +120,7 @@ function parseDocument(text: string, { maxBatch, maxDepth }: BodyLimits): Part[]
   const parts: { value: unknown; issues: Omit<Issue, "index">[] }[] = whole.value.map((value) =>
     bounded(value, maxDepth)
   );
-  // Deeper down the nesting itself is the fault. The array of events is a level of its own.
+  // Further down the nesting itself is the issue. The array of events is a level of its own.
   for (const { path: [index, ...path] } of findUnsafeIntegers(text, maxDepth + 1, MAX_PATHS)) {
     parts[Number(index)]!.issues.push(unsafeInteger(path));
   }
@@ -134,7 +134,7 @@ function tooMany(maxBatch: number): EventsError {
   );
 }
 
-/** A text as one value. An array is left to be looked at part by part. */
+/** Parses a text as one value. The parts of an array are left to be checked one by one. */
 function parseText(text: string, maxDepth: number): Part {
   let value: unknown;
   try {
@@ -148,7 +148,7 @@ function parseText(text: string, maxDepth: number): Part {
   return { ...part, issues: [...part.issues, ...unsafe] };
 }
 
-/** The value with what is beyond the limits in it. */
+/** Returns the value, and its issues with the limits. */
 function bounded(value: unknown, maxDepth: number): { value: unknown; issues: Omit<Issue, "index">[] } {
   const issues: Omit<Issue, "index">[] = [];
   let tooDeep = false;
@@ -172,7 +172,7 @@ function bounded(value: unknown, maxDepth: number): { value: unknown; issues: Om
   return { value: tooDeep ? undefined : value, issues };
 }
 
-/** The issues of a part: those of its text, and those in the form of the dictionary it should be. */
+/** Returns the issues of a part: those in its text, and those in its form as a dictionary. */
 function checkForm({ value, issues }: Part, index: number): Issue[] {
   if (value !== undefined && !isDictionary(value)) {
     return [{ index, path: "", message: 'must be a dictionary: {"type": …, "event": …}' }];

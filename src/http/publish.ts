@@ -13,7 +13,7 @@ import { type IdempotencyStore, readIdempotencyKey } from "./idempotency.ts";
 import { type BodyLimits, checkCoding, isNdjson, parseBody } from "./parse_body.ts";
 import { readBody } from "./read_body.ts";
 
-/** The body of the answer to a `POST` that was accepted. */
+/** The body of the response to a `POST` that was accepted. */
 export interface Accepted {
   readonly accepted: number;
   readonly last_id: string;
@@ -25,7 +25,7 @@ export interface PublishHandlerOptions extends BodyLimits {
   readonly maxBodyBytes: number;
   /** Maximum number of milliseconds until the next piece of a body arrives. */
   readonly bodyTimeoutMs: number;
-  /** The answers to requests with an idempotency key; `undefined` if keys are ignored. */
+  /** The responses to requests with an idempotency key; `undefined` if keys are ignored. */
   readonly idempotencyStore: IdempotencyStore<Accepted> | undefined;
   /** Reports that the channel was closed. */
   readonly onClose: OnClose;
@@ -39,13 +39,13 @@ export function publishHandler<S extends Schemas>(
   const { maxBodyBytes, bodyTimeoutMs, idempotencyStore, onClose } = options;
 
   async function textOf(c: Context): Promise<string> {
-    // Middleware that read the body left it with Hono.
+    // If middleware has read the body, Hono has kept it.
     const body = c.req.raw.bodyUsed ? new Response(await c.req.arrayBuffer()).body : c.req.raw.body;
-    disableIdleTimeout(c); // Bun would cut off a slow body even while it makes progress.
+    disableIdleTimeout(c); // Bun would abort a slow body even while it makes progress.
     try {
       return await readBody(body, c.req.header("Content-Length"), maxBodyBytes, bodyTimeoutMs, onClose);
     } catch (cause) {
-      // A server that shuts down may cut off the body itself (Deno does), which is no fault of the client.
+      // A server that shuts down may abort the body itself, as Deno does: that is no error of the client.
       if (!channel.closed) throw cause;
       throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events", { cause });
     } finally {

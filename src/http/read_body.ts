@@ -11,8 +11,8 @@ import type { OnClose } from "../channel/on_close.ts";
 /**
  * Reads the text of a request's body.
  *
- * @param maxBytes the most bytes it may have; counted while it arrives, so no more is ever held
- * @param timeoutMs how long the next piece of it may take, in milliseconds
+ * @param maxBytes maximum number of bytes; they are counted on arrival, so no more is ever held
+ * @param timeoutMs maximum number of milliseconds until the next piece arrives
  * @param onClose reports that the channel was closed, which makes the rest of the body useless
  * @throws {EventsError} `PayloadTooLarge`; `RequestTimeout`; `BodyIncomplete`; `ChannelClosed`; `InvalidEvent` if it is
  *   not UTF-8
@@ -47,7 +47,7 @@ export async function readBody(
   }
 }
 
-/** Silence in a rejected body after which the rest of it is not awaited any longer. */
+/** Number of milliseconds without a piece after which the rest of a rejected body is no longer awaited. */
 const REST_TIMEOUT_MS = 500;
 
 /**

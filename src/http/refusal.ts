@@ -62,7 +62,7 @@ export function errorResponse(c: Context, error: Error): Response {
   return c.json({ error: body }, STATUS[code] ?? 500, headersFor(code));
 }
 
-/** The headers of an error response beside those of every response. */
+/** Returns the headers of an error response, beside those of every response. */
 export function headersFor(code: string): Record<string, string> {
   if (code === "NotAcceptable") return { Vary: "Accept" };
   if (code === "Unauthorized") return { "WWW-Authenticate": "Bearer" }; // RFC 9110, section 11.6.1.
@@ -76,7 +76,7 @@ export function headersFor(code: string): Record<string, string> {
 
 /** Number of refused requests by error code. */
 export interface RefusalCounts {
-  /** Counts a refusal. An incomplete body is none, as its client has disconnected; other errors are none either. */
+  /** Counts an `EventsError`, except for an incomplete body: its client has disconnected. */
   count(error: unknown): void;
   /** Returns a copy of the counts. */
   read(): Partial<Record<EventsErrorCode, number>>;
@@ -97,7 +97,7 @@ export function createRefusalCounts(): RefusalCounts {
   };
 }
 
-/** How many of the issues are listed. */
+/** Returns how many of the issues are listed. */
 function countListed(issues: readonly Issue[]): number {
   let length = 0;
   const beyond = issues.findIndex(({ path, message }, index) => {

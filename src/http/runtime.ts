@@ -29,10 +29,10 @@ interface BunServer {
 }
 
 /**
- * Reports when the client has disconnected or the response is over, as far as the server reports it beside the stream's
- * `cancel`.
+ * Calls `gone` when the client has disconnected or the response has ended. Servers report that in different ways, beside
+ * the `cancel` of the stream.
  *
- * @returns the signal that reports it, if it is reported by one; the caller has to listen to it
+ * @returns a signal that reports it in place of `gone`, on servers that have one; the caller has to listen to it
  */
 export function onDisconnect(c: Context, gone: () => void): AbortSignal | undefined {
   const { completed } = hostOf(c);
@@ -43,7 +43,7 @@ export function onDisconnect(c: Context, gone: () => void): AbortSignal | undefi
   }
   const outgoing = nodeResponse(c);
   if (outgoing !== undefined) {
-    // Also after a normal end, and for a response that took the place of ours.
+    // It also fires after a normal end, and for a response that replaced ours.
     outgoing.on("close", gone);
     if (outgoing.destroyed) gone();
     else if (outgoing.socket === null) whenClosed(hostOf(c).incoming?.socket, outgoing, gone);
@@ -85,14 +85,14 @@ function whenClosed(socket: Closing | undefined, outgoing: NodeResponse, gone: (
 /**
  * Switches off the idle timeout of the server for a request: streams have a heartbeat, and all have a stall timer.
  *
- * @param silence the longest silence of the stream in seconds. The connection is closed some time after it, so that it does not
- *   stay open for ever when it is idle after the response. Default infinity: then it does
+ * @param silence maximum number of seconds for which the stream is silent. If Bun's longest timeout exceeds it, the server
+ *   keeps that timeout, and closes the connection when it is idle after the response. By default it is never closed
  */
 export function disableIdleTimeout(c: Context, silence: number = Infinity): void {
   bunServerOf(c)?.timeout(c.req.raw, silence < BUN_LONGEST_SECONDS ? BUN_LONGEST_SECONDS : 0);
 }
 
-/** Bun's longest timeout: it keeps the seconds in a byte, and checks every four. */
+/** Bun's longest timeout: it keeps the seconds in a byte, and checks every four seconds. */
 const BUN_LONGEST_SECONDS = 240;
 
 /** Restores the timeout once the request is complete; otherwise its idle connection would stay open forever. */
@@ -100,7 +100,7 @@ export function restoreIdleTimeout(c: Context): void {
   bunServerOf(c)?.timeout(c.req.raw, BUN_IDLE_SECONDS);
 }
 
-/** Bun's default. */
+/** Bun's default timeout. */
 const BUN_IDLE_SECONDS = 10;
 
 /**
@@ -111,21 +111,21 @@ export function canParkPull(c: Context): boolean {
   return bunServerOf(c) === undefined;
 }
 
-/** The outgoing response of Node's server, if it received the request. */
+/** Returns the outgoing response of Node's server, if it received the request. */
 export function nodeResponse(c: Context): NodeResponse | undefined {
   const outgoing = hostOf(c).outgoing as Partial<NodeResponse> | undefined;
   const isOutgoing = typeof outgoing?.write === "function" && typeof outgoing.destroy === "function";
   return isOutgoing ? outgoing as NodeResponse : undefined;
 }
 
-/** The IP address that the request came from, or that of a proxy; `undefined` if the server does not report it. */
+/** Returns the IP address that the request came from, or that of a proxy; `undefined` if the server does not report it. */
 export function clientAddress(c: Context): string | undefined {
   const { incoming, remoteAddr } = hostOf(c);
   return incoming?.socket?.remoteAddress ?? remoteAddr?.hostname ??
     bunServerOf(c)?.requestIP(c.req.raw)?.address;
 }
 
-/** Bun's server, if it received the request. */
+/** Returns Bun's server, if it received the request. */
 function bunServerOf(c: Context): BunServer | undefined {
   const host = hostOf(c);
   return [host, host.server].find((server) => typeof server?.timeout === "function") as BunServer | undefined;

@@ -51,7 +51,7 @@ export function subscribeHandler<S extends Schemas>(
   return async (c) => await locateAndOpen(context, c, await authorizer.authorize(c));
 }
 
-/** Opens a stream as soon as it is known where it starts. */
+/** Finds where a stream starts, and opens it there. */
 function locateAndOpen<S extends Schemas>(
   context: SubscribeContext<S>,
   c: Context,
@@ -161,7 +161,7 @@ function subscribeAuthorized<S extends Schemas>(
  * Calls `onConnect`, and prepares the calls for the end of the stream. They run in the context of the caller, which is that
  * of the request: an async function keeps it across `await` on every runtime.
  *
- * @returns reports the end of the stream
+ * @returns a function that reports the end of the stream; `undefined` if it would do nothing
  */
 function createEndReport<S extends Schemas>(
   { onConnect, onStreamEnd, onError }: EndpointSettings<S>,
@@ -184,7 +184,7 @@ function createEndReport<S extends Schemas>(
   return resolve;
 }
 
-/** Both functions in one, in a scope that holds nothing else. */
+/** Returns a function that calls both, in a scope that holds nothing else. */
 function inTurn(first: () => void, second: ((end: End) => void) | undefined): (end: End) => void {
   if (second === undefined) return first;
   return (end) => {
@@ -194,10 +194,10 @@ function inTurn(first: () => void, second: ((end: End) => void) | undefined): (e
 }
 
 /**
- * Refuses a stream for now. An EventSource never reconnects after a 503 (WHATWG HTML 9.2), so over SSE the answer is a
- * stream that says when to come back, and ends.
+ * Answers an error that is temporary. An EventSource never reconnects after a 503 (WHATWG HTML 9.2), so over SSE the
+ * response is a stream that sets the reconnect time, and ends.
  *
- * @throws what was thrown, where it is no refusal for now, or the format cannot say so
+ * @throws the error, if it is not temporary or the format cannot express it
  */
 function refuseForNow<S extends Schemas>(
   { refusals }: SubscribeContext<S>,
@@ -208,13 +208,13 @@ function refuseForNow<S extends Schemas>(
   const closing = format.closing(RETRY_AFTER_SECONDS * 1000);
   if (closing === "" || !(error instanceof EventsError && STATUS[error.code] === 503)) throw error;
   refusals.count(error);
-  c.error = error; // As Hono leaves what was thrown, for middleware to see.
+  c.error = error; // Hono sets it to what a handler throws, and middleware reads it.
   return new Response(c.req.method === "HEAD" ? null : closing, { headers: headersOf(mediaType) });
 }
 
 function locateRequest(c: Context, channel: EventLog): RequestedStart | Promise<RequestedStart> {
-  // A reconnecting EventSource repeats its URL, so its header counts more than `since`.
-  // A polyfill sends it in the URL, beside what its application put there.
+  // A reconnecting EventSource repeats its URL, so its header overrides `since`. A polyfill puts its cursor into the URL,
+  // as `lastEventId`, beside the `since` of its application.
   const lastEventId = c.req.header("Last-Event-ID") || c.req.query("lastEventId");
   if (lastEventId) parseCursor(lastEventId);
   const since = lastEventId || c.req.query("since") || "latest";

@@ -1,21 +1,21 @@
 /**
- * Event text: how an event is shown on a terminal and on the page. Its time, its group, and the content of its payload.
+ * Event text: the time, the group and the payload of an event, as a terminal and the page show them.
  *
  * @module
  */
 import { jsonLine, oneLine, printable } from "./printable.ts";
 
-/** An event as it was received. */
+/** The part of a received event that is shown. */
 export interface DisplayEvent {
   readonly type: string;
   readonly event?: unknown;
   readonly time?: unknown;
 }
 
-/** Maximum number of keys of a payload that are read: no screen has room for more. */
+/** Maximum number of keys of a payload that are shown: no screen has room for more. */
 const MAX_KEYS = 2000;
 
-/** Returns when it was published; now if it does not say. */
+/** Returns when an event was published; the current time if it has no valid `time`. */
 export function timeOf({ time }: DisplayEvent): Date {
   const date = new Date(typeof time === "string" ? time : NaN);
   return Number.isNaN(date.getTime()) ? new Date() : date;
@@ -28,13 +28,13 @@ export function clock(date: Date): string {
   );
 }
 
-/** Returns the group of an event: `trouble`, `events` for control events, or else what its type begins with. */
+/** Returns the group of a type: `trouble`, `events` for control events, or else the first word of the type. */
 export function groupOf(type: string): string {
   if (/error|exception|corrupt|low_space/.test(type)) return "trouble";
   return type.split(/[_.:/-]/, 1)[0]!;
 }
 
-/** Returns the content of a payload, one text for each key; one that is not a dictionary has one text and no key. */
+/** Returns the keys of a payload with their values as text. A payload that is not a dictionary has one text and no key. */
 export function pairsOf(payload: unknown): (readonly [key: string | undefined, text: string])[] {
   if (payload === undefined) return [];
   if (typeof payload !== "object" || payload === null || Array.isArray(payload)) {

@@ -5,21 +5,21 @@
  * @module
  */
 
-/** Control characters (C0, DEL, C1), what some readers take for line ends, and what changes the direction of writing. */
+/** Control characters (C0, DEL, C1), Unicode line ends, and characters that change the direction of writing. */
 // deno-lint-ignore no-control-regex
 const UNFIT = /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-/** Returns the text in one line: white space is one space, other control characters are escaped. */
+/** Returns the text in one line: each run of tabs and line ends becomes a space, and control characters are escaped. */
 export function printable(text: string): string {
   return oneLine(text).replaceAll(UNFIT, escapeOf);
 }
 
-/** Replaces each run of white space that would end the line by a space. */
+/** Replaces each run of tabs and line ends by a space. */
 export function oneLine(text: string): string {
   return text.replaceAll(/[\t\n\v\f\r\x85\u2028\u2029]+/g, " ");
 }
 
-/** Returns the value as one line of JSON with every such character escaped, which is the same JSON. */
+/** Returns the value as one line of JSON, in which these characters are escaped; it parses to the same value. */
 export function jsonLine(value: unknown): string {
   return JSON.stringify(value).replaceAll(UNFIT, escapeOf);
 }
