@@ -13,15 +13,16 @@ import { parseFlags, UsageError } from "./usage.ts";
 const HELP = `events-endpoint emit URL TYPE [JSON | KEY=VALUE …]: publish an event
 events-endpoint emit URL [-]: publish the events on standard input, one dictionary a line
 
-  emit http://localhost:8085/events tribler_started
-  emit http://localhost:8085/events torrent_finished name=Sintel infohash=08ada5a7a6183aae1e09d831df6748d566095a10
-  emit http://localhost:8085/events torrent_finished '{"name":"Sintel","infohash":"08ad…"}'
-  emit http://localhost:8085/events < events.ndjson
+  events-endpoint emit http://localhost:8085/events tribler_started
+  events-endpoint emit http://localhost:8085/events upgrader_tick 'text=half way'
+  events-endpoint emit http://localhost:8085/events upgrader_tick '{"text":"half way"}'
+  events-endpoint emit http://localhost:8085/events < events.ndjson
 
+  JSON                    the whole payload
   KEY=VALUE               one key of the payload. VALUE is JSON if it parses as JSON (42, true, '"42"'), else a string;
                           a number with an exponent, or an integer that a double would change, stays a string
   KEY:=JSON               one key of the payload, whose value must be JSON
-  --api-key KEY           the server's API key (or EVENTS_API_KEY, which other users cannot see)
+  --api-key KEY           the server's API key; other users of this machine see the flag, but not EVENTS_API_KEY
   --help                  show this and exit
 
 Without a TYPE, emit reads standard input, unless that is a terminal. Each read, of at most 100 000 characters, is

@@ -23,12 +23,12 @@ const STEPS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((power) => [power, 2 *
 /** Makes the chart in its place on the page. */
 export function createChart(rates: Rates): Chart {
   const place = byId("chart");
-  const figures = new Map(EVENT_GROUPS.map((kind) => {
+  const figures = new Map(EVENT_GROUPS.map((group) => {
     const figure = make("b");
-    const item = make("li", {}, make("span", { className: "dot" }), `${kind} `, figure);
-    item.dataset["kind"] = kind;
+    const item = make("li", {}, make("span", { className: "dot" }), `${group} `, figure);
+    item.dataset["group"] = group;
     byId("legend").append(item);
-    return [kind, figure];
+    return [group, figure];
   }));
   /** The seconds shown, and the one after them, where the last one ends. */
   const times = new Float64Array(rates.seconds + 1);
@@ -40,8 +40,8 @@ export function createChart(rates: Rates): Chart {
   function stack(): uPlot.AlignedData {
     const sums: Float64Array[] = [];
     let below = new Float64Array(times.length);
-    for (const kind of EVENT_GROUPS) {
-      const sum = below.map((count, i) => count + rates.of(kind, times[Math.min(i, rates.seconds - 1)]!));
+    for (const group of EVENT_GROUPS) {
+      const sum = below.map((count, i) => count + rates.of(group, times[Math.min(i, rates.seconds - 1)]!));
       sums.unshift(sum);
       below = sum;
     }
@@ -52,8 +52,8 @@ export function createChart(rates: Rates): Chart {
   function writeFigures(): void {
     const second = times[Math.min(pointed ?? Infinity, rates.seconds - 1)]!;
     let sum = 0;
-    for (const [kind, figure] of figures) {
-      const count = rates.of(kind, second);
+    for (const [group, figure] of figures) {
+      const count = rates.of(group, second);
       sum += count;
       setText(figure, count.toLocaleString("en"));
       figure.parentElement!.dataset["count"] = `${count}`;
@@ -137,8 +137,8 @@ function createPlot(
       ],
       series: [
         {},
-        ...EVENT_GROUPS.toReversed().map((kind) => ({
-          fill: colour(kind),
+        ...EVENT_GROUPS.toReversed().map((group) => ({
+          fill: colour(group),
           width: 0,
           paths,
           points: { show: false },

@@ -66,7 +66,7 @@ export function createDetails(hasKey: () => boolean, onClose: () => void): Detai
     close: () => dialog.close(),
     show: (record, takesFocus) => {
       shown = record;
-      dialog.dataset["kind"] = record.kind;
+      dialog.dataset["group"] = record.group;
       setText(heading, record.type);
       setText(byId("details-time"), timeText(new Date(record.time)));
       setText(byId("details-summary"), record.summary);

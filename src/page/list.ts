@@ -183,7 +183,7 @@ function fillRow(row: Row, record: EventRecord, place: number, active: EventReco
   if (row.record === record) return;
   row.record = record;
   row.element.id = `event-${record.n}`;
-  row.element.dataset["kind"] = record.kind;
+  row.element.dataset["group"] = record.group;
   row.time.textContent = record.clock;
   row.type.textContent = record.type;
   row.summary.textContent = record.summary;

@@ -73,7 +73,7 @@ function reconnect(): void {
 function onEvent(event: Dictionary): void {
   const record = records.add(event);
   types.count(record);
-  rates.count(record.kind, record.time + skewMs);
+  rates.count(record.group, record.time + skewMs);
   if (event.type === "events_lost") {
     const { count } = event.event as { count: number | null };
     lost = { count: lost.count + (count ?? 0), isMore: lost.isMore || count === null };

@@ -10,9 +10,9 @@ export interface Rates {
   /** Number of seconds kept. */
   readonly seconds: number;
   /** Counts an event that was published at this time, in milliseconds since 1970. */
-  count(kind: EventGroup, time: number): void;
+  count(group: EventGroup, time: number): void;
   /** Returns the number of events of a group in this second since 1970. */
-  of(kind: EventGroup, second: number): number;
+  of(group: EventGroup, second: number): number;
   clear(): void;
 }
 
@@ -23,7 +23,7 @@ export function createRates(seconds: number): Rates {
   const counts = EVENT_GROUPS.map(() => new Uint32Array(seconds));
   return {
     seconds,
-    count: (kind, time) => {
+    count: (group, time) => {
       const second = Math.floor(time / 1000);
       const place = second % seconds;
       // The second is older than those that the ring holds.
@@ -32,11 +32,11 @@ export function createRates(seconds: number): Rates {
         stamps[place] = second;
         for (const ring of counts) ring[place] = 0;
       }
-      counts[EVENT_GROUPS.indexOf(kind)]![place]!++;
+      counts[EVENT_GROUPS.indexOf(group)]![place]!++;
     },
-    of: (kind, second) => {
+    of: (group, second) => {
       const place = second % seconds;
-      return stamps[place] === second ? counts[EVENT_GROUPS.indexOf(kind)]![place]! : 0;
+      return stamps[place] === second ? counts[EVENT_GROUPS.indexOf(group)]![place]! : 0;
     },
     clear: () => void stamps.fill(0),
   };

@@ -19,7 +19,7 @@ export interface EventRecord {
   /** Number of the event in order of arrival, from 1. */
   readonly n: number;
   readonly type: string;
-  readonly kind: EventGroup;
+  readonly group: EventGroup;
   /** When it was published, in milliseconds since 1970. */
   readonly time: number;
   /** The same as text: the time of day, or the date if it arrived on another day. */
@@ -67,7 +67,7 @@ export function recordOf(event: Dictionary, n: number): EventRecord {
   return {
     n,
     type,
-    kind: eventGroup(type),
+    group: eventGroup(type),
     time: date.getTime(),
     clock: placeInTime(date),
     summary: type === "events_lost" ? lossText(event.event) : summaryOf(event),

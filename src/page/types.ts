@@ -43,7 +43,7 @@ export function createTypes(onChange: () => void): Types {
     onChange();
   }
 
-  function add({ type, kind }: EventRecord): Entry | undefined {
+  function add({ type, group }: EventRecord): Entry | undefined {
     if (entries.size === MAX_TYPES) return undefined;
     const figure = make("b");
     const button = make(
@@ -58,7 +58,7 @@ export function createTypes(onChange: () => void): Types {
       change();
     };
     const item = make("li", {}, button);
-    item.dataset["kind"] = kind;
+    item.dataset["group"] = group;
     const entry = { item, button, figure, count: 0 };
     entries.set(type, entry);
     // In alphabetical order, so that types of one group are together and none moves because of its count.

@@ -397,17 +397,17 @@ run("the page works without a mouse", async () => {
 });
 
 run(
-  "the chart shows the last minutes by kind, in the colours of the theme, whatever the clocks say",
+  "the chart shows the last minutes by group, in the colours of the theme, whatever the clocks say",
   async () => {
     await onStage({}, async ({ page, session }) => {
       await page.clock.setSystemTime(Date.now() + 3_600_000);
       await page.reload();
       await isLive(page);
       const title = page.locator("#rates-title");
-      /** Whether the chart contains the colour of this kind. */
-      const shows = async (kind: string) => {
+      /** Whether the chart contains the colour of this group. */
+      const shows = async (group: string) => {
         const [colour, pixels] = await page.evaluate(`(() => {
-        const dot = document.querySelector("#legend [data-kind=${kind}] .dot");
+        const dot = document.querySelector("#legend [data-group=${group}] .dot");
         const canvas = document.querySelector("canvas");
         const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
         const pixels = new Set();

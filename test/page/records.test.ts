@@ -40,8 +40,8 @@ test("createRecords() keeps events up to their number and size, also while it is
 
 test("createRates() counts the seconds of the last minutes", () => {
   const rates = createRates(10);
-  const at = (second: number, kind: "torrent" | "market" = "torrent") =>
-    rates.count(kind, second * 1000 + 999);
+  const at = (second: number, group: "torrent" | "market" = "torrent") =>
+    rates.count(group, second * 1000 + 999);
   for (const second of [100, 100, 101, 109]) at(second);
   at(101, "market");
   assert.equal([100, 101, 102, 109].map((second) => rates.of("torrent", second)), [2, 1, 0, 1]);
