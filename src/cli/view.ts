@@ -35,12 +35,12 @@ export function createView(terminal: Terminal, place: string, colours: boolean):
   const rate = createRate(RATE_SECONDS);
   let status: Status = { type: "connecting", attempt: 1 };
   /** When the next attempt begins, in milliseconds since 1970. */
-  let until = 0;
+  let retryAt = 0;
   let count = 0;
   let day = new Date().toDateString();
 
   function lastLine(columns: number): string {
-    const [sign, words] = stateOf(status, until);
+    const [sign, words] = stateOf(status, retryAt);
     const spans: Span[] = [
       sign,
       [` ${words}  `],
@@ -70,7 +70,7 @@ export function createView(terminal: Terminal, place: string, colours: boolean):
     },
     status: (now) => {
       status = now;
-      if (now.type === "waiting") until = Date.now() + now.delay * 1000;
+      if (now.type === "waiting") retryAt = Date.now() + now.delay * 1000;
       if (now.type === "open" && now.start !== undefined) show(now.start as unknown as DisplayEvent);
       screen.refresh();
     },
@@ -80,14 +80,14 @@ export function createView(terminal: Terminal, place: string, colours: boolean):
 }
 
 /** Returns a sign and words for the state of the connection. */
-function stateOf(status: Status, until: number): [sign: Span, words: string] {
+function stateOf(status: Status, retryAt: number): [sign: Span, words: string] {
   switch (status.type) {
     case "open":
       return [["●", "green"], "connected"];
     case "connecting":
       return [["○", "yellow"], `connecting${status.attempt > 1 ? `, attempt ${status.attempt}` : ""}`];
     case "waiting": {
-      const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
+      const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
       return [["○", "red"], `not connected, attempt ${status.attempt} in ${seconds} s`];
     }
     default:

@@ -41,9 +41,9 @@ export interface EndpointOptions<S extends Schemas> {
    */
   readonly heartbeat?: number | null;
   /**
-   * The release of Tribler whose front end reads the streams: `"7.1"`, `"7.4"`, `"7.5"`, `"7.12"` or `"8"`, for that one
-   * and those after it. Default `"7.1"`, which is NDJSON or server-sent events, as `Accept` and `?format=` say; they change
-   * nothing in the other dialects. With `"8"` there is also `GET …/info`, which answers the payload of `events_start`.
+   * The release of Tribler whose front end reads the streams: `"7.1"`, `"7.4"`, `"7.5"`, `"7.12"` or `"8"`, each for the
+   * releases up to the next one. Default `"7.1"`: NDJSON or server-sent events, as `Accept` and `?format=` say. In the
+   * other dialects these have no effect. `"8"` also has `GET …/info`, which answers with the payload of `events_start`.
    */
   readonly dialect?: Dialect;
   /** The one wire format of all streams, made by `createFormat`: in place of a dialect, and of what `Accept` says. */

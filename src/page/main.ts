@@ -20,7 +20,7 @@ import { createRates } from "./rates.ts";
 import { createRecords, MAX_CHARACTERS, MAX_RECORDS } from "./records.ts";
 import { follow, type Stream } from "./stream.ts";
 import { createTypes } from "./types.ts";
-import { type Lost, lostWords, wordsOf } from "./status_text.ts";
+import { type Lost, lostText, statusText } from "./status_text.ts";
 
 /** Number of seconds that the chart shows. */
 const CHART_SECONDS = 300;
@@ -51,7 +51,7 @@ const pause = byId<HTMLButtonElement>("pause");
 let stream: Stream | undefined;
 let status: Status = { type: "connecting", attempt: 1 };
 /** The time of the next attempt, in milliseconds since 1970. */
-let until = 0;
+let retryAt = 0;
 let lost: Lost = { count: 0, isMore: false };
 /** Number of milliseconds by which the local clock is ahead of the server's. */
 let skewMs = 0;
@@ -85,7 +85,7 @@ function onEvent(event: Dictionary): void {
 function onStatus(now: Status): void {
   status = now;
   if (now.type === "open" && now.start !== undefined) skewMs = Date.now() - timeOf(now.start).getTime();
-  if (now.type === "waiting") until = Date.now() + now.delay * 1000;
+  if (now.type === "waiting") retryAt = Date.now() + now.delay * 1000;
   if (now.type === "closed" && now.cause?.code === "Unauthorized") key.ask();
   drawConnection();
 }
@@ -117,9 +117,9 @@ function drawFigures(): void {
   figuresDrawn = performance.now();
   types.draw();
   setText(byId("amounts"), amountsText());
-  const words = lostWords(lost);
-  setText(byId("lost"), words);
-  byId("lost").hidden = words === "";
+  const loss = lostText(lost);
+  setText(byId("lost"), loss);
+  byId("lost").hidden = loss === "";
   const { held } = records;
   setText(
     pause,
@@ -139,7 +139,7 @@ function amountsText(): string {
 }
 
 function drawConnection(): void {
-  const { state, text, spoken } = wordsOf(status, until, Date.now());
+  const { state, text, spoken } = statusText(status, retryAt, Date.now());
   const connection = byId("connection");
   if (connection.dataset["spoken"] !== spoken) {
     connection.dataset["spoken"] = spoken;

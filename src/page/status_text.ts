@@ -1,12 +1,12 @@
 /**
- * Status text: how the connection is doing, in plain words.
+ * Status text: the state of the connection, and the number of lost events.
  *
  * @module
  */
 import type { EventsError, Status } from "../client/mod.ts";
 
 /** The texts for the state of a connection. */
-export interface Words {
+export interface StatusText {
   /** Its state, which has a colour of its own. */
   readonly state: "live" | "waiting" | "broken";
   readonly text: string;
@@ -17,9 +17,10 @@ export interface Words {
 /**
  * Describes a status.
  *
- * @param until the time of the next attempt, in milliseconds since 1970
+ * @param retryAt the time of the next attempt, in milliseconds since 1970
+ * @param now the current time, in milliseconds since 1970
  */
-export function wordsOf(status: Status, until: number, now: number): Words {
+export function statusText(status: Status, retryAt: number, now: number): StatusText {
   switch (status.type) {
     case "open": {
       const { version } = (status.start?.event ?? {}) as { version?: unknown };
@@ -31,7 +32,7 @@ export function wordsOf(status: Status, until: number, now: number): Words {
     case "lost":
       return plain("waiting", `Reconnecting: ${reason(status.cause)}`);
     case "waiting": {
-      const seconds = Math.max(0, Math.ceil((until - now) / 1000));
+      const seconds = Math.max(0, Math.ceil((retryAt - now) / 1000));
       const spoken = `Reconnecting: ${reason(status.cause)}`;
       const when = seconds === 0 ? "now" : `in ${seconds} s`;
       return { state: "waiting", text: `Reconnecting ${when}: ${reason(status.cause)}`, spoken };
@@ -41,7 +42,7 @@ export function wordsOf(status: Status, until: number, now: number): Words {
   }
 }
 
-function plain(state: Words["state"], text: string): Words {
+function plain(state: StatusText["state"], text: string): StatusText {
   return { state, text, spoken: text };
 }
 
@@ -62,16 +63,16 @@ function reason(cause: EventsError): string {
   }
 }
 
-/** The number of lost events. */
+/** How many events were lost. */
 export interface Lost {
-  /** The number that is known. */
+  /** The number of those that were counted. */
   readonly count: number;
-  /** Whether there may be more. */
+  /** Whether others were lost that could not be counted. */
   readonly isMore: boolean;
 }
 
 /** Describes a loss; returns an empty text if there is none. */
-export function lostWords({ count, isMore }: Lost): string {
+export function lostText({ count, isMore }: Lost): string {
   if (count === 0) return isMore ? "Events lost, number unknown" : "";
   return `${isMore ? "At least " : ""}${count.toLocaleString("en")} ${count === 1 ? "event" : "events"} lost`;
 }
