@@ -4,6 +4,8 @@
  * @module
  */
 
+import { checkOptions, type Expected, NUMBER } from "../events/arguments.ts";
+
 /** How much an in-memory history keeps. */
 export interface HistoryLimits {
   /** The most events; default 100 000. */
@@ -12,14 +14,19 @@ export interface HistoryLimits {
   readonly bytes?: number;
 }
 
+const LIMITS: Readonly<Record<keyof HistoryLimits, Expected>> = { events: NUMBER, bytes: NUMBER };
+
 /**
  * Checks the limits of a history and fills in the defaults.
  *
+ * @throws {TypeError} if there is no such limit, or it is no number
  * @throws {RangeError} if one is not a whole number or too small
  */
 export function historyLimits(
-  { events = 100_000, bytes = 32 * 1024 * 1024 }: HistoryLimits = {},
+  limits: HistoryLimits = {},
 ): { readonly maxEvents: number; readonly maxBytes: number } {
+  checkOptions("history", limits, LIMITS);
+  const { events = 100_000, bytes = 32 * 1024 * 1024 } = limits;
   return {
     maxEvents: checkLimit("history.events", events, 1),
     maxBytes: checkLimit("history.bytes", bytes, 1024),

@@ -7,6 +7,7 @@ import { iterate } from "./iterator.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../events/catalogue.ts";
 import { type Batch, type Channel, locate, type Start } from "./channel.ts";
 import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
+import { CATALOGUE, checkArgument, checkOptions, type Expected, OBJECT } from "../events/arguments.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor } from "../events/cursor.ts";
 import { createHistory } from "./history.ts";
@@ -36,10 +37,13 @@ export interface ChannelOptions {
   readonly history?: HistoryLimits;
 }
 
+const OPTIONS: Readonly<Record<keyof ChannelOptions, Expected>> = { history: OBJECT };
+
 /**
  * Makes a channel that keeps its events in memory.
  *
  * @param catalogue the event types it carries
+ * @throws {TypeError} if the catalogue is none, there is no such option, or its value is of another kind
  * @throws {RangeError} where a limit is not a whole number or too small
  *
  * @example
@@ -59,6 +63,8 @@ export function createChannel<S extends Schemas>(
   catalogue: Catalogue<S>,
   options: ChannelOptions = {},
 ): MemoryChannel<S> {
+  checkArgument("createChannel: the catalogue", catalogue, CATALOGUE);
+  checkOptions("createChannel", options, OPTIONS);
   const { maxEvents, maxBytes } = historyLimits(options.history);
   const epoch = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   const log = createHistory(maxEvents, maxBytes);

@@ -4,6 +4,18 @@
  * @module
  */
 import type { Catalogue, PayloadOf, PublishableType, Schemas } from "../events/catalogue.ts";
+import {
+  BOOLEAN,
+  CATALOGUE,
+  checkOptions,
+  type Expected,
+  FUNCTION,
+  NUMBER,
+  NUMBER_OR_NULL,
+  OBJECT,
+  STRING,
+  STRINGS,
+} from "../events/arguments.ts";
 import { EventsError, type Issue } from "../events/errors.ts";
 import type { Loss } from "../events/event.ts";
 import { MAX_TIMER_MS } from "../events/timing.ts";
@@ -157,14 +169,49 @@ export interface Settings {
   readonly maxLineBytes: number;
 }
 
+const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
+  catalogue: CATALOGUE,
+  types: STRINGS,
+  since: STRING,
+  signal: {
+    text: "an AbortSignal",
+    accepts: (value) => FUNCTION.accepts((value as Partial<AbortSignal> | null)?.addEventListener),
+  },
+  headers: {
+    text: "headers, as new Headers() takes them, or a function that returns them",
+    accepts: (value) => typeof value === "function" || typeof value === "object" && value !== null,
+  },
+  apiKey: STRING,
+  reconnect: {
+    text: "an object, or false",
+    accepts: (value) => value === false || OBJECT.accepts(value),
+  },
+  idleTimeout: NUMBER_OR_NULL,
+  maxLineBytes: NUMBER,
+  onUnknown: FUNCTION,
+  onInvalid: {
+    text: 'a function, or "throw"',
+    accepts: (value) => value === "throw" || typeof value === "function",
+  },
+  onStatus: FUNCTION,
+  fetch: FUNCTION,
+};
+const RECONNECT: Readonly<Record<keyof ReconnectOptions, Expected>> = {
+  min: NUMBER,
+  max: NUMBER,
+  maxAttempts: NUMBER,
+  jitter: BOOLEAN,
+};
+
 /**
  * Checks options, and applies their defaults.
  *
- * @throws {TypeError} if the address is not valid
+ * @throws {TypeError} if the address is not valid, there is no such option, or its value is of another kind
  * @throws {EventsError} `InvalidParameter` if the address cannot be fetched
  * @throws {RangeError} if an option is outside its range
  */
 export function readOptions<S extends Schemas>(address: string | URL, options: ConnectOptions<S>): Settings {
+  checkOptions("connect", options, OPTIONS);
   const { idleTimeout, reconnect = {}, maxLineBytes = 16 * 1024 * 1024 } = options;
   if (idleTimeout !== undefined && idleTimeout !== null) checkSeconds("idleTimeout", idleTimeout);
   if (!(maxLineBytes > 0)) throw new RangeError(`maxLineBytes must be above 0, not ${maxLineBytes}`);
@@ -179,7 +226,14 @@ export function readOptions<S extends Schemas>(address: string | URL, options: C
 }
 
 function urlOf(address: string | URL, types: readonly string[] = []): URL {
-  const url = new URL(address, (globalThis as { location?: { href: string } }).location?.href);
+  const base = (globalThis as { location?: { href: string } }).location?.href;
+  let url: URL;
+  try {
+    url = new URL(address, base);
+  } catch {
+    const given = JSON.stringify(String(address).slice(0, 200));
+    throw new TypeError(`connect: ${given} is not an address: use one like http://localhost:8085/events`);
+  }
   // fetch() would fail as it does for a server that is down, and be retried for ever.
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new EventsError(
@@ -200,7 +254,9 @@ function urlOf(address: string | URL, types: readonly string[] = []): URL {
   return url;
 }
 
-function backoffOf({ min = 0.5, max = 30, maxAttempts = Infinity, jitter = true }: ReconnectOptions) {
+function backoffOf(options: ReconnectOptions) {
+  checkOptions("connect: reconnect", options, RECONNECT);
+  const { min = 0.5, max = 30, maxAttempts = Infinity, jitter = true } = options;
   checkSeconds("reconnect.min", min);
   checkSeconds("reconnect.max", max);
   if (!(maxAttempts >= 1)) {

@@ -4,6 +4,7 @@
  * @module
  */
 import type * as v from "valibot";
+import { checkArgument, OBJECT } from "./arguments.ts";
 import { EventsError } from "./errors.ts";
 import {
   type EventDictionary,
@@ -75,6 +76,7 @@ export function isTypeName(name: string): boolean {
  *
  * @param schemas for each type the valibot schema of its payload, or `null` if it has none; a name is 1 to 128
  *   letters, digits and `_ . : - /`
+ * @throws {TypeError} if the schemas are no object
  * @throws {EventsError} `InvalidCatalogue` for an unusable name, or a schema that is not a synchronous valibot schema
  *
  * @example
@@ -90,6 +92,7 @@ export function isTypeName(name: string): boolean {
  * ```
  */
 export function defineEvents<const S extends Schemas>(schemas: S): Catalogue<S> {
+  checkArgument("defineEvents: the schemas", schemas, OBJECT);
   for (const [type, schema] of Object.entries(schemas)) {
     if (!isTypeName(type)) {
       throw new EventsError(

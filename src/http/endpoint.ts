@@ -35,6 +35,7 @@ import { subscribeHandler } from "./subscribe.ts";
  *
  * @param source the channel, or a source such as a session
  * @param options see {@linkcode EndpointOptions}
+ * @throws {TypeError} if there is no such option, or its value is of another kind
  * @throws {RangeError} if an option is outside its range
  *
  * @example

@@ -7,6 +7,18 @@ import type { Context, Hono } from "hono";
 import type { Channel } from "../channel/channel.ts";
 import type { PublishedEvent, Schemas, StartOf } from "../events/catalogue.ts";
 import type { EventsErrorCode } from "../events/errors.ts";
+import {
+  BOOLEAN,
+  CATALOGUE,
+  checkArgument,
+  checkOptions,
+  type Expected,
+  FUNCTION,
+  NUMBER,
+  NUMBER_OR_NULL,
+  OBJECT,
+  STRING,
+} from "../events/arguments.ts";
 import { MAX_TIMER_MS } from "../events/timing.ts";
 import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
 import { type Dialect, DIALECTS } from "../stream/dialects.ts";
@@ -167,15 +179,56 @@ export interface EndpointSettings<S extends Schemas> extends
   readonly onStreamEnd: EndpointOptions<S>["onStreamEnd"];
 }
 
+/** What each option has to be. */
+const OPTIONS: Readonly<Record<keyof EndpointOptions<Schemas>, Expected>> = {
+  dialect: STRING,
+  wireFormat: {
+    text: "a wire format made by createFormat",
+    accepts: (value) => OBJECT.accepts(value) && FUNCTION.accepts((value as Partial<WireFormat>).write),
+  },
+  heartbeat: NUMBER_OR_NULL,
+  startPayload: FUNCTION,
+  stallTimeout: NUMBER_OR_NULL,
+  maxDelay: NUMBER,
+  writeToSocket: BOOLEAN,
+  filter: FUNCTION,
+  authorize: FUNCTION,
+  publish: BOOLEAN,
+  onStreamEnd: FUNCTION,
+  onError: FUNCTION,
+  maxBodyBytes: NUMBER,
+  maxBatch: NUMBER,
+  maxDepth: NUMBER,
+  idempotencyWindow: NUMBER_OR_NULL,
+  maxIdempotencyKeys: NUMBER,
+  maxConnections: NUMBER_OR_NULL,
+  maxConnectionsPerAddress: NUMBER_OR_NULL,
+  clientAddress: FUNCTION,
+};
+
+/** A channel, or what has one. */
+const SOURCE: Expected = {
+  text: "a channel, as createChannel makes it, or a source that has one, as createSession makes it",
+  accepts: (value) => {
+    const { channel = value, startPayload, onConnect } = (value ?? {}) as Record<string, unknown>;
+    const { locate, batches, catalogue } = (channel ?? {}) as Record<string, unknown>;
+    const isChannel = [locate, batches].every(FUNCTION.accepts) && CATALOGUE.accepts(catalogue);
+    return isChannel && (channel === value || [startPayload, onConnect].every(FUNCTION.accepts));
+  },
+};
+
 /**
- * Applies the defaults to the options and checks them.
+ * Checks the options, and applies their defaults.
  *
+ * @throws {TypeError} for an option that there is not, and for a value of another kind than its option has
  * @throws {RangeError} if a number is outside its range
  */
 export function readOptions<S extends Schemas>(
   source: Channel<S> | EventsSource<S>,
   options: EndpointOptions<S>,
 ): EndpointSettings<S> {
+  checkArgument("eventsEndpoint: the first argument", source, SOURCE);
+  checkOptions("eventsEndpoint", options, OPTIONS);
   const settings: EndpointSettings<S> = {
     ...sourceOf(source, options),
     ...formatOf(options),

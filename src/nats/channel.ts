@@ -25,6 +25,16 @@ import type {
   PublishedEvent,
   Schemas,
 } from "../events/catalogue.ts";
+import {
+  CATALOGUE,
+  checkArgument,
+  checkOptions,
+  type Expected,
+  FUNCTION,
+  NUMBER,
+  OBJECT,
+  STRING,
+} from "../events/arguments.ts";
 import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor, parseCursor } from "../events/cursor.ts";
@@ -49,6 +59,19 @@ export interface NatsChannelOptions {
   /** Called with errors that no pending call can report; default `console.error`. */
   readonly onProblem?: (problem: Error) => void;
 }
+
+const OPTIONS: Readonly<Record<keyof NatsChannelOptions, Expected>> = {
+  stream: STRING,
+  prefix: STRING,
+  create: OBJECT,
+  history: OBJECT,
+  onProblem: FUNCTION,
+};
+const CREATE: Readonly<Record<keyof StreamLimits, Expected>> = {
+  maxAge: NUMBER,
+  maxBytes: NUMBER,
+  replicas: NUMBER,
+};
 
 /** A channel whose events are stored in a stream of NATS JetStream, which several processes can share. */
 export interface NatsChannel<S extends Schemas = Schemas> extends Channel<S> {
@@ -103,6 +126,9 @@ export async function natsChannel<S extends Schemas>(
   catalogue: Catalogue<S>,
   options: NatsChannelOptions = {},
 ): Promise<NatsChannel<S>> {
+  checkArgument("natsChannel: the catalogue", catalogue, CATALOGUE);
+  checkOptions("natsChannel", options, OPTIONS);
+  checkOptions("natsChannel: create", options.create ?? {}, CREATE);
   const { stream = "EVENTS", prefix = stream.toLowerCase(), create = {}, onProblem = console.error } =
     options;
   const limits = historyLimits(options.history);

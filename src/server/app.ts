@@ -19,14 +19,18 @@ import { describeApi, type Json } from "./openapi.ts";
 import { pageRoutes } from "./page.ts";
 
 /** What of the endpoint is configured for the server. */
-type Configured =
-  | "stallTimeout"
-  | "maxBodyBytes"
-  | "maxBatch"
-  | "maxDepth"
-  | "idempotencyWindow"
-  | "maxConnections"
-  | "maxConnectionsPerAddress";
+const CONFIGURED = [
+  "stallTimeout",
+  "maxBodyBytes",
+  "maxBatch",
+  "maxDepth",
+  "idempotencyWindow",
+  "maxIdempotencyKeys",
+  "maxConnections",
+  "maxConnectionsPerAddress",
+] as const;
+
+type Configured = typeof CONFIGURED[number];
 
 /** Options of {@linkcode createApp}. */
 export interface AppOptions extends AccessOptions, Pick<EndpointOptions<Schemas>, Configured> {
@@ -62,7 +66,8 @@ export function createApp<S extends Schemas>(
   const main = mounts.find(({ dialect }) => dialect === "7.1")!;
   const endpoints = mounts.map(({ dialect }) =>
     eventsEndpoint(session, {
-      ...options,
+      heartbeat: options.heartbeat,
+      ...configuredIn(options),
       dialect,
       writeToSocket: true,
       clientAddress,
@@ -112,6 +117,12 @@ export function createApp<S extends Schemas>(
     abort: () => endpoints.forEach(({ abort }) => abort()),
     drain: () => void (draining = true),
   });
+}
+
+/** The options of the endpoint among those of the server. */
+function configuredIn(options: AppOptions): Pick<EndpointOptions<Schemas>, Configured> {
+  const given = CONFIGURED.map((name) => [name, options[name]] as const);
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
 /** Logs each request for a stream that is refused. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Batch } from "../channel/channel.ts";
+import { checkArgument, checkOptions, type Expected, FUNCTION, STRING } from "../events/arguments.ts";
 import { utf8Length } from "../events/json.ts";
 
 /** One event to be written. */
@@ -79,11 +80,24 @@ export interface FormatHooks {
   readonly closing?: (delayMs: number) => string;
 }
 
+const HOOKS: Readonly<Record<keyof FormatHooks, Expected>> = {
+  name: STRING,
+  mediaType: STRING,
+  preamble: STRING,
+  event: FUNCTION,
+  control: FUNCTION,
+  heartbeat: STRING,
+  position: FUNCTION,
+  closing: FUNCTION,
+};
+
 /**
  * Makes a wire format, for the option `wireFormat` of an endpoint.
  *
  * Each hook returns text, which is encoded once for all readers. A format without heartbeats sends none, and its
  * `events_start` does not mention them.
+ *
+ * @throws {TypeError} if a hook is missing, of another kind, or none
  *
  * @example
  * ```ts
@@ -108,6 +122,10 @@ export interface FormatHooks {
  * ```
  */
 export function createFormat(hooks: FormatHooks): WireFormat {
+  checkOptions("createFormat", hooks, HOOKS);
+  for (const name of ["name", "mediaType", "event"] as const) {
+    checkArgument(`createFormat: ${name}`, hooks[name], HOOKS[name]);
+  }
   const { name, mediaType, preamble = "", event, control = event, heartbeat = "", position, closing } = hooks;
   return {
     name,

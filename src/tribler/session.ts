@@ -4,6 +4,15 @@
  * @module
  */
 import type { Draft, PayloadArguments, PublishableType, Schemas } from "../events/catalogue.ts";
+import {
+  BOOLEAN,
+  CATALOGUE,
+  checkArgument,
+  checkOptions,
+  type Expected,
+  OBJECT,
+  STRING,
+} from "../events/arguments.ts";
 import { checkEvent, invalidEventError } from "../events/validate.ts";
 import type { Channel } from "../channel/channel.ts";
 import type { EventsSource } from "../http/options.ts";
@@ -84,9 +93,22 @@ export interface Session<
   startNewQuery(): void;
 }
 
+const OPTIONS: Readonly<Record<keyof SessionOptions | "channel", Expected>> = {
+  version: STRING,
+  generation: STRING,
+  publicKey: STRING,
+  familyFilter: BOOLEAN,
+  history: OBJECT,
+  channel: {
+    text: "a channel, as createChannel makes it",
+    accepts: (value) => CATALOGUE.accepts((value as Partial<Channel<Schemas>> | null)?.catalogue),
+  },
+};
+
 /**
  * Makes a session: a catalogue of Tribler's events, the channel that carries it, and the state `events_start` reports.
  *
+ * @throws {TypeError} if there is no such option, or its value is of another kind
  * @throws {RangeError} if there is no such generation, or the channel's catalogue lacks types of it
  *
  * @example
@@ -122,13 +144,16 @@ export function createSession<C extends Channel<GenerationSchemas[G]>, G extends
 export function createSession(
   options: SessionOptions<Generation> & { readonly channel?: Channel<Schemas> },
 ): unknown {
+  checkOptions("createSession", options, OPTIONS);
+  checkArgument("createSession: version", options.version, STRING);
   const { generation = "7.1", familyFilter = true } = options;
   const facts = Object.hasOwn(GENERATIONS, generation) ? GENERATIONS[generation] : undefined;
   if (facts === undefined) {
     const names = Object.keys(GENERATIONS).join(", ");
     throw new RangeError(`generation must be one of ${names}, not ${JSON.stringify(generation)}`);
   }
-  const channel: Channel<Schemas> = options.channel ?? createChannel(facts.catalogue, options);
+  const channel: Channel<Schemas> = options.channel ??
+    createChannel(facts.catalogue, options.history && { history: options.history });
   if (!includesTypes(channel.catalogue, facts.catalogue)) {
     throw new RangeError(`the catalogue of the channel lacks events of Tribler ${generation}`);
   }

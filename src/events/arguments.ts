@@ -1,0 +1,111 @@
+/**
+ * Checks of what an application passes to a public function: a mistake is a `TypeError` at once, which names it, the nearest
+ * right name, and what is expected. An option with a slip in its name would otherwise leave its default in force, and that
+ * of `authorize` is to serve everybody.
+ *
+ * @module
+ */
+
+/** What a value has to be: in words, and as a test. */
+export interface Expected {
+  readonly text: string;
+  accepts(value: unknown): boolean;
+}
+
+/** True or false. */
+export const BOOLEAN: Expected = { text: "true or false", accepts: (value) => typeof value === "boolean" };
+/** A number; its range is checked elsewhere. */
+export const NUMBER: Expected = { text: "a number", accepts: (value) => typeof value === "number" };
+/** A number, or `null` to switch something off. */
+export const NUMBER_OR_NULL: Expected = {
+  text: "a number, or null",
+  accepts: (value) => value === null || typeof value === "number",
+};
+/** A string. */
+export const STRING: Expected = { text: "a string", accepts: (value) => typeof value === "string" };
+/** An array of strings. */
+export const STRINGS: Expected = {
+  text: "an array of strings",
+  accepts: (value) => Array.isArray(value) && value.every((one) => typeof one === "string"),
+};
+/** A function. */
+export const FUNCTION: Expected = { text: "a function", accepts: (value) => typeof value === "function" };
+/** An object that is no array. */
+export const OBJECT: Expected = {
+  text: "an object",
+  accepts: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+};
+/** A catalogue of {@linkcode defineEvents}. */
+export const CATALOGUE: Expected = {
+  text: "a catalogue made by defineEvents",
+  accepts: (value) => {
+    const { schemas, types } = (value ?? {}) as { readonly schemas?: unknown; readonly types?: unknown };
+    return OBJECT.accepts(value) && OBJECT.accepts(schemas) && Array.isArray(types);
+  },
+};
+
+/**
+ * Checks one argument, or one option.
+ *
+ * @param name what it is called in the message: `createChannel: the catalogue`
+ * @throws {TypeError} if it is something else
+ */
+export function checkArgument(name: string, value: unknown, { text, accepts }: Expected): void {
+  if (!accepts(value)) throw new TypeError(`${name} must be ${text}, not ${described(value)}`);
+}
+
+/**
+ * Checks the options of a function: their names, and what each of them is. One that is `undefined` counts as absent.
+ *
+ * @param place the function, or the option that has options: `eventsEndpoint`, `connect: reconnect`
+ * @param expected what each option has to be
+ * @throws {TypeError} for options that are no object, a name that is none, and a value of another kind
+ */
+export function checkOptions(
+  place: string,
+  options: unknown,
+  expected: Readonly<Record<string, Expected>>,
+): void {
+  checkArgument(`${place}: the options`, options, OBJECT);
+  for (const [name, value] of Object.entries(options as object)) {
+    if (!Object.hasOwn(expected, name)) {
+      throw new TypeError(unknownOption(place, name, Object.keys(expected)));
+    }
+    if (value !== undefined) checkArgument(`${place}: ${name}`, value, expected[name]!);
+  }
+}
+
+function unknownOption(place: string, name: string, names: readonly string[]): string {
+  const distances = names.map((one) => ({
+    one,
+    distance: distanceBetween(name.toLowerCase(), one.toLowerCase()),
+  }));
+  const nearest = distances.reduce((best, next) => next.distance < best.distance ? next : best);
+  const hint = nearest.distance <= Math.max(2, name.length / 3)
+    ? `did you mean ${nearest.one}?`
+    : `there are ${[...names].sort().join(", ")}`;
+  return `${place}: there is no option ${JSON.stringify(name.slice(0, 80))}: ${hint}`;
+}
+
+/** The number of characters to insert, to remove or to replace to make one name of the other (Levenshtein). */
+function distanceBetween(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const above = row;
+    row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(replaced, above[j]! + 1, row[j - 1]! + 1));
+    }
+  }
+  return row[b.length]!;
+}
+
+/** A value as an error message shows it. */
+function described(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (typeof value === "function") return "a function";
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object" && value !== null) return "an object";
+  return String(value);
+}

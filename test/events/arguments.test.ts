@@ -1,0 +1,149 @@
+/**
+ * What an application passes to public functions: each mistake is an error at once, which says what to do.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import * as assert from "uvu/assert";
+import { connect } from "../../src/client/mod.ts";
+import { createChannel, createFormat, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import { createSession } from "../../src/tribler/mod.ts";
+import { suite } from "../support/suite.ts";
+
+const test = suite("arguments");
+
+const catalogue = defineEvents({ tick: v.object({ n: v.number() }) });
+const channel = createChannel(catalogue);
+const URL = "http://localhost:8085/events";
+
+/** A call as somebody writes it who has no types. */
+type Call = () => unknown;
+
+// deno-lint-ignore no-explicit-any -- What the types would not let through is what is tested.
+const any = (value: unknown) => value as any;
+
+const MISTAKES: readonly [call: Call, message: string][] = [
+  [
+    () => eventsEndpoint(channel, any({ authorise: () => false })),
+    'eventsEndpoint: there is no option "authorise": did you mean authorize?',
+  ],
+  [
+    () => eventsEndpoint(channel, any({ heartBeat: 5 })),
+    'eventsEndpoint: there is no option "heartBeat": did you mean heartbeat?',
+  ],
+  [
+    () => eventsEndpoint(channel, any({ maxConnection: 5 })),
+    'eventsEndpoint: there is no option "maxConnection": did you mean maxConnections?',
+  ],
+  [
+    () => eventsEndpoint(channel, any({ publish: "no" })),
+    'eventsEndpoint: publish must be true or false, not "no"',
+  ],
+  [
+    () => eventsEndpoint(channel, any({ heartbeat: "5" })),
+    'eventsEndpoint: heartbeat must be a number, or null, not "5"',
+  ],
+  [
+    () => eventsEndpoint(channel, any({ authorize: true })),
+    "eventsEndpoint: authorize must be a function, not true",
+  ],
+  [
+    () => eventsEndpoint(channel, any({ filter: {} })),
+    "eventsEndpoint: filter must be a function, not an object",
+  ],
+  [
+    () => eventsEndpoint(channel, any({ wireFormat: "csv" })),
+    'eventsEndpoint: wireFormat must be a wire format made by createFormat, not "csv"',
+  ],
+  [
+    () => eventsEndpoint(channel, any(() => false)),
+    "eventsEndpoint: the options must be an object, not a function",
+  ],
+  [() => eventsEndpoint(channel, any(null)), "eventsEndpoint: the options must be an object, not null"],
+  [
+    () => eventsEndpoint(any(catalogue)),
+    "eventsEndpoint: the first argument must be a channel, as createChannel makes it, or a source that has one, as createSession makes it, not an object",
+  ],
+  [
+    () => eventsEndpoint(any({ channel })),
+    "eventsEndpoint: the first argument must be a channel, as createChannel makes it, or a source that has one, as createSession makes it, not an object",
+  ],
+  [
+    () => eventsEndpoint(any(undefined)),
+    "eventsEndpoint: the first argument must be a channel, as createChannel makes it, or a source that has one, as createSession makes it, not undefined",
+  ],
+  [
+    () => createChannel(any({})),
+    "createChannel: the catalogue must be a catalogue made by defineEvents, not an object",
+  ],
+  [
+    () => createChannel(any({ tick: null })),
+    "createChannel: the catalogue must be a catalogue made by defineEvents, not an object",
+  ],
+  [
+    () => createChannel(catalogue, any({ histroy: {} })),
+    'createChannel: there is no option "histroy": did you mean history?',
+  ],
+  [
+    () => createChannel(catalogue, any({ history: 500 })),
+    "createChannel: history must be an object, not 500",
+  ],
+  [
+    () => createChannel(catalogue, { history: any({ event: 500 }) }),
+    'history: there is no option "event": did you mean events?',
+  ],
+  [
+    () => createChannel(catalogue, { history: any({ events: "500" }) }),
+    'history: events must be a number, not "500"',
+  ],
+  [() => defineEvents(any([])), "defineEvents: the schemas must be an object, not an array"],
+  [() => defineEvents(any(undefined)), "defineEvents: the schemas must be an object, not undefined"],
+  [
+    () => createFormat(any({ name: "x", mediaType: "text/x" })),
+    "createFormat: event must be a function, not undefined",
+  ],
+  [
+    () => createFormat(any({ name: "x", mediaType: "text/x", event: () => "", hearbeat: 1 })),
+    'createFormat: there is no option "hearbeat": did you mean heartbeat?',
+  ],
+  [() => createSession(any({})), "createSession: version must be a string, not undefined"],
+  [
+    () => createSession(any({ version: "8", genration: "8" })),
+    'createSession: there is no option "genration": did you mean generation?',
+  ],
+  [() => connect("nope"), 'connect: "nope" is not an address: use one like http://localhost:8085/events'],
+  [() => connect(URL, any({ types: "a" })), 'connect: types must be an array of strings, not "a"'],
+  [() => connect(URL, any({ apikey: "a" })), 'connect: there is no option "apikey": did you mean apiKey?'],
+  [
+    () => connect(URL, any({ signal: new AbortController() })),
+    "connect: signal must be an AbortSignal, not an object",
+  ],
+  [() => connect(URL, any({ reconnect: true })), "connect: reconnect must be an object, or false, not true"],
+  [
+    () => connect(URL, { reconnect: any({ maxAttempt: 3 }) }),
+    'connect: reconnect: there is no option "maxAttempt": did you mean maxAttempts?',
+  ],
+  [() => connect(URL, any({ zzz: 1 })), 'connect: there is no option "zzz": there are '],
+];
+
+test("public functions reject a mistaken argument or option with a TypeError that says what to do", () => {
+  for (const [call, message] of MISTAKES) {
+    let thrown: unknown;
+    try {
+      call();
+    } catch (error) {
+      thrown = error;
+    }
+    assert.instance(thrown, TypeError, `${call}: ${thrown}`);
+    const text = (thrown as Error).message;
+    assert.ok(message.endsWith(" ") ? text.startsWith(message) : text === message, text);
+  }
+});
+
+test("public functions take an option that is undefined as absent", () => {
+  eventsEndpoint(channel, any({ heartbeat: undefined, authorize: undefined, publish: undefined }));
+  createChannel(catalogue, any({ history: undefined }));
+  connect(URL, any({ types: undefined, signal: undefined, reconnect: undefined }));
+});
+
+test.run();
