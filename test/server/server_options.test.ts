@@ -95,7 +95,7 @@ test("events-endpoint exits with 2 and one line when the command line is not val
     rejects(["serve", "--port"], 2, /--port/),
     rejects(["serve", "--port", "eighty"], 2, /--port .* from 0 to 65535, not "eighty"/),
     rejects(["serve", "extra"], 2, /extra/),
-    rejects(["frobnicate"], 2, /no command "frobnicate"/),
+    rejects(["frobnicate"], 2, /unknown command "frobnicate"/),
     rejects(["serve"], 2, /EVENTS_HEARTBEAT .*"soon"/, {
       env: { EVENTS_PORT: "0", EVENTS_HEARTBEAT: "soon" },
     }),
