@@ -102,7 +102,7 @@ test("publish() rejects a payload that has no JSON, with the path of the reason"
     [Symbol("s"), "event", /symbol/],
     [() => 1, "event", /function/],
     [{ toJSON: () => undefined }, "event", /no JSON form/],
-    [{ x: { "\ud800": 1, "\ufffd": 2 } }, "event.x.\ufffd", /two keys/],
+    [{ x: Object.fromEntries([["\ud800", 1], ["\ufffd", 2]]) }, "event.x.\ufffd", /two keys/],
     [
       {
         get broken() {
