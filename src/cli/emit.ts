@@ -151,7 +151,7 @@ async function send(
 /** The parts of a response that are read here. */
 interface Answer {
   readonly accepted?: unknown;
-  readonly error?: {
+  readonly error?: string | {
     readonly code?: unknown;
     readonly message?: unknown;
     readonly details?: readonly {
@@ -172,10 +172,12 @@ function parse(text: string): Answer | undefined {
 
 /** Formats the errors in a response, each with its line and type; `undefined` if the response has none. */
 function reasonsOf(answer: Answer | undefined, lines: readonly Line[]): readonly string[] | undefined {
-  const { code, message, details } = answer?.error ?? {};
+  const error = answer?.error ?? {};
+  // Some releases of Tribler send no code, and Tribler 8 sends the message alone.
+  const { code, message, details } = typeof error === "object" ? error : { message: error };
   if (typeof message !== "string") return undefined;
   if (!Array.isArray(details) || details.length === 0) {
-    return [printable(`${code}: ${message}`).slice(0, 1000)];
+    return [printable(typeof code === "string" ? `${code}: ${message}` : message).slice(0, 1000)];
   }
   const reasons = details.slice(0, MAX_ISSUES).map(({ index, path, message }) => {
     const line = lines[Number(index)];

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { onOneLine } from "../text/printable.ts";
 import { UsageError } from "./usage.ts";
 
 /**
@@ -41,11 +42,6 @@ function entryOf(arg: string): [key: string, json: string] {
   }
   const isString = fault !== undefined || isChanged(text, value);
   return [key, isString ? JSON.stringify(text) : onOneLine(text)];
-}
-
-/** Replaces the line ends of JSON, which are only white space there, by spaces. */
-function onOneLine(json: string): string {
-  return json.replaceAll(/[\r\n]/g, " ");
 }
 
 /** Whether text and value may differ: a double cannot hold the number, or its exponent may belong to a hash. */

@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { connect, type ConnectOptions, EventsError, type Status } from "../client/mod.ts";
-import { jsonLine, printable } from "../text/printable.ts";
+import { jsonTextLine, onOneLine, printable } from "../text/printable.ts";
 import { readRemote, reasonOf, type Remote } from "./remote.ts";
 import type { DisplayEvent } from "../text/event_text.ts";
 import { onStopSignal } from "./signals.ts";
@@ -103,7 +103,7 @@ async function follow(remote: Remote, reader: View, options: ConnectOptions & { 
 
   try {
     for await (const event of connection) {
-      if (!reader.event(event as DisplayEvent)) await drained(options.signal);
+      if (!reader.event(event as DisplayEvent, connection.lastText!)) await drained(options.signal);
     }
   } catch (error) {
     throw error instanceof EventsError ? new Error(describe(error, place)) : error;
@@ -132,10 +132,14 @@ function readMaxAttempts(text: string | undefined): number {
   throw new UsageError(`--max-attempts takes a whole number from 1 on, not "${text}"`);
 }
 
-/** For programs: events as lines of JSON on stdout, everything else on stderr. */
+/**
+ * For programs: the JSON of each event as it was received, one line each, on stdout; everything else on stderr. On a terminal
+ * characters that would move its cursor are escaped.
+ */
 function lineReader(): View {
+  const lineOf = process.stdout.isTTY ? jsonTextLine : onOneLine;
   return {
-    event: (event) => writeOut(`${jsonLine(event)}\n`),
+    event: (_event, text) => writeOut(`${lineOf(text)}\n`),
     status: () => {},
     note: (text) => console.error(`events-endpoint: ${text}`),
     close: () => {},

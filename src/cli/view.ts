@@ -10,8 +10,12 @@ import { createScreen, type Terminal } from "./screen.ts";
 
 /** A view of a stream of events. */
 export interface View {
-  /** Shows an event; returns false if the terminal does not keep up. */
-  event(event: DisplayEvent): boolean;
+  /**
+   * Shows an event; returns false if the terminal does not keep up.
+   *
+   * @param text its JSON, as it was received
+   */
+  event(event: DisplayEvent, text: string): boolean;
   /** Shows the state of the connection. */
   status(status: Status): void;
   /** Shows a message in a row of its own. */

@@ -5,6 +5,7 @@
  */
 import { EventsError } from "../events/errors.ts";
 import { createDecoder } from "./decode.ts";
+import { isOtherJson } from "./dialect.ts";
 import type { Frame, ResponseDecoder } from "./frame.ts";
 import { classifyResponse, readRetryAfter } from "./retry.ts";
 
@@ -63,7 +64,8 @@ export async function request(
   const kind = classifyResponse(status, contentType);
   if (kind === "open" && reader !== undefined) {
     const decoder = createDecoder(contentType, maxLineBytes);
-    return { type: "open", source: sourceOf(reader, signal, decoder, place) };
+    const mediaType = JSON.stringify(contentType);
+    return { type: "open", source: sourceOf(reader, signal, decoder, place, mediaType) };
   }
   const rejection = await readRejection(reader, status >= 400);
   if (kind === "end") return { type: "end" };
@@ -113,13 +115,24 @@ function sourceOf(
   signal: AbortSignal,
   decoder: ResponseDecoder,
   place: string,
+  mediaType: string,
 ): Source {
+  let hasFrames = false;
   return {
     read: async () => {
       const { done, value } = await reader.read();
-      if (!done) return decoder.push(value);
+      if (!done) {
+        const frames = await decoder.push(value);
+        hasFrames ||= frames.length > 0;
+        return frames;
+      }
       signal.throwIfAborted(); // A stream that was cancelled has not ended.
-      if (!decoder.partial()) return undefined;
+      const rest = decoder.rest();
+      if (rest === "") return undefined;
+      if (!hasFrames && isOtherJson(rest)) {
+        const message = `${place} answers 200 with ${mediaType}, one document and not a stream of events`;
+        throw new EventsError("UnexpectedResponse", message, { status: 200 });
+      }
       throw new EventsError("ConnectionLost", `${place} ended the stream in the middle of a line`);
     },
     retry: decoder.retry,
@@ -133,7 +146,8 @@ interface Rejection {
 }
 
 /**
- * Reads the code and message of an error in Tribler's shape, `{"error":{"code":…,"message":…}}`, if the body is one.
+ * Reads the code and message of an error in Tribler's shape, if the body is one: `{"error":{"code":…,"message":…}}`, in some
+ * releases without `code`, and `{"error":MESSAGE}` in Tribler 8.
  *
  * @param isWanted whether the body is read; it is cancelled in any case
  */
@@ -150,7 +164,8 @@ async function readRejection(
       if (done) break;
       text += decoder.decode(value, { stream: true });
     }
-    const { code, message } = JSON.parse(text).error;
+    const { error } = JSON.parse(text);
+    const { code, message = error } = error;
     const string = (value: unknown) => typeof value === "string" ? value.slice(0, 1000) : undefined;
     return { code: string(code), message: string(message) };
   } catch {

@@ -21,7 +21,7 @@ const ACCEPT = "application/x-ndjson, text/event-stream;q=0.9";
 /** The current connection, and the attempts at the next one. */
 export class Attempts {
   readonly #settings: Settings;
-  readonly #options: ConnectOptions<Schemas>;
+  readonly #options: ConnectOptions<Schemas, boolean>;
   readonly #received: Received;
   readonly #onStatus: (status: Status) => void;
   /** The address as it may be shown: a query may hold a key. */
@@ -38,7 +38,7 @@ export class Attempts {
 
   constructor(
     settings: Settings,
-    options: ConnectOptions<Schemas>,
+    options: ConnectOptions<Schemas, boolean>,
     received: Received,
     onStatus: (status: Status) => void,
   ) {
@@ -124,7 +124,8 @@ export class Attempts {
   }
 
   async #fetch(attempt: number, signal: AbortSignal): Promise<Outcome> {
-    const { headers: own, apiKey, since, fetch = globalThis.fetch } = this.#options;
+    const { headers: own, apiKey, since, bigint, fetch = globalThis.fetch } = this.#options;
+    if (bigint) this.#received.parse = (await import("./sse.ts")).parseExactly;
     const { url, maxLineBytes } = this.#settings;
     const given = typeof own === "function"
       ? await own({ attempt, unauthorized: this.#isUnauthorized })
@@ -160,6 +161,7 @@ export class Attempts {
     } catch (error) {
       if (this.#isClosed) return false;
       cause = error instanceof EventsError ? error : this.#lost(error);
+      if (cause.code === "UnexpectedResponse") throw cause;
     }
     this.#drop();
     // The silence before a time-out does not count: a server that accepts connections and sends nothing fails every time.

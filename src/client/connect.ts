@@ -56,19 +56,35 @@ interface Waiting {
  *   if (event.type === "events_lost") console.log(`${event.event.count ?? "some"} events are missing`);
  * }
  * ```
+ *
+ * @example Integers of more than 53 bits, as the ids of search results in Tribler
+ * ```ts
+ * import { connect } from "events-endpoint/client";
+ *
+ * const text = '{"type":"found","event":{"id":4611686018427387905,"score":1.0}}\n';
+ * const fetch = () => new Response(text, { headers: { "Content-Type": "application/x-ndjson" } });
+ * const connection = connect("http://127.0.0.1:8085/events", { bigint: true, reconnect: false, fetch });
+ * for await (const { event } of connection) {
+ *   console.log(event); // { id: 4611686018427387905n, score: 1 }
+ *   console.log(connection.lastText); // {"type":"found","event":{"id":4611686018427387905,"score":1.0}}
+ * }
+ * ```
  */
-export function connect<S extends Schemas>(
+export function connect<S extends Schemas, BigInts extends boolean = false>(
   url: string | URL,
-  options: ConnectOptions<S> = {},
-): Connection<ClientEvent<S>> {
-  const connection: Connection<Dictionary> = new EventConnection(url, options as ConnectOptions<Schemas>);
+  options: ConnectOptions<S, BigInts> = {},
+): Connection<ClientEvent<S, BigInts>> {
+  const connection: Connection<Dictionary> = new EventConnection(
+    url,
+    options as ConnectOptions<Schemas, boolean>,
+  );
   // The event filter has checked each event against the catalogue, which is the source of the type.
-  return connection as unknown as Connection<ClientEvent<S>>;
+  return connection as unknown as Connection<ClientEvent<S, BigInts>>;
 }
 
 /** The iterator: pending calls of `next()`, and what ends them. */
 class EventConnection implements Connection<Dictionary> {
-  readonly #options: ConnectOptions<Schemas>;
+  readonly #options: ConnectOptions<Schemas, boolean>;
   readonly #received: Received;
   readonly #attempts: Attempts;
   /** The pending calls of `next()`. While there are any, one {@linkcode EventConnection.#run} is under way. */
@@ -81,7 +97,7 @@ class EventConnection implements Connection<Dictionary> {
   // alive to the server. The page reconnects when it is shown again: until then its timers do not run.
   readonly #onPageHide = () => this.#attempts.disconnect("the page was hidden");
 
-  constructor(url: string | URL, options: ConnectOptions<Schemas>) {
+  constructor(url: string | URL, options: ConnectOptions<Schemas, boolean>) {
     this.#options = options;
     const settings = readOptions(url, options);
     this.#received = new Received(
@@ -93,6 +109,10 @@ class EventConnection implements Connection<Dictionary> {
 
   get lastId(): string | undefined {
     return this.#received.lastId;
+  }
+
+  get lastText(): string | undefined {
+    return this.#received.lastText;
   }
 
   get status(): Status {

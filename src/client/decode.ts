@@ -58,7 +58,7 @@ export function createDecoder(contentType: string | null, maxLineBytes: number):
       }
       return decoder.push(chunk);
     },
-    partial: () => decoder?.partial() ?? false,
+    rest: () => decoder?.rest() ?? "",
     retry: () => decoder?.retry() ?? 0,
   };
 }
@@ -126,7 +126,7 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
       const whole = last === 0 ? [] : split(chunk.subarray(0, last), last);
       return [...whole, lineTooLong(maxLineBytes)];
     },
-    partial: () => kept > 0,
+    rest: () => new TextDecoder().decode(joined(fragments)),
     retry: () => 0,
   };
 }

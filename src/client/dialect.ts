@@ -5,14 +5,15 @@
  * | server | what it sends | what becomes of it |
  * | --- | --- | --- |
  * | this package, NDJSON | `{type, event, id, time}` | itself |
- * | this package, SSE | `id: I`, `event: T`, `data: {type: T, event, id: I, time}` | the data |
+ * | this package, SSE | `event: T`, `data: {type: T, event, id: I, time}`, `id: I` | the data |
  * | Tribler 7.0 – 7.4, NDJSON | `{type, event}` | itself |
  * | Tribler 7.5 – 7.11, SSE | `data: {type, event}` | the data |
- * | Tribler 7.12 – 7.14, SSE | `data: {topic, args, kwargs}` | `{type: topic, event}`; see {@linkcode readFrame} |
+ * | Tribler 7.12 – 7.14, SSE | `data: {topic, args, kwargs}` | `{type: topic, event}`; see `Block.read` |
  * | Tribler 8, SSE | `event: T`, `data: {…}` | `{type: T, event: {…}}`, or `{type: T}` if the data is `{}` |
  *
  * @module
  */
+import type { Catalogue } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { isDictionary } from "../events/json.ts";
 import type { Frame } from "./frame.ts";
@@ -37,66 +38,59 @@ export interface Received {
   readonly id: string | undefined;
 }
 
+const BRACE = 0x7b;
+
 /**
  * Reads a frame in any of the dialects.
  *
- * Over SSE, an event of this package repeats itself: the block's `event` is the dictionary's `type`, and the block's `id` is
- * the dictionary's `id`. Tribler 8 sends no `id`, so none of its payloads is mistaken for such a dictionary.
- *
- * In the dialect of Tribler 7.12 – 7.14 the payload is `kwargs`, the arguments passed by name. If it is empty, the payload is
- * `args`, those passed by position: a single one itself, several as an array.
- *
+ * @param parse parses the text of an event
  * @returns `undefined` for a heartbeat
  * @throws {EventsError} `InvalidLine` if it is none of these; or the frame, if that is an error
  */
-export function readFrame(frame: Frame): Received | undefined {
+export function readFrame(
+  frame: Frame,
+  catalogue?: Catalogue,
+  parse: (text: string) => unknown = JSON.parse,
+): Received | undefined {
   if (typeof frame === "string") {
-    // The length comes first: to compare a slice, engines copy it into a string of its own.
-    if (frame.length < 2 && (frame === "" || frame === "\r")) return undefined;
-    const event = unnamed(parsed(frame)) ?? notAnEvent(frame);
+    // To compare a slice, engines copy it into a string of its own; the code of a character costs nothing.
+    if (frame.charCodeAt(0) !== BRACE && /^[ \t\r]*$/.test(frame)) return undefined;
+    const event = parsed(frame, parse);
+    if (!isEvent(event)) notAnEvent(frame);
     return { event, id: cursorOf(event) };
   }
   if (frame instanceof EventsError) throw frame;
-  const { event: name, id, data } = frame;
+  const { id, data } = frame;
   if (data === "") return { event: undefined, id };
-  const value = parsed(data);
-  const event = name === undefined
-    ? unnamed(value) ?? notAnEvent(data)
-    : isOurs(value, name, id)
-    ? value
-    : dictionary(name, isEmpty(value) ? undefined : value);
+  const event = frame.read(parsed(data, parse), catalogue) ?? notAnEvent(data);
   return { event: id === undefined || "id" in event ? event : { ...event, id }, id: id ?? cursorOf(event) };
 }
 
-function parsed(text: string): unknown {
+/** Returns the JSON text of the event in a frame that {@linkcode readFrame} has read. */
+export function textOf(frame: Frame, catalogue: Catalogue | undefined): string {
+  if (frame instanceof EventsError) throw frame;
+  return typeof frame === "string" ? frame.trim() : frame.text(catalogue);
+}
+
+/** Whether a text is whole JSON, and no event. */
+export function isOtherJson(text: string): boolean {
   try {
-    return JSON.parse(text);
+    return !isEvent(JSON.parse(text));
+  } catch {
+    return false;
+  }
+}
+
+function parsed(text: string, parse: (text: string) => unknown): unknown {
+  try {
+    return parse(text);
   } catch (cause) {
     return notAnEvent(text, cause);
   }
 }
 
-function isEmpty(value: unknown): boolean {
-  return isDictionary(value) && Object.keys(value).length === 0;
-}
-
-function isOurs(value: unknown, name: string, id: string | undefined): value is Dictionary {
-  return id !== undefined && isDictionary(value) && value["type"] === name && value["id"] === id;
-}
-
-/** Returns the event of a dictionary that names its own type; `undefined` if it is none. */
-function unnamed(value: unknown): Dictionary | undefined {
-  if (!isDictionary(value)) return undefined;
-  if (typeof value["type"] === "string") return value as unknown as Dictionary;
-  const { topic, args, kwargs } = value;
-  if (typeof topic !== "string") return undefined;
-  if (isDictionary(kwargs) && !isEmpty(kwargs)) return dictionary(topic, kwargs);
-  const given: readonly unknown[] = Array.isArray(args) ? args : [];
-  return dictionary(topic, given.length > 1 ? given : given[0]);
-}
-
-function dictionary(type: string, event: unknown): Dictionary {
-  return event === undefined ? { type } : { type, event };
+function isEvent(value: unknown): value is Dictionary {
+  return isDictionary(value) && typeof value["type"] === "string";
 }
 
 function cursorOf({ id }: Dictionary): string | undefined {

@@ -16,14 +16,15 @@ const MAX_WARNINGS = 100;
  * Makes the function that decides for each event whether it is yielded. It reports those of an unknown type to `onUnknown`,
  * and those with an invalid payload to `onInvalid`.
  *
- * @returns a function that throws `InvalidEvent` if `onInvalid` is `"throw"`
+ * @returns a function that throws `InvalidEvent` if `onInvalid` is `"throw"`; its second argument is the event to validate, if
+ *   that differs
  */
 export function createEventFilter<S extends Schemas>(
-  options: ConnectOptions<S>,
-): (event: Dictionary) => boolean {
+  options: ConnectOptions<S, boolean>,
+): (event: Dictionary, checked?: Dictionary) => boolean {
   const { catalogue, types = [], onInvalid = "throw", onUnknown = warner() } = options;
   const isWanted = matcher(types);
-  return (event) => {
+  return (event, checked = event) => {
     const { type } = event;
     if (type === "events_lost") return true;
     if (type === "events_start" || type === "events_bookmark" || !isWanted(type)) return false;
@@ -33,7 +34,7 @@ export function createEventFilter<S extends Schemas>(
       onUnknown(event);
       return false;
     }
-    const issues = checkPayload(schema, type, event.event, 0);
+    const issues = checkPayload(schema, type, checked.event, 0);
     if (issues.length === 0) return true;
     if (onInvalid === "throw") {
       const { path, message } = issues[0]!;

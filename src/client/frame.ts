@@ -3,7 +3,9 @@
  *
  * @module
  */
+import type { Catalogue } from "../events/catalogue.ts";
 import type { EventsError } from "../events/errors.ts";
+import type { Dictionary } from "./dialect.ts";
 
 /** One block of an event stream (WHATWG HTML 9.2). */
 export interface Block {
@@ -13,6 +15,21 @@ export interface Block {
   readonly id: string | undefined;
   /** Its data; empty if it has none. */
   readonly data: string;
+  /**
+   * Returns the event of the block, without the block's cursor; `undefined` if it is none.
+   *
+   * An event of this package repeats itself: the block's `event` is the dictionary's `type`, and the block's `id` is the
+   * dictionary's `id`. Tribler 8 sends no `id`, so none of its payloads is mistaken for such a dictionary.
+   *
+   * In the dialect of Tribler 7.12 – 7.14 the payload is `kwargs`, the arguments passed by name. If it is empty, the payload
+   * is `args`, those passed by position: a single one itself, several as an array. With a catalogue, arguments by position
+   * have the names of the keys in the schema of their topic, in that order.
+   *
+   * @param value the data, parsed
+   */
+  read(value: unknown, catalogue: Catalogue | undefined): Dictionary | undefined;
+  /** Returns the JSON text of its event: as it was received, or put together of the texts of its parts. */
+  text(catalogue: Catalogue | undefined): string;
 }
 
 /**
@@ -25,8 +42,8 @@ export type Frame = string | Block | EventsError;
 export interface Decoder {
   /** Returns the frames that end in this chunk, in order. A frame that has begun is kept for the next chunk. */
   push(chunk: Uint8Array): readonly Frame[];
-  /** Whether a frame has begun that has not ended: at the end of a response it is lost. */
-  partial(): boolean;
+  /** Returns the text of a frame that has begun and not ended, empty if none has: at the end of a response it is lost. */
+  rest(): string;
   /** The number of seconds that the server wants clients to wait before they reconnect (`retry:` in SSE). */
   retry(): number;
 }

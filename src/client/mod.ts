@@ -16,6 +16,7 @@
  * | no connection, no response in time, or one cut off in its head | again |
  * | the stream ends, is cut off, or is silent for too long | again, after the last event that was handed out |
  * | a browser hides the page | disconnected; when the page is shown again: again, after the last event that was handed out |
+ * | 200 with one JSON document that is no event | `UnexpectedResponse`, closed |
  * | a line that is not an event, or too long | `InvalidLine`, `LineTooLong`, closed |
  *
  * "Again" waits a random part of 0.5 s, which doubles with each failure in a row up to 30 s, in addition to what the server
@@ -39,6 +40,7 @@ export type {
   ClientEvent,
   Connection,
   ConnectOptions,
+  Exact,
   HeadersLike,
   HeadersRequest,
   ReceivedEvent,

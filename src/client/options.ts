@@ -30,13 +30,24 @@ export type ReceivedEvent<Type extends string, Payload> =
   & (Payload extends undefined ? { readonly event?: never } : { readonly event: Payload })
   & { readonly id?: string; readonly time?: string };
 
+/** A payload whose integers beyond what a double holds exactly are BigInt: where its schema has a number it may be one. */
+export type Exact<Payload> = Payload extends number ? (number extends Payload ? number | bigint : Payload)
+  : Payload extends object ? { [K in keyof Payload]: Exact<Payload[K]> }
+  : Payload;
+
 /**
  * What a client yields: with a catalogue a union over its events and `events_lost`, which narrows by `type`; without one
- * dictionaries of which only the type is known.
+ * dictionaries of which only the type is known. With the option `bigint` any number in a payload may be a BigInt.
  */
-export type ClientEvent<S extends Schemas> = string extends keyof S ? Dictionary
+export type ClientEvent<S extends Schemas, BigInts extends boolean = false> = string extends keyof S
+  ? Dictionary
   :
-    | { [T in PublishableType<S>]: ReceivedEvent<T, PayloadOf<S, T>> }[PublishableType<S>]
+    | {
+      [T in PublishableType<S>]: ReceivedEvent<
+        T,
+        true extends BigInts ? Exact<PayloadOf<S, T>> : PayloadOf<S, T>
+      >;
+    }[PublishableType<S>]
     | ReceivedEvent<"events_lost", Loss>;
 
 /** The state of a connection. A union that narrows by `type`. */
@@ -76,6 +87,12 @@ export interface Connection<E> extends
    * that were only received never do.
    */
   readonly lastId: string | undefined;
+  /**
+   * The JSON text of the last event that `next()` returned, as the server wrote it: every digit, the order of keys, escapes and
+   * white space. Where the dialect of the server has no such text (Tribler 7.12 and later, or a block with an `id` of its
+   * own) it is put together of the texts of its parts.
+   */
+  readonly lastText: string | undefined;
   /** Its status; before the first `next()` that of the first attempt. */
   readonly status: Status;
   /** Returns the next event. Rejects once if the connection cannot continue; after that, and after its end, it is done. */
@@ -110,7 +127,7 @@ export interface HeadersRequest {
 }
 
 /** Options of {@linkcode connect}. */
-export interface ConnectOptions<S extends Schemas = Schemas> {
+export interface ConnectOptions<S extends Schemas = Schemas, BigInts extends boolean = false> {
   /** The event types of the stream: they give the yielded events their type, and events are validated against them. */
   readonly catalogue?: Catalogue<S>;
   /** The types to receive; `*` at the end of a name matches a prefix. Default all. */
@@ -149,6 +166,12 @@ export interface ConnectOptions<S extends Schemas = Schemas> {
    * `InvalidEvent`, and the connection is closed. Or a function that is called with it and its issues; it is not yielded.
    */
   readonly onInvalid?: "throw" | ((event: Dictionary, issues: readonly Issue[]) => void);
+  /**
+   * Whether integers beyond what a double holds exactly (above 2⁵³ − 1, up to 308 digits) are BigInt in events; default
+   * `false`. All other numbers stay numbers. A schema of the catalogue checks the number that the BigInt stands for, so
+   * `v.number()` accepts both.
+   */
+  readonly bigint?: BigInts;
   /** Called at every change of the status. */
   readonly onStatus?: (status: Status) => void;
   /** Used in place of the global `fetch`. */
@@ -188,6 +211,7 @@ const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
   },
   idleTimeout: NUMBER_OR_NULL,
   maxLineBytes: NUMBER,
+  bigint: BOOLEAN,
   onUnknown: FUNCTION,
   onInvalid: {
     text: 'a function, or "throw"',
@@ -210,7 +234,10 @@ const RECONNECT: Readonly<Record<keyof ReconnectOptions, Expected>> = {
  * @throws {EventsError} `InvalidParameter` if the address cannot be fetched
  * @throws {RangeError} if an option is outside its range
  */
-export function readOptions<S extends Schemas>(address: string | URL, options: ConnectOptions<S>): Settings {
+export function readOptions<S extends Schemas>(
+  address: string | URL,
+  options: ConnectOptions<S, boolean>,
+): Settings {
   checkOptions("connect", options, OPTIONS);
   const { idleTimeout, reconnect = {}, maxLineBytes = 16 * 1024 * 1024 } = options;
   if (idleTimeout !== undefined && idleTimeout !== null) checkSeconds("idleTimeout", idleTimeout);

@@ -5,7 +5,7 @@
  */
 import type { Catalogue, Schemas } from "../events/catalogue.ts";
 import { withoutNull } from "../events/validate.ts";
-import { type Dictionary, readFrame } from "./dialect.ts";
+import { type Dictionary, readFrame, textOf } from "./dialect.ts";
 import { createEventFilter } from "./event_filter.ts";
 import type { Frame } from "./frame.ts";
 import type { ConnectOptions } from "./options.ts";
@@ -23,11 +23,15 @@ export class Received {
   isOpen = false;
   /** Milliseconds of silence after which the server's heartbeat counts as missing; infinity if it announced none. */
   heartbeatTimeoutMs: number = Infinity;
+  /** Parses the text of an event. */
+  parse: (text: string) => unknown = JSON.parse;
   readonly #catalogue: Catalogue | undefined;
-  readonly #accepts: (event: Dictionary) => boolean;
+  readonly #accepts: (event: Dictionary, checked?: Dictionary) => boolean;
   readonly #onOpen: (start: Dictionary | undefined, resumed: boolean) => void;
   #frames: readonly Frame[] = [];
   #next = 0;
+  /** The frame of the last event that was handed out. */
+  #last: Frame | undefined;
   #isClosed = false;
 
   /**
@@ -36,7 +40,7 @@ export class Received {
    * @param onOpen called with the first event of each connection, if that is `events_start`, and whether it resumed
    */
   constructor(
-    options: ConnectOptions<Schemas>,
+    options: ConnectOptions<Schemas, boolean>,
     onOpen: (start: Dictionary | undefined, resumed: boolean) => void,
   ) {
     const { since, catalogue } = options;
@@ -44,6 +48,11 @@ export class Received {
     this.lastId = since === "earliest" || since === "latest" ? undefined : since;
     this.#accepts = createEventFilter(options);
     this.#onOpen = onOpen;
+  }
+
+  /** The JSON text of the last event that was handed out. */
+  get lastText(): string | undefined {
+    return this.#last === undefined ? undefined : textOf(this.#last, this.#catalogue);
   }
 
   /** Sets the frames to take from; all earlier ones were taken. */
@@ -65,7 +74,8 @@ export class Received {
    */
   take(): Dictionary | undefined {
     while (this.#next < this.#frames.length) {
-      const received = readFrame(this.#frames[this.#next++]!);
+      const frame = this.#frames[this.#next++]!;
+      const received = readFrame(frame, this.#catalogue, this.parse);
       if (received === undefined) continue;
       const { id } = received;
       if (received.event === undefined) {
@@ -75,15 +85,24 @@ export class Received {
       const event = this.#catalogue === undefined
         ? received.event
         : withoutNull(this.#catalogue, received.event);
-      const isAccepted = this.isOpen ? this.#accepts(event) : this.#open(event, id);
+      const isAccepted = (this.isOpen || this.#open(event, id)) && this.#accepts(event, this.#checked(frame));
       if (this.#isClosed) return undefined;
       this.lastId = id ?? this.lastId;
-      if (isAccepted) return event;
+      if (isAccepted) {
+        this.#last = frame;
+        return event;
+      }
     }
     return undefined;
   }
 
-  /** Takes the first event of a connection. Returns whether to hand it out. */
+  /** Returns the event as the catalogue describes it, if it may differ from the one that is handed out. */
+  #checked(frame: Frame): Dictionary | undefined {
+    if (this.parse === JSON.parse || this.#catalogue === undefined) return undefined;
+    return readFrame(frame, this.#catalogue)?.event;
+  }
+
+  /** Takes the first event of a connection. Returns whether the connection goes on. */
   #open(event: Dictionary, id: string | undefined): boolean {
     this.isOpen = true;
     const { resumedAfter } = this;
@@ -98,6 +117,6 @@ export class Received {
       this.heartbeatTimeoutMs = announced * HEARTBEATS_MISSED * 1000;
     }
     this.#onOpen(start, resumed);
-    return !this.#isClosed && this.#accepts(event);
+    return !this.#isClosed;
   }
 }

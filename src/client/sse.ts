@@ -6,13 +6,25 @@
  */
 import { createParser } from "eventsource-parser";
 import type { EventsError } from "../events/errors.ts";
+import { SseBlock } from "./block.ts";
 import type { Decoder, Frame } from "./frame.ts";
+
+export { parseExactly } from "../events/json_text.ts";
+
+/** A comment line with the line end before it. */
+const COMMENT = /(?<=\n):[^\n]*(?:\n|$)/g;
+/** A whole line that asks for a delay, with the line end before it. */
+const RETRY = /(?<=\n)retry: ?(\d+)\n/g;
+/** What is more than whole lines that dispatch nothing and move no cursor. */
+const UNFINISHED = /[^\n]$|(?:^|\n)(?:data|event|id)[:\n]/;
 
 /**
  * Makes a decoder of SSE.
  *
  * A block that has an `id` and no data moves the cursor and dispatches nothing (9.2.6), so the parser does not report it.
  * To have it reported, an empty line of data is added to every block that has none.
+ *
+ * Comment lines between blocks are dropped when they arrive: a stream that is silent for days has many.
  *
  * @param maxLineBytes maximum number of characters in a block
  * @param tooLong makes the error of a longer one; passed in because this module is bundled separately, and would contain it twice
@@ -29,9 +41,11 @@ export function sseDecoder(
   let fragments: string[] = [];
   let kept = 0;
   let isLineEnd = true;
+  /** Whether a comment line has begun that has not ended. */
+  let isInComment = false;
   const parser = createParser({
     onEvent: ({ event, id, data }) => {
-      if (data !== "" || id !== undefined) frames.push({ event, id, data });
+      if (data !== "" || id !== undefined) frames.push(new SseBlock(event, id, data));
     },
     onRetry: (milliseconds) => retry = milliseconds / 1000,
   });
@@ -63,10 +77,33 @@ export function sseDecoder(
     parser.feed(text + blocks.slice(from));
   }
 
+  /** Returns the text after the comment line that has begun in an earlier one. */
+  function afterComment(text: string): string {
+    const end = text.indexOf("\n");
+    if (!isInComment || end === -1) return isInComment ? "" : text;
+    isInComment = false;
+    isLineEnd = true;
+    return text.slice(end + 1);
+  }
+
+  /** Keeps the beginning of a block, without comment lines. */
+  function keep(text: string, isLineStart: boolean): void {
+    const lines = isLineStart ? `\n${text}` : text;
+    if (lines.includes("\n:")) {
+      const rest = lines.replaceAll(COMMENT, "");
+      isInComment = !lines.endsWith("\n") && lines.startsWith(":", lines.lastIndexOf("\n") + 1);
+      text = isLineStart ? rest.slice(1) : rest;
+    }
+    if (text === "") return;
+    fragments.push(text);
+    kept += text.length;
+  }
+
   return {
     push: (chunk) => {
       frames = [];
-      const text = normalized(decoder.decode(chunk, { stream: true }));
+      const text = afterComment(normalized(decoder.decode(chunk, { stream: true })));
+      if (text === "") return frames;
       const last = text.lastIndexOf("\n\n");
       // Of the two line ends after a block the first may have arrived earlier.
       const end = last !== -1 ? last + 2 : isLineEnd && text.startsWith("\n") ? 1 : 0;
@@ -75,15 +112,19 @@ export function sseDecoder(
         fragments = [];
         kept = 0;
       }
-      if (end < text.length) {
-        fragments.push(text.slice(end));
-        kept += text.length - end;
-      }
+      if (end < text.length) keep(text.slice(end), end > 0 || isLineEnd);
       if (kept > maxLineBytes) frames.push(tooLong(maxLineBytes));
-      if (text !== "") isLineEnd = text.endsWith("\n");
+      isLineEnd = text.endsWith("\n");
       return frames;
     },
-    partial: () => kept > 0,
-    retry: () => retry,
+    rest: () => {
+      const text = fragments.join("");
+      return UNFINISHED.test(text) ? text : "";
+    },
+    // A line of it counts as soon as it has arrived, even if its block never ends (9.2.6).
+    retry: () => {
+      const last = [...`\n${fragments.join("")}`.matchAll(RETRY)].at(-1);
+      return last === undefined ? retry : Number(last[1]) / 1000;
+    },
   };
 }

@@ -36,8 +36,8 @@ export function withoutNull<D extends { readonly type?: unknown; readonly event?
   catalogue: Catalogue,
   dictionary: D,
 ): D {
-  const { type, event, ...rest } = dictionary;
-  if (event !== null || typeof type !== "string") return dictionary;
+  if (dictionary.event !== null || typeof dictionary.type !== "string") return dictionary;
+  const { type, event: _event, ...rest } = dictionary;
   const isEmpty = Object.hasOwn(catalogue.schemas, type) && catalogue.schemas[type] === null;
   return isEmpty ? { type, ...rest } as D : dictionary;
 }

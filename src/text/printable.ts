@@ -24,6 +24,17 @@ export function jsonLine(value: unknown): string {
   return JSON.stringify(value).replaceAll(UNFIT, escapeOf);
 }
 
+/** Replaces the line ends in a JSON text, which are only white space there, by spaces. */
+export function onOneLine(text: string): string {
+  return text.replaceAll(/[\r\n]/g, " ");
+}
+
+/** Returns a JSON text in one line with every such character escaped, which is the same JSON. */
+export function jsonTextLine(text: string): string {
+  // White space stands between values only, where an escape would be a fault.
+  return text.replaceAll(/[\t\r\n]/g, " ").replaceAll(UNFIT, escapeOf);
+}
+
 function escapeOf(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

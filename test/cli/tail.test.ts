@@ -64,12 +64,80 @@ test("tail prints each event as one line of JSON when stdout is no terminal", as
       assert.equal(dictionary, { type: "upgrader_tick", event: { text: "one" } });
       assert.match(`${id} ${time}`, /^\w+-1 \d{4}-\S+Z$/);
       assert.is(JSON.parse(two!).event.name, "漢字\u009b\u202e\u007f");
-      assert.not.match(two!, /[\u007f-\u009f\u202e]/);
       assert.is(JSON.parse(three!).event.text, "three");
       child.signal("SIGINT");
       assert.equal(await child.exit(), { code: 0, signal: null });
       assert.equal(child.stderr.lines, []);
     });
+  });
+});
+
+/** A payload that parsing and writing would change, with characters that a terminal must not receive. */
+const RAW = String.raw`{"id":4611686018427387905,"b":1.0,"a":-0,"2":"\u00e9\/","1":1E2,"c":"\u202e@"}`
+  .replace("@", "\u009b\u202e\u007f");
+
+test("tail prints the JSON of each event as it was received, in every dialect", async () => {
+  const built = `{"type":"t","event":${RAW}}`;
+  const cases: [contentType: string, text: string, lines: string[]][] = [
+    ["application/x-ndjson", `{"event":${RAW},\t"type":"t"}\r\n \n${built}\n`, [
+      `{"event":${RAW},\t"type":"t"}`,
+      built,
+    ]],
+    ["text/event-stream", `event: t\ndata: {"type":"t","event":${RAW},"id":"e-1"}\nid: e-1\n\n`, [
+      `{"type":"t","event":${RAW},"id":"e-1"}`,
+    ]],
+    ["text/event-stream", `data: ${built}\n\ndata: {"type":\ndata: "t"}\n\n`, [built, '{"type": "t"}']],
+    ["text/event-stream", `data: {"topic":"t","args":[],"kwargs":${RAW}}\n\n`, [built]],
+    ["text/event-stream", `data: {"topic":"t","args":[${RAW}],"kwargs":{}}\n\n`, [built]],
+    ["text/event-stream", `event: t\ndata: ${RAW}\nid: 1\n\n`, [`${built.slice(0, -1)},"id":"1"}`]],
+  ];
+  const app = new Hono();
+  const served = new Set<string>();
+  app.get("/:n", (c) => {
+    const [contentType, text] = cases[Number(c.req.param("n"))]!;
+    const isAgain = served.has(c.req.path);
+    served.add(c.req.path);
+    return isAgain ? c.body(null, 204) : c.body(text, 200, { "Content-Type": contentType });
+  });
+  await serving(app, async (url) => {
+    for (const [n, [, , lines]] of cases.entries()) {
+      const { code, lines: [stdout] } = await outcome([`${url}/${n}`]) as Exit & {
+        lines: [string[], string[]];
+      };
+      assert.equal([code, stdout], [0, lines]);
+    }
+  });
+});
+
+test("tail --json escapes what would move the cursor of a terminal, and changes nothing else", async () => {
+  const app = new Hono();
+  let asked = 0;
+  const text = `{"type":"t",\t"event":${RAW}}\n`;
+  app.get(
+    "/",
+    (c) => ++asked > 1 ? c.body(null, 204) : c.body(text, 200, { "Content-Type": "application/x-ndjson" }),
+  );
+  await serving(app, async (url) => {
+    await running(onTerminal([url, "--json"], 400), async (child) => {
+      assert.equal(await child.exit(), { code: 0, signal: null });
+      const expected = RAW.replace("\u009b\u202e\u007f", String.raw`\u009b\u202e\u007f`);
+      assert.is(child.stdout.lines[0]?.trim(), `{"type":"t", "event":${expected}}`);
+    });
+  });
+});
+
+test("tail exits with 1 when the address is that of a document, or the error has no code", async () => {
+  const app = new Hono();
+  app.get("/info", (c) => c.json({ public_key: "", version: "8.1.0" }));
+  app.get("/old", (c) => c.json({ error: { handled: true, message: "no such torrent" } }, 404));
+  app.get("/new", (c) => c.json({ error: "no such torrent" }, 404));
+  await serving(app, async (url) => {
+    const document =
+      `${url}/info answers 200 with "application/json", one document and not a stream of events`;
+    assert.equal(await outcome([`${url}/info`]), refused(1, document));
+    for (const path of ["/old", "/new"]) {
+      assert.equal(await outcome([url + path]), refused(1, `${url}${path} answers 404: no such torrent`));
+    }
   });
 });
 

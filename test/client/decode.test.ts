@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
+import { sseDecoder } from "../../src/client/sse.ts";
 import { connect, type ConnectOptions, type Dictionary, EventsError } from "../../src/client/mod.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import * as v from "valibot";
@@ -141,6 +142,45 @@ test("connect() yields what a channel published, in either format, byte by byte"
     );
     assert.equal(events.map(({ id }) => id), payloads.map((_, index) => `${channel.epoch}-${index + 1}`));
   }
+});
+
+test("connect() takes lines of white space in NDJSON for blank", async () => {
+  const text = ' \t\r\n{"type":"a"}\n  \n\t\t\n \r\n{"type":"b"}\n \n';
+  for (const places of [[], everywhere]) {
+    const { events, error } = await readAll(cutAt(encoder.encode(text), places), NDJSON);
+    assert.equal([events, error], [[{ type: "a" }, { type: "b" }], undefined]);
+  }
+});
+
+test("connect() ignores comment lines, however they are split, also at the end of a stream", async () => {
+  const cases: [text: string, types: string[]][] = [
+    [':\n:\ndata: {"type":"a"}\n\n:\n:\n', ["a"]],
+    [':\n\n: x\n\ndata: {"type":"a"}\n:\n: data: no\n\n\n: y\n', ["a"]],
+    ['data: {"type":"a"}\r\n:\r\n\r\n:data: {"type":"no"}\r\n\r\n:\r\n', ["a"]],
+    ['id: 1\n:\ndata: {"type":\n: between\ndata: ":\\n:"}\n\n:\n', [":\n:"]],
+    [':\nretry: 5\n:\ndata: {"type":"a"}\n\nretry: 7\n:\n', ["a"]],
+  ];
+  for (const [text, types] of cases) {
+    for (const places of [[], everywhere, [1, 2, 5, 9], ...[...text].map((_, at) => [at])]) {
+      const { events, error } = await readAll(cutAt(encoder.encode(text), places), SSE);
+      assert.equal(
+        [events.map(({ type }) => type), error],
+        [types, undefined],
+        JSON.stringify([text, places]),
+      );
+    }
+  }
+});
+
+test("sseDecoder() keeps nothing of the comment lines on a silent stream", () => {
+  const decoder = sseDecoder(1000, () => new EventsError("LineTooLong", ""));
+  for (let n = 0; n < 10_000; n++) {
+    assert.equal(decoder.push(encoder.encode(n % 2 === 0 ? ":\n" : ": a longer comment\n")), []);
+  }
+  for (let n = 0; n < 10_000; n++) assert.equal(decoder.push(encoder.encode(n === 0 ? ":" : "x")), []);
+  assert.is(decoder.rest(), "");
+  const frames = decoder.push(encoder.encode('\ndata: {"type":"a"}\n\n'));
+  assert.equal(frames.map((frame) => (frame as { data: string }).data), ['{"type":"a"}']);
 });
 
 test("connect() ignores a byte order mark at the start, and rejects one elsewhere", async () => {

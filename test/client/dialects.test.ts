@@ -1,9 +1,12 @@
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { connect, type Dictionary } from "../../src/client/mod.ts";
-import { triblerEvents } from "../../src/tribler/mod.ts";
+import { createChannel, defineEvents, type Dialect, eventsEndpoint } from "../../src/mod.ts";
+import { tribler712Events, triblerEvents } from "../../src/tribler/mod.ts";
+import * as v from "valibot";
 import { within } from "../support/harness.ts";
-import { NDJSON, scripted, SSE, streams } from "../support/scripted.ts";
+import { ends, NDJSON, scripted, SSE, streams } from "../support/scripted.ts";
+import { generationPayloads } from "../tribler/generation_payloads.ts";
 
 const test = suite("client: dialects");
 
@@ -114,6 +117,75 @@ test("connect() takes kwargs for the payload, or else args: a single one, or the
   const { events } = await read(SSE, text, calls.length);
   assert.equal(events.map(({ event }) => event), calls.map(([, event]) => event));
   assert.equal(events.map((event) => "event" in event), calls.map(([, event]) => event !== undefined));
+});
+
+test("connect() names arguments by position after the keys of a schema of tribler712Events, for every topic", async () => {
+  const payloads: Readonly<Record<string, object>> = generationPayloads["7.12"];
+  for (const topic of tribler712Events.types) {
+    const entries = Object.entries(payloads[topic]!);
+    const names = Object.keys(
+      (tribler712Events.schemas as unknown as Record<string, { entries: object }>)[topic]!.entries,
+    );
+    entries.sort(([a], [b]) => names.indexOf(a) - names.indexOf(b));
+    // From all by name, over mixed ones, to all by position.
+    const calls = [...entries, undefined].map((_, count) => ({
+      topic,
+      args: entries.slice(0, count).map(([, value]) => value),
+      kwargs: Object.fromEntries(entries.slice(count)),
+    }));
+    await scripted([ends(SSE, calls.map(unnamed).join(""))], async ({ url }) => {
+      const events: unknown[] = [];
+      for await (const event of connect(url, { catalogue: tribler712Events, reconnect: false })) {
+        events.push(event);
+      }
+      assert.equal(
+        events,
+        calls.map(() => ({ type: topic, event: JSON.parse(json(payloads[topic])) })),
+        topic,
+      );
+    });
+  }
+});
+
+test("connect() takes arguments as they are when a schema does not name them all, or one comes twice", async () => {
+  const version = (args: unknown[], kwargs: object) => ({ topic: "tribler_new_version", args, kwargs });
+  const calls = [
+    version(["7.13", "more"], {}),
+    version(["7.13"], { version: "7.14" }),
+    { topic: "state", args: ["bare"], kwargs: {} },
+    { topic: "new", args: [1, 2], kwargs: {} },
+  ];
+  await scripted([ends(SSE, calls.map(unnamed).join(""))], async ({ url }) => {
+    const events: unknown[] = [];
+    const catalogue = defineEvents({
+      tribler_new_version: tribler712Events.schemas.tribler_new_version,
+      state: v.string(),
+    });
+    const keep = (event: Dictionary) => events.push(event.event);
+    const options = { catalogue, reconnect: false, onUnknown: keep, onInvalid: keep } as const;
+    for await (const { event } of connect(url, options)) events.push(event);
+    assert.equal(events, [["7.13", "more"], { version: "7.14" }, "bare", [1, 2]]);
+  });
+});
+
+test("connect() keeps an empty dictionary where the type has a payload", async () => {
+  const catalogue = defineEvents({ note: v.looseObject({}), none: null });
+  for (const dialect of ["7.12", "8"] as const satisfies Dialect[]) {
+    const channel = createChannel(catalogue);
+    channel.publish("note", {});
+    channel.publish("none");
+    const endpoint = eventsEndpoint(channel, { dialect });
+    const fetch = () => endpoint.request("/?since=earliest&follow=false");
+    const events: unknown[] = [];
+    const texts: unknown[] = [];
+    const connection = connect("http://127.0.0.1/", { catalogue, fetch, reconnect: false });
+    for await (const { type, event } of connection) {
+      events.push([type, event]);
+      texts.push(JSON.parse(connection.lastText!).event);
+    }
+    assert.equal(events, [["note", {}], ["none", undefined]], dialect);
+    assert.equal(texts, [{}, undefined], dialect);
+  }
 });
 
 test("connect() takes no payload of Tribler 8 for a dictionary of this package", async () => {

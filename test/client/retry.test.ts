@@ -147,6 +147,65 @@ test("next() rejects with UnexpectedResponse after another 2xx or another media 
   }
 });
 
+test("next() rejects with UnexpectedResponse after 200 with one JSON document that is no event", async () => {
+  const info = '{"public_key":"4c69","version":"8.1.0","sessions":"1"}';
+  for (const contentType of ["application/json; charset=utf-8", "text/plain", NDJSON, SSE]) {
+    for (const document of [info, '[{"type":"a"}]', '"ok"', "{}"]) {
+      const course = await courseOf([answers(200, { "Content-Type": contentType }, document), GOOD]);
+      assert.equal([course.error?.code, course.error?.status], ["UnexpectedResponse", 200], document);
+      assert.match(
+        course.error!.message,
+        /answers 200 with "[^"]+", one document and not a stream of events$/,
+      );
+      assert.is(course.requests, 1);
+      assert.equal(course.statuses.at(-1), { type: "closed", cause: course.error });
+    }
+  }
+  // The beginning of an event is none, and neither is one that has lost its line end.
+  for (const text of ['{"type":"a","event', '{"type":"a"}', "{"]) {
+    const course = await courseOf([answers(200, { "Content-Type": "application/json" }, text), GOOD]);
+    assert.equal([course.error, waitOf(course).code], [undefined, "ConnectionLost"], text);
+  }
+});
+
+test("connect() waits as long as an unterminated block of SSE asks for, however the stream ends", async () => {
+  const before = 'retry: 2000\nevent: x\ndata: {"type":"x","id":"1"}\nid: 1\n\n';
+  const cases: [text: string, delay: number][] = [
+    ["", 2 + 1],
+    ["retry: 4321\n", 4.321 + 1],
+    [":\nretry:4321\n:\n", 4.321 + 1],
+    ["retry: 1\nretry: 6000\n", 6 + 1],
+    ["retry: 1\r\nretry: 6000\r\n", 6 + 1],
+    ["retry: 43", 2 + 1],
+    ["retry: 4x\n", 2 + 1],
+    ["id: 2\nretry: 5000\ndata: {", 5 + 1],
+  ];
+  for (const [text, delay] of cases) {
+    for (const reply of [ends(SSE, before + text), cuts(SSE, before + text)]) {
+      const course = await courseOf([reply]);
+      // Bun may drop what it has received when the connection is cut.
+      if (course.events.length === 0) continue;
+      assert.is(waitOf(course).delay.toFixed(3), delay.toFixed(3), text);
+    }
+  }
+});
+
+test("connect() without reconnect takes a stream that ends in comment lines or retry for whole", async () => {
+  for (const rest of [":\n", "retry: 4321\n", ":\n:\nretry: 4321\n", ""]) {
+    const course = await courseOf([ends(SSE, `data: {"type":"x"}\n\n${rest}`)], { reconnect: false });
+    assert.equal([course.events, course.error], [["x"], undefined], rest);
+  }
+});
+
+test("next() rejects with the message of an error that has no code, as Tribler sends it", async () => {
+  const bodies = ['{"error":{"handled":true,"message":"no such thing"}}', '{"error":"no such thing"}'];
+  for (const body of bodies) {
+    const course = await courseOf([answers(404, { "Content-Type": "application/json" }, body)]);
+    assert.equal([course.error?.code, course.error?.serverCode], ["RequestRejected", undefined]);
+    assert.match(course.error!.message, /answers 404: no such thing$/);
+  }
+});
+
 test("next() rejects with Redirected and the location, and the redirect is not followed", async () => {
   for (const status of [301, 302, 303, 307, 308]) {
     await scripted([GOOD], async (other) => {
