@@ -28,10 +28,11 @@ async function main([command, ...args]: string[]): Promise<void> {
   throw new UsageError(`unknown command "${command}": try --help`);
 }
 
-try {
-  await main(process.argv.slice(2));
-  process.exit(0); // The sockets of stalled readers would keep the process running.
-} catch (error) {
-  console.error(`events-endpoint: ${(error as Error).message}`);
-  process.exit(error instanceof UsageError ? 2 : 1);
-}
+// Not by a top-level await, with which it could not be bundled into one file for `require`.
+main(process.argv.slice(2)).then(
+  () => process.exit(0), // The sockets of stalled readers would keep the process running.
+  (error: unknown) => {
+    console.error(`events-endpoint: ${(error as Error).message}`);
+    process.exit(error instanceof UsageError ? 2 : 1);
+  },
+);

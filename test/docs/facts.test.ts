@@ -105,11 +105,15 @@ test("ARCHITECTURE.md has the table of rooms that the checks enforce", async () 
 });
 
 test("ARCHITECTURE.md says why there is each dependency, and names no others", async () => {
-  const { dependencies } = JSON.parse(await read("package.json"));
+  const { dependencies = {}, peerDependencies } = JSON.parse(await read("package.json"));
+  const { imports } = JSON.parse(await read("deno.json"));
+  const sources = Object.keys(imports).filter((name) => !name.startsWith("events-endpoint"));
+  assert.equal(dependencies, {}, "what is no peer is bundled");
   const listed = (await rowsOf("ARCHITECTURE.md", "Dependencies")).slice(2).flatMap(([cell]) =>
     namesIn(cell!)
   );
-  assert.equal(listed.sort(), Object.keys(dependencies).sort());
+  assert.equal(listed.sort(), sources.sort());
+  for (const name of Object.keys(peerDependencies)) assert.ok(sources.includes(name), name);
 });
 
 test.run();

@@ -1,0 +1,71 @@
+/**
+ * The part of `npm run build` that comes after the compiler: it bundles the command and the SSE parser of the client with the
+ * packages that they use, so that whoever adds this package gets none of them.
+ *
+ * @module
+ */
+import { build, type BuildOptions } from "esbuild";
+import { chmod, readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
+
+/** What stays a package of its own: the peers. */
+const EXTERNAL: readonly string[] = ["hono", "hono/*", "valibot", "@nats-io/*"];
+
+const COMMON: BuildOptions = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  charset: "utf8",
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+  external: [...EXTERNAL],
+};
+
+/** Bundles the command, each of its parts in a file that is loaded on demand. */
+async function buildCommand(): Promise<readonly string[]> {
+  const { metafile } = await build({
+    ...COMMON,
+    entryPoints: { main: "src/cli/main.ts" },
+    outdir: "dist/cli",
+    splitting: true,
+    platform: "node",
+  });
+  await chmod(`${ROOT}dist/cli/main.js`, 0o755);
+  return Object.keys(metafile!.inputs);
+}
+
+/** Bundles the one module of the client that uses a package. */
+async function buildSse(): Promise<readonly string[]> {
+  const { metafile } = await build({
+    ...COMMON,
+    entryPoints: ["src/client/sse.ts"],
+    outfile: "dist/client/sse.js",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+  });
+  return Object.keys(metafile!.inputs);
+}
+
+/** Writes the licences of the packages in the bundles. */
+async function writeLicenses(files: readonly string[]): Promise<void> {
+  const packages = new Set(
+    files.flatMap((file) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []),
+  );
+  const texts = await Promise.all(
+    [...packages].sort().map(async (name) => {
+      const read = (file: string) => readFile(`${ROOT}node_modules/${name}/${file}`, "utf8");
+      const { version, license } = JSON.parse(await read("package.json"));
+      const text = await read("LICENSE").catch(() => read("license")).catch(() => read("LICENSE.md"))
+        .catch(() => `${license}\n`);
+      return `${name} ${version}\n\n${text.trim()}\n`;
+    }),
+  );
+  const head = "The files in dist contain parts of these packages, under these licences.\n";
+  await writeFile(`${ROOT}dist/LICENSES.txt`, [head, ...texts].join(`\n${"-".repeat(80)}\n\n`));
+}
+
+await writeLicenses([...await buildCommand(), ...await buildSse()]);
