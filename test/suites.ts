@@ -55,6 +55,7 @@ export const SUITES: readonly Suite[] = [
   { path: "http/", on: EVERY },
   { path: "attack/inputs", on: EVERY, seconds: 12 },
   { path: "attack/", on: EVERY, seconds: 5 },
+  { path: "client/sse_readers", on: ONCE, seconds: 20, waits: true }, // The packages are for Node and browsers.
   { path: "client/", on: EVERY, waits: true },
   { path: "chaos/client", on: EACH_KIND, seconds: 27, waits: true },
   { path: "chaos/soak", on: EACH_KIND, runs: "programs", seconds: 7, waits: true },
