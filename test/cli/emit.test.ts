@@ -47,6 +47,8 @@ async function withShop(use: (shop: Shop) => Promise<void>, key?: string): Promi
   app.get("/elsewhere", (c) => c.redirect("/events"));
   app.post("/elsewhere", (c) => c.redirect("/events", 307));
   app.post("/page", (c) => c.html("<h1>Welcome</h1>"));
+  app.post("/tribler-7", (c) => c.json({ error: { handled: true, message: "no such torrent" } }, 404));
+  app.post("/tribler-8", (c) => c.json({ error: "no such torrent" }, 404));
   await serving(app, async (url) => {
     const published = async () => {
       const headers = { "X-Api-Key": key ?? "" };
@@ -157,6 +159,9 @@ test("emit prints type, path and reason of what the server rejects", async () =>
     );
     const place = url.replace(/events$/, "");
     assert.equal(await emit([`${place}nothing`, "note"]), refused(1, `${place}nothing answers 404`));
+    for (const path of ["tribler-7", "tribler-8"]) { // Their errors have no code.
+      assert.equal(await emit([place + path, "shop_closed"]), refused(1, "no such torrent"));
+    }
     assert.equal(
       await emit([`${place}elsewhere`, "shop_closed"]),
       refused(1, `${place}elsewhere answers 307`),
