@@ -43,14 +43,14 @@ const BRACE = 0x7b;
 /**
  * Reads a frame in any of the dialects.
  *
- * @param parse parses the text of an event
+ * @param parse parses the text of an event; default `JSON.parse`, which is faster when it is called directly
  * @returns `undefined` for a heartbeat
  * @throws {EventsError} `InvalidLine` if it is none of these; or the frame, if that is an error
  */
 export function readFrame(
   frame: Frame,
   catalogue?: Catalogue,
-  parse: (text: string) => unknown = JSON.parse,
+  parse?: (text: string) => unknown,
 ): Received | undefined {
   if (typeof frame === "string") {
     // To compare a slice, engines copy it into a string of its own; the code of a character costs nothing.
@@ -81,9 +81,9 @@ export function isOtherJson(text: string): boolean {
   }
 }
 
-function parsed(text: string, parse: (text: string) => unknown): unknown {
+function parsed(text: string, parse: ((text: string) => unknown) | undefined): unknown {
   try {
-    return parse(text);
+    return parse === undefined ? JSON.parse(text) : parse(text);
   } catch (cause) {
     return notAnEvent(text, cause);
   }

@@ -23,8 +23,8 @@ export class Received {
   isOpen = false;
   /** Milliseconds of silence after which the server's heartbeat counts as missing; infinity if it announced none. */
   heartbeatTimeoutMs: number = Infinity;
-  /** Parses the text of an event. */
-  parse: (text: string) => unknown = JSON.parse;
+  /** Parses the text of an event; `undefined` for `JSON.parse`. */
+  parse: ((text: string) => unknown) | undefined = undefined;
   readonly #catalogue: Catalogue | undefined;
   readonly #accepts: (event: Dictionary, checked?: Dictionary) => boolean;
   readonly #onOpen: (start: Dictionary | undefined, resumed: boolean) => void;
@@ -98,7 +98,7 @@ export class Received {
 
   /** Returns the event as the catalogue describes it, if it may differ from the one that is handed out. */
   #checked(frame: Frame): Dictionary | undefined {
-    if (this.parse === JSON.parse || this.#catalogue === undefined) return undefined;
+    if (this.parse === undefined || this.#catalogue === undefined) return undefined;
     return readFrame(frame, this.#catalogue)?.event;
   }
 
