@@ -10,8 +10,8 @@ import { fileURLToPath } from "node:url";
 
 const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What stays a package of its own: the peers. */
-const EXTERNAL: readonly string[] = ["hono", "hono/*", "valibot", "@nats-io/*"];
+/** What stays a package of its own: peers that an application shares with this package. */
+const EXTERNAL: readonly string[] = ["hono", "hono/*", "@nats-io/*"];
 
 const COMMON: BuildOptions = {
   absWorkingDir: ROOT,

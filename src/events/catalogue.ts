@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type * as v from "valibot";
 import { checkArgument, OBJECT } from "./arguments.ts";
+import { type InferInput, isAsync, isStandardSchema, type StandardSchema } from "./standard_schema.ts";
 import { EventsError } from "./errors.ts";
 import {
   type EventDictionary,
@@ -14,8 +14,9 @@ import {
   isControlType,
 } from "./event.ts";
 
-/** Event types by name: the valibot schema of the payload, or `null` for a type without one. */
-export type Schemas = Readonly<Record<string, v.GenericSchema | null>>;
+/** Event types by name: the schema of the payload, of any library with Standard Schema, or `null` for a type without one. */
+// The schemas of valibot say that they are asynchronous, so that a compiler sees it.
+export type Schemas = Readonly<Record<string, StandardSchema & { readonly async?: false } | null>>;
 
 /** The event types a channel carries: made by {@linkcode defineEvents}. */
 export interface Catalogue<S extends Schemas = Schemas> {
@@ -30,7 +31,7 @@ export type PublishableType<S extends Schemas> = Exclude<keyof S & string, "even
 
 /** The value under `event` in an event of the type; `undefined` if the type has no payload. */
 export type PayloadOf<S extends Schemas, T extends keyof S> = T extends unknown
-  ? S[T] extends v.GenericSchema ? v.InferInput<S[T]> : undefined
+  ? S[T] extends null ? undefined : InferInput<S[T]>
   : never;
 
 /** The arguments of `publish` after the type: the payload, if the type has one. */
@@ -39,9 +40,8 @@ export type PayloadArguments<S extends Schemas, T extends keyof S> = S[T] extend
 
 /** An event to be published: its type, and its payload if it has one. A union over the catalogue. */
 export type Draft<S extends Schemas> = {
-  [T in PublishableType<S>]: S[T] extends v.GenericSchema
-    ? { readonly type: T; readonly event: PayloadOf<S, T> }
-    : { readonly type: T; readonly event?: undefined };
+  [T in PublishableType<S>]: S[T] extends null ? { readonly type: T; readonly event?: undefined }
+    : { readonly type: T; readonly event: PayloadOf<S, T> };
 }[PublishableType<S>];
 
 /** A published event of the catalogue. A union that narrows by `type`. */
@@ -50,8 +50,8 @@ export type PublishedEvent<S extends Schemas> = {
 }[PublishableType<S>];
 
 /** The payload of `events_start` beside `heartbeat`, as the catalogue describes it; any dictionary if it does not. */
-export type StartOf<S extends Schemas> = S extends { readonly events_start: v.GenericSchema }
-  ? v.InferInput<S["events_start"]>
+export type StartOf<S extends Schemas> = S extends { readonly events_start: StandardSchema }
+  ? InferInput<S["events_start"]>
   : Readonly<Record<string, unknown>>;
 
 /** Any event that a consumer of the catalogue's stream reads. A union that narrows by `type`. */
@@ -74,10 +74,11 @@ export function isTypeName(name: string): boolean {
  * `events_start` may have a schema as well: it describes what the application sends at the head of every stream, and
  * cannot be published.
  *
- * @param schemas for each type the valibot schema of its payload, or `null` if it has none; a name is 1 to 128
+ * @param schemas for each type the schema of its payload, of valibot, Zod, ArkType or any other library that has Standard
+ *   Schema, or `null` if it has none; a name is 1 to 128
  *   letters, digits and `_ . : - /`
  * @throws {TypeError} if the schemas are no object
- * @throws {EventsError} `InvalidCatalogue` for an unusable name, or a schema that is not a synchronous valibot schema
+ * @throws {EventsError} `InvalidCatalogue` for an unusable name, or a schema that is none, or answers by a promise
  *
  * @example
  * ```ts
@@ -106,10 +107,10 @@ export function defineEvents<const S extends Schemas>(schemas: S): Catalogue<S> 
         `"${type}" is a control event of every stream: choose another name`,
       );
     }
-    if (schema !== null && !(schema?.kind === "schema" && schema.async === false)) {
+    if (schema !== null && (!isStandardSchema(schema) || isAsync(schema))) {
       throw new EventsError(
         "InvalidCatalogue",
-        `the schema of "${type}" is not a synchronous valibot schema: use one, or null for a type without a payload`,
+        `the schema of "${type}" is not a synchronous schema: use one of valibot, Zod, ArkType or another library with Standard Schema, or null for a type without a payload`,
       );
     }
   }

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import * as v from "valibot";
 import type { Catalogue } from "./catalogue.ts";
 import { EventsError, type Issue } from "./errors.ts";
 import { isControlType } from "./event.ts";
+import { type StandardIssue, type StandardSchema, validate } from "./standard_schema.ts";
 
 /** The most characters in the paths of one event's issues: a path may be as long as the payload, and each issue has one. */
 const MAX_PATH_LENGTH = 1_000_000;
@@ -50,7 +50,7 @@ export function withoutNull<D extends { readonly type?: unknown; readonly event?
  * @returns every issue
  */
 export function checkPayload(
-  schema: v.GenericSchema | null,
+  schema: StandardSchema | null,
   type: string,
   payload: unknown,
   index: number,
@@ -60,7 +60,14 @@ export function checkPayload(
   if (payload === undefined) return [issue("event", `"${type}" needs a payload`)];
   const found: Issue[] = [];
   let length = 0;
-  for (const one of v.safeParse(schema, payload).issues ?? []) {
+  const issues = validate(schema, payload);
+  if (issues === undefined) {
+    throw new EventsError(
+      "InvalidCatalogue",
+      `the schema of "${type}" answers by a promise: use a synchronous one`,
+    );
+  }
+  for (const one of issues) {
     const path = ["event", ...pathOf(one)].join(".");
     found.push(issue(path, one.message));
     if ((length += path.length) > MAX_PATH_LENGTH) break;
@@ -68,8 +75,8 @@ export function checkPayload(
   return found;
 }
 
-function pathOf(issue: v.BaseIssue<unknown>): string[] {
-  return issue.path?.map((item) => String(item.key)) ?? [];
+function pathOf({ path = [] }: StandardIssue): string[] {
+  return path.map((item) => String(typeof item === "object" ? item.key : item));
 }
 
 /**

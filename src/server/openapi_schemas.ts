@@ -4,7 +4,9 @@
  * @module
  */
 import { toJsonSchema } from "@valibot/to-json-schema";
+import type { GenericSchema } from "valibot";
 import type { Catalogue } from "../events/catalogue.ts";
+import type { StandardSchema } from "../events/standard_schema.ts";
 
 /** A JSON object. */
 export type Json = { readonly [key: string]: unknown };
@@ -71,11 +73,24 @@ export function schemasOf({ types, schemas }: Catalogue): Json {
   };
 }
 
-/** The JSON Schema of a payload; `undefined` for a type that has none. */
+/** The JSON Schema of a payload; `undefined` for a type that has none, any value if the library of its schema offers none. */
 function payloadOf(schema: Catalogue["schemas"][string] | undefined): Json | undefined {
   if (!schema) return undefined;
-  const { $schema: _, ...described } = toJsonSchema(schema, { target: "draft-2020-12", errorMode: "ignore" });
+  const { $schema: _, ...described } = jsonSchemaOf(schema);
   return described;
+}
+
+/** What a library adds to Standard Schema that has JSON Schema too (https://standardschema.dev/json-schema). */
+interface JsonSchemaSource {
+  readonly jsonSchema?: { input(options: { readonly target: string }): Json };
+}
+
+function jsonSchemaOf(schema: StandardSchema): Json {
+  const standard: StandardSchema["~standard"] & JsonSchemaSource = schema["~standard"];
+  if (standard.vendor === "valibot") {
+    return toJsonSchema(schema as GenericSchema, { target: "draft-2020-12", errorMode: "ignore" }) as Json;
+  }
+  return standard.jsonSchema?.input({ target: "draft-2020-12" }) ?? {};
 }
 
 /** An object that has all of these properties, and may have more, such as these. */

@@ -171,7 +171,7 @@ test("defineEvents() rejects asynchronous schemas", () => {
   for (const schema of schemas) {
     const error = refusalOf({ fine: null, later: schema });
     assert.is(error.code, "InvalidCatalogue");
-    assert.match(error.message, /"later" is not a synchronous valibot schema/);
+    assert.match(error.message, /"later" is not a synchronous schema/);
   }
 });
 

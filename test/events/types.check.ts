@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { type } from "arktype";
 import * as v from "valibot";
+import { z } from "zod";
 import {
   type ClientEvent,
   connect,
@@ -108,6 +110,21 @@ export const checks: readonly (() => void)[] = [
     shop.schemas.closed = v.string();
     // @ts-expect-error: the list of types is read-only
     shop.types.push("more");
+  },
+
+  function schemasOfOtherLibrariesHaveTheirTypes() {
+    const zod = defineEvents({ order: z.object({ id: z.string(), total: z.number() }), closed: null });
+    const ark = defineEvents({ order: type({ id: "string", total: "number" }), closed: null });
+    sure<Equal<PayloadOf<typeof zod.schemas, "order">, { id: string; total: number }>>();
+    sure<Equal<PayloadOf<typeof ark.schemas, "order">, { id: string; total: number }>>();
+    createChannel(zod).publish("order", { id: "o-1", total: 1 });
+    createChannel(ark).publish("order", { id: "o-1", total: 1 });
+    // @ts-expect-error: a total is a number
+    createChannel(zod).publish("order", { id: "o-1", total: "1" });
+    // @ts-expect-error: a total is a number
+    createChannel(ark).publish("order", { id: "o-1", total: "1" });
+    // @ts-expect-error: it has no payload
+    createChannel(ark).publish("closed", {});
   },
 
   function aPayloadHasTheTypeOfItsSchema() {

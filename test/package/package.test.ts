@@ -93,6 +93,13 @@ async function withProject(use: (folder: string) => Promise<void>): Promise<void
     const tarball = await packPackage(folder);
     await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
     await run("npm", ["install", "--prefer-offline", tarball], folder);
+    const installed = (await readdir(join(folder, "node_modules"))).filter((name) => !name.startsWith("."));
+    assert.equal(
+      installed.sort(),
+      ["events-endpoint", "hono"],
+      "a route gets what it uses, and nothing else",
+    );
+    await run("npm", ["install", "--prefer-offline", "valibot"], folder);
     await writeFile(join(folder, "program.js"), PROGRAM);
     await writeFile(join(folder, "program.ts"), PROGRAM + TYPES);
     await writeFile(join(folder, "nats.js"), NATS_PROGRAM);
@@ -121,15 +128,6 @@ test("npm pack makes a tarball that runs and type-checks when it is installed", 
       assert.is(await run(process.execPath, ["run", "--allow-env", "nats.js"], folder), "function\n");
       return;
     }
-    assert.equal(
-      (await readdir(join(folder, "node_modules"))).filter((name) => !name.startsWith(".")).sort(),
-      [
-        "events-endpoint",
-        "hono",
-        "valibot",
-      ],
-      "a route gets what it uses, and nothing else",
-    );
     assert.is(await run(process.execPath, ["program.js"], folder), JS_OUTPUT);
     const failure = await run(process.execPath, [
       "node_modules/.bin/events-endpoint",
@@ -194,7 +192,7 @@ test("events-endpoint/client is at most 7 kB in a browser, and loads its SSE par
     assert.ok(client.size <= 7000, `${client.size} bytes`);
     assert.equal(others, []);
     assert.match(client.code, `import("./${sse?.name}")`);
-    assert.equal([...client.code.matchAll(/\bfrom ?"([^"]+)"/g)].map(([, from]) => from), ["valibot"]);
+    assert.equal([...client.code.matchAll(/\bfrom ?"([^"]+)"/g)].map(([, from]) => from), []);
   } finally {
     await rm(folder, { recursive: true });
   }
