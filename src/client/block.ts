@@ -6,8 +6,7 @@
  */
 import type { Catalogue } from "../events/catalogue.ts";
 import { membersOf, partsOf } from "../events/json_text.ts";
-import type { Dictionary } from "./dialect.ts";
-import type { Block } from "./frame.ts";
+import type { Block, Dictionary } from "./frame.ts";
 
 /** A dictionary of JSON. */
 type Values = Readonly<Record<string, unknown>>;

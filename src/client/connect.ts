@@ -6,7 +6,7 @@
 import type { Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { Attempts } from "./attempts.ts";
-import type { Dictionary } from "./dialect.ts";
+import type { Dictionary } from "./frame.ts";
 import {
   type ClientEvent,
   type Connection,

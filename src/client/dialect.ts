@@ -16,19 +16,7 @@
 import type { Catalogue } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { isDictionary } from "../events/json.ts";
-import type { Frame } from "./frame.ts";
-
-/** An event as it was received. Only its type has been checked. */
-export interface Dictionary {
-  /** The name of its type. */
-  readonly type: string;
-  /** Its payload, if it has one. */
-  readonly event?: unknown;
-  /** Its cursor. A real Tribler sends none. */
-  readonly id?: string;
-  /** When it was published: RFC 3339, UTC, milliseconds. A real Tribler sends none. */
-  readonly time?: string;
-}
+import type { Dictionary, Frame } from "./frame.ts";
 
 /** What a frame contains: an event, the cursor after it, or both. */
 export interface Received {

@@ -6,7 +6,7 @@
 import type { Schemas } from "../events/catalogue.ts";
 import { checkPayload } from "../events/validate.ts";
 import { EventsError } from "../events/errors.ts";
-import type { Dictionary } from "./dialect.ts";
+import type { Dictionary } from "./frame.ts";
 import type { ConnectOptions } from "./options.ts";
 
 /** Maximum number of unknown types that a warning is printed for. */

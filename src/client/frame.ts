@@ -1,11 +1,22 @@
 /**
- * Frames: what a stream is made of on the wire, before any JSON is parsed.
+ * Frames: what a stream is made of on the wire, before any JSON is parsed; and the events that they become.
  *
  * @module
  */
 import type { Catalogue } from "../events/catalogue.ts";
 import type { EventsError } from "../events/errors.ts";
-import type { Dictionary } from "./dialect.ts";
+
+/** An event as it was received. Only its type has been checked. */
+export interface Dictionary {
+  /** The name of its type. */
+  readonly type: string;
+  /** Its payload, if it has one. */
+  readonly event?: unknown;
+  /** Its cursor. A real Tribler sends none. */
+  readonly id?: string;
+  /** When it was published: RFC 3339, UTC, milliseconds. A real Tribler sends none. */
+  readonly time?: string;
+}
 
 /** One block of an event stream (WHATWG HTML 9.2). */
 export interface Block {

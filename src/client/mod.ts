@@ -35,7 +35,7 @@
  * @module
  */
 export { connect } from "./connect.ts";
-export type { Dictionary } from "./dialect.ts";
+export type { Dictionary } from "./frame.ts";
 export type {
   ClientEvent,
   Connection,

@@ -19,7 +19,7 @@ import {
 import { EventsError, type Issue } from "../events/errors.ts";
 import type { Loss } from "../events/event.ts";
 import { MAX_TIMER_MS } from "../events/timing.ts";
-import type { Dictionary } from "./dialect.ts";
+import type { Dictionary } from "./frame.ts";
 import type { Backoff } from "./retry.ts";
 
 /**

@@ -5,9 +5,9 @@
  */
 import type { Catalogue, Schemas } from "../events/catalogue.ts";
 import { withoutNull } from "../events/validate.ts";
-import { type Dictionary, readFrame, textOf } from "./dialect.ts";
+import { readFrame, textOf } from "./dialect.ts";
 import { createEventFilter } from "./event_filter.ts";
-import type { Frame } from "./frame.ts";
+import type { Dictionary, Frame } from "./frame.ts";
 import type { ConnectOptions } from "./options.ts";
 
 /** Number of heartbeats without a byte after which an open connection counts as dead: at least two were missed. */

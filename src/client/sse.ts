@@ -18,6 +18,62 @@ const RETRY = /(?<=\n)retry: ?(\d+)\n/g;
 /** What is more than whole lines that dispatch nothing and move no cursor. */
 const UNFINISHED = /[^\n]$|(?:^|\n)(?:data|event|id)[:\n]/;
 
+/** The block that has begun: its text in the pieces in which it arrived, without comment lines. */
+class Begun {
+  /** The number of its characters. */
+  length = 0;
+  /** Whether what has arrived ends with a line. */
+  isLineEnd = true;
+  #fragments: string[] = [];
+  /** Whether a comment line has begun that has not ended. */
+  #isInComment = false;
+
+  /** Returns the text that has just arrived, without the rest of a comment line. */
+  afterComment(text: string): string {
+    const end = text.indexOf("\n");
+    if (!this.#isInComment || end === -1) return this.#isInComment ? "" : text;
+    this.#isInComment = false;
+    this.isLineEnd = true;
+    return text.slice(end + 1);
+  }
+
+  /** Adds text without the end of a block. */
+  add(text: string, isLineStart: boolean): void {
+    const lines = isLineStart ? `\n${text}` : text;
+    if (lines.includes("\n:")) {
+      const rest = lines.replaceAll(COMMENT, "");
+      this.#isInComment = !lines.endsWith("\n") && lines.startsWith(":", lines.lastIndexOf("\n") + 1);
+      text = isLineStart ? rest.slice(1) : rest;
+    }
+    if (text === "") return;
+    this.#fragments.push(text);
+    this.length += text.length;
+  }
+
+  /** Returns its text, and begins another one. */
+  take(): string {
+    const text = this.text();
+    this.#fragments = [];
+    this.length = 0;
+    return text;
+  }
+
+  text(): string {
+    return this.#fragments.join("");
+  }
+}
+
+/** Makes a function that returns text with `\n` as its only line end. */
+function createNormalizer(): (text: string) => string {
+  let wasReturn = false;
+  return (text) => {
+    // A `\r` at its end counts; a `\n` that begins the next text belongs to it.
+    const rest = wasReturn && text.startsWith("\n") ? text.slice(1) : text;
+    if (text !== "") wasReturn = text.endsWith("\r");
+    return rest.includes("\r") ? rest.replaceAll(/\r\n?/g, "\n") : rest;
+  };
+}
+
 /**
  * Makes a decoder of SSE.
  *
@@ -36,26 +92,14 @@ export function sseDecoder(
   const decoder = new TextDecoder(); // It drops a byte order mark at the start only.
   let frames: Frame[] = [];
   let retry = 0;
-  let wasReturn = false;
-  /** The parts of the block that has begun. */
-  let fragments: string[] = [];
-  let kept = 0;
-  let isLineEnd = true;
-  /** Whether a comment line has begun that has not ended. */
-  let isInComment = false;
+  const normalized = createNormalizer();
+  const begun = new Begun();
   const parser = createParser({
     onEvent: ({ event, id, data }) => {
       if (data !== "" || id !== undefined) frames.push(new SseBlock(event, id, data));
     },
     onRetry: (milliseconds) => retry = milliseconds / 1000,
   });
-
-  /** Returns the text with `\n` as its only line end. A `\r` at its end counts; a `\n` that begins the next text belongs to it. */
-  function normalized(text: string): string {
-    const rest = wasReturn && text.startsWith("\n") ? text.slice(1) : text;
-    if (text !== "") wasReturn = text.endsWith("\r");
-    return rest.includes("\r") ? rest.replaceAll(/\r\n?/g, "\n") : rest;
-  }
 
   /** Parses whole blocks; there is a `\n` before the first one, as there is before each of the others. */
   function parse(blocks: string): void {
@@ -77,53 +121,29 @@ export function sseDecoder(
     parser.feed(text + blocks.slice(from));
   }
 
-  /** Returns the text after the comment line that has begun in an earlier one. */
-  function afterComment(text: string): string {
-    const end = text.indexOf("\n");
-    if (!isInComment || end === -1) return isInComment ? "" : text;
-    isInComment = false;
-    isLineEnd = true;
-    return text.slice(end + 1);
-  }
-
-  /** Keeps the beginning of a block, without comment lines. */
-  function keep(text: string, isLineStart: boolean): void {
-    const lines = isLineStart ? `\n${text}` : text;
-    if (lines.includes("\n:")) {
-      const rest = lines.replaceAll(COMMENT, "");
-      isInComment = !lines.endsWith("\n") && lines.startsWith(":", lines.lastIndexOf("\n") + 1);
-      text = isLineStart ? rest.slice(1) : rest;
-    }
-    if (text === "") return;
-    fragments.push(text);
-    kept += text.length;
-  }
-
   return {
     push: (chunk) => {
       frames = [];
-      const text = afterComment(normalized(decoder.decode(chunk, { stream: true })));
+      const text = begun.afterComment(normalized(decoder.decode(chunk, { stream: true })));
       if (text === "") return frames;
       const last = text.lastIndexOf("\n\n");
       // Of the two line ends after a block the first may have arrived earlier.
-      const end = last !== -1 ? last + 2 : isLineEnd && text.startsWith("\n") ? 1 : 0;
+      const end = last !== -1 ? last + 2 : begun.isLineEnd && text.startsWith("\n") ? 1 : 0;
       if (end > 0) {
-        parse(["\n", ...fragments, text.slice(0, end)].join(""));
-        fragments = [];
-        kept = 0;
+        parse(`\n${begun.take()}${text.slice(0, end)}`);
       }
-      if (end < text.length) keep(text.slice(end), end > 0 || isLineEnd);
-      if (kept > maxLineBytes) frames.push(tooLong(maxLineBytes));
-      isLineEnd = text.endsWith("\n");
+      if (end < text.length) begun.add(text.slice(end), end > 0 || begun.isLineEnd);
+      if (begun.length > maxLineBytes) frames.push(tooLong(maxLineBytes));
+      begun.isLineEnd = text.endsWith("\n");
       return frames;
     },
     rest: () => {
-      const text = fragments.join("");
+      const text = begun.text();
       return UNFINISHED.test(text) ? text : "";
     },
     // A line of it counts as soon as it has arrived, even if its block never ends (9.2.6).
     retry: () => {
-      const last = [...`\n${fragments.join("")}`.matchAll(RETRY)].at(-1);
+      const last = [...`\n${begun.text()}`.matchAll(RETRY)].at(-1);
       return last === undefined ? retry : Number(last[1]) / 1000;
     },
   };
