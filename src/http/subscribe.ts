@@ -91,9 +91,11 @@ function open<S extends Schemas>(
   // Hono answers HEAD with the handler of GET and drops the body without cancelling it: a subscriber would leak.
   if (c.req.method === "HEAD") return new Response(null, { headers });
 
-  const { heartbeat, stallTimeout } = settings;
+  const { stallTimeout } = settings;
+  const hasHeartbeats = format.heartbeat !== "";
+  const heartbeat = hasHeartbeats ? settings.heartbeat : null;
   // A format without heartbeats does not mention them: a front end may take no other key than its own.
-  const payload = { ...(settings.startPayload() as object), ...(format.heartbeat !== "" && { heartbeat }) };
+  const payload = { ...(settings.startPayload() as object), ...(hasHeartbeats && { heartbeat }) };
   const preamble = format.preamble + format.writeControl(controlLine("events_start", start.id, payload));
   disableIdleTimeout(c, Math.max(heartbeat ?? Infinity, stallTimeout ?? Infinity));
   const reportEnd = createEndReport(settings, format, address); // Code of the application: if it throws, nothing is acquired.
