@@ -78,10 +78,13 @@ export function eventsEndpoint<S extends Schemas>(
   );
   if (settings.publish) app.post("/", postHandler(settings, authorizer));
   if (settings.dialect === "8") app.get("/info", infoHandler(settings, authorizer));
-  app.all("/", (c) => {
-    c.header("Allow", methods); // RFC 9110, section 15.5.6.
-    throw new EventsError("MethodNotAllowed", `${c.req.method} is not supported here: use ${methods}`);
-  });
+  const rejectOthers = (path: string, methods: string) =>
+    app.all(path, (c) => {
+      c.header("Allow", methods); // RFC 9110, section 15.5.6.
+      throw new EventsError("MethodNotAllowed", `${c.req.method} is not supported here: use ${methods}`);
+    });
+  rejectOthers("/", methods);
+  if (settings.dialect === "8") rejectOthers("/info", "GET, HEAD");
   return Object.assign(app, {
     abort: () => hubs.forEach((hub) => hub.abort()),
     stats: () => {

@@ -265,6 +265,8 @@ test("GET /info with dialect 8 answers what events_start says, to requests that 
     assert.match(response.headers.get("content-type")!, /^application\/json/);
     assert.equal(await response.json(), { public_key: "ab12", version: "1.2.3", sessions: "2" });
     assert.is((await fetch(`${url}/api/events/info`, { method: "HEAD" })).status, 200);
+    const posted = await fetch(`${url}/api/events/info`, { method: "POST" });
+    assert.equal([posted.status, posted.headers.get("allow")], [405, "GET, HEAD"]);
     await first.body!.cancel();
     await second.body!.cancel();
   });
