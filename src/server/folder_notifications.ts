@@ -5,7 +5,7 @@
  * @module
  */
 import { type FSWatcher, watch } from "node:fs";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 
 /** The watchers of some folders. */
 export interface FolderNotifications {
@@ -15,6 +15,8 @@ export interface FolderNotifications {
   add(folder: string): void;
   /** Whether a folder is watched, or was to be. */
   has(path: string): boolean;
+  /** Ends the watchers of a folder and of those in it: what is there now may be another folder. */
+  drop(folder: string): void;
   /** Ends the watchers of all folders but these. */
   keep(folders: ReadonlySet<string>): void;
   /** Ends all of them. */
@@ -24,9 +26,12 @@ export interface FolderNotifications {
 /**
  * Makes it, with no folder.
  *
- * @param onChange called with the path that may have changed; `undefined` if that is not known
+ * @param onChange called with the path that may have changed, `undefined` if that is not known; and whether something may
+ *   have appeared there, or be gone
  */
-export function createNotifications(onChange: (path: string | undefined) => void): FolderNotifications {
+export function createNotifications(
+  onChange: (path: string | undefined, isReplaced: boolean) => void,
+): FolderNotifications {
   const watchers = new Map<string, FSWatcher | undefined>();
 
   function end(folder: string): void {
@@ -43,8 +48,8 @@ export function createNotifications(onChange: (path: string | undefined) => void
     add: (folder) => {
       end(folder);
       try {
-        const watcher = watch(folder, { persistent: false }, (_event, name) => {
-          onChange(name === null ? undefined : join(folder, name));
+        const watcher = watch(folder, { persistent: false }, (event, name) => {
+          onChange(name === null ? undefined : join(folder, name), event === "rename");
         });
         watchers.set(folder, watcher);
         watcher.on("error", () => {
@@ -52,13 +57,18 @@ export function createNotifications(onChange: (path: string | undefined) => void
           if (watchers.get(folder) !== watcher) return;
           watcher.close();
           watchers.set(folder, undefined);
-          onChange(undefined);
+          onChange(undefined, true);
         });
       } catch {
         watchers.set(folder, undefined);
       }
     },
     has: (path) => watchers.has(path),
+    drop: (folder) => {
+      for (const path of [...watchers.keys()]) {
+        if (path === folder || path.startsWith(folder + sep)) end(path);
+      }
+    },
     keep: (folders) => {
       for (const folder of [...watchers.keys()]) if (!folders.has(folder)) end(folder);
     },

@@ -135,7 +135,7 @@ class FolderWatch {
   constructor(options: Required<WatchFolderOptions>) {
     this.#options = options;
     this.#problems = createProblemReporter((problem) => this.#report(problem));
-    this.#notifications = createNotifications((path) => this.#onChange(path));
+    this.#notifications = createNotifications((path, isReplaced) => this.#onChange(path, isReplaced));
     this.#running = this.#run();
   }
 
@@ -147,13 +147,17 @@ class FolderWatch {
     return this.#running;
   }
 
-  #onChange(path: string | undefined): void {
+  #onChange(path: string | undefined, isReplaced: boolean): void {
     if (this.#closed) return;
     if (path === undefined) this.#sweepDue = 0;
-    else if (isOfInterest(path) || !/\.[^./]+$/.test(path) || this.#notifications.has(path)) {
+    else if (isReplaced && this.#notifications.has(path)) {
+      // The folder is gone, and another one may have its name, which the watchers of the old one do not see.
+      this.#notifications.drop(path);
+      this.#sweepDue = 0;
       this.#changed.add(path);
-    } else if (isPartial(path)) this.#changed.add(path);
-    else return; // A file of some other kind.
+    } else if (isReplaced || isOfInterest(path) || !/\.[^./]+$/.test(path) || isPartial(path)) {
+      this.#changed.add(path); // What has appeared may be a folder, whatever its name is.
+    } else return; // A file of some other kind is written.
     if (!this.#isScanning) this.#schedule();
   }
 

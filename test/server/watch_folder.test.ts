@@ -1,3 +1,4 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -78,6 +79,23 @@ test("watchFolder() reads .torrent files alone, in upper or lower case, and no f
     await scansPass();
     assert.equal(names(), ["loud"]);
     assert.equal([corrupt, problems], [[], []]);
+  });
+});
+
+test("watchFolder() finds what is in a new folder with a dot in its name, and in one that replaced another, before the next sweep", async () => {
+  const before = (folder: string) => mkdir(join(folder, "replaced"));
+  await watched({ before }, async ({ path, names, scansPass }) => {
+    const start = performance.now();
+    await scansPass();
+    mkdirSync(path("Some.Release.2020"));
+    writeFileSync(path("Some.Release.2020", "a.torrent"), torrentNamed("a"));
+    rmSync(path("replaced"), { recursive: true });
+    mkdirSync(path("replaced"));
+    await scansPass();
+    await writeFile(path("replaced", "b.torrent"), torrentNamed("b"));
+    await until(() => names().length === 2, "both are reported");
+    assert.equal(names(), ["a", "b"]);
+    assert.ok(performance.now() - start < 4_000, "the next sweep comes 5 s after the first");
   });
 });
 
