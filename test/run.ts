@@ -93,19 +93,40 @@ function testJob(files: readonly string[], suite: Suite, runtime: RuntimeName): 
       ...(isDriver && { TEST_RUNTIME: runtime }),
       ...(values.name !== undefined && { TEST_NAME: values.name }),
     },
-    seconds: suite.seconds ?? 3,
+    seconds: suite.seconds ?? 3 * files.length,
     waits: suite.waits ?? false,
     isTest: true,
   };
+}
+
+/** The most files in one process: a failure is still close to its place. */
+const MOST_FILES = 5;
+
+/** Groups files that are quick and of one suite: starting a process, and loading what they share, costs a second. */
+function groupsOf(files: readonly string[]): string[][] {
+  const groups: string[][] = [];
+  const open = new Map<Suite, string[]>();
+  for (const file of files) {
+    const suite = suiteOf(file);
+    const group = open.get(suite);
+    if (group !== undefined && group.length < MOST_FILES && suite.seconds === undefined) {
+      group.push(file);
+      continue;
+    }
+    const next = [file];
+    groups.push(next);
+    open.set(suite, next);
+  }
+  return groups;
 }
 
 /** The jobs, the longest first. */
 function chooseJobs(): Job[] {
   const files = chooseFiles();
   if (values.unit) return [testJob(files, suiteOf(files[0]!), "node")];
-  const jobs = files.flatMap((file) => {
-    const suite = suiteOf(file);
-    return chooseRuntimes(suite).map((runtime) => testJob([file], suite, runtime));
+  const jobs = groupsOf(files).flatMap((group) => {
+    const suite = suiteOf(group[0]!);
+    return chooseRuntimes(suite).map((runtime) => testJob(group, suite, runtime));
   });
   installRuntimes([...new Set(files.flatMap((file) => chooseRuntimes(suiteOf(file))))]);
   return jobs.sort((one, other) => other.seconds - one.seconds);
