@@ -81,12 +81,12 @@ function channelResult(digit: string): ChannelResult {
   return { query, result: { ...result, dispersy_cid: digit.repeat(40) } };
 }
 
-test("every event it tells arrives as it was told", () =>
+test("emit() delivers every event of the catalogue as it was published", () =>
   served(async ({ session, open }) => {
     const stream = await open();
     const start = await stream.event();
     assert.is(start.type, "events_start");
-    const told = triblerEvents.types.map((type) => {
+    const published = triblerEvents.types.map((type) => {
       const payload = triblerPayloads[type as keyof typeof triblerPayloads];
       const id = session.emit(
         type as "tribler_exception",
@@ -94,9 +94,9 @@ test("every event it tells arrives as it was told", () =>
       );
       return { type, payload, id };
     });
-    assert.is(told.length, 25);
-    const events = await stream.events(told.length);
-    for (const [index, { type, payload, id }] of told.entries()) {
+    assert.is(published.length, 25);
+    const events = await stream.events(published.length);
+    for (const [index, { type, payload, id }] of published.entries()) {
       const event = events[index]!;
       assert.equal([event.type, event.event, event.id], [type, payload, id]);
       assert.equal(Object.keys(event), ["type", ...(payload === undefined ? [] : ["event"]), "id", "time"]);
@@ -104,7 +104,7 @@ test("every event it tells arrives as it was told", () =>
     assert.equal(kept(session), events);
   }));
 
-test("what does not fit is refused and not told", () => {
+test("emit() rejects an event that does not fit, and publishes nothing", () => {
   const session = createSession({ version: "7.1.5" });
   const refused = [
     () => session.emit("torrent_finished", { infohash: "AB".repeat(20), name: "x" }),
@@ -119,7 +119,7 @@ test("what does not fit is refused and not told", () => {
   assert.is(session.channel.last, 0);
 });
 
-test("events_start tells the version, and from start() on that Tribler has started", () =>
+test("events_start reports the version, and from start() on that Tribler has started", () =>
   served(async ({ session, open }) => {
     assert.is(session.version, "7.1.5-test");
     assert.is(session.started, false);
@@ -140,7 +140,7 @@ test("events_start tells the version, and from start() on that Tribler has start
     });
   }, { version: "7.1.5-test" }));
 
-test("started twice, told once", () =>
+test("start() publishes tribler_started once when it is called twice", () =>
   served(async ({ session, open }) => {
     const stream = await open("?since=earliest");
     await stream.event();
@@ -152,7 +152,7 @@ test("started twice, told once", () =>
     assert.is(session.channel.last, 2);
   }));
 
-test("every stream begins with events_start, and it is in no history", () =>
+test("GET /events begins with events_start, which no history keeps", () =>
   served(async ({ session, open }) => {
     session.start();
     session.emit("torrent_finished", triblerPayloads.torrent_finished);
@@ -163,11 +163,11 @@ test("every stream begins with events_start, and it is in no history", () =>
     assert.equal(kept(session).map(({ type }) => type), ["tribler_started", "torrent_finished"]);
   }));
 
-test("an exception while nobody is connected waits for the next client, and is told it once", () =>
+test("exception() keeps an error for the next client while no client is connected, and publishes it once", () =>
   served(async ({ session, open, leave }) => {
     session.start();
     session.exception(new Error("the disk is full"));
-    assert.is(session.channel.last, 1, "it is not told before somebody is there to hear it");
+    assert.is(session.channel.last, 1, "it is not published before a client is connected");
     const first = await open();
     const [start, exception] = await first.events(2);
     assert.is(start!.type, "events_start");
@@ -187,7 +187,7 @@ test("an exception while nobody is connected waits for the next client, and is t
     assert.is(texts(kept(session)).length, 1);
   }));
 
-test("it comes after events_start and after what a resuming client had missed", () =>
+test("exception() is delivered after events_start, and after what a resuming client had missed", () =>
   served(async ({ session, open }) => {
     const id = session.emit("upgrader_tick", { text: "1" });
     session.emit("upgrader_tick", { text: "2" });
@@ -212,7 +212,7 @@ test("it comes after events_start and after what a resuming client had missed", 
     ]);
   }));
 
-test("of several raised while nobody is connected the first one waits, the others are in history alone", () =>
+test("exception() keeps the first of several errors while no client is connected, the others in history alone", () =>
   served(async ({ session, open, leave }) => {
     for (const text of ["first", "second", "third"]) session.exception(text);
     assert.equal(texts(kept(session)), ["second", "third"]);
@@ -233,7 +233,7 @@ test("of several raised while nobody is connected the first one waits, the other
     );
   }));
 
-test("while somebody is connected exceptions are told at once, to everyone", () =>
+test("exception() publishes at once, to every client, while any is connected", () =>
   served(async ({ session, open, leave }) => {
     const [a, b] = [await open(), await open()];
     for (const stream of [a, b]) await stream.event();
@@ -249,7 +249,7 @@ test("while somebody is connected exceptions are told at once, to everyone", () 
     assert.equal(texts(await (await open()).events(2)), ["four"]);
   }));
 
-test("HEAD and what is refused are no clients: the exception waits on", () =>
+test("exception() keeps its error through HEAD and rejected requests, which are no clients", () =>
   served(async ({ session, open, url }) => {
     session.exception("unheard");
     assert.is((await fetch(url, { method: "HEAD" })).status, 200);
@@ -260,7 +260,7 @@ test("HEAD and what is refused are no clients: the exception waits on", () =>
     assert.equal(texts(await (await open()).events(2)), ["unheard"]);
   }));
 
-test("a client that does not follow is told the exception too", () =>
+test("exception() is delivered to a client with follow=false too", () =>
   served(async ({ session, open }) => {
     session.emit("upgrader_tick", { text: "1" });
     session.exception("unheard");
@@ -268,7 +268,7 @@ test("a client that does not follow is told the exception too", () =>
     assert.equal(events.map(({ type }) => type), ["events_start", "upgrader_tick", "tribler_exception"]);
   }));
 
-test("whatever was raised, its text is told", () =>
+test("exception() publishes the text of whatever was raised", () =>
   served(async ({ session, open }) => {
     const stream = await open();
     await stream.event();
@@ -294,7 +294,7 @@ test("whatever was raised, its text is told", () =>
     assert.is(await textOf("half a pair: \ud83d"), "half a pair: \ufffd");
   }));
 
-test("an object that has no text is told all the same, connected or not", () =>
+test("exception() publishes an object without a text, connected or not", () =>
   served(async ({ session, open }) => {
     session.exception(Object.create(null));
     const stream = await open();
@@ -307,7 +307,7 @@ test("an object that has no text is told all the same, connected or not", () =>
     assert.is((await stream.event()).type, "tribler_exception");
   }));
 
-test("an exception too long for the history does not keep clients away", () =>
+test("exception() shortens an error that is too long for the history, and clients connect all the same", () =>
   served(async ({ session, open }) => {
     session.exception("x".repeat(5000));
     const stream = await open();
@@ -316,7 +316,7 @@ test("an exception too long for the history does not keep clients away", () =>
     assert.ok(types.includes("events_start"));
   }, { history: { bytes: 4096 } }));
 
-test("a closed channel can be read to its end, also while an exception waits", () =>
+test("GET /events reads a closed channel to its end, also while an error waits", () =>
   served(async ({ session, open }) => {
     session.emit("upgrader_tick", { text: "1" });
     session.exception("unheard");
@@ -325,7 +325,7 @@ test("a closed channel can be read to its end, also while an exception waits", (
     assert.equal(events.slice(0, 2).map(({ type }) => type), ["events_start", "upgrader_tick"]);
   }));
 
-test("a torrent is found once in each query", () =>
+test("emit() publishes a torrent once in each query", () =>
   served(async ({ session, open }) => {
     const stream = await open();
     await stream.event();
@@ -344,7 +344,7 @@ test("a torrent is found once in each query", () =>
     assert.is(session.channel.last, 3);
   }));
 
-test("a channel is found once in each query, and is no torrent of the same digits", () =>
+test("emit() publishes a channel once in each query, and does not take it for a torrent of the same digits", () =>
   served(async ({ session, open }) => {
     const stream = await open();
     await stream.event();
@@ -362,7 +362,7 @@ test("a channel is found once in each query, and is no torrent of the same digit
     assert.is(session.channel.last, 4);
   }));
 
-test("events that are no search results are told as often as they happen", () => {
+test("emit() publishes events that are no search results as often as they happen", () => {
   const session = createSession({ version: "7.1.5" });
   for (let n = 0; n < 3; n++) {
     session.emit("torrent_discovered", triblerPayloads.torrent_discovered);
@@ -372,7 +372,7 @@ test("events that are no search results are told as often as they happen", () =>
   assert.is(session.channel.last, 9);
 });
 
-test("the family filter leaves out torrents of the category xxx, unless it is off", () => {
+test("familyFilter leaves out torrents of the category xxx, unless it is off", () => {
   for (const options of [{}, { familyFilter: true }]) {
     const session = createSession({ version: "7.1.5", ...options });
     assert.is(session.emit("search_result_torrent", torrentResult("a", { category: "xxx" })), undefined);
@@ -380,7 +380,7 @@ test("the family filter leaves out torrents of the category xxx, unless it is of
     assert.ok(session.emit("search_result_torrent", torrentResult("c", { name: "xxx" })));
     assert.ok(
       session.emit("search_result_torrent", torrentResult("a")),
-      "what was left out does not count as told",
+      "what was left out does not count as published",
     );
     assert.is(session.channel.last, 3);
   }
@@ -389,7 +389,7 @@ test("the family filter leaves out torrents of the category xxx, unless it is of
   assert.is(session.emit("search_result_torrent", torrentResult("a", { category: "xxx" })), undefined);
 });
 
-test("a search result that was refused does not count as told", () => {
+test("emit() does not count a rejected search result as published", () => {
   const session = createSession({ version: "7.1.5" });
   assert.throws(
     () => session.emit("search_result_torrent", torrentResult("a", { size: "big" as never })),
@@ -405,7 +405,7 @@ test("a search result that was refused does not count as told", () => {
   assert.ok(session.emit("search_result_channel", channelResult("a")));
 });
 
-test("a search result of any wrong shape is refused like any other event", () => {
+test("emit() rejects a search result of any wrong shape like every other event", () => {
   const session = createSession({ version: "7.1.5" });
   const payloads = [undefined, null, {}, { query: "x" }, { query: "x", result: null }, "x", 7];
   for (const type of ["search_result_torrent", "search_result_channel"] as const) {
@@ -420,7 +420,7 @@ test("a search result of any wrong shape is refused like any other event", () =>
   assert.is(session.channel.last, 0);
 });
 
-test("after close() nothing can be told", () => {
+test("close() of the channel ends emit(), start() and exception()", () => {
   const session = createSession({ version: "7.1.5" });
   session.channel.close();
   for (
@@ -434,7 +434,7 @@ test("after close() nothing can be told", () => {
   }
 });
 
-test("two sessions share nothing", () => {
+test("createSession() makes sessions that share nothing", () => {
   const [a, b] = [createSession({ version: "1" }), createSession({ version: "2" })];
   assert.ok(a.emit("search_result_torrent", torrentResult("a")));
   assert.ok(b.emit("search_result_torrent", torrentResult("a")));
@@ -444,7 +444,7 @@ test("two sessions share nothing", () => {
   assert.is.not(a.channel.epoch, b.channel.epoch);
 });
 
-test("the limits of history are the channel's", () => {
+test("createSession() passes the limits of history to its channel", () => {
   const session = createSession({ version: "7.1.5", history: { events: 3 } });
   for (let n = 0; n < 5; n++) session.emit("upgrader_tick", { text: `${n}` });
   assert.equal(kept(session).map(({ event }) => event.text), ["2", "3", "4"]);

@@ -34,13 +34,13 @@ const SUMMARIES: { [T in keyof typeof triblerPayloads]: string } = {
   shutdown: "Shutting down the download manager…",
 };
 
-test("each of Tribler's events is one readable line", () => {
+test("summaryOf() writes each of Tribler's events as one readable line", () => {
   for (const [type, event] of Object.entries(triblerPayloads)) {
     assert.is(summaryOf({ type, event }), SUMMARIES[type as keyof typeof SUMMARIES], type);
   }
 });
 
-test("what is not as expected is told key by key", () => {
+test("summaryOf() writes an unexpected payload key by key", () => {
   assert.is(
     summaryOf({ type: "order_placed", event: { id: "o-1", note: "two words" } }),
     'id=o-1 note="two words"',
@@ -50,14 +50,14 @@ test("what is not as expected is told key by key", () => {
   assert.is(summaryOf({ type: "shop_closed" }), "");
 });
 
-test("nothing in it leaves the line, or is endless", () => {
+test("summaryOf() keeps within one line of 300 characters", () => {
   const line = summaryOf({ type: "credit_mining_error", event: { message: "a\u202eb\nc\u0007d" } });
   assert.is(line, "a\\u202eb c\\u0007d");
   const long = summaryOf({ type: "upgrader_tick", event: { text: "x".repeat(1_000_000) } });
   assert.is(long, `${"x".repeat(299)}…`);
 });
 
-test("sizes have three digits, in binary units", () => {
+test("sizeText() writes three digits in binary units", () => {
   const sizes: [bytes: number, text: string][] = [
     [0, "0 B"],
     [1023, "1023 B"],
