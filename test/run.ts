@@ -20,7 +20,7 @@ const HELP =
                     test/suites.ts names for each file (a PATH alone runs on the Node at hand)
   --unit            only what is pure, on the Node at hand: npm run test:unit
   --watch           again whenever a file in src or test changes
-  --jobs N          as many processes that compute side by side, and as many that wait (the number of cores)
+  --jobs N          as many processes that compute side by side, and one more that wait (the number of cores)
   --help            show this and exit`;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -100,7 +100,7 @@ function testJob(files: readonly string[], suite: Suite, runtime: RuntimeName): 
 }
 
 /** The most files in one process: a failure is still close to its place. */
-const MOST_FILES = 5;
+const MOST_FILES = 8;
 
 /** Groups files that are quick and of one suite: starting a process, and loading what they share, costs a second. */
 function groupsOf(files: readonly string[]): string[][] {
@@ -175,7 +175,7 @@ async function run(job: Job): Promise<Outcome> {
   }
   const code = await new Promise<number | null | string>((resolve) => {
     child.once("error", (error) => resolve(error.message)).once("exit", () => killGroup(child))
-      .once("close", resolve);
+      .once("close", (code, signal) => resolve(code ?? signal));
   });
   clearTimeout(limit);
   running.delete(child);
@@ -216,14 +216,11 @@ async function runAll(jobs: Job[]): Promise<boolean> {
       if (failed > 0) failures.push(job.title);
     }
   };
-  // As many compute as there are cores. As many wait beside them, and do not take their places when they are fewer.
+  // As many compute as there are cores. One more than that waits beside them, and takes their places when they are fewer.
   const width = Number(values.jobs ?? availableParallelism());
-  await Promise.all(
-    Array.from({ length: width }, () => [
-      worker(() => computing.shift() ?? waiting.shift()),
-      worker(() => waiting.shift()),
-    ]).flat(),
-  );
+  const computers = Array.from({ length: width }, () => worker(() => computing.shift() ?? waiting.shift()));
+  const waiters = Array.from({ length: width + 1 }, () => worker(() => waiting.shift()));
+  await Promise.all([...computers, ...waiters]);
   if (sum.passed + sum.failed === 0) sum.failed++; // A name that no test has.
   console.log(`\n${jobs.length} processes in ${Math.round((performance.now() - start) / 1000)} s`);
   for (const title of failures) console.log(`failed: ${title}`);
