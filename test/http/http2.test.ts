@@ -245,6 +245,12 @@ test("GET /events over HTTP/2 ends a subscriber when its stream is reset or its 
   });
 });
 
+/**
+ * How many streams are reset on one connection. Deno 2.9 closes a connection with an error when 20 are reset before it has
+ * accepted them, as it should, and then sometimes ends with SIGSEGV, tests and all.
+ */
+const STREAMS_TO_RESET = "Deno" in globalThis ? 15 : 300;
+
 test("GET /events over HTTP/2 leaves nothing behind when streams are reset as they open", async () => {
   await withServer({}, async ({ publish, subscribers, connect, channel }) => {
     const good = request(connect());
@@ -254,7 +260,7 @@ test("GET /events over HTTP/2 leaves nothing behind when streams are reset as th
     ) {
       const session = connect();
       await within(new Promise<void>((resolve) => session.once("connect", () => resolve())), "a connection");
-      for (let n = 0; n < 300 && !session.destroyed; n++) {
+      for (let n = 0; n < STREAMS_TO_RESET && !session.destroyed; n++) {
         const isPost = n % 3 === 0;
         const headers = isPost ? { ":method": "POST", "content-type": "application/json" } : {};
         const { stream } = request(session, {
