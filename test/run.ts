@@ -93,23 +93,26 @@ function testJob(files: readonly string[], suite: Suite, runtime: RuntimeName): 
       ...(isDriver && { TEST_RUNTIME: runtime }),
       ...(values.name !== undefined && { TEST_NAME: values.name }),
     },
-    seconds: suite.seconds ?? 3 * files.length,
+    seconds: (suite.seconds ?? DEFAULT_SECONDS) * files.length,
     waits: suite.waits ?? false,
     isTest: true,
   };
 }
 
-/** The most files in one process: a failure is still close to its place. */
-const MOST_FILES = 8;
+/** The most seconds in one process: a failure is still close to its place. */
+const MOST_SECONDS = 24;
+/** The seconds of a file whose suite names none. */
+const DEFAULT_SECONDS = 3;
 
-/** Groups files that are quick and of one suite: starting a process, and loading what they share, costs a second. */
+/** Groups quick files of one suite: starting a process, and loading what they share, costs a second. */
 function groupsOf(files: readonly string[]): string[][] {
   const groups: string[][] = [];
   const open = new Map<Suite, string[]>();
   for (const file of files) {
     const suite = suiteOf(file);
     const group = open.get(suite);
-    if (group !== undefined && group.length < MOST_FILES && suite.seconds === undefined) {
+    const most = Math.floor(MOST_SECONDS / (suite.seconds ?? DEFAULT_SECONDS));
+    if (group !== undefined && group.length < most && suite.runs !== "programs") {
       group.push(file);
       continue;
     }
