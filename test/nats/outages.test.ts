@@ -200,7 +200,8 @@ test("close() leaves no timer while NATS is down or frozen", () =>
       assert.match(await settled, /^PublishUnconfirmed$|-1001$/); // The acknowledgement may arrive late.
       // A connection that is being opened has a timer; one that was frozen may be lost only now, while it is flushed.
       await Promise.all(parties.map(async ({ connection }) => {
-        await until(() => connection.flush().then(() => true, () => false));
+        const isWhole = () => connection.flush().then(() => true, () => false);
+        await until(isWhole, "the connection is whole again");
         await connection.close();
       }));
     });
