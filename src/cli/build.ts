@@ -6,6 +6,7 @@
  */
 import { build, type BuildOptions } from "esbuild";
 import { chmod, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
@@ -52,12 +53,16 @@ async function buildSse(): Promise<readonly string[]> {
 
 /** Writes the licences of the packages in the bundles. */
 async function writeLicenses(files: readonly string[]): Promise<void> {
-  const packages = new Set(
-    files.flatMap((file) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []),
+  // The last `node_modules` of a path: packages may be links into a store, or outside of this folder.
+  const packages = new Map(
+    files.flatMap((file) => {
+      const [folder, name] = /^.*\bnode_modules\/((?:@[^/]+\/)?[^/]+)(?=\/)/.exec(file) ?? [];
+      return name === undefined ? [] : [[name, join(ROOT, folder!)]];
+    }),
   );
   const texts = await Promise.all(
-    [...packages].sort().map(async (name) => {
-      const read = (file: string) => readFile(`${ROOT}node_modules/${name}/${file}`, "utf8");
+    [...packages].sort().map(async ([name, folder]) => {
+      const read = (file: string) => readFile(join(folder, file), "utf8");
       const { version, license } = JSON.parse(await read("package.json"));
       const text = await read("LICENSE").catch(() => read("license")).catch(() => read("LICENSE.md"))
         .catch(() => `${license}\n`);

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Context } from "hono";
-import { HTTPException } from "hono/http-exception";
 import type { PublishedEvent, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 
@@ -100,7 +99,7 @@ export function createAuthorizer<S extends Schemas>(
       stream.isAsking = false;
       if (open.has(stream)) stream.onChange(stream.permission);
     } catch (error) {
-      if (!(error instanceof EventsError || error instanceof HTTPException)) onError(error);
+      if (!(error instanceof EventsError || isHttpException(error))) onError(error);
       revoke(stream);
     }
   }
@@ -172,4 +171,9 @@ function createTicks(ms: number): Ticks {
 /** Whether the permission has ended; one with an invalid `expiresAt` has. */
 function isExpired({ expiresAt }: Permission): boolean {
   return expiresAt !== undefined && !(Number(expiresAt) > Date.now());
+}
+
+/** Whether it is an `HTTPException`, found as Hono does it: the application may have another copy of the class. */
+function isHttpException(error: unknown): boolean {
+  return error instanceof Error && "getResponse" in error;
 }

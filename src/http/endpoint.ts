@@ -4,6 +4,7 @@
  * @module
  */
 import { type Context, Hono } from "hono";
+import type { BlankEnv } from "hono/types";
 import type { Channel } from "../channel/channel.ts";
 import { watchClose } from "../channel/on_close.ts";
 import type { Schemas } from "../events/catalogue.ts";
@@ -22,7 +23,8 @@ import {
   type EventsSource,
   readOptions,
 } from "./options.ts";
-import { type Accepted, publishHandler } from "./publish.ts";
+import { publishHandler } from "./publish.ts";
+import type { Accepted, EventsRoutes } from "./routes.ts";
 import { subscribeHandler } from "./subscribe.ts";
 
 /**
@@ -56,7 +58,7 @@ import { subscribeHandler } from "./subscribe.ts";
 export function eventsEndpoint<S extends Schemas>(
   source: Channel<S> | EventsSource<S>,
   options: EndpointOptions<S> = {},
-): EventsEndpoint {
+): EventsEndpoint<S> {
   const settings = readOptions(source, options);
   const { channel } = settings;
   const hubs = new Map(
@@ -67,7 +69,7 @@ export function eventsEndpoint<S extends Schemas>(
   const authorizer = authorizerOf(settings);
   const refusals = createRefusalCounts();
   const methods = settings.publish ? "GET, HEAD, POST" : "GET, HEAD";
-  const app = new Hono();
+  const app = new Hono<BlankEnv, EventsRoutes<S>>();
   app.onError((error, c) => {
     refusals.count(error);
     return errorResponse(c, error);

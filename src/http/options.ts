@@ -4,6 +4,7 @@
  * @module
  */
 import type { Context, Hono } from "hono";
+import type { BlankEnv } from "hono/types";
 import type { Channel } from "../channel/channel.ts";
 import type { PublishedEvent, Schemas, StartOf } from "../events/catalogue.ts";
 import type { EventsErrorCode } from "../events/errors.ts";
@@ -25,6 +26,7 @@ import { type Dialect, DIALECTS } from "../stream/dialects.ts";
 import type { End, StreamStats } from "../stream/stats.ts";
 import type { WireFormat } from "../stream/wire_format.ts";
 import type { Authorize } from "./authorize.ts";
+import type { EventsRoutes } from "./routes.ts";
 import { clientAddress as connectionAddress } from "./runtime.ts";
 
 /** The state of an application behind a channel: what `events_start` says, and who is connected. */
@@ -152,8 +154,8 @@ export interface EndpointStats {
   readonly refusals: Readonly<Partial<Record<EventsErrorCode, number>>>;
 }
 
-/** The routes of an endpoint, to be mounted with `app.route(path, endpoint)`. */
-export type EventsEndpoint = Hono & {
+/** The routes of an endpoint, to be mounted with `app.route(path, endpoint)`. Hono's RPC client sees their types. */
+export type EventsEndpoint<S extends Schemas = Schemas> = Hono<BlankEnv, EventsRoutes<S>> & {
   /** Returns plain numbers for any metrics system. Nothing is counted twice or reset. */
   stats(): EndpointStats;
   /**

@@ -12,12 +12,7 @@ import { disableIdleTimeout, restoreIdleTimeout } from "./runtime.ts";
 import { type IdempotencyStore, readIdempotencyKey } from "./idempotency.ts";
 import { type BodyLimits, checkCoding, isNdjson, parseBody } from "./parse_body.ts";
 import { readBody } from "./read_body.ts";
-
-/** The body of the response to a `POST` that was accepted. */
-export interface Accepted {
-  readonly accepted: number;
-  readonly last_id: string;
-}
+import type { Accepted } from "./routes.ts";
 
 /** Options of {@linkcode publishHandler}. */
 export interface PublishHandlerOptions extends BodyLimits {

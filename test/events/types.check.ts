@@ -5,6 +5,8 @@
  * @module
  */
 import { type } from "arktype";
+import { Hono } from "hono";
+import { hc } from "hono/client";
 import * as v from "valibot";
 import { z } from "zod";
 import {
@@ -521,6 +523,25 @@ export const checks: readonly (() => void)[] = [
     connect("http://localhost/", { reconnect: true });
     // @ts-expect-error: there is no such option
     connect("http://localhost/", { retry: 5 });
+  },
+
+  async function routesByHc() {
+    const app = new Hono().route("/shop/events", eventsEndpoint(createChannel(shop)));
+    const { events } = hc<typeof app>("http://localhost").shop;
+    const accepted = await events.$post({ json: { type: "kind", event: "a" } });
+    await events.$post({ json: [{ type: "closed" }], header: { "Idempotency-Key": "1" } });
+    // @ts-expect-error: it is "a" or "b"
+    await events.$post({ json: { type: "kind", event: "c" } });
+    // @ts-expect-error: there is no such event
+    await events.$post({ json: { type: "lost" } });
+    if (accepted.status === 202) exactly<string>()((await accepted.json()).last_id);
+    else exactly<EventsErrorCode>()((await accepted.json()).error.code);
+    const stream = await events.$get({ query: { since: "earliest", follow: "false" } });
+    if (stream.ok) exactly<string>()(await stream.text());
+    // @ts-expect-error: there is no such format
+    await events.$get({ query: { format: "xml" } });
+    // @ts-expect-error: there is no such route
+    hc<typeof app>("http://localhost").shop.nothing;
   },
 
   function nothingIsAny() {

@@ -114,6 +114,24 @@ test("authorize() limits each reader to its own events, replayed ones too, withi
   });
 });
 
+test("authorize() that rejects with the HTTPException of another copy of hono ends the stream without onError", async () => {
+  const foreign = Object.assign(new Error("pay"), { status: 402, getResponse: () => new Response("pay") });
+  let isRevoked = false;
+  const errors: unknown[] = [];
+  const set = makeEndpoint(catalogue, {
+    ...OPTIONS,
+    authorize: () => isRevoked ? Promise.reject(foreign) : true,
+    onError: (error) => errors.push(error),
+  });
+  await serving(set.app, async (url) => {
+    const lines = await openLines(`${url}/events`);
+    await lines.event();
+    isRevoked = true;
+    await lines.rest();
+    assert.equal(errors, []);
+  });
+});
+
 test("authorize() ends a stream on a whole line, in each format, once it no longer permits it", async () => {
   for (const way of ["false", "throws", "rejects", "expires", "never answers"]) {
     let revoked = false;
