@@ -11,6 +11,8 @@
 import type { Batch, EventLog } from "../channel/channel.ts";
 import { type Chunk, makeChunk } from "./chunk.ts";
 import { createEncoder } from "./encoder.ts";
+import { nextTurn } from "./next_turn.ts";
+import { createPacing } from "./pacing.ts";
 import { serializer, type WireFormat } from "./wire_format.ts";
 
 /** A chunk of this size gains nothing from waiting for more: batches are no larger than 256 KiB. */
@@ -37,15 +39,16 @@ export interface PipelineOptions {
 /**
  * Starts a pipeline at the newest event of the log.
  *
- * The first event after a quiet moment goes out at once. After a chunk the next batch is taken when as much time has
- * passed again as the hand-out of that chunk took, so that a flooded channel writes few large chunks instead of many
- * small ones: the cost is in the writes, not in the bytes.
+ * While there is time to spare, an event goes out in the turn in which it was published. In a flood a batch is taken when
+ * as much time has passed again as the delivery of the one before took, so that the channel writes few large chunks
+ * instead of many small ones: the cost is in the writes, not in the bytes. See {@linkcode createPacing}.
  *
  * @returns stops the pipeline at once and for good, and leaves no timer or iterator behind
  */
 export function startPipeline(log: EventLog, format: WireFormat, options: PipelineOptions): () => void {
   const { onChunk, onNewEpoch, onLoss, onEnd, onError, maxDelay } = options;
   const batches = log.batches("latest");
+  const pacing = createPacing();
   let isStopped = false;
   let batch: Batch | undefined;
   /** Lets the source take the next batch; the stages after it would pull one ahead. */
@@ -73,18 +76,25 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
     for (let read; !(read = await reader.read()).done && !isStopped;) {
       const start = performance.now();
       onChunk(makeChunk(format, batch!.entries, read.value));
-      if (!isStopped) holdBack(start, read.value.length >= FULL_BYTES);
+      if (!isStopped) releaseNext(start, batch!.entries.length, read.value.length >= FULL_BYTES);
     }
     if (!isStopped) onEnd();
   }
 
-  /** Releases the next batch as long after the last one as that one kept the event loop busy; at once behind a full one. */
-  function holdBack(start: number, isFull: boolean): void {
-    // A write costs most after it returned, in microtasks: a timer fires once they are over.
-    timer = setTimeout(() => {
-      const costMs = performance.now() - start;
-      if (isFull || costMs < LEAST_COST_MS) release();
-      else timer = setTimeout(release, Math.min(costMs, maxDelay));
+  /**
+   * Releases the next batch: in the next turn while there is time to spare. In a flood it is released as long after the
+   * last one as that one kept the event loop busy, and at once behind a full one.
+   */
+  function releaseNext(start: number, events: number, isFull: boolean): void {
+    // A write costs most after it returned, in microtasks, and on some runtimes behind them.
+    nextTurn(() => {
+      pacing.count(events, start, performance.now() - start);
+      if (!pacing.isFlooded || isStopped) return release();
+      timer = setTimeout(() => {
+        const costMs = performance.now() - start;
+        if (isFull || costMs < LEAST_COST_MS) release();
+        else timer = setTimeout(release, Math.min(costMs, maxDelay));
+      });
     });
   }
 
