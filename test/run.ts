@@ -4,12 +4,14 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, watch } from "node:fs";
-import { availableParallelism } from "node:os";
+import { mkdtempSync, readdirSync, rmSync, watch } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { argumentsOf, installRuntimes, programOf } from "./support/runtimes.ts";
+import { installTools } from "./support/tools.ts";
 import { type RuntimeName, type Suite, suiteOf } from "./suites.ts";
 
 const HELP =
@@ -25,6 +27,9 @@ const HELP =
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const here = `${root}test/`;
+/** A folder that the processes share: the first that needs the package as a tarball packs it there. */
+const shelf = mkdtempSync(join(tmpdir(), "events-endpoint-"));
+process.once("exit", () => rmSync(shelf, { recursive: true, force: true }));
 /** The longest that a process may run. */
 const LIMIT_MS = 5 * 60_000;
 
@@ -90,6 +95,7 @@ function testJob(files: readonly string[], suite: Suite, runtime: RuntimeName): 
     args: [...argumentsOf(own, ["--allow-all"]), `${here}all.ts`, ...files],
     env: {
       NO_COLOR: "1",
+      TEST_SHELF: shelf,
       ...(isDriver && { TEST_RUNTIME: runtime }),
       ...(values.name !== undefined && { TEST_NAME: values.name }),
     },
@@ -132,6 +138,7 @@ function chooseJobs(): Job[] {
     return chooseRuntimes(suite).map((runtime) => testJob(group, suite, runtime));
   });
   installRuntimes([...new Set(files.flatMap((file) => chooseRuntimes(suiteOf(file))))]);
+  if (files.some((file) => file.startsWith("package/"))) installTools(); // Not by several processes at once.
   return jobs.sort((one, other) => other.seconds - one.seconds);
 }
 
@@ -241,6 +248,7 @@ function runAndWatch(): void {
     if (isRunning || !isDue) return;
     isRunning = true;
     isDue = false;
+    for (const name of readdirSync(shelf)) rmSync(join(shelf, name), { recursive: true }); // It is of the last sources.
     await runAll(chooseJobs());
     isRunning = false;
     await next();

@@ -81,7 +81,11 @@ export const SUITES: readonly Suite[] = [
   { path: "cli/serve_options", on: ONCE, isUnit: true },
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
   { path: "package/examples", on: EACH_KIND, runs: "programs", seconds: 9 },
-  { path: "package/", on: EACH_KIND, seconds: 10 },
+  { path: "package/package", on: EACH_KIND, seconds: 10 },
+  // They try the tarball on each runtime themselves.
+  { path: "package/checkouts", on: ONCE, seconds: 45 },
+  { path: "package/installs", on: ONCE, seconds: 20 },
+  { path: "package/", on: ONCE, seconds: 25 },
   { path: "docs/", on: ONCE, seconds: 20, waits: true },
   { path: "server/watch_folder_corrupt", on: EACH_KIND, seconds: 9, waits: true },
   { path: "server/watch_folder_slow", on: EACH_KIND, seconds: 8, waits: true },

@@ -4,15 +4,30 @@
  * @module
  */
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { cp, mkdir, mkdtemp, rename, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { VERSION } from "../../src/version.ts";
+import { until } from "./harness.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const SOURCES = ["src", "package.json", "tsconfig.json", "tsconfig.build.json", "README.md", "LICENSE"];
+const TARBALL = `events-endpoint-${VERSION}.tgz`;
+/** What the package is built from, and what it contains beside that. */
+const SOURCES = [
+  ...["src", "docs", "examples", "package.json", "tsconfig.json", "tsconfig.build.json", "LICENSE"],
+  ...["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"],
+];
+
+/** Copies what the package is built from into a folder, as a checkout of it would be, without installed packages. */
+export async function copySources(folder: string): Promise<void> {
+  for (const name of [...SOURCES, "deno.json", "package-lock.json"]) {
+    await cp(join(ROOT, name), join(folder, name), { recursive: true });
+  }
+}
 
 /**
  * Packs the package into a folder. It is built in a copy of the sources, because a build first removes the last one,
@@ -23,11 +38,32 @@ const SOURCES = ["src", "package.json", "tsconfig.json", "tsconfig.build.json", 
 export async function packPackage(folder: string): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), "events-endpoint-"));
   try {
-    for (const name of SOURCES) await cp(join(ROOT, name), join(copy, name), { recursive: true });
+    await copySources(copy);
     await symlink(join(ROOT, "node_modules"), join(copy, "node_modules"));
     await promisify(execFile)("npm", ["pack", "--pack-destination", folder], { cwd: copy });
   } finally {
     await rm(copy, { recursive: true });
   }
-  return join(folder, `events-endpoint-${VERSION}.tgz`);
+  return join(folder, TARBALL);
+}
+
+/** The folder in which the test processes of a run share the tarball; one of this process if it is run by itself. */
+function shelfOf(): string {
+  const shelf = process.env["TEST_SHELF"];
+  if (shelf !== undefined) return shelf;
+  const own = mkdtempSync(join(tmpdir(), "events-endpoint-"));
+  process.env["TEST_SHELF"] = own;
+  process.once("exit", () => rmSync(own, { recursive: true, force: true }));
+  return own;
+}
+
+/** Returns the path of the tarball of this run. The first process that asks packs it, and the others wait for that. */
+export async function sharedTarball(): Promise<string> {
+  const shelf = shelfOf();
+  const tarball = join(shelf, TARBALL);
+  const workshop = join(shelf, "packing");
+  const isFirst = await mkdir(workshop).then(() => true, () => false);
+  if (isFirst) await rename(await packPackage(workshop), tarball);
+  else await until(() => existsSync(tarball), "another test process to pack", 60_000);
+  return tarball;
 }

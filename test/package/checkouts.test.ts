@@ -1,0 +1,65 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import * as assert from "uvu/assert";
+import { OTHERS, PNPM, withProgram, YARN_1 } from "../support/managers.ts";
+import { copySources } from "../support/pack.ts";
+import { run, withEmptyProject } from "../support/project.ts";
+import { installRuntimes, programOf } from "../support/runtimes.ts";
+import { suite } from "../support/suite.ts";
+import { installTools } from "../support/tools.ts";
+
+const test = suite("package: checkouts");
+
+installRuntimes(["node22"]);
+installTools();
+
+/** Runs `use` with the folder of a checkout in which nothing is installed, a repository of git. */
+async function withCheckout(use: (folder: string, url: string) => Promise<void>): Promise<void> {
+  await withEmptyProject(async ({ folder }) => {
+    const checkout = join(folder, "events-endpoint");
+    await mkdir(checkout);
+    await copySources(checkout);
+    const git = (...args: string[]) =>
+      run("git", ["-c", "user.name=a", "-c", "user.email=a@b.c", ...args], checkout);
+    await git("init", "--quiet");
+    await git("add", ".");
+    await git("commit", "--quiet", "--message", "all of it");
+    await use(checkout, `git+${pathToFileURL(checkout)}`);
+  });
+}
+
+test("npm install builds a checkout in git, and a folder in which nothing is installed", async () => {
+  await withCheckout(async (folder, url) => {
+    await withProgram((project) => project.npm(url, ...OTHERS));
+    await withProgram(async (project) => {
+      await project.npm("--install-links", "--omit=dev", folder, ...OTHERS);
+      assert.not.ok((await readdir(join(project.folder, "node_modules/events-endpoint"))).includes("src"));
+    });
+    // A link to the folder, which has been built by now; Node takes the copy of hono in it.
+    await withProgram((project) => project.npm(folder, ...OTHERS));
+    // So do other package managers, which build no folder themselves.
+    await withProgram((project, home) => project.run(PNPM, ["add", `file:${folder}`, ...OTHERS], home));
+  });
+});
+
+test("pnpm add builds a checkout in git that allowBuilds names, and yarn add of Yarn 1 builds one on Node 22", async () => {
+  await withCheckout(async (folder, url) => {
+    const commit = (await run("git", ["rev-parse", "HEAD"], folder)).trim();
+    await withProgram(async (project, home) => {
+      await project.write(
+        "pnpm-workspace.yaml",
+        `allowBuilds:\n  "events-endpoint@${url}#${commit}": true\n`,
+      );
+      await project.run(PNPM, ["add", url, ...OTHERS], home);
+    });
+    await withProgram(async (project, home) => {
+      const node = programOf("node22");
+      const path = `${dirname(node)}:${process.env["PATH"]}`; // The build runs on it too.
+      await project.run(node, [YARN_1, "add", "--no-progress", url, ...OTHERS], { ...home, PATH: path });
+    });
+  });
+});
+
+test.run();

@@ -1,0 +1,104 @@
+import * as assert from "uvu/assert";
+import { sharedTarball } from "../support/pack.ts";
+import {
+  type Project,
+  readManifest,
+  runScript,
+  scriptArguments,
+  SERVER_OUTPUT,
+  SERVER_PROGRAM,
+  withEmptyProject,
+  withInstalled,
+} from "../support/project.ts";
+import { installRuntimes, programOf } from "../support/runtimes.ts";
+import { suite } from "../support/suite.ts";
+import type { RuntimeName } from "../suites.ts";
+
+const test = suite("package: peers");
+
+const NODES: readonly RuntimeName[] = ["node", "node22", "node24", "node26"];
+const RUNTIMES: readonly RuntimeName[] = [...NODES, "deno", "bun"];
+
+installRuntimes(RUNTIMES);
+
+const { peerDependencies: peers } = await readManifest();
+
+/** Returns the lowest version of the range of a peer. */
+function lowest(name: string): string {
+  const [, version] = /^\^(\d+\.\d+\.\d+)$/.exec(peers[name] ?? "") ?? [];
+  if (version === undefined) throw new Error(`${name}: ${peers[name]} is no range that this test reads`);
+  return version;
+}
+
+/** Uses each entry point as a project that is written in CommonJS does. */
+const COMMON_JS = `
+const { createChannel, defineEvents, eventsEndpoint } = require("events-endpoint");
+const { connect } = require("events-endpoint/client");
+const { createSession } = require("events-endpoint/tribler");
+console.log(typeof createChannel, typeof eventsEndpoint, typeof connect, typeof createSession);
+`;
+
+/** Runs the program of a server on every runtime. */
+async function runEverywhere(project: Project): Promise<void> {
+  await project.write("program.mjs", SERVER_PROGRAM);
+  await project.write("program.cjs", COMMON_JS);
+  for (const runtime of RUNTIMES) {
+    assert.is(await runScript(project, runtime, "program.mjs"), SERVER_OUTPUT, runtime);
+    const output = await runScript(project, runtime, "program.cjs");
+    assert.match(output, /function function function function\n/, runtime);
+  }
+}
+
+test("the lowest hono and valibot of the peers run and are required on every runtime", async () => {
+  const packages = ["hono", "valibot"].map((name) => `${name}@${lowest(name)}`);
+  await withInstalled([...packages, "@hono/node-server"], async (project) => {
+    const tree = JSON.parse(await project.run("npm", ["ls", "--json", "--all"]));
+    for (const name of ["hono", "valibot"]) assert.is(tree.dependencies[name].version, lowest(name));
+    await runEverywhere(project);
+  });
+});
+
+test("the highest hono and valibot of the peers run and are required on every runtime", async () => {
+  const packages = ["hono", "valibot"].map((name) => `${name}@${peers[name]}`);
+  await withInstalled([...packages, "@hono/node-server"], runEverywhere);
+});
+
+test("npm install refuses a hono and a valibot below the peers", async () => {
+  const tarball = await sharedTarball();
+  for (const packages of [["hono@4.10.8"], ["hono", "valibot@0.42.1"]]) {
+    await withEmptyProject(async (project) => {
+      const failure = await project.npm(tarball, ...packages).then(() => "", (error: Error) => error.message);
+      assert.match(failure, "ERESOLVE", packages.join(" "));
+    });
+  }
+});
+
+/** Runs a script that must fail, and returns its output. */
+async function failureOf(project: Project, runtime: RuntimeName, args: readonly string[]): Promise<string> {
+  const [script, ...rest] = args;
+  const command = [...scriptArguments(runtime, script!), ...rest];
+  return await project.run(programOf(runtime), command).then(
+    (output) => `it did not fail: ${output}`,
+    (error: Error) => error.message.slice(error.message.indexOf("\n") + 1),
+  );
+}
+
+test("a missing optional peer is named by import, and in one line by serve --nats", async () => {
+  await withInstalled([], async (project) => {
+    await project.write("tribler.mjs", 'import "events-endpoint/tribler";');
+    await project.write("nats.mjs", 'import "events-endpoint/nats";');
+    const serve = ["node_modules/events-endpoint/dist/cli/main.js", "serve", "--nats", "nats://127.0.0.1:1"];
+    for (const runtime of ["node", "deno", "bun"] as const) {
+      assert.match(await failureOf(project, runtime, ["tribler.mjs"]), /["']valibot["']/, runtime);
+      assert.match(await failureOf(project, runtime, ["nats.mjs"]), /["']@nats-io\/jetstream["']/, runtime);
+      assert.is(
+        await failureOf(project, runtime, serve),
+        "events-endpoint: --nats needs packages that are not installed here: " +
+          "npm install @nats-io/jetstream @nats-io/nats-core @nats-io/transport-node\n",
+        runtime,
+      );
+    }
+  });
+});
+
+test.run();
