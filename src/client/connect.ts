@@ -5,6 +5,7 @@
  */
 import type { Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
+import { onAbort } from "../events/timing.ts";
 import { Attempts } from "./attempts.ts";
 import type { Dictionary } from "./frame.ts";
 import {
@@ -92,7 +93,7 @@ class EventConnection implements Connection<Dictionary> {
   #status: Status = { type: "connecting", attempt: 1 };
   #isListening = false;
   #isOver = false;
-  readonly #onAbort = () => this.#close();
+  #forgetSignal = () => {};
   // A browser may keep a hidden page in its back/forward cache (HTML 7.4.6), and its connection with it, which would look
   // alive to the server. The page reconnects when it is shown again: until then its timers do not run.
   readonly #onPageHide = () => this.#attempts.disconnect("the page was hidden");
@@ -159,7 +160,7 @@ class EventConnection implements Connection<Dictionary> {
       this.#close();
       return false;
     }
-    signal?.addEventListener("abort", this.#onAbort);
+    if (signal !== undefined) this.#forgetSignal = onAbort(signal, () => this.#close());
     page.addEventListener?.("pagehide", this.#onPageHide);
     return true;
   }
@@ -186,7 +187,7 @@ class EventConnection implements Connection<Dictionary> {
   #close(cause?: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#forgetSignal();
     page.removeEventListener?.("pagehide", this.#onPageHide);
     this.#attempts.close();
     this.#received.close();

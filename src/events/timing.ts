@@ -58,3 +58,46 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
     signal.removeEventListener("abort", abort);
   }
 }
+
+/** What is called when a signal is aborted, and the one listener that calls it. */
+interface SharedListener {
+  readonly callbacks: Set<() => void>;
+  readonly listener: () => void;
+}
+
+const shared = new WeakMap<AbortSignal, SharedListener>();
+
+/**
+ * Calls a function when a signal is aborted. A signal has one listener for all of them: Node warns of a leak at the eleventh.
+ *
+ * @returns a function that removes it, and the listener with the last one
+ */
+export function onAbort(signal: AbortSignal, callback: () => void): () => void {
+  const { callbacks, listener } = shared.get(signal) ?? listenTo(signal);
+  const own = () => callback(); // The same function may be there twice.
+  callbacks.add(own);
+  return () => {
+    if (!callbacks.delete(own) || callbacks.size > 0) return;
+    signal.removeEventListener("abort", listener);
+    shared.delete(signal);
+  };
+}
+
+function listenTo(signal: AbortSignal): SharedListener {
+  const callbacks = new Set<() => void>();
+  const listener = () => {
+    for (const callback of callbacks) {
+      try {
+        callback();
+      } catch (error) {
+        queueMicrotask(() => { // As if it were a listener of its own: the others are still called.
+          throw error;
+        });
+      }
+    }
+  };
+  const made = { callbacks, listener };
+  shared.set(signal, made);
+  signal.addEventListener("abort", listener);
+  return made;
+}

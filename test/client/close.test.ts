@@ -4,6 +4,7 @@
  * @module
  */
 import type { Socket } from "node:net";
+import process from "node:process";
 import * as assert from "uvu/assert";
 import {
   connect,
@@ -184,6 +185,35 @@ for (const [phase, { reply, until: moment, taken = 0 }] of Object.entries(PHASES
     });
   }
 }
+
+test("abort() ends all connections of a signal, which has one listener for them, removed with the last", async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => void warnings.push(warning);
+  process.on("warning", onWarning);
+  const replies = Array.from({ length: 40 }, () => streams(NDJSON, start("a") + line("x", "b")));
+  await scripted(replies, async ({ url, open }) => {
+    const counted = countedSignal();
+    const connections = Array.from({ length: 20 }, () => connect(url, { signal: counted.signal }));
+    for (const connection of connections) await take(connection, 1);
+    assert.is(counted.listeners(), 1);
+    for (const [index, connection] of connections.entries()) {
+      assert.is(counted.listeners(), 1, `${index} were closed`);
+      await connection.return();
+    }
+    assert.is(counted.listeners(), 0, "the last was closed");
+
+    const others = Array.from({ length: 20 }, () => connect(url, { signal: counted.signal }));
+    for (const connection of others) await take(connection, 1);
+    assert.is(counted.listeners(), 1);
+    counted.abort();
+    assert.equal(others.map(({ status }) => status.type), others.map(() => "closed"));
+    assert.is(counted.listeners(), 0);
+    await until(() => open() === 0, "no socket is open");
+  });
+  await new Promise((resolve) => setTimeout(resolve)); // A warning is emitted in the next tick.
+  process.off("warning", onWarning);
+  assert.equal(warnings.filter(({ name }) => name === "MaxListenersExceededWarning"), []);
+});
 
 test("abort() before the first next() ends the connection without a request", async () => {
   await scripted([], async ({ url, requests }) => {
