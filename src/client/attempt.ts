@@ -6,6 +6,7 @@
 import { EventsError } from "../events/errors.ts";
 import { createDecoder } from "./decode.ts";
 import { isOtherJson } from "./dialect.ts";
+import { failureOf } from "./failure.ts";
 import type { Frame, ResponseDecoder } from "./frame.ts";
 import { classifyResponse, readRetryAfter } from "./retry.ts";
 
@@ -24,7 +25,6 @@ export type Outcome =
   /** `retryAfter` is the least number of seconds before another attempt, if there is one. */
   | { readonly type: "failed"; readonly cause: EventsError; readonly retryAfter: number };
 
-const QUERY = /(?<=https?:\/\/[^\s?]*)\?[^\s)"']*/g;
 /** Maximum number of characters read of a body that says why a request was rejected. */
 const MAX_REJECTION_LENGTH = 64 * 1024;
 /** Maximum number of milliseconds to read that body for: the status alone decides what happens next. */
@@ -54,10 +54,7 @@ export async function request(
     signal.throwIfAborted();
     opened = await Promise.race([open(fetch, signal), aborted(signal)]);
   } catch (cause) {
-    const error = new EventsError("ConnectionFailed", `no response from ${place}: ${reasonOf(cause)}`, {
-      cause,
-    });
-    return { type: "failed", cause: error, retryAfter: 0 };
+    return { type: "failed", cause: failureOf(place, cause), retryAfter: 0 };
   }
   const { response: { status, headers }, reader } = opened;
   const contentType = headers.get("Content-Type");
@@ -85,7 +82,7 @@ export async function request(
     status,
     serverCode: rejection.code,
   });
-  return { type: "failed", cause: error, retryAfter: readRetryAfter(headers.get("Retry-After"), Date.now()) };
+  return { type: "failed", cause: error, retryAfter: readRetryAfter(headers, Date.now()) };
 }
 
 /** Starts the request. The signal cancels the body of its response, even one that arrives after the abort. */
@@ -101,6 +98,7 @@ function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => onAbort(signal, () => reject(signal.reason)));
 }
 
+/** Calls the listener once the signal is aborted, which may be now. The signal belongs to one attempt. */
 function onAbort(signal: AbortSignal, listener: () => void): void {
   if (signal.aborted) listener();
   else signal.addEventListener("abort", listener, { once: true });
@@ -174,11 +172,4 @@ async function readRejection(
     clearTimeout(timer);
     cancel(reader);
   }
-}
-
-/** Returns why a request or a response failed, as the runtime reports it, without the queries of addresses: they may hold a key. */
-export function reasonOf(error: unknown): string {
-  const { message, cause } = error as { message?: string; cause?: { code?: string; message?: string } };
-  const behind = cause?.message || cause?.code;
-  return [message ?? String(error), behind].filter(Boolean).join(": ").replaceAll(QUERY, "");
 }

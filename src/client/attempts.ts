@@ -5,10 +5,12 @@
  */
 import type { Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
-import { type Outcome, reasonOf, request, type Source } from "./attempt.ts";
+import { type Outcome, request, type Source } from "./attempt.ts";
+import { loadSse } from "./decode.ts";
+import { reasonOf } from "./failure.ts";
 import type { ConnectOptions, Settings, Status } from "./options.ts";
 import type { Received } from "./received.ts";
-import { delayAfter, isRetried } from "./retry.ts";
+import { delayAfter, isResumed, isRetried } from "./retry.ts";
 import { createTimer } from "./timer.ts";
 
 /**
@@ -125,7 +127,7 @@ export class Attempts {
 
   async #fetch(attempt: number, signal: AbortSignal): Promise<Outcome> {
     const { headers: own, apiKey, since, bigint, fetch = globalThis.fetch } = this.#options;
-    if (bigint) this.#received.parse = (await import("./sse.ts")).parseExactly;
+    if (bigint) this.#received.parse = (await loadSse()).parseExactly;
     const { url, maxLineBytes } = this.#settings;
     const given = typeof own === "function"
       ? await own({ attempt, unauthorized: this.#isUnauthorized })
@@ -161,7 +163,7 @@ export class Attempts {
     } catch (error) {
       if (this.#isClosed) return false;
       cause = error instanceof EventsError ? error : this.#lost(error);
-      if (cause.code === "UnexpectedResponse") throw cause;
+      if (!isResumed(cause)) throw cause;
     }
     this.#drop();
     // The silence before a time-out does not count: a server that accepts connections and sends nothing fails every time.

@@ -4,6 +4,7 @@
  * @module
  */
 import { EventsError } from "../events/errors.ts";
+import { reasonOf } from "./failure.ts";
 import type { Decoder, ResponseDecoder } from "./frame.ts";
 
 const SSE_TYPE = "text/event-stream";
@@ -44,7 +45,7 @@ export function createDecoder(contentType: string | null, maxLineBytes: number):
     const isSse = type === SSE_TYPE ||
       (VAGUE_TYPES.includes(type) && SSE_STARTS.includes(String.fromCharCode(first)));
     if (!isSse) return ndjsonDecoder(maxLineBytes);
-    return (await import("./sse.ts")).sseDecoder(maxLineBytes, lineTooLong);
+    return (await loadSse()).sseDecoder(maxLineBytes, lineTooLong);
   }
 
   return {
@@ -61,6 +62,21 @@ export function createDecoder(contentType: string | null, maxLineBytes: number):
     rest: () => decoder?.rest() ?? "",
     retry: () => decoder?.retry() ?? 0,
   };
+}
+
+/**
+ * Loads the parts of the client that most connections do not need.
+ *
+ * @throws {EventsError} `ModuleNotLoaded`: a bundle has them in a file of its own, which is gone after a new release
+ */
+export async function loadSse(): Promise<typeof import("./sse.ts")> {
+  try {
+    return await import("./sse.ts");
+  } catch (cause) {
+    const message = `cannot load the parser of this stream, a part of the client: ${reasonOf(cause)}: ` +
+      "in a browser, reload the page";
+    throw new EventsError("ModuleNotLoaded", message, { cause });
+  }
 }
 
 const LF = 0x0a;

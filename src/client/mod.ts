@@ -14,13 +14,16 @@
  * | 408, 425, 429, 5xx | again, not before `Retry-After` |
  * | another 4xx | `RequestRejected` with the server's code and message, closed |
  * | no connection, no response in time, or one cut off in its head | again |
+ * | a certificate that is not accepted | `CertificateRejected`, closed; browsers do not say so: again |
+ * | a port that `fetch` refuses, such as 6667 | `InvalidParameter`, closed |
+ * | a part of a bundle that is gone, which is needed for SSE or `bigint` | `ModuleNotLoaded`, closed |
  * | the stream ends, is cut off, or is silent for too long | again, after the last event that was handed out |
  * | a browser hides the page | disconnected; when the page is shown again: again, after the last event that was handed out |
  * | 200 with one JSON document that is no event | `UnexpectedResponse`, closed |
  * | a line that is not an event, or too long | `InvalidLine`, `LineTooLong`, closed |
  *
  * "Again" waits a random part of 0.5 s, which doubles with each failure in a row up to 30 s, in addition to what the server
- * asked for (`Retry-After`, or `retry:` in SSE). A connection that lived for 5 s, without the silence that ended it, ends the
+ * asked for (`Retry-After`, or `retry:` in SSE; at most an hour). A connection that lived for 5 s, without the silence that ended it, ends the
  * row. After `maxAttempts` failed attempts in a row the error is `RetriesExhausted`, closed. With `reconnect: false` nothing is
  * retried: a stream that ends whole is done, and everything else is its error.
  *

@@ -113,6 +113,11 @@ export interface ReconnectOptions {
   readonly maxAttempts?: number;
   /** Whether each wait is a random part of the longest one; default `true`. */
   readonly jitter?: boolean;
+  /**
+   * The longest time that a server can make the client wait (`Retry-After`, or `retry:` in SSE), in seconds; default 3600.
+   * If it asks for more, the client waits this long.
+   */
+  readonly maxRetryAfter?: number;
 }
 
 /** The argument of `new Headers()`. Not every runtime's types have a name for it. */
@@ -225,6 +230,7 @@ const RECONNECT: Readonly<Record<keyof ReconnectOptions, Expected>> = {
   max: NUMBER,
   maxAttempts: NUMBER,
   jitter: BOOLEAN,
+  maxRetryAfter: NUMBER,
 };
 
 /**
@@ -283,13 +289,14 @@ function urlOf(address: string | URL, types: readonly string[] = []): URL {
 
 function backoffOf(options: ReconnectOptions) {
   checkOptions("connect: reconnect", options, RECONNECT);
-  const { min = 0.5, max = 30, maxAttempts = Infinity, jitter = true } = options;
+  const { min = 0.5, max = 30, maxAttempts = Infinity, jitter = true, maxRetryAfter = 3600 } = options;
   checkSeconds("reconnect.min", min);
   checkSeconds("reconnect.max", max);
+  checkSeconds("reconnect.maxRetryAfter", maxRetryAfter);
   if (!(maxAttempts >= 1)) {
     throw new RangeError(`reconnect.maxAttempts must be 1 or more, not ${maxAttempts}`);
   }
-  return { min, max, maxAttempts, jitter };
+  return { min, max, maxAttempts, jitter, maxRetryAfter };
 }
 
 function checkSeconds(name: string, seconds: number): void {

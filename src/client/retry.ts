@@ -41,17 +41,27 @@ export function isRetried({ code }: EventsError): boolean {
   return RETRIED.includes(code);
 }
 
+/** The errors of an open stream after which it is resumed. */
+const RESUMED: readonly string[] = ["ConnectionLost", "Timeout"];
+
+/** Whether the stream that this error ended may be resumed by another attempt. */
+export function isResumed({ code }: EventsError): boolean {
+  return RESUMED.includes(code);
+}
+
 /**
  * Returns the number of seconds that a `Retry-After` asks for (RFC 9110, section 10.2.3): a number, or the time until a
- * date.
+ * date. That is counted from the `Date` of the response, if it can be read: the clock of this machine may be off by hours.
  *
  * @param now milliseconds since 1970
  * @returns 0 if it is absent, past or neither
  */
-export function readRetryAfter(value: string | null, now: number): number {
+export function readRetryAfter(headers: Headers, now: number): number {
+  const value = headers.get("Retry-After");
   if (value === null) return 0;
   if (/^\s*\d+\s*$/.test(value)) return Number(value);
-  return Math.max(0, (Date.parse(value) - now) / 1000) || 0;
+  const sent = Date.parse(headers.get("Date") ?? "");
+  return Math.max(0, (Date.parse(value) - (Number.isNaN(sent) ? now : sent)) / 1000) || 0;
 }
 
 /** How long a client waits between attempts. All in seconds. */
@@ -62,6 +72,8 @@ export interface Backoff {
   readonly max: number;
   /** Whether a wait is a random part of the longest one. */
   readonly jitter: boolean;
+  /** The most of what the server asks for. */
+  readonly maxRetryAfter: number;
 }
 
 /**
@@ -79,5 +91,5 @@ export function delayAfter(
   random: () => number,
 ): number {
   const longest = Math.min(backoff.max, backoff.min * 2 ** Math.max(0, failures - 1));
-  return retryAfter + (backoff.jitter ? random() * longest : longest);
+  return Math.min(retryAfter, backoff.maxRetryAfter) + (backoff.jitter ? random() * longest : longest);
 }

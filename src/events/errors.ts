@@ -14,7 +14,7 @@ export type EventsErrorCode =
   | "InvalidCursor"
   /** A filter names no type of the catalogue. */
   | "UnknownEventType"
-  /** A query parameter or a header has an invalid value. */
+  /** A query parameter or a header has an invalid value, or a client's address cannot be fetched. */
   | "InvalidParameter"
   /** The channel was closed: it accepts no events and ends its streams (503). */
   | "ChannelClosed"
@@ -38,6 +38,10 @@ export type EventsErrorCode =
   | "UnsupportedMediaType"
   /** A client received no response: the server is unreachable, or the connection broke before a response arrived. */
   | "ConnectionFailed"
+  /** The certificate of the server, or that of the client, is not accepted: a retry would not change that. */
+  | "CertificateRejected"
+  /** A part of the client's own code could not be loaded: the bundle of a newer release has replaced it. */
+  | "ModuleNotLoaded"
   /** A client's stream ended or was aborted. */
   | "ConnectionLost"
   /** A client waited too long: for a response, or for the next byte of an open stream. */

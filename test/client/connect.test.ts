@@ -266,6 +266,7 @@ test("connect() rejects invalid options at once", () => {
   assert.throws(() => connect(url, { reconnect: { min: 0 } }), /reconnect\.min/);
   assert.throws(() => connect(url, { reconnect: { max: NaN } }), /reconnect\.max/);
   assert.throws(() => connect(url, { reconnect: { maxAttempts: 0 } }), /reconnect\.maxAttempts/);
+  assert.throws(() => connect(url, { reconnect: { maxRetryAfter: 0 } }), /reconnect\.maxRetryAfter/);
   assert.throws(() => connect("nowhere"), (error: unknown) => error instanceof TypeError);
   for (const bad of ["ftp://localhost/", "http://user:word@localhost/"]) {
     assert.throws(() => connect(bad), (error: EventsError) => error.code === "InvalidParameter");

@@ -285,6 +285,34 @@ test("connect() retries after 408, 425, 429 and 5xx, not before Retry-After", as
   }
 });
 
+test("connect() counts the time until the date in Retry-After from the Date of the response", async () => {
+  for (const hours of [-5, 5]) {
+    const server = Date.now() + hours * 3_600_000;
+    const headers = {
+      "Date": new Date(server).toUTCString(),
+      "Retry-After": new Date(server + 100_000).toUTCString(),
+    };
+    assert.is(waitOf(await courseOf([answers(503, headers)])).delay, 101, `${hours} hours`);
+  }
+});
+
+test("reconnect.maxRetryAfter limits what Retry-After and retry ask for, by default to an hour", async () => {
+  const asking = [
+    answers(503, { "Retry-After": "86400" }),
+    answers(429, { "Retry-After": "9".repeat(400) }),
+    answers(503, { "Retry-After": new Date(Date.now() + 1e9).toUTCString() }),
+    ends(SSE, `retry: 86400000\n\ndata: ${line("x")}\n`),
+  ];
+  const reconnect = { min: 1, max: 8, jitter: false };
+  for (const [index, reply] of asking.entries()) {
+    assert.is(waitOf(await courseOf([reply])).delay, 3601, `${index}`);
+    const limited = { reconnect: { ...reconnect, maxRetryAfter: 7 } };
+    assert.is(waitOf(await courseOf([reply], limited)).delay, 8, `${index}`);
+    const long = { reconnect: { ...reconnect, maxRetryAfter: 1_000_000 } };
+    assert.ok(waitOf(await courseOf([reply], long)).delay > 86_400, `${index}`);
+  }
+});
+
 test("next() rejects with RequestRejected and the server's code and message after another 4xx", async () => {
   for (const status of [400, 403, 404, 406, 410, 422]) {
     const body = JSON.stringify({

@@ -1,6 +1,4 @@
 import { Hono } from "hono";
-import { execFileSync } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -11,34 +9,18 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "../../src/mod.ts";
 import type { StreamEnd } from "../../src/mod.ts";
+import { makeCertificate } from "../support/certificate.ts";
 import { type Dictionary, until, within } from "../support/harness.ts";
 
 const catalogue = defineEvents({ note: v.object({ n: v.number(), text: v.string() }) });
 
 const test = suite("http: HTTP/2");
-
-/** A key and a certificate for this machine, made by openssl. */
-async function makeCertificate(): Promise<{ key: string; cert: string }> {
-  const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
-  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  try {
-    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-    const args = ["req", "-x509", ...curve, ...subject, "-days", "2", "-keyout", key, "-out", cert];
-    execFileSync("openssl", args, { stdio: "pipe" });
-    return { key: await readFile(key, "utf8"), cert: await readFile(cert, "utf8") };
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}
 
 /** The part of the other runtimes that is used here. */
 interface Runtimes {
