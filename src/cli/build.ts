@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { build, type BuildOptions } from "esbuild";
+import { build, type BuildOptions, type Plugin } from "esbuild";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,6 +26,25 @@ const COMMON: BuildOptions = {
   external: [...EXTERNAL],
 };
 
+/** Has the modules of the command take the packages of NATS from `nats_packages.ts`, instead of importing them. */
+const NATS_ON_DEMAND: Plugin = {
+  name: "nats-on-demand",
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^@nats-io\// }, ({ path, kind }) => {
+      return kind === "import-statement" ? { path, namespace: "nats" } : { path, external: true };
+    });
+    onLoad({ filter: /.*/, namespace: "nats" }, async ({ path }) => {
+      // Node adds `default` and `module.exports` to the names of a CommonJS module.
+      const names = Object.keys(await import(path)).filter((name) =>
+        /^\w+$/.test(name) && name !== "default"
+      );
+      const contents = `import { natsPackages } from "./src/cli/nats_packages.ts";
+        export const { ${names.join(", ")} } = natsPackages[${JSON.stringify(path)}];`;
+      return { contents, resolveDir: ROOT };
+    });
+  },
+};
+
 /** Bundles the command, each of its parts in a file that is loaded on demand. */
 async function buildCommand(): Promise<readonly string[]> {
   const { metafile } = await build({
@@ -34,6 +53,7 @@ async function buildCommand(): Promise<readonly string[]> {
     outdir: "dist/cli",
     splitting: true,
     platform: "node",
+    plugins: [NATS_ON_DEMAND],
   });
   await chmod(`${ROOT}dist/cli/main.js`, 0o755);
   return Object.keys(metafile!.inputs);

@@ -20,6 +20,7 @@ import {
 } from "../tribler/generations.ts";
 import { createSession } from "../tribler/session.ts";
 import { VERSION } from "../version.ts";
+import { loadNatsPackages } from "./nats_packages.ts";
 import { onStopSignal } from "./signals.ts";
 import { UsageError } from "./usage.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
@@ -97,17 +98,6 @@ async function watchTorrents(
   });
 }
 
-/** Loads what needs the packages of NATS, which are installed for it alone. */
-async function importNats(): Promise<typeof import("../server/nats.ts")> {
-  try {
-    return await import("../server/nats.ts");
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") throw error;
-    const packages = "@nats-io/jetstream @nats-io/nats-core @nats-io/transport-node";
-    throw new Error(`--nats needs packages that are not installed here: npm install ${packages}`);
-  }
-}
-
 /** Opens the channel: in memory, or in NATS once that is up; `undefined` if the server is stopped before. */
 async function openChannel(
   { catalogue }: GenerationFacts,
@@ -117,7 +107,8 @@ async function openChannel(
 ): Promise<Channel<Schemas> | undefined> {
   const history = { events, bytes };
   if (nats === undefined) return createChannel(catalogue, { history });
-  const { openNats } = await importNats();
+  await loadNatsPackages();
+  const { openNats } = await import("../server/nats.ts");
   try {
     return await openNats(catalogue, { servers: nats, stream, history, log, signal });
   } catch (error) {

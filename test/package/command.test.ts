@@ -1,0 +1,102 @@
+import { join } from "node:path";
+import process from "node:process";
+import { build, type Format } from "esbuild";
+import * as assert from "uvu/assert";
+import { VERSION } from "../../src/version.ts";
+import { running, startProgram, whereItListens } from "../support/children.ts";
+import { openLines } from "../support/harness.ts";
+import { type Project, scriptArguments, withEmptyProject, withInstalled } from "../support/project.ts";
+import { installRuntimes, programOf } from "../support/runtimes.ts";
+import { suite } from "../support/suite.ts";
+
+const test = suite("package: command");
+
+installRuntimes(["deno", "bun"]);
+
+const MAIN = "node_modules/events-endpoint/dist/cli/main.js";
+const NATS_PACKAGES = ["@nats-io/jetstream", "@nats-io/nats-core", "@nats-io/transport-node"];
+/** Of `serve --nats` without the packages. */
+const MISSING = /^events-endpoint: --nats needs packages that are not installed here: npm install @nats-io\//;
+/** Of `serve --nats` with them, and no server of NATS there. */
+const UNREACHABLE = /NATS at 127.0.0.1:1 cannot be reached: connection refused/;
+
+/** Verifies that `serve` streams events and serves the page, and what `serve --nats` prints first. */
+async function verifyServe(program: string, args: readonly string[], nats: RegExp): Promise<void> {
+  await running(startProgram(program, [...args, "serve", "--port", "0"]), async (child) => {
+    const { url } = await whereItListens(child);
+    const lines = await openLines(`${url}/events`);
+    assert.is((await lines.event()).event.version, VERSION);
+    await lines.close();
+    assert.match(await (await fetch(url)).text(), "<title>Events</title>");
+  });
+  const options = ["serve", "--port", "0", "--nats", "nats://127.0.0.1:1"];
+  await running(startProgram(program, [...args, ...options]), (child) => child.stderr.match(nats));
+}
+
+/** Bundles the command of a project into one file. */
+async function bundle(project: Project, outfile: string, format: Format): Promise<void> {
+  await build({
+    absWorkingDir: project.folder,
+    entryPoints: [MAIN],
+    bundle: true,
+    platform: "node",
+    logLevel: "error",
+    outfile,
+    format,
+  });
+}
+
+test("the command bundled into one file serves on Node and Deno where nothing is installed", async () => {
+  await withInstalled([], async (project) => {
+    await withEmptyProject(async ({ folder }) => {
+      for (const [name, format] of [["events.mjs", "esm"], ["events.cjs", "cjs"]] as const) {
+        await bundle(project, join(folder, name), format);
+        for (const runtime of ["node", "deno"] as const) {
+          const args = scriptArguments(runtime, join(folder, name));
+          await verifyServe(programOf(runtime), args, MISSING);
+        }
+      }
+    });
+  });
+});
+
+test("the command bundled with the packages of NATS connects to it", async () => {
+  await withInstalled(NATS_PACKAGES, async (project) => {
+    await withEmptyProject(async ({ folder }) => {
+      await bundle(project, join(folder, "events.cjs"), "cjs");
+      await verifyServe(process.execPath, [join(folder, "events.cjs")], UNREACHABLE);
+    });
+  });
+});
+
+test("bun build --compile makes a program of the command that serves", async () => {
+  await withInstalled([], async (project) => {
+    await withEmptyProject(async ({ folder }) => {
+      const program = join(folder, "events");
+      await project.run(programOf("bun"), ["build", "--compile", "--outfile", program, MAIN]);
+      await verifyServe(program, [], MISSING);
+    });
+  });
+});
+
+test("deno compile makes a program of the command that serves, if Deno can download its runtime", async () => {
+  await withInstalled([], async (project) => {
+    await withEmptyProject(async ({ folder }) => {
+      const program = join(folder, "events");
+      const failure = await project.run(programOf("deno"), [
+        "compile",
+        "--allow-all",
+        "--output",
+        program,
+        MAIN,
+      ])
+        .then(() => undefined, (error: Error) => error.message);
+      if (failure === undefined) return await verifyServe(program, [], MISSING);
+      // No registry has that runtime. Where it cannot be had, all before it has succeeded: the graph of the modules.
+      assert.match(failure, /Setting up base binary[^]*dl\.deno\.land/);
+      console.log("deno compile: its runtime could not be downloaded, so no program was tried");
+    });
+  });
+});
+
+test.run();
