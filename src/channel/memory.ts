@@ -66,15 +66,20 @@ export function createChannel<S extends Schemas>(
   checkArgument("createChannel: the catalogue", catalogue, CATALOGUE);
   checkOptions("createChannel", options, OPTIONS);
   const { maxEvents, maxBytes } = historyLimits(options.history);
-  const epoch = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+  let epoch: string | undefined;
   const log = createHistory(maxEvents, maxBytes);
   const wakeups = createWakeups();
   const published = createPublishedCounts(catalogue.types);
   let closed = false;
 
+  /** Names the epoch when it is first asked for: Workers allow nothing random before their first request. */
+  function epochOf(): string {
+    return epoch ??= crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+  }
+
   function append(type: string, payload: string, time: number, isoTime: string): string {
     const position = log.last + 1;
-    const id = formatCursor(epoch, position);
+    const id = formatCursor(epochOf(), position);
     const json = `{"type":"${type}",${payload}"id":"${id}","time":"${isoTime}"}`;
     log.push({ position, id, type, json, bytes: utf8Length(json), time });
     published.count(type);
@@ -99,7 +104,9 @@ export function createChannel<S extends Schemas>(
 
   const channel: MemoryChannel<S> = {
     catalogue,
-    epoch,
+    get epoch() {
+      return epochOf();
+    },
     get first() {
       return log.first;
     },

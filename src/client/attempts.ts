@@ -140,7 +140,9 @@ export class Attempts {
     const start = lastId ?? since;
     if (start) from.searchParams.set("since", start);
     this.#received.resumedAfter = lastId || undefined;
-    const init: RequestInit = { headers, signal, redirect: "manual", cache: "no-store" };
+    const init: RequestInit = { headers, signal, redirect: "manual" };
+    // Cloudflare Workers before the compatibility date 2024-11-11 have no such option, and reject it.
+    if ("cache" in Request.prototype) init.cache = "no-store";
     return await request(() => fetch(from.href, init), signal, this.#place, maxLineBytes);
   }
 

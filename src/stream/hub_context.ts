@@ -44,7 +44,7 @@ export interface HubContext {
   readonly subscribers: Set<Subscriber>;
   readonly cache: ChunkCache;
   readonly stats: MutableStats;
-  /** The epoch of the pipeline's chunks and of the subscribers' positions. */
+  /** The epoch of the pipeline's chunks and of the subscribers' positions; none before the first subscriber. */
   epoch: string;
   /** Whether the pipeline has delivered everything of a closed log. */
   hasEnded: boolean;
@@ -71,7 +71,7 @@ export function createHubContext(log: EventLog, format: WireFormat, options: Hub
     subscribers: new Set(),
     cache: createChunkCache(CACHE_BYTES),
     stats: createStats(),
-    epoch: log.epoch,
+    epoch: "",
     hasEnded: false,
     stopPipeline: undefined,
     timer: undefined,
