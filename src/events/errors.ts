@@ -64,6 +64,8 @@ export type EventsErrorCode =
   | "TooManyIdempotencyKeys"
   /** An idempotency key was used before with another body (422). */
   | "IdempotencyKeyReused"
+  /** The server isolates requests, which then cannot share a channel, as a plain Cloudflare Worker: use a Durable Object (501). */
+  | "RequestsIsolated"
   /** The server is shutting down (503). */
   | "ShuttingDown"
   /** The server rejected a client's request, and a retry would not change that (other 4xx). */

@@ -16,6 +16,7 @@ import { type Authorizer, createAuthorizer } from "./authorize.ts";
 import { createConnectionLimiter } from "./connection_limiter.ts";
 import { createRefusalCounts, errorResponse } from "./refusal.ts";
 import { createIdempotencyStore } from "./idempotency.ts";
+import { checkIsolation } from "./isolation.ts";
 import {
   type EndpointOptions,
   type EndpointSettings,
@@ -78,7 +79,7 @@ export function eventsEndpoint<S extends Schemas>(
     "/",
     subscribeHandler({ settings, hubs, limiter: createConnectionLimiter(settings), authorizer, refusals }),
   );
-  if (settings.publish) app.post("/", postHandler(settings, authorizer));
+  if (settings.publish) app.post("/", postHandler(settings, [...hubs.values()], authorizer));
   if (settings.dialect === "8") app.get("/info", infoHandler(settings, authorizer));
   const rejectOthers = (path: string, methods: string) =>
     app.all(path, (c) => {
@@ -118,6 +119,7 @@ function infoHandler<S extends Schemas>(
 
 function postHandler<S extends Schemas>(
   settings: EndpointSettings<S>,
+  hubs: readonly Hub[],
   authorizer: Authorizer<S> | undefined,
 ): ReturnType<typeof publishHandler> {
   const { channel, stallTimeout, idempotencyWindow, maxIdempotencyKeys } = settings;
@@ -129,8 +131,12 @@ function postHandler<S extends Schemas>(
       : createIdempotencyStore<Accepted>(idempotencyWindow * 1000, maxIdempotencyKeys),
     onClose: watchClose(channel),
   });
-  return authorizer === undefined ? publish : async (c) => {
+  const checked = (c: Context) => {
+    checkIsolation(c, hubs);
+    return publish(c);
+  };
+  return authorizer === undefined ? checked : async (c) => {
     await authorizer.authorize(c);
-    return await publish(c);
+    return await checked(c);
   };
 }

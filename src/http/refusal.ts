@@ -29,6 +29,7 @@ export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCo
   IdempotencyKeyReused: 422,
   TooManyConnections: 503,
   TooManyIdempotencyKeys: 503,
+  RequestsIsolated: 501,
   ShuttingDown: 503,
 };
 

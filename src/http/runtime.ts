@@ -111,6 +111,11 @@ export function canParkPull(c: Context): boolean {
   return bunServerOf(c) === undefined;
 }
 
+/** Whether the request came through a server of Node, Deno or Bun, where all requests share their I/O. */
+export function isKnownServer(c: Context): boolean {
+  return (nodeResponse(c) ?? hostOf(c).completed ?? bunServerOf(c)) !== undefined;
+}
+
 /** Returns the outgoing response of Node's server, if it received the request. */
 export function nodeResponse(c: Context): NodeResponse | undefined {
   const outgoing = hostOf(c).outgoing as Partial<NodeResponse> | undefined;

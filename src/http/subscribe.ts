@@ -20,6 +20,7 @@ import type { Authorizer, Permission } from "./authorize.ts";
 import type { ConnectionLimiter } from "./connection_limiter.ts";
 import { type RefusalCounts, RETRY_AFTER_SECONDS, STATUS } from "./refusal.ts";
 import { createFilter, selectTypes } from "./event_filter.ts";
+import { checkIsolation } from "./isolation.ts";
 import { headersOf, negotiate, type Negotiated } from "./negotiate.ts";
 import type { EndpointSettings } from "./options.ts";
 import { canParkPull, disableIdleTimeout, nodeResponse, onDisconnect } from "./runtime.ts";
@@ -91,6 +92,8 @@ function open<S extends Schemas>(
   // Hono answers HEAD with the handler of GET and drops the body without cancelling it: a subscriber would leak.
   if (c.req.method === "HEAD") return new Response(null, { headers });
 
+  const hub = context.hubs.get(format)!;
+  checkIsolation(c, [hub]);
   const { stallTimeout } = settings;
   const hasHeartbeats = format.heartbeat !== "";
   const heartbeat = hasHeartbeats ? settings.heartbeat : null;
@@ -101,7 +104,6 @@ function open<S extends Schemas>(
   const reportEnd = createEndReport(settings, format, address); // Code of the application: if it throws, nothing is acquired.
   const onLeave = inTurn(limiter.acquire(address), reportEnd);
   const until = follow ? Infinity : settings.channel.last; // After `onConnect`, which may have published.
-  const hub = context.hubs.get(format)!;
   const filter = createFilter(settings, c, types, permission);
   const createSink = sinkMaker(c, hub, settings.writeToSocket);
   const subscription = {

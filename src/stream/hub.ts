@@ -18,6 +18,8 @@ import type { WireFormat } from "./wire_format.ts";
 
 /** One running pipeline and its subscribers. */
 export interface Hub {
+  /** Number of subscribers. */
+  readonly size: number;
   /**
    * Adds a subscriber. The first one starts the pipeline, which ends when the last one leaves. A filter that calls the
    * application's code runs in the context in which this is called.
@@ -41,6 +43,9 @@ export interface Hub {
 export function createHub(log: EventLog, format: WireFormat, options: HubOptions): Hub {
   const hub = createHubContext(log, format, options);
   return {
+    get size() {
+      return hub.subscribers.size;
+    },
     subscribe: (subscription) => subscribe(hub, subscription),
     pull: (subscriber) => advance(hub, subscriber),
     leave: (subscriber) => end(hub, subscriber, "disconnected"),
