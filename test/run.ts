@@ -137,7 +137,10 @@ function chooseJobs(): Job[] {
     const suite = suiteOf(group[0]!);
     return chooseRuntimes(suite).map((runtime) => testJob(group, suite, runtime));
   });
-  installRuntimes([...new Set(files.flatMap((file) => chooseRuntimes(suiteOf(file))))]);
+  const programs = files.map(suiteOf).flatMap((suite) =>
+    [...chooseRuntimes(suite), suite.needs ?? []].flat()
+  );
+  installRuntimes([...new Set(programs)]);
   if (files.some((file) => file.startsWith("package/"))) installTools(); // Not by several processes at once.
   return jobs.sort((one, other) => other.seconds - one.seconds);
 }

@@ -27,6 +27,8 @@ export interface Suite {
    * the Node that runs the tests. Default `"test"`.
    */
   readonly runs?: "test" | "programs";
+  /** What it starts beside the runtimes. */
+  readonly needs?: "workerd";
   /** Whether it opens no socket and starts no process: part of `npm run test:unit`. */
   readonly isUnit?: boolean;
   /** Approximate number of seconds on Node: the longest start first. Default 3. */
@@ -81,6 +83,7 @@ export const SUITES: readonly Suite[] = [
   { path: "cli/serve_options", on: ONCE, isUnit: true },
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
   { path: "package/examples", on: EACH_KIND, runs: "programs", seconds: 9 },
+  { path: "package/workers", on: ONCE, needs: "workerd", seconds: 6, waits: true },
   { path: "package/package", on: EACH_KIND, seconds: 10 },
   // They try the tarball on each runtime themselves.
   { path: "package/checkouts", on: ONCE, seconds: 45 },

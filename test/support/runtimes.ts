@@ -11,12 +11,19 @@ import type { RuntimeName } from "../suites.ts";
 
 const folder = fileURLToPath(new URL("../runtimes/", import.meta.url));
 
+/** A runtime that the tests run on, or workerd, which some of them start. */
+export type ProgramName = RuntimeName | "workerd";
+
 /** Returns the path of a runtime. `node` is the one that runs this, or the first on the path. */
-export function programOf(runtime: RuntimeName): string {
+export function programOf(runtime: ProgramName): string {
   if (runtime === "node") {
     return "Deno" in globalThis || "Bun" in globalThis ? "node" : process.execPath;
   }
   if (runtime === "deno" || runtime === "bun") return `${folder}node_modules/.bin/${runtime}`;
+  if (runtime === "workerd") {
+    const platform = `${process.platform}-${process.arch === "x64" ? "64" : process.arch}`;
+    return `${folder}node_modules/@cloudflare/workerd-${platform}/bin/workerd`;
+  }
   return `${folder}node_modules/${runtime}-${process.platform}-${process.arch}/bin/node`;
 }
 
@@ -44,8 +51,8 @@ export function runtimeUnderTest(): RuntimeName {
  *
  * @throws {Error} if one is still missing after that
  */
-export function installRuntimes(runtimes: readonly RuntimeName[]): void {
-  const isMissing = (runtime: RuntimeName) => runtime !== "node" && !existsSync(programOf(runtime));
+export function installRuntimes(runtimes: readonly ProgramName[]): void {
+  const isMissing = (runtime: ProgramName) => runtime !== "node" && !existsSync(programOf(runtime));
   if (!runtimes.some(isMissing)) return;
   spawnSync("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--prefix", folder], {
     stdio: "inherit",
