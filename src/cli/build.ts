@@ -38,7 +38,7 @@ const NATS_ON_DEMAND: Plugin = {
       const names = Object.keys(await import(path)).filter((name) =>
         /^\w+$/.test(name) && name !== "default"
       );
-      const contents = `import { natsPackages } from "./src/cli/nats_packages.ts";
+      const contents = `import { natsPackages } from "./src/server/nats_packages.ts";
         export const { ${names.join(", ")} } = natsPackages[${JSON.stringify(path)}];`;
       return { contents, resolveDir: ROOT };
     });

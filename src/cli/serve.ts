@@ -10,6 +10,7 @@ import { isLoopback, urlHost } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
 import { createLog, type Log } from "../server/log.ts";
 import { type Fetch, listen } from "../server/listen.ts";
+import { loadNatsPackages } from "../server/nats_packages.ts";
 import { type WatchFolder, watchFolder } from "../server/watch_folder.ts";
 import type { Draft, Schemas } from "../events/catalogue.ts";
 import {
@@ -20,7 +21,6 @@ import {
 } from "../tribler/generations.ts";
 import { createSession } from "../tribler/session.ts";
 import { VERSION } from "../version.ts";
-import { loadNatsPackages } from "./nats_packages.ts";
 import { onStopSignal } from "./signals.ts";
 import { UsageError } from "./usage.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";

@@ -32,6 +32,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "hono",
       "valibot",
       "@hono/node-server",
+      "@nats-io/jetstream",
       "@nats-io/transport-node",
       "@valibot/to-json-schema",
     ],

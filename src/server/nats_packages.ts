@@ -1,7 +1,7 @@
 /**
  * The packages of NATS, which are installed for `--nats` alone.
  *
- * In the bundled command its modules take them from here (`build.ts`). With imports of their own, no bundler could make one
+ * In the bundled command its modules take them from here (`src/cli/build.ts`). With imports of their own, no bundler could make one
  * file of the command where the packages are not installed, or such a file would not start.
  *
  * @module
