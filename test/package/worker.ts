@@ -41,15 +41,36 @@ function routes(base: string): Hono {
 /** The Durable Object of the tests. */
 export class Feed {
   readonly #app = routes("/feed");
+  readonly #state: { abort(reason: string): void };
+
+  constructor(state: { abort(reason: string): void }) {
+    this.#state = state;
+  }
 
   /** Answers a request that the Worker passes on. */
   fetch(request: Request): Response | Promise<Response> {
-    return this.#app.fetch(request);
+    const { pathname } = new URL(request.url);
+    if (pathname === "/feed/restart") this.#state.abort("restart");
+    return pathname.startsWith("/plain/") ? plain.fetch(request) : this.#app.fetch(request);
   }
 }
 
 /** Made before the first request, and shared by all: what does not fit Workers. */
 const plain = routes("/plain");
+
+/** Streams a channel that belongs to one request alone, and publishes to it for some time. */
+async function own(request: Request): Promise<Response> {
+  const channel = createChannel(numbers);
+  const response = await eventsEndpoint(channel).fetch(new Request(new URL("/", request.url)));
+  void (async () => {
+    for (let n = 1; n <= 3; n++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      channel.publish("number", { n });
+    }
+    channel.close();
+  })();
+  return response;
+}
 
 /** Reads as many events of a stream as `count`, and answers with them and the statuses in between. */
 async function follow(from: URL, env: Env): Promise<Response> {
@@ -79,7 +100,10 @@ async function follow(from: URL, env: Env): Promise<Response> {
 export default {
   fetch(request: Request, env: Env): Response | Promise<Response> {
     const url = new URL(request.url);
+    const object = url.searchParams.get("object");
+    if (object !== null) return env.FEED.get(env.FEED.idFromName(object)).fetch(request);
     if (url.pathname === "/follow") return follow(url, env);
+    if (url.pathname === "/own") return own(request);
     if (url.pathname.startsWith("/plain/")) return plain.fetch(request);
     if (url.pathname.startsWith("/feed/")) return env.FEED.get(env.FEED.idFromName("main")).fetch(request);
     return example.fetch(request, env);

@@ -190,6 +190,49 @@ for (const date of DATES) {
   });
 }
 
+test("eventsEndpoint() serves a channel at module scope to one Durable Object, and rejects the readers of another", async () => {
+  const url = `${await urlOf(NEW)}/plain/events`;
+  const first = await opened(`${url}?object=first`);
+  const second = await opened(`${url}?object=first`);
+  const other = await within(fetch(`${url}?object=other`), "the other object");
+  assert.is(other.status, 501);
+  assert.is((await other.json()).error.code, "RequestsIsolated");
+  for (const lines of [first, second]) {
+    assert.is((await lines.event()).type, "events_start");
+    await lines.close();
+  }
+});
+
+test("eventsEndpoint() in a plain Worker streams a channel that each request makes for itself", async () => {
+  const url = `${await urlOf(NEW)}/own`;
+  const all = await Promise.all([1, 2, 3].map(async () => await (await opened(url)).rest()));
+  for (const [start, ...events] of all) {
+    assert.is(start?.type, "events_start");
+    assert.equal(events.map(({ event }) => event.n), [1, 2, 3]);
+  }
+});
+
+test("connect() reports unknown_epoch after a Durable Object was restarted", async () => {
+  const url = `${await urlOf(NEW)}/feed`;
+  const publishTo = (n: number) => post(`${url}/events?object=mortal`, { type: "number", event: { n } });
+  await publishTo(1);
+  const connection = connect(`${url}/events?object=mortal`, {
+    since: "earliest",
+    reconnect: { min: 0.01, max: 0.1 },
+    idleTimeout: 5,
+  });
+  const next = async () => {
+    const { value } = await within(connection.next(), "an event");
+    return [value?.type, value?.event];
+  };
+  assert.equal(await next(), ["number", { n: 1 }]);
+  await fetch(`${url}/restart?object=mortal`).catch(() => {});
+  await publishTo(2);
+  assert.equal(await next(), ["events_lost", { reason: "unknown_epoch", count: null }]);
+  assert.equal(await next(), ["number", { n: 2 }]);
+  await connection.return();
+});
+
 /** Cuts a body after a number of bytes, wherever that is. */
 function cutAfter(bytes: number): TransformStream<Uint8Array, Uint8Array> {
   let left = bytes;
