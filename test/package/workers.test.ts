@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import * as assert from "uvu/assert";
 import { connect } from "../../src/client/mod.ts";
 import { type Lines, openLines, until, within } from "../support/harness.ts";
@@ -7,9 +8,15 @@ import { withWorkers, type Workerd } from "../support/workerd.ts";
 
 const test = suite("workers");
 
-/** The first date at which Workers have streams of their own, and a recent one. */
-const DATES = ["2022-11-30", "2026-11-01"];
-const [, NEW] = DATES as [string, string];
+/** The configuration of the example. */
+const wrangler = JSON.parse(
+  await readFile(new URL("../../examples/wrangler.jsonc", import.meta.url), "utf8"),
+);
+const [shop] = wrangler.durable_objects.bindings;
+
+const NEW: string = wrangler.compatibility_date;
+/** The first date at which Workers have streams of their own, and that of the example. */
+const DATES = ["2022-11-30", NEW];
 /** From here on `fetch` has the option `cache`; the oldest date of Workers that are modules. */
 const CLIENT_DATES = ["2021-11-03", "2024-11-10", "2024-11-11"];
 
@@ -22,7 +29,7 @@ function started(): Promise<Workerd> {
   return workers ??= new Promise((resolve, reject) => {
     const options = {
       file: "test/package/worker.ts",
-      objects: { SHOP: "Shop", FEED: "Feed" },
+      objects: { [shop.name]: shop.class_name, FEED: "Feed" },
       dates: [...DATES, ...CLIENT_DATES],
     };
     stopped = withWorkers(options, (running) => {
