@@ -54,6 +54,8 @@ test("the lowest hono and valibot of the peers run and are required on every run
   await withInstalled([...packages, "@hono/node-server"], async (project) => {
     const tree = JSON.parse(await project.run("npm", ["ls", "--json", "--all"]));
     for (const name of ["hono", "valibot"]) assert.is(tree.dependencies[name].version, lowest(name));
+    const copies = JSON.parse(await project.run("npm", ["query", "#hono"]));
+    assert.is(copies.length, 1, "with two, their types differ: app.route() does not compile");
     await runEverywhere(project);
   });
 });
