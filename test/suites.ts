@@ -83,7 +83,7 @@ export const SUITES: readonly Suite[] = [
   { path: "cli/serve_options", on: ONCE, isUnit: true },
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
   { path: "package/examples", on: EACH_KIND, runs: "programs", seconds: 9 },
-  { path: "package/workers", on: ONCE, needs: "workerd", seconds: 6, waits: true },
+  { path: "package/workers", on: ONCE, needs: "workerd", seconds: 10, waits: true },
   { path: "package/package", on: EACH_KIND, seconds: 10 },
   // They try the tarball on each runtime themselves.
   { path: "package/checkouts", on: ONCE, seconds: 45 },

@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { wsconnect } from "@nats-io/nats-core";
 import { Hono } from "hono";
 import * as v from "valibot";
 import example from "../../examples/worker.ts";
 import { connect } from "../../src/client/mod.ts";
 import { createChannel, defineEvents, type EventsEndpoint, eventsEndpoint } from "../../src/mod.ts";
+import { natsChannel } from "../../src/nats/mod.ts";
 
 export { Shop } from "../../examples/worker.ts";
 
@@ -18,6 +20,9 @@ const HEARTBEAT = 0.4;
 interface Env {
   readonly SHOP: Namespace;
   readonly FEED: Namespace;
+  readonly DURABLE: Namespace;
+  /** The address of NATS. */
+  readonly NATS: string;
 }
 
 interface Namespace {
@@ -38,12 +43,18 @@ function routes(base: string): Hono {
   return app;
 }
 
+/** The part of the state of a Durable Object that is used here. */
+interface ObjectState {
+  abort(reason: string): void;
+  blockConcurrencyWhile<T>(start: () => Promise<T>): Promise<T>;
+}
+
 /** The Durable Object of the tests. */
 export class Feed {
   readonly #app = routes("/feed");
-  readonly #state: { abort(reason: string): void };
+  readonly #state: ObjectState;
 
-  constructor(state: { abort(reason: string): void }) {
+  constructor(state: ObjectState) {
     this.#state = state;
   }
 
@@ -57,6 +68,27 @@ export class Feed {
 
 /** Made before the first request, and shared by all: what does not fit Workers. */
 const plain = routes("/plain");
+
+/** A Durable Object whose channel outlives it. */
+export class Durable {
+  readonly #app: Promise<Hono>;
+
+  constructor(state: ObjectState, env: Env) {
+    this.#app = state.blockConcurrencyWhile(async () => {
+      const connection = await wsconnect({ servers: env.NATS });
+      const channel = await natsChannel(connection, numbers, { stream: "NUMBERS" });
+      const app = new Hono().basePath("/durable");
+      app.route("/events", eventsEndpoint(channel, { heartbeat: HEARTBEAT }));
+      app.get("/restart", () => state.abort("restart") as never);
+      return app;
+    });
+  }
+
+  /** Answers a request that the Worker passes on. */
+  async fetch(request: Request): Promise<Response> {
+    return await (await this.#app).fetch(request);
+  }
+}
 
 /** Streams a channel that belongs to one request alone, and publishes to it for some time. */
 async function own(request: Request): Promise<Response> {
@@ -105,6 +137,9 @@ export default {
     if (url.pathname === "/follow") return follow(url, env);
     if (url.pathname === "/own") return own(request);
     if (url.pathname.startsWith("/plain/")) return plain.fetch(request);
+    if (url.pathname.startsWith("/durable/")) {
+      return env.DURABLE.get(env.DURABLE.idFromName("main")).fetch(request);
+    }
     if (url.pathname.startsWith("/feed/")) return env.FEED.get(env.FEED.idFromName("main")).fetch(request);
     return example.fetch(request, env);
   },

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import * as assert from "uvu/assert";
 import { connect } from "../../src/client/mod.ts";
-import { type Lines, openLines, until, within } from "../support/harness.ts";
+import { withNats } from "../nats/server.ts";
+import { findFreePort, type Lines, openLines, until, within } from "../support/harness.ts";
 import { cuts, line, NDJSON, scripted, SSE, start, streams } from "../support/scripted.ts";
 import { suite } from "../support/suite.ts";
 import { withWorkers, type Workerd } from "../support/workerd.ts";
@@ -20,6 +21,8 @@ const DATES = ["2022-11-30", NEW];
 /** From here on `fetch` has the option `cache`; the oldest date of Workers that are modules. */
 const CLIENT_DATES = ["2021-11-03", "2024-11-10", "2024-11-11"];
 
+const natsPort = await findFreePort();
+
 let workers: Promise<Workerd> | undefined;
 let stop = () => {};
 let stopped: Promise<void> | undefined;
@@ -29,7 +32,8 @@ function started(): Promise<Workerd> {
   return workers ??= new Promise((resolve, reject) => {
     const options = {
       file: "test/package/worker.ts",
-      objects: { [shop.name]: shop.class_name, FEED: "Feed" },
+      objects: { [shop.name]: shop.class_name, FEED: "Feed", DURABLE: "Durable" },
+      texts: { NATS: `ws://127.0.0.1:${natsPort}` },
       dates: [...DATES, ...CLIENT_DATES],
     };
     stopped = withWorkers(options, (running) => {
@@ -238,6 +242,31 @@ test("connect() reports unknown_epoch after a Durable Object was restarted", asy
   assert.equal(await next(), ["events_lost", { reason: "unknown_epoch", count: null }]);
   assert.equal(await next(), ["number", { n: 2 }]);
   await connection.return();
+});
+
+test("natsChannel() in a Durable Object loses nothing when the object is restarted", async () => {
+  const url = `${await urlOf(NEW)}/durable`;
+  const early = await within(fetch(`${url}/events`), "the object without NATS");
+  await early.body?.cancel();
+  assert.is(early.status, 500);
+  const settings = `websocket { listen: "127.0.0.1:${natsPort}", no_tls: true }`;
+  await withNats(async () => {
+    await publish(url, 1);
+    const connection = connect(`${url}/events`, {
+      since: "earliest",
+      reconnect: { min: 0.01, max: 0.1 },
+      idleTimeout: 5,
+    });
+    const received: unknown[] = [];
+    for await (const { event } of connection) {
+      const { n } = event as { n: number };
+      received.push(n);
+      if (n === 4) break;
+      if (n === 2) await fetch(`${url}/restart`).catch(() => {});
+      await publish(url, n + 1);
+    }
+    assert.equal(received, [1, 2, 3, 4]);
+  }, { settings });
 });
 
 /** Cuts a body after a number of bytes, wherever that is. */

@@ -17,6 +17,8 @@ export interface WorkerOptions {
   readonly file: string;
   /** Its Durable Objects: the class of each binding. */
   readonly objects: Readonly<Record<string, string>>;
+  /** Its other bindings, which are texts. */
+  readonly texts: Readonly<Record<string, string>>;
   /** The compatibility dates: each has a Worker and Durable Objects of its own. */
   readonly dates: readonly string[];
 }
@@ -59,11 +61,14 @@ export async function withWorkers(
 }
 
 /** Returns the configuration in the language of `workerd`. */
-function configOf({ dates, objects }: WorkerOptions): string {
+function configOf({ dates, objects, texts }: WorkerOptions): string {
   const list = (texts: readonly string[]) => `[${texts.join(", ")}]`;
   const classes = Object.entries(objects);
   const namespaces = classes.map(([, name]) => `(className = "${name}", uniqueKey = "${name}")`);
-  const bindings = classes.map(([key, name]) => `(name = "${key}", durableObjectNamespace = "${name}")`);
+  const bindings = [
+    ...classes.map(([key, name]) => `(name = "${key}", durableObjectNamespace = "${name}")`),
+    ...Object.entries(texts).map(([key, text]) => `(name = "${key}", text = "${text}")`),
+  ];
   const worker = (date: string) =>
     `(modules = [(name = "worker.js", esModule = embed "worker.js")], compatibilityDate = "${date}", ` +
     `durableObjectNamespaces = ${list(namespaces)}, durableObjectStorage = (inMemory = void), ` +
