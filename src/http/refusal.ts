@@ -4,11 +4,11 @@
  * @module
  */
 import type { Context } from "hono";
-import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { EventsError, type EventsErrorCode, type Issue } from "../events/errors.ts";
+import type { RefusedStatus } from "./routes.ts";
 
 /** The status of each error. */
-export const STATUS: Readonly<Partial<Record<EventsErrorCode, ContentfulStatusCode>>> = {
+export const STATUS: Readonly<Partial<Record<EventsErrorCode, RefusedStatus>>> = {
   InvalidEvent: 400,
   InvalidCursor: 400,
   UnknownEventType: 400,

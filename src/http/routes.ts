@@ -23,7 +23,7 @@ export type Refused = {
 };
 
 /** The statuses of refused requests. */
-export type RefusedStatus = 400 | 401 | 403 | 405 | 406 | 408 | 413 | 415 | 422 | 500 | 503;
+export type RefusedStatus = 400 | 401 | 403 | 405 | 406 | 408 | 413 | 415 | 422 | 500 | 501 | 503;
 
 /** The query of `GET`. */
 export type StreamQuery = {
