@@ -68,7 +68,7 @@ function openClient(bench: Bench, server: RunningServer, subscribers: Subscriber
   return new LoadClient(bench, { ...server.spec, port: server.port }, subscribers);
 }
 
-async function publish(server: RunningServer, plan: Plan): Promise<Published> {
+export async function publish(server: RunningServer, plan: Plan): Promise<Published> {
   server.child.send(JSON.stringify(plan));
   return await server.child.next<Published>(PUBLISH_SECONDS);
 }

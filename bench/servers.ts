@@ -78,6 +78,11 @@ export const MORE_SERVERS: ServerSpec[] = [
   }),
 ];
 
+/** The yardstick of a storm: the same bytes as a file, whose path is its argument. */
+export const STATIC: ServerSpec = spec("static", "nginx, a static file", "static.ts", "node", {
+  core: "client",
+});
+
 /** Not compared: the source that shows how much the load client can take. */
 export const BLAST: ServerSpec = spec("blast", "bytes made beforehand, in large writes", "blast.ts", "node");
 

@@ -4,67 +4,31 @@
  * never waits for us.
  */
 import { Buffer } from "node:buffer";
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { NCHAN_MODULE, nginxCommand, pinned } from "../machine.ts";
+import { NCHAN_MODULE } from "../machine.ts";
 import { takePlans } from "./control.ts";
 import { dictionary, type Tick } from "./event.ts";
+import { freePort, startNginx } from "./nginx.ts";
 
 const POSTS_IN_FLIGHT = 8;
 const folder = mkdtempSync(join(tmpdir(), "bench-nchan-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 function configuration(port: number): string {
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) =>
-    `${name}_temp_path ${folder};`
-  );
   return `
-    load_module ${NCHAN_MODULE};
-    daemon off; worker_processes 1; worker_rlimit_nofile 16384; pid ${folder}/pid; error_log stderr notice;
-    events { worker_connections 16384; }
-    http {
-      ${temporary.join(" ")}
-      access_log off; keepalive_requests 1000000000; tcp_nodelay on; nchan_shared_memory_size 512M;
-      server {
-        listen 127.0.0.1:${port};
-        location = /publish { nchan_publisher; nchan_channel_id bench; nchan_message_buffer_length 50000; }
-        location = /events {
-          nchan_subscriber http-chunked; nchan_channel_id bench; nchan_subscriber_first_message newest;
-          default_type application/x-ndjson;
-        }
+    keepalive_requests 1000000000; tcp_nodelay on; nchan_shared_memory_size 512M;
+    server {
+      listen 127.0.0.1:${port};
+      location = /publish { nchan_publisher; nchan_channel_id bench; nchan_message_buffer_length 50000; }
+      location = /events {
+        nchan_subscriber http-chunked; nchan_channel_id bench; nchan_subscriber_first_message newest;
+        default_type application/x-ndjson;
       }
     }`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** Starts nginx; resolves with the process id of its worker once it has one. */
-async function startNginx(port: number): Promise<number> {
-  const file = join(folder, "nginx.conf");
-  writeFileSync(file, configuration(port));
-  const [command = "", ...args] = pinned([nginxCommand(), "-p", folder, "-c", file], "server");
-  const nginx = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
-  process.on("exit", () => {
-    nginx.kill();
-    rmSync(folder, { recursive: true, force: true });
-  });
-  let log = "";
-  return await new Promise((resolve, reject) => {
-    nginx.stderr.setEncoding("utf8").on("data", (text: string) => {
-      const worker = /start worker process (\d+)/.exec(log = (log + text).slice(-10_000));
-      if (worker) resolve(Number(worker[1]));
-    });
-    nginx.on("exit", () => reject(new Error(`nginx ended: ${log.slice(-500)}`)));
-  });
 }
 
 /** Calls `accepted` for each whole 2xx response on the publisher's connection. */
@@ -84,7 +48,7 @@ function readResponses(socket: Socket, accepted: () => void): void {
 }
 
 const port = await freePort();
-const worker = await startNginx(port);
+const worker = await startNginx(folder, `load_module ${NCHAN_MODULE};`, configuration(port));
 const socket = connect({ host: "127.0.0.1", port, noDelay: true });
 let inFlight = 0;
 let room: (() => void) | undefined;
