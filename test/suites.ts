@@ -47,6 +47,7 @@ export const SUITES: readonly Suite[] = [
   { path: "tribler/", on: ONCE, isUnit: true },
   { path: "stream/formats", on: EVERY, isUnit: true },
   { path: "stream/pacing", on: ONCE, isUnit: true },
+  { path: "stream/replays", on: ONCE, isUnit: true },
   { path: "stream/slow", on: EVERY, seconds: 13, waits: true },
   { path: "stream/propert", on: EVERY, seconds: 16 },
   { path: "stream/socket_sink_memory", on: EVERY_NODE },

@@ -104,11 +104,12 @@ function leave(hub: HubContext, subscriber: Subscriber, reason: EndReason): bool
   const { since, events, bytes } = subscriber;
   const ended: End = { reason, seconds: (performance.now() - since) / 1000, events, bytes };
   countEnd(hub.stats, ended);
-  clearTimeout(subscriber.yieldTimer);
+  hub.turns.leave(subscriber);
   subscriber.wake?.(); // Its own read loop ends.
   if (hub.subscribers.size === 0) {
     hub.stopPipeline?.();
     hub.cache.restart(0);
+    hub.history.clear();
     clearTimeout(hub.timer);
   }
   try {

@@ -11,7 +11,7 @@ import { abort, end, send } from "./delivery.ts";
 import { createHubContext, type HubContext, type HubOptions } from "./hub_context.ts";
 import { startHeartbeats } from "./heartbeat.ts";
 import { startPipeline } from "./pipeline.ts";
-import { advance, pump, runInContext } from "./read_loop.ts";
+import { advance, giveTurn, pump, runInContext } from "./read_loop.ts";
 import { countChunk, readStats, type StreamStats } from "./stats.ts";
 import { REVOKED, Subscriber, type Subscription } from "./subscriber.ts";
 import type { WireFormat } from "./wire_format.ts";
@@ -41,7 +41,7 @@ export interface Hub {
 
 /** Makes a hub. Nothing runs before the first subscriber. */
 export function createHub(log: EventLog, format: WireFormat, options: HubOptions): Hub {
-  const hub = createHubContext(log, format, options);
+  const hub: HubContext = createHubContext(log, format, options, (subscriber) => giveTurn(hub, subscriber));
   return {
     get size() {
       return hub.subscribers.size;
@@ -87,6 +87,7 @@ function startAtEnd(hub: HubContext): void {
   const { log, format, options, cache } = hub;
   hub.epoch = log.epoch;
   hub.hasEnded = false;
+  hub.history.clear();
   cache.restart(log.last);
   hub.stopPipeline = startPipeline(log, format, {
     onChunk(chunk) {

@@ -5,8 +5,10 @@
  */
 import type { EventLog } from "../channel/channel.ts";
 import { type ChunkCache, createChunkCache } from "./chunk_cache.ts";
+import { createHistoryChunks, type HistoryChunks } from "./history_chunks.ts";
 import { createStats, type MutableStats } from "./stats.ts";
 import type { Subscriber } from "./subscriber.ts";
+import { createTurns, type Turns } from "./turns.ts";
 import type { WireFormat } from "./wire_format.ts";
 
 /** Options of a hub. */
@@ -29,6 +31,8 @@ export const DEFAULT_HEARTBEAT_SECONDS = 5;
 
 /** The most bytes of recent chunks that are kept for readers a little slower than the rest. */
 const CACHE_BYTES = 8 * 1024 * 1024;
+/** The most bytes of older chunks that are kept for readers that replay the same events. */
+const HISTORY_CHUNKS_BYTES = 16 * 1024 * 1024;
 
 /** The state of a hub. */
 export interface HubContext {
@@ -43,6 +47,10 @@ export interface HubContext {
   readonly stallMs: number;
   readonly subscribers: Set<Subscriber>;
   readonly cache: ChunkCache;
+  /** Chunks of what is older than the cache. */
+  readonly history: HistoryChunks;
+  /** The readers that are behind the cache, or long in it. */
+  readonly turns: Turns<Subscriber>;
   readonly stats: MutableStats;
   /** The epoch of the pipeline's chunks and of the subscribers' positions; none before the first subscriber. */
   epoch: string;
@@ -56,8 +64,17 @@ export interface HubContext {
   timerDue: number;
 }
 
-/** Makes the state of a hub that has no subscriber. */
-export function createHubContext(log: EventLog, format: WireFormat, options: HubOptions): HubContext {
+/**
+ * Makes the state of a hub that has no subscriber.
+ *
+ * @param giveTurn lets a subscriber read the next piece of the history
+ */
+export function createHubContext(
+  log: EventLog,
+  format: WireFormat,
+  options: HubOptions,
+  giveTurn: (subscriber: Subscriber) => void,
+): HubContext {
   const { heartbeat } = options;
   return {
     log,
@@ -70,6 +87,8 @@ export function createHubContext(log: EventLog, format: WireFormat, options: Hub
     stallMs: options.stallTimeout === null ? Infinity : options.stallTimeout * 1000,
     subscribers: new Set(),
     cache: createChunkCache(CACHE_BYTES),
+    history: createHistoryChunks(HISTORY_CHUNKS_BYTES),
+    turns: createTurns(giveTurn),
     stats: createStats(),
     epoch: "",
     hasEnded: false,

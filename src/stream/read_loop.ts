@@ -13,9 +13,9 @@ import type { HubContext } from "./hub_context.ts";
 import { REVOKED, type Subscriber } from "./subscriber.ts";
 import { serialize } from "./wire_format.ts";
 
-/** The size of a chunk that is read from history, about: what a stalled replay keeps for itself. */
+/** The size of a chunk that is read from history, about. */
 const REPLAY_BYTES = 64 * 1024;
-/** After this many bytes in a row, sent or hidden by its filter, a replay lets other readers go first. */
+/** After this many bytes of recent chunks in a row, sent or hidden by its filter, a reader lets others go first. */
 const YIELD_AFTER_BYTES = 1024 * 1024;
 
 const encoder = new TextEncoder();
@@ -24,6 +24,12 @@ const encoder = new TextEncoder();
 export function advance(hub: HubContext, subscriber: Subscriber): void {
   if (subscriber.wake === undefined) pump(hub, subscriber);
   else subscriber.wake();
+}
+
+/** Gives a subscriber its turn: it may read one piece of the history, or some recent chunks. */
+export function giveTurn(hub: HubContext, subscriber: Subscriber): void {
+  subscriber.hasTurn = true;
+  advance(hub, subscriber);
 }
 
 /**
@@ -76,6 +82,8 @@ function readOn(hub: HubContext, subscriber: Subscriber): void {
       return end(hub, subscriber, "completed");
     }
     const isRecent = position >= cache.after;
+    if (!isRecent && !subscriber.hasTurn && !hub.turns.take()) return hub.turns.queue(subscriber);
+    subscriber.hasTurn = false;
     const found = isRecent ? cache.chunkAfter(position) : readHistory(hub, subscriber);
     if (found instanceof Promise) return;
     if (found !== undefined && "reason" in found) {
@@ -90,9 +98,7 @@ function readOn(hub: HubContext, subscriber: Subscriber): void {
     }
     deliver(hub, subscriber, found);
     if ((passed += found.bytes.length) > YIELD_AFTER_BYTES && hub.subscribers.has(subscriber)) {
-      clearTimeout(subscriber.yieldTimer);
-      subscriber.yieldTimer = setTimeout(advance, 0, hub, subscriber);
-      return;
+      return hub.turns.queue(subscriber);
     }
   }
 }
@@ -122,9 +128,14 @@ function reportLoss(hub: HubContext, subscriber: Subscriber, loss: Loss, positio
  * promise if it was requested: the loop continues when it is there.
  */
 function readHistory(hub: HubContext, subscriber: Subscriber): Chunk | Loss | Promise<Batch> | undefined {
-  const { log, format, cache } = hub;
-  const { replay } = subscriber;
-  const batch = replay ?? log.read(subscriber.position, REPLAY_BYTES);
+  const { log, format, cache, history } = hub;
+  const { position, replay } = subscriber;
+  const shared = history.chunkAfter(position);
+  if (shared !== undefined) {
+    subscriber.replay = undefined;
+    return shared;
+  }
+  const batch = replay ?? log.read(position, REPLAY_BYTES);
   if (batch instanceof Promise) {
     if (batch !== replay) awaitReplay(hub, subscriber, batch);
     return batch;
@@ -132,10 +143,13 @@ function readHistory(hub: HubContext, subscriber: Subscriber): Chunk | Loss | Pr
   subscriber.replay = undefined;
   if (batch.lost !== undefined) return { reason: "slow_consumer", count: batch.lost.count };
   // A reader that reaches the cache at the beginning of a chunk shares its bytes with all others.
-  const before = batch.entries.filter((entry) => entry.position <= cache.after);
-  return before.length === 0
-    ? undefined
-    : makeChunk(format, before, encoder.encode(serialize(format, before)));
+  const end = Math.min(cache.after, history.nextStart(position));
+  const before = batch.entries.filter((entry) => entry.position <= end);
+  if (before.length === 0) return undefined;
+  const chunk = makeChunk(format, before, encoder.encode(serialize(format, before)));
+  chunk.shared = undefined;
+  history.add(chunk, log.first);
+  return chunk;
 }
 
 /** Continues with what was requested when it is there, unless the position has moved meanwhile. */

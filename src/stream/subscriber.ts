@@ -55,8 +55,8 @@ export class Subscriber implements ReadPosition {
   events = 0;
   /** How many bytes were written. */
   bytes = 0;
-  /** Continues a long replay after others had their turn. */
-  yieldTimer: ReturnType<typeof setTimeout> | undefined = undefined;
+  /** Whether it may read a piece of the history now: readers take turns. */
+  hasTurn = false;
   /** What follows its position in a history that is kept elsewhere: requested, or ready to be used. */
   replay: Batch | Promise<Batch> | undefined = undefined;
   /** Wakes its own read loop, if it has one: see `runInContext` in the read loop. */

@@ -1,0 +1,80 @@
+/**
+ * Chunks of the history, made for one reader and shared by all that come to the same events.
+ *
+ * @module
+ */
+import type { Chunk } from "./chunk.ts";
+
+/** Some chunks of the history: no event is in two of them, and there may be gaps between them. */
+export interface HistoryChunks {
+  /** Returns the chunk with the event after the position; `undefined` if there is none. */
+  chunkAfter(position: number): Chunk | undefined;
+  /** Returns the position before the first chunk that begins there or later; infinity if there is none. */
+  nextStart(position: number): number;
+  /** Adds a chunk that overlaps none, and drops those that were not used for the longest time, or are forgotten. */
+  add(chunk: Chunk, firstKept: number): void;
+  /** Drops all of them. */
+  clear(): void;
+}
+
+/** A chunk, and when it was used, in uses of the whole. */
+interface Shared {
+  readonly chunk: Chunk;
+  usedAt: number;
+}
+
+/**
+ * Makes an empty collection.
+ *
+ * @param maxBytes its size in bytes; the newest chunk is kept whatever its size
+ */
+export function createHistoryChunks(maxBytes: number): HistoryChunks {
+  /** In the order of their positions. */
+  let all: Shared[] = [];
+  let bytes = 0;
+  let uses = 0;
+
+  /** The index of the first chunk whose last event is after the position. */
+  function indexAfter(position: number): number {
+    let low = 0;
+    for (let high = all.length; low < high;) {
+      const middle = (low + high) >>> 1;
+      if (all[middle]!.chunk.last <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  function drop(index: number): void {
+    bytes -= all[index]!.chunk.bytes.length;
+    all.splice(index, 1);
+  }
+
+  function leastUsed(): number {
+    let least = 0;
+    for (let i = 1; i < all.length; i++) {
+      if (all[i]!.usedAt < all[least]!.usedAt) least = i;
+    }
+    return least;
+  }
+
+  return {
+    chunkAfter: (position) => {
+      const found = all[indexAfter(position)];
+      if (found === undefined || found.chunk.after > position) return undefined;
+      found.usedAt = ++uses;
+      return found.chunk;
+    },
+    nextStart: (position) => all[indexAfter(position)]?.chunk.after ?? Infinity,
+    add: (chunk, firstKept) => {
+      while (all.length > 0 && all[0]!.chunk.last < firstKept) drop(0);
+      bytes += chunk.bytes.length;
+      while (all.length > 0 && bytes > maxBytes) drop(leastUsed());
+      all.splice(indexAfter(chunk.after), 0, { chunk, usedAt: ++uses });
+    },
+    clear: () => {
+      all = [];
+      bytes = 0;
+    },
+  };
+}
