@@ -38,7 +38,7 @@ test("npm install builds a checkout in git, and a folder in which nothing is ins
       assert.not.ok((await readdir(join(project.folder, "node_modules/events-endpoint"))).includes("src"));
     });
     // A link to the folder, which has been built by now; Node takes the copy of hono in it.
-    await withProgram((project) => project.npm(folder, ...OTHERS));
+    await withProgram((project) => project.npm("--ignore-scripts", folder, ...OTHERS));
     // So do other package managers, which build no folder themselves.
     await withProgram((project, home) => project.run(PNPM, ["add", `file:${folder}`, ...OTHERS], home));
   });
