@@ -56,6 +56,7 @@ export const SUITES: readonly Suite[] = [
   { path: "http/authorize", on: EVERY, seconds: 7, waits: true },
   { path: "http/filters", on: EVERY, seconds: 6, waits: true },
   { path: "http/middleware", on: EVERY, seconds: 10, waits: true },
+  { path: "http/mount", on: EVERY, seconds: 7, waits: true },
   { path: "http/http2", on: EVERY, seconds: 4 }, // By itself: it floods a server with streams that are reset.
   { path: "http/", on: EVERY },
   { path: "attack/inputs", on: EVERY, seconds: 12 },

@@ -24,6 +24,7 @@ import {
   type EventsSource,
   readOptions,
 } from "./options.ts";
+import { createOriginCheck } from "./origin_check.ts";
 import { publishHandler } from "./publish.ts";
 import type { Accepted, EventsRoutes } from "./routes.ts";
 import { subscribeHandler } from "./subscribe.ts";
@@ -77,7 +78,14 @@ export function eventsEndpoint<S extends Schemas>(
   });
   app.get(
     "/",
-    subscribeHandler({ settings, hubs, limiter: createConnectionLimiter(settings), authorizer, refusals }),
+    subscribeHandler({
+      settings,
+      hubs,
+      limiter: createConnectionLimiter(settings),
+      authorizer,
+      refusals,
+      checkOrigin: createOriginCheck(settings),
+    }),
   );
   if (settings.publish) app.post("/", postHandler(settings, [...hubs.values()], authorizer));
   if (settings.dialect === "8") app.get("/info", infoHandler(settings, authorizer));

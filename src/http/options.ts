@@ -105,8 +105,8 @@ export interface EndpointOptions<S extends Schemas> {
   readonly onStreamEnd?: (end: StreamEnd) => void;
   /**
    * Called with errors that no response can carry, because they happen while streams are open: errors thrown by
-   * {@linkcode filter}, {@linkcode authorize} or {@linkcode onStreamEnd}, and a channel that cannot be read. Default
-   * `console.error`.
+   * {@linkcode filter}, {@linkcode authorize} or {@linkcode onStreamEnd}, a channel that cannot be read, and once that requests
+   * are copies of those that Bun's server received. Default `console.error`.
    */
   readonly onError?: (error: unknown) => void;
   /** Maximum number of bytes in the body of a `POST`; default 1 MiB. */
@@ -131,7 +131,8 @@ export interface EndpointOptions<S extends Schemas> {
   readonly maxConnectionsPerAddress?: number | null;
   /**
    * Returns the address of a client; default that of the connection. Behind a proxy it is in a header, to be trusted only
-   * if the proxy overwrites it: `(c) => c.req.header("X-Real-IP")`.
+   * if the proxy overwrites it: `(c) => c.req.header("X-Real-IP")`. For a copy of a request of Bun's server, as `app.mount()`
+   * makes it, the default is `unknown`: all such clients count as one.
    */
   readonly clientAddress?: (context: Context) => string | undefined;
 }
@@ -140,7 +141,10 @@ export interface EndpointOptions<S extends Schemas> {
 export interface StreamEnd extends End {
   /** The name of its wire format: `ndjson`, `sse`, `tribler-8`. */
   readonly format: string;
-  /** The address of the client as `clientAddress` returned it; `undefined` if it is not known. */
+  /**
+   * The address of the client as `clientAddress` returned it; `undefined` if there is none, and `unknown` for a copy of a
+   * request of Bun's server, as `app.mount()` makes it.
+   */
   readonly address: string | undefined;
 }
 

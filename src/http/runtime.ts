@@ -10,8 +10,6 @@ import type { NodeResponse } from "../stream/node_response.ts";
 interface Host extends Partial<BunServer> {
   /** Deno: settles when the response was delivered, or cannot be. */
   readonly completed?: unknown;
-  /** Bun: the server object, if the application passes it on under this name. */
-  readonly server?: Partial<BunServer>;
   /** Deno: the address the request came from. */
   readonly remoteAddr?: { readonly hostname?: string };
   /** Node: the incoming request. */
@@ -20,8 +18,18 @@ interface Host extends Partial<BunServer> {
   readonly outgoing?: object;
 }
 
+/** What an application may pass in place of what the server passes: in an app that is mounted, the request is a copy. */
+interface PassedOn {
+  /** What the server passed. */
+  readonly server?: Host | null;
+  /** The request as the server passed it. Bun knows only this one. */
+  readonly request?: unknown;
+}
+
 /** The part of Bun's server object that is used here. */
 interface BunServer {
+  /** The port it listens on; none for a Unix socket, whose clients have no address. */
+  readonly port?: unknown;
   /** Sets the seconds of silence after which a connection is closed. */
   timeout(request: Request, seconds: number): void;
   /** The address the request came from. */
@@ -89,7 +97,7 @@ function whenClosed(socket: Closing | undefined, outgoing: NodeResponse, gone: (
  *   keeps that timeout, and closes the connection when it is idle after the response. By default it is never closed
  */
 export function disableIdleTimeout(c: Context, silence: number = Infinity): void {
-  bunServerOf(c)?.timeout(c.req.raw, silence < BUN_LONGEST_SECONDS ? BUN_LONGEST_SECONDS : 0);
+  bunServerOf(c)?.timeout(requestOf(c), silence < BUN_LONGEST_SECONDS ? BUN_LONGEST_SECONDS : 0);
 }
 
 /** Bun's longest timeout: it keeps the seconds in a byte, and checks every four seconds. */
@@ -97,11 +105,21 @@ const BUN_LONGEST_SECONDS = 240;
 
 /** Restores the timeout once the request is complete; otherwise its idle connection would stay open forever. */
 export function restoreIdleTimeout(c: Context): void {
-  bunServerOf(c)?.timeout(c.req.raw, BUN_IDLE_SECONDS);
+  bunServerOf(c)?.timeout(requestOf(c), BUN_IDLE_SECONDS);
 }
 
 /** Bun's default timeout. */
 const BUN_IDLE_SECONDS = 10;
+
+/**
+ * Whether Bun's server does not know this request, because it is a copy. Then it reports no address, and the request keeps
+ * the idle timeout of the server.
+ */
+export function isCopied(c: Context): boolean {
+  const server = bunServerOf(c);
+  return server !== undefined && typeof server.port === "number" && server.requestIP(requestOf(c)) === null &&
+    !c.req.raw.signal.aborted; // The server forgets a request when its client has disconnected.
+}
 
 /**
  * Whether a stream should leave its `pull` pending while it has nothing to deliver. That saves a call after each chunk, a
@@ -123,19 +141,43 @@ export function nodeResponse(c: Context): NodeResponse | undefined {
   return isOutgoing ? outgoing as NodeResponse : undefined;
 }
 
-/** Returns the IP address that the request came from, or that of a proxy; `undefined` if the server does not report it. */
+/** The address of all clients whose address should be known and is not (RFC 7239, section 6.2). */
+export const UNKNOWN_ADDRESS = "unknown";
+
+/**
+ * Returns the IP address that the request came from, or that of a proxy.
+ *
+ * @returns {@linkcode UNKNOWN_ADDRESS} for a copy of a request of Bun's server; `undefined` if there is none, as without a
+ *   server or on a Unix socket
+ */
 export function clientAddress(c: Context): string | undefined {
   const { incoming, remoteAddr } = hostOf(c);
   return incoming?.socket?.remoteAddress ?? remoteAddr?.hostname ??
-    bunServerOf(c)?.requestIP(c.req.raw)?.address;
+    bunServerOf(c)?.requestIP(requestOf(c))?.address ??
+    (isCopied(c) ? UNKNOWN_ADDRESS : undefined);
 }
 
 /** Returns Bun's server, if it received the request. */
 function bunServerOf(c: Context): BunServer | undefined {
   const host = hostOf(c);
-  return [host, host.server].find((server) => typeof server?.timeout === "function") as BunServer | undefined;
+  return isBunServer(host) ? host : undefined;
 }
 
+function isBunServer(host: Host): host is BunServer {
+  return typeof host.timeout === "function" && typeof host.requestIP === "function";
+}
+
+/** Returns what the server passed, or what the application passes on as such. */
 function hostOf(c: Context): Host {
-  return (c.env ?? {}) as Host;
+  const env = (c.env ?? {}) as PassedOn & Host;
+  const { server } = env;
+  const isHost = typeof server === "object" && server !== null &&
+    (isBunServer(server) || [server.outgoing, server.completed, server.remoteAddr].some(Boolean));
+  return isHost ? server : env;
+}
+
+/** Returns the request as the server knows it. */
+function requestOf(c: Context): Request {
+  const { request } = (c.env ?? {}) as PassedOn;
+  return request instanceof Request ? request : c.req.raw;
 }

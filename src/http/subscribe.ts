@@ -23,6 +23,7 @@ import { createFilter, selectTypes } from "./event_filter.ts";
 import { checkIsolation } from "./isolation.ts";
 import { headersOf, negotiate, type Negotiated } from "./negotiate.ts";
 import type { EndpointSettings } from "./options.ts";
+import type { OriginCheck } from "./origin_check.ts";
 import { canParkPull, disableIdleTimeout, nodeResponse, onDisconnect } from "./runtime.ts";
 
 /** What all streams of an endpoint share. */
@@ -34,6 +35,7 @@ export interface SubscribeContext<S extends Schemas> {
   /** `undefined` if every request may do everything. */
   readonly authorizer: Authorizer<S> | undefined;
   readonly refusals: RefusalCounts;
+  readonly checkOrigin: OriginCheck;
 }
 
 /** Where a request wants to start, and the `id` of its `events_start`. */
@@ -88,9 +90,11 @@ function open<S extends Schemas>(
   } catch (error) {
     return refuseForNow(context, c, { format, mediaType }, error);
   }
-  const headers = headersOf(mediaType);
+  const headers: Record<string, string> = headersOf(mediaType);
   // Hono answers HEAD with the handler of GET and drops the body without cancelling it: a subscriber would leak.
   if (c.req.method === "HEAD") return new Response(null, { headers });
+  // No two streams are the same. Without a tag of its own hono/etag would read each to its end first, to make one.
+  headers["ETag"] = `"${crypto.randomUUID()}"`;
 
   const hub = context.hubs.get(format)!;
   checkIsolation(c, [hub]);
@@ -100,6 +104,7 @@ function open<S extends Schemas>(
   // A format without heartbeats does not mention them: a front end may take no other key than its own.
   const payload = { ...(settings.startPayload() as object), ...(hasHeartbeats && { heartbeat }) };
   const preamble = format.preamble + format.writeControl(controlLine("events_start", start.id, payload));
+  context.checkOrigin(c, address, heartbeat ?? Infinity);
   disableIdleTimeout(c, Math.max(heartbeat ?? Infinity, stallTimeout ?? Infinity));
   const reportEnd = createEndReport(settings, format, address); // Code of the application: if it throws, nothing is acquired.
   const onLeave = inTurn(limiter.acquire(address), reportEnd);
