@@ -106,11 +106,20 @@ export interface Dictionary {
 
 /** Opens a stream by `fetch()`. Rejects if the response is not 200. */
 export async function openLines(url: string, init: RequestInit = {}): Promise<Lines> {
-  const response = await within(fetch(url, init), `a response from ${url}`);
+  const controller = new AbortController();
+  const response = await within(
+    fetch(url, { signal: controller.signal, ...init }),
+    `a response from ${url}`,
+  );
   if (response.status !== 200 || response.body === null) {
     throw new Error(`${url} answers ${response.status}: ${await response.text()}`);
   }
-  return linesOf(response.body);
+  const lines = linesOf(response.body);
+  const close = async () => {
+    await lines.close();
+    controller.abort(); // Before Bun 1.4 a body that is cancelled leaves the connection open.
+  };
+  return { ...lines, close };
 }
 
 /** Returns the lines of a body. */
