@@ -40,7 +40,9 @@ test("npm install builds a checkout in git, and a folder in which nothing is ins
     // A link to the folder, which has been built by now; Node takes the copy of hono in it.
     await withProgram((project) => project.npm("--ignore-scripts", folder, ...OTHERS));
     // So do other package managers, which build no folder themselves.
-    await withProgram((project, home) => project.run(PNPM, ["add", `file:${folder}`, ...OTHERS], home));
+    await withProgram((project, home) =>
+      project.run(process.execPath, [PNPM, "add", `file:${folder}`, ...OTHERS], home)
+    );
   });
 });
 
@@ -52,7 +54,7 @@ test("pnpm add builds a checkout in git that allowBuilds names, and yarn add of 
         "pnpm-workspace.yaml",
         `allowBuilds:\n  "events-endpoint@${url}#${commit}": true\n`,
       );
-      await project.run(PNPM, ["add", url, ...OTHERS], home);
+      await project.run(process.execPath, [PNPM, "add", url, ...OTHERS], home);
     });
     await withProgram(async (project, home) => {
       const node = programOf("node22");

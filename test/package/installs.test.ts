@@ -17,7 +17,9 @@ installTools();
 
 test("pnpm add installs the tarball", async () => {
   const tarball = await sharedTarball();
-  await withProgram((project, home) => project.run(PNPM, ["add", tarball, ...OTHERS], home));
+  await withProgram((project, home) =>
+    project.run(process.execPath, [PNPM, "add", tarball, ...OTHERS], home)
+  );
 });
 
 test("yarn add of Yarn 1 installs the tarball without a warning about it", async () => {

@@ -10,8 +10,8 @@ import * as assert from "uvu/assert";
 import { type Project, SERVER_OUTPUT, SERVER_PROGRAM, withEmptyProject } from "./project.ts";
 import { toolFile } from "./tools.ts";
 
-export const PNPM: string = toolFile("pnpm/pnpm");
-/** A script for Node, as the next one. */
+/** Scripts for Node. */
+export const PNPM: string = toolFile("pnpm/bin/pnpm.mjs");
 export const YARN_1: string = toolFile("yarn1/bin/yarn.js");
 export const YARN_4: string = toolFile("@yarnpkg/cli-dist/bin/yarn.js");
 

@@ -23,8 +23,7 @@ export function installTools(): void {
   const { devDependencies } = JSON.parse(readFileSync(`${folder}package.json`, "utf8"));
   const missing = () => Object.keys(devDependencies).filter((name) => !existsSync(toolFile(name)));
   if (missing().length === 0) return;
-  spawnSync("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--prefix", folder], {
-    stdio: "inherit",
-  });
+  const flags = ["--no-save", "--no-audit", "--no-fund", "--ignore-scripts"]; // No script of them is required.
+  spawnSync("npm", ["install", ...flags, "--prefix", folder], { stdio: "inherit" });
   if (missing().length > 0) throw new Error(`not installed in test/tools: ${missing().join(", ")}`);
 }
