@@ -88,7 +88,7 @@ export const SUITES: readonly Suite[] = [
   { path: "package/workers", on: ONCE, needs: "workerd", seconds: 10, waits: true },
   { path: "package/package", on: EACH_KIND, seconds: 10 },
   // They try the tarball on each runtime themselves.
-  { path: "package/checkouts", on: ONCE, seconds: 45 },
+  { path: "package/checkouts", on: ONCE, seconds: 35 },
   { path: "package/installs", on: ONCE, seconds: 20 },
   { path: "package/", on: ONCE, seconds: 25 },
   { path: "docs/", on: ONCE, seconds: 20, waits: true },

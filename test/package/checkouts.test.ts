@@ -1,18 +1,16 @@
 import { mkdir, readdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import * as assert from "uvu/assert";
-import { OTHERS, PNPM, withProgram, YARN_1 } from "../support/managers.ts";
+import { OTHERS, PNPM, withProgram } from "../support/managers.ts";
 import { copySources } from "../support/pack.ts";
 import { run, withEmptyProject } from "../support/project.ts";
-import { installRuntimes, programOf } from "../support/runtimes.ts";
 import { suite } from "../support/suite.ts";
 import { installTools } from "../support/tools.ts";
 
 const test = suite("package: checkouts");
 
-installRuntimes(["node22"]);
 installTools();
 
 /** Runs `use` with the folder of a checkout in which nothing is installed, a repository of git. */
@@ -46,7 +44,7 @@ test("npm install builds a checkout in git, and a folder in which nothing is ins
   });
 });
 
-test("pnpm add builds a checkout in git that allowBuilds names, and yarn add of Yarn 1 builds one on Node 22", async () => {
+test("pnpm add builds a checkout in git that allowBuilds names", async () => {
   await withCheckout(async (folder, url) => {
     const commit = (await run("git", ["rev-parse", "HEAD"], folder)).trim();
     await withProgram(async (project, home) => {
@@ -55,11 +53,6 @@ test("pnpm add builds a checkout in git that allowBuilds names, and yarn add of 
         `allowBuilds:\n  "events-endpoint@${url}#${commit}": true\n`,
       );
       await project.run(process.execPath, [PNPM, "add", url, ...OTHERS], home);
-    });
-    await withProgram(async (project, home) => {
-      const node = programOf("node22");
-      const path = `${dirname(node)}:${process.env["PATH"]}`; // The build runs on it too.
-      await project.run(node, [YARN_1, "add", "--no-progress", url, ...OTHERS], { ...home, PATH: path });
     });
   });
 });
