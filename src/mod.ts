@@ -42,7 +42,15 @@ export type {
   EventsSource,
   StreamEnd,
 } from "./http/options.ts";
-export type { Accepted, EventsRoutes, Refused, RefusedStatus, StreamQuery } from "./http/routes.ts";
+export type {
+  Accepted,
+  EventsRoutes,
+  PublishInput,
+  Refused,
+  RefusedStatus,
+  RouteResponse,
+  StreamQuery,
+} from "./http/routes.ts";
 export { EventsError } from "./events/errors.ts";
 export type { EventsErrorCode, Issue } from "./events/errors.ts";
 export type { Authorize, Permission } from "./http/authorize.ts";

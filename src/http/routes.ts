@@ -35,8 +35,8 @@ export type StreamQuery = {
   readonly follow?: "true" | "false";
 };
 
-/** One response of a route. */
-type Answer<Input, Output, Format extends string, Status extends number> = {
+/** A response of a route, to what it takes, as Hono describes it. */
+export type RouteResponse<Input, Output, Format extends string, Status extends number> = {
   input: Input;
   output: Output;
   outputFormat: Format;
@@ -44,7 +44,7 @@ type Answer<Input, Output, Format extends string, Status extends number> = {
 };
 
 /** What `POST` takes by `hc`, which sends it as JSON. */
-type PublishInput<S extends Schemas> = {
+export type PublishInput<S extends Schemas> = {
   json: Draft<S> | readonly Draft<S>[];
   header?: { readonly "Idempotency-Key"?: string };
 };
@@ -56,10 +56,10 @@ type PublishInput<S extends Schemas> = {
 export type EventsRoutes<S extends Schemas = Schemas> = {
   "/": {
     $get:
-      | Answer<{ query?: StreamQuery }, string, "text", 200>
-      | Answer<{ query?: StreamQuery }, Refused, "json", RefusedStatus>;
+      | RouteResponse<{ query?: StreamQuery }, string, "text", 200>
+      | RouteResponse<{ query?: StreamQuery }, Refused, "json", RefusedStatus>;
     $post:
-      | Answer<PublishInput<S>, Accepted, "json", 202>
-      | Answer<PublishInput<S>, Refused, "json", RefusedStatus>;
+      | RouteResponse<PublishInput<S>, Accepted, "json", 202>
+      | RouteResponse<PublishInput<S>, Refused, "json", RefusedStatus>;
   };
 };
