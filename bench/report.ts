@@ -19,7 +19,7 @@ interface Column<Kind> {
   cell: (runs: Kind[], server: ServerSpec) => string;
 }
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   const [low = NaN, high = NaN] = [sorted[sorted.length % 2 ? middle : middle - 1], sorted[middle]];
@@ -27,7 +27,7 @@ function median(values: number[]): number {
 }
 
 /** Three digits that count, thousands apart. */
-function number(value: number): string {
+export function number(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const digits = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
   const rounded = Number(value.toPrecision(3));
@@ -47,9 +47,10 @@ function spread(values: number[], write: (value: number) => string = number): st
   return `${write(median(values))} (${write(Math.min(...values))}–${write(Math.max(...values))})`;
 }
 
-const rate = (run: Delivered): number => run.deliveries / run.seconds;
-const cpuEach = (run: Delivered): number => run.cpu.server / run.deliveries * 1e6;
-const milliseconds = (key: "p50" | "p99" | "max") => (run: Delivered): number => run.arrived[key] / 1000;
+export const rate = (run: Delivered): number => run.deliveries / run.seconds;
+export const cpuEach = (run: Delivered): number => run.cpu.server / run.deliveries * 1e6;
+export const milliseconds = (key: "p50" | "p99" | "max") => (run: Delivered): number =>
+  run.arrived[key] / 1000;
 
 /** A server's median as a multiple of another's, which may not have been measured. */
 function ratio<Run>(all: Results[], of: Run[], to: string | undefined, value: (run: Run) => number): string {

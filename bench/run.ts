@@ -10,6 +10,7 @@ import { type Delivered, measure, type RunningServer, start } from "./measure.ts
 import { type Options, readOptions } from "./options.ts";
 import { renderCeiling, renderLoad, type Results } from "./report.ts";
 import { selfTest } from "./selftest.ts";
+import { renderGoals } from "./goals.ts";
 import { BLAST, type ServerSpec } from "./servers.ts";
 import { describeVersions, unavailable } from "./versions.ts";
 
@@ -81,7 +82,9 @@ async function run(bench: Bench, clientTitle: string, loads: Load[], servers: Se
   }
   console.log("");
   for (const load of loads.map(affordable)) {
-    console.log(renderLoad(load, await runLoad(bench, load, present)));
+    const results = await runLoad(bench, load, present);
+    console.log(renderLoad(load, results));
+    console.log(renderGoals(load.name, results));
   }
   progress(`${Math.round((Date.now() - startedAt) / 1000)} s`);
 }
