@@ -3,6 +3,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import * as assert from "uvu/assert";
+import { VERSION } from "../../src/version.ts";
 import { OTHERS, PNPM, withProgram } from "../support/managers.ts";
 import { copySources } from "../support/pack.ts";
 import { run, withEmptyProject } from "../support/project.ts";
@@ -28,11 +29,17 @@ async function withCheckout(use: (folder: string, url: string) => Promise<void>)
   });
 }
 
-test("npm install builds a checkout in git, and a folder in which nothing is installed", async () => {
+test("npm install builds a checkout in git, and a folder in which nothing is installed, also for a global command", async () => {
   await withCheckout(async (folder, url) => {
     await withProgram((project) => project.npm(url, ...OTHERS));
+    // The first of these has to install what builds it, although its own install is global and without such packages.
+    await withEmptyProject(async (project) => {
+      await project.npm("--global", `--prefix=${project.folder}`, "--omit=dev", "--install-links", folder);
+      const version = await project.run(join(project.folder, "bin/events-endpoint"), ["--version"]);
+      assert.is(version, `${VERSION}\n`);
+    });
     await withProgram(async (project) => {
-      await project.npm("--install-links", "--omit=dev", folder, ...OTHERS);
+      await project.npm("--install-links", folder, ...OTHERS);
       assert.not.ok((await readdir(join(project.folder, "node_modules/events-endpoint"))).includes("src"));
     });
     // A link to the folder, which has been built by now; Node takes the copy of hono in it.
