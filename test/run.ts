@@ -18,7 +18,7 @@ const HELP =
   `npm test [-- PATH … [options]]: all checks and tests, or the test files whose paths below test/ begin with PATH
 
   -t NAME           only the tests whose names contain NAME
-  --runtime NAMES   on these runtimes, with commas: node, node22, node24, node26, deno, bun; all: those that
+  --runtime NAMES   on these runtimes, with commas: node, node22, node24, node26, deno, bun, bun12; all: those that
                     test/suites.ts names for each file (a PATH alone runs on the Node at hand)
   --unit            only what is pure, on the Node at hand: npm run test:unit
   --watch           again whenever a file in src or test changes

@@ -5,10 +5,12 @@
  */
 
 /** The name of a runtime that the tests know. */
-export type RuntimeName = "node" | "node22" | "node24" | "node26" | "deno" | "bun";
+export type RuntimeName = "node" | "node22" | "node24" | "node26" | "deno" | "bun" | "bun12";
 
 /** Every runtime: what crosses a socket or depends on the runtime's streams. */
 const EVERY: readonly RuntimeName[] = ["node", "node22", "node24", "node26", "deno", "bun"];
+/** Every runtime, and the oldest release of Bun: what depends on the requests and responses of its server. */
+const EVERY_BUN: readonly RuntimeName[] = [...EVERY, "bun12"];
 /** Every release of Node: what depends on its responses. */
 const EVERY_NODE: readonly RuntimeName[] = ["node", "node22", "node24", "node26"];
 /** One release of each kind of runtime: what depends on the kind, and not on the release of Node. */
@@ -53,10 +55,11 @@ export const SUITES: readonly Suite[] = [
   { path: "stream/socket_sink_memory", on: EVERY_NODE },
   { path: "stream/", on: EVERY },
   { path: "http/publish", on: EVERY, seconds: 8 },
-  { path: "http/authorize", on: EVERY, seconds: 7, waits: true },
+  { path: "http/authorize", on: EVERY_BUN, seconds: 7, waits: true },
   { path: "http/filters", on: EVERY, seconds: 6, waits: true },
   { path: "http/middleware", on: EVERY, seconds: 10, waits: true },
-  { path: "http/mount", on: EVERY, seconds: 7, waits: true },
+  { path: "http/limits", on: EVERY_BUN },
+  { path: "http/mount", on: EVERY_BUN, seconds: 7, waits: true },
   { path: "http/http2", on: EVERY, seconds: 4 }, // By itself: it floods a server with streams that are reset.
   { path: "http/", on: EVERY },
   { path: "attack/inputs", on: EVERY, seconds: 12 },

@@ -123,7 +123,7 @@ test("next() rejects with InvalidParameter for a port that fetch refuses", async
   for (const port of [1, 6667]) {
     const url = `http://127.0.0.1:${port}/events`;
     const { error, isRetried } = await courseOf(url);
-    // Bun, and Deno before 2.5, refuse no port: no server is there.
+    // Bun, and Deno 2.2, refuse no port: no server is there.
     const refuses = await fetch(url).catch(({ message, cause }) =>
       /port/.test(`${message} ${cause?.message}`)
     );

@@ -24,7 +24,8 @@ export function programOf(runtime: ProgramName): string {
     const platform = `${process.platform}-${process.arch === "x64" ? "64" : process.arch}`;
     return `${folder}node_modules/@cloudflare/workerd-${platform}/bin/workerd`;
   }
-  return `${folder}node_modules/${runtime}-${process.platform}-${process.arch}/bin/node`;
+  const name = runtime === "bun12" ? "bun" : "node";
+  return `${folder}node_modules/${runtime}-${process.platform}-${process.arch}/bin/${name}`;
 }
 
 /**
@@ -34,7 +35,7 @@ export function programOf(runtime: ProgramName): string {
  */
 export function argumentsOf(runtime: RuntimeName, permissions: readonly string[]): string[] {
   if (runtime === "deno") return ["run", "--no-prompt", ...permissions];
-  return runtime === "bun" ? [] : ["--import", "tsx"];
+  return runtime.startsWith("bun") ? [] : ["--import", "tsx"];
 }
 
 /** Returns the runtime that a test is about: that of `TEST_RUNTIME`, or else the one it runs on. */
