@@ -3,7 +3,13 @@
  *
  * @module
  */
-import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
+import type {
+  Consumer,
+  ConsumerMessages,
+  JetStreamClient,
+  JetStreamManager,
+  JsMsg,
+} from "@nats-io/jetstream";
 import type { Entry } from "../channel/channel.ts";
 import type { Requests } from "./requests.ts";
 import { createConsumer, deleteConsumer } from "./consumer.ts";
@@ -24,6 +30,8 @@ export interface Fetcher {
   countIn(bytes: number): number;
   /** Notes that the connection broke: pending requests end, and are sent again. */
   disconnected(): void;
+  /** Deletes the consumers that were kept for the next pieces. */
+  dropConsumers(): void;
 }
 
 /** Options of {@linkcode createFetcher}. */
@@ -41,7 +49,7 @@ export interface FetcherOptions {
 const PIECE_BYTES = 1024 * 1024;
 /** Maximum size of one request: low enough to be received even if its messages are larger than those before. */
 const ROUND_BYTES = 256 * 1024;
-const ROUND_EVENTS = 512;
+const ROUND_EVENTS = 1024;
 /**
  * Number of messages in the first request for messages of unknown size, and maximum for a piece that could not be fetched; each
  * further failure lowers it. NATS disconnects a client that cannot receive the bytes that it requested.
@@ -50,11 +58,21 @@ const CAREFUL_EVENTS = 16;
 /** Maximum number of pieces whose sizes are remembered. */
 const KEPT_PIECES = 1000;
 /** Minimum size assumed for a message: the next ones may be larger. */
-const LEAST_BYTES = 512;
+const LEAST_BYTES = 256;
 /** How long to wait for the next message. */
 const MESSAGE_TIMEOUT_MS = 5000;
 /** The pause before a failed piece is requested again. */
 const RETRY_AFTER_MS = 500;
+
+/** Maximum number of consumers that are kept for the piece after theirs. */
+const KEPT_CONSUMERS = 4;
+
+/** A consumer within the stream. */
+interface Place {
+  readonly consumer: Consumer;
+  /** Number of messages that it has still to deliver. */
+  readonly pending: number;
+}
 
 /** Makes a fetcher of a stream. */
 export function createFetcher(
@@ -74,6 +92,8 @@ class StreamFetcher implements Fetcher {
   /** How to request pieces, by the position before their first event. */
   readonly #pieces = new Map<number, Piece>();
   readonly #rounds = new Set<ConsumerMessages>();
+  /** Consumers that go on with the next piece, by the position that they have reached: to make one takes three requests. */
+  readonly #kept = new Map<number, Place>();
   #problem: string | undefined;
 
   constructor(client: JetStreamClient, manager: JetStreamManager, options: FetcherOptions) {
@@ -101,21 +121,45 @@ class StreamFetcher implements Fetcher {
 
   disconnected(): void {
     for (const round of this.#rounds) round.stop(new Error("the connection to NATS broke"));
+    this.dropConsumers();
   }
 
-  async #fetchOnce(after: number, last: number, piece: Piece): Promise<Fetched> {
-    const consumer = await createConsumer(
-      this.#client,
-      this.#options.request,
-      this.#options.stream,
-      after + 1,
-    );
+  dropConsumers(): void {
+    for (const { consumer } of this.#kept.values()) deleteConsumer(consumer);
+    this.#kept.clear();
+  }
+
+  /** Takes a consumer that goes on after the position, or makes one. */
+  async #placeAfter(position: number): Promise<Place> {
+    const kept = this.#kept.get(position);
+    if (kept !== undefined) {
+      this.#kept.delete(position);
+      return kept;
+    }
+    const { request, stream } = this.#options;
+    const consumer = await createConsumer(this.#client, request, stream, position + 1);
+    return { consumer, pending: (await consumer.info(true)).num_pending };
+  }
+
+  /** Keeps a consumer for the piece after the position, unless one is there, and deletes the oldest one that is too many. */
+  #keep(position: number, place: Place): void {
+    if (this.#kept.has(position)) return deleteConsumer(place.consumer);
+    this.#kept.set(position, place);
+    if (this.#kept.size <= KEPT_CONSUMERS) return;
+    const [[oldest, { consumer }]] = this.#kept as unknown as [[number, Place]];
+    this.#kept.delete(oldest);
+    deleteConsumer(consumer);
+  }
+
+  async #fetchOnce(after: number, last: number, piece: Piece, signal: AbortSignal): Promise<Fetched> {
+    const { consumer, pending: atStart } = await this.#placeAfter(after);
+    let isUsable = false;
     const entries: Entry[] = [];
     let reached = after;
     let [count, bytes] = [0, 0];
     let { bytesEach } = piece;
     try {
-      let { num_pending: pending } = await consumer.info(true);
+      let pending = atStart;
       while (pending > 0 && reached < last && bytes < PIECE_BYTES) {
         const most = Math.min(piece.most, last - reached, countOf(ROUND_BYTES, bytesEach));
         const messages = await consumer.fetch({ max_messages: most, expires: MESSAGE_TIMEOUT_MS });
@@ -137,6 +181,8 @@ class StreamFetcher implements Fetcher {
         if (count === before.count) throw new Error("the stream stopped within a piece");
         bytesEach = Math.max(LEAST_BYTES, (bytes - before.bytes) / (count - before.count));
       }
+      isUsable = pending > 0 && !signal.aborted;
+      if (isUsable) this.#keep(reached, { consumer, pending });
       // The next piece probably starts with messages as large as the last ones of this piece.
       if (!this.#pieces.has(reached)) this.#remember(reached, { most: ROUND_EVENTS, bytesEach });
       if (reached >= last) return { entries, last, isCut: false };
@@ -153,7 +199,7 @@ class StreamFetcher implements Fetcher {
       piece.most = Math.max(1, Math.min(CAREFUL_EVENTS, piece.most >> 2));
       throw error;
     } finally {
-      deleteConsumer(consumer);
+      if (!isUsable) deleteConsumer(consumer);
     }
     throw new Error(`the node of the cluster lags behind: it has messages up to ${reached} of ${last}`);
   }
@@ -163,7 +209,7 @@ class StreamFetcher implements Fetcher {
     this.#remember(after, piece);
     for (let failures = 0; !signal.aborted;) {
       try {
-        const fetched = await this.#fetchOnce(after, last, piece);
+        const fetched = await this.#fetchOnce(after, last, piece, signal);
         this.#problem = undefined;
         return fetched;
       } catch (error) {

@@ -130,6 +130,7 @@ export class StreamMonitor {
     this.#status.stop();
     this.#consumerLoop.stop();
     this.#epochAbort.abort();
+    this.#fetcher.dropConsumers();
     this.#positionWaiters.end();
     this.#reportNews();
   }
@@ -144,6 +145,7 @@ export class StreamMonitor {
         this.pages.clear();
         this.#epochAbort.abort();
         this.#epochAbort = new AbortController();
+        this.#fetcher.dropConsumers();
         this.#positionWaiters.end();
         this.#consumerLoop.restart();
         this.#reportNews();
