@@ -11,6 +11,8 @@ export type RuntimeName = "node" | "node22" | "node24" | "node26" | "deno" | "bu
 const EVERY: readonly RuntimeName[] = ["node", "node22", "node24", "node26", "deno", "bun"];
 /** Every runtime, and the oldest release of Bun: what depends on the requests and responses of its server. */
 const EVERY_BUN: readonly RuntimeName[] = [...EVERY, "bun12"];
+/** The oldest and the newest Node, and the others: what uses `fetch` or only the handler, and no response of Node's server. */
+const OLDEST_AND_NEWEST: readonly RuntimeName[] = ["node", "node26", "deno", "bun"];
 /** Every release of Node: what depends on its responses. */
 const EVERY_NODE: readonly RuntimeName[] = ["node", "node22", "node24", "node26"];
 /** One release of each kind of runtime: what depends on the kind, and not on the release of Node. */
@@ -51,7 +53,7 @@ export const SUITES: readonly Suite[] = [
   { path: "stream/pacing", on: ONCE, isUnit: true },
   { path: "stream/replays", on: ONCE, isUnit: true },
   { path: "stream/slow", on: EVERY, seconds: 13, waits: true },
-  { path: "stream/propert", on: EVERY, seconds: 16 },
+  { path: "stream/propert", on: EVERY, seconds: 10 },
   { path: "stream/socket_sink_memory", on: EVERY_NODE },
   { path: "stream/", on: EVERY },
   { path: "http/publish", on: EVERY, seconds: 8 },
@@ -62,10 +64,10 @@ export const SUITES: readonly Suite[] = [
   { path: "http/mount", on: EVERY_BUN, seconds: 7, waits: true },
   { path: "http/http2", on: EVERY, seconds: 4 }, // By itself: it floods a server with streams that are reset.
   { path: "http/", on: EVERY },
-  { path: "attack/inputs", on: EVERY, seconds: 12 },
+  { path: "attack/inputs", on: OLDEST_AND_NEWEST, seconds: 12 },
   { path: "attack/", on: EVERY, seconds: 5 },
   { path: "client/sse_readers", on: ONCE, seconds: 20, waits: true }, // The packages are for Node and browsers.
-  { path: "client/", on: EVERY, waits: true },
+  { path: "client/", on: OLDEST_AND_NEWEST, waits: true },
   { path: "chaos/client", on: EACH_KIND, seconds: 27, waits: true },
   { path: "chaos/soak", on: EACH_KIND, runs: "programs", seconds: 7, waits: true },
   { path: "chaos/", on: EVERY, seconds: 5 },

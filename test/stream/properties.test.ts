@@ -4,6 +4,7 @@
  * @module
  */
 import * as fc from "fast-check";
+import process from "node:process";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { serving, timersLeftBy } from "../support/harness.ts";
@@ -14,13 +15,16 @@ import { run, Tally } from "./run_plan.ts";
 
 const test = suite("stream: properties");
 
+/** The time for one property, in milliseconds. */
+const LIMIT_MS = process.env["SOAK"] ? 60_000 : 3000;
+
 /** Tests this many values, or on a slow machine as many as there is time for. A run that has begun is finished. */
 async function always<T>(
   values: fc.Arbitrary<T>,
   numRuns: number,
   holds: (value: T) => Promise<void> | void,
 ): Promise<void> {
-  const end = Date.now() + 6000;
+  const end = Date.now() + LIMIT_MS;
   const property = fc.asyncProperty(values, async (value) => {
     if (Date.now() < end) await holds(value);
   });
