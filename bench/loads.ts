@@ -78,7 +78,7 @@ export const LOADS: Load[] = [
     kind: "latency",
     title: "20 events/s",
     subscribers: 1000,
-    repeats: 3,
+    repeats: 5,
     plan: { perSecond: 20, seconds: 3, bytes: EVENT_BYTES },
   },
   {
@@ -86,7 +86,7 @@ export const LOADS: Load[] = [
     kind: "latency",
     title: "500 events/s",
     subscribers: 200,
-    repeats: 3,
+    repeats: 5,
     plan: { perSecond: 500, seconds: 3, bytes: EVENT_BYTES },
   },
   {

@@ -8,6 +8,7 @@ import { CEILINGS, type Load } from "./loads.ts";
 import { describeMachine, leaveServerCore, openFilesLimit } from "./machine.ts";
 import { type Delivered, measure, type RunningServer, start } from "./measure.ts";
 import { type Options, readOptions } from "./options.ts";
+import { publishTables } from "./page_tables.ts";
 import { renderCeiling, renderLoad, type Results } from "./report.ts";
 import { selfTest } from "./selftest.ts";
 import { renderGoals } from "./goals.ts";
@@ -58,34 +59,35 @@ function affordable(load: Load): Load {
 
 async function run(bench: Bench, clientTitle: string, loads: Load[], servers: ServerSpec[]): Promise<void> {
   const startedAt = Date.now();
-  console.log(`## Fan-out, ${new Date().toISOString().slice(0, 10)}\n`);
-  console.log(`${describeMachine()}. ${describeVersions(servers)}.\n`);
+  const parts = [
+    `On ${new Date().toISOString().slice(0, 10)}: ${describeMachine()}. ${describeVersions(servers)}.`,
+  ];
   for (const server of servers) {
     const reason = unavailable(server);
-    if (reason) console.log(`Not measured: ${server.name} (${reason}).\n`);
+    if (reason) parts.push(`Not measured: ${server.name} (${reason}).`);
   }
   const present = servers.filter((server) => !unavailable(server));
   const cases = await selfTest(bench);
-  console.log(
+  parts.push(
     `Load client: ${clientTitle}. Every byte of every subscriber is checked: each event once, in order. ` +
-      `Before the run, ${cases} streams, sound and broken, were judged rightly.`,
+      `Before the run, ${cases} streams, sound and broken, were judged rightly. ` +
+      "What the client takes and checks, from a source that only writes bytes made once for all subscribers:",
   );
-  console.log(
-    "What it takes and checks, from a source that only writes bytes made once for all subscribers:\n",
-  );
+  const ceilings: string[] = [];
   for (const load of CEILINGS) {
     const [source] = await runLoad(bench, load, [BLAST]);
     if (source?.errors[0]) {
       throw new Error(`the load client fails at its simplest source: ${source.errors[0]}`);
     }
-    console.log(renderCeiling(load, source?.measurements as Delivered[]));
+    ceilings.push(renderCeiling(load, source?.measurements as Delivered[]));
   }
-  console.log("");
+  parts.push(ceilings.join("\n"));
   for (const load of loads.map(affordable)) {
     const results = await runLoad(bench, load, present);
-    console.log(renderLoad(load, results));
-    console.log(renderGoals(load.name, results));
+    parts.push(renderLoad(load, results), renderGoals(load.name, results));
+    progress(parts.slice(-2).join("\n\n"));
   }
+  publishTables("fan-out", parts.filter((part) => part !== "").map((part) => part.trim()).join("\n\n"));
   progress(`${Math.round((Date.now() - startedAt) / 1000)} s`);
 }
 

@@ -14,6 +14,7 @@ import { Child, endAll } from "./child.ts";
 import { type Bench, buildClient } from "./client.ts";
 import type { LatencyLoad } from "./loads.ts";
 import { describeMachine, leaveServerCore, residentKiB } from "./machine.ts";
+import { publishTables } from "./page_tables.ts";
 import { type Delivered, measure, publish, type RunningServer, start } from "./measure.ts";
 import { SERVERS, type ServerSpec, STATIC } from "./servers.ts";
 import { describeVersions } from "./versions.ts";
@@ -163,12 +164,11 @@ async function run(folder: string, servers: ServerSpec[], turns: number): Promis
     for (const [i, target] of targets.entries()) await takeTurn(bench, binary, target, accounts[i]!);
   }
   const bytes = readFileSync(file).length;
-  console.log(`## A storm of reconnects, ${new Date().toISOString().slice(0, 10)}\n`);
-  console.log(`${describeMachine()}. ${describeVersions(servers)}.\n`);
-  console.log(
-    `${READERS} readers connect within ${SPREAD_MS} ms and replay ${EVENTS} events (${bytes} bytes) each; medians of ${turns}.\n`,
-  );
-  console.log(render(accounts));
+  const heads = [
+    `On ${new Date().toISOString().slice(0, 10)}: ${describeMachine()}. ${describeVersions(servers)}.`,
+    `${READERS} readers connect within ${SPREAD_MS} ms and replay ${EVENTS} events (${bytes} bytes) each; medians of ${turns}.`,
+  ];
+  publishTables("storm", [...heads, render(accounts)].join("\n\n"));
 }
 
 const folder = mkdtempSync(join(tmpdir(), "bench-storm-"));

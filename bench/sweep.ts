@@ -1,19 +1,22 @@
 /**
- * `npm run bench:sweep`: 200 readers at a growing pace, until each server falls behind. Writes a table, and a picture to the
- * file that is named, if any.
+ * `npm run bench:sweep`: 200 readers at a growing pace, until each server falls behind. With `--write` it writes its table
+ * and a picture into the documentation.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { endAll } from "./child.ts";
 import { buildClient } from "./client.ts";
 import { describeMachine, leaveServerCore } from "./machine.ts";
 import { type Delivered, measure, type RunningServer, start } from "./measure.ts";
+import { publishTables } from "./page_tables.ts";
 import { cpuEach, median, milliseconds, number } from "./report.ts";
 import { SERVERS, type ServerSpec } from "./servers.ts";
 import { describeVersions, unavailable } from "./versions.ts";
 
+const PICTURE = fileURLToPath(new URL("../docs/latency.svg", import.meta.url));
 const PACES = [50, 200, 500, 1000, 2000, 5000];
 const READERS = 200;
 const SECONDS = 2;
@@ -132,11 +135,11 @@ try {
   const names = ["plain", "better-sse", "nchan", "ours-node", "ours-deno", "ours-bun"];
   const servers = SERVERS.filter((server) => names.includes(server.name) && !unavailable(server));
   const rows = await measureAll(servers, folder);
-  console.log(`## At a growing pace, ${new Date().toISOString().slice(0, 10)}\n`);
-  console.log(`${describeMachine()}. ${describeVersions(servers)}. Medians of ${TURNS}.\n`);
-  console.log(table(rows));
-  const [file] = process.argv.slice(2);
-  if (file !== undefined) writeFileSync(file, picture(rows));
+  const head = `On ${new Date().toISOString().slice(0, 10)}: ${describeMachine()}. ${
+    describeVersions(servers)
+  }. Medians of ${TURNS}.`;
+  publishTables("sweep", `${head}\n\n${table(rows)}`);
+  if (process.argv.includes("--write")) writeFileSync(PICTURE, picture(rows));
 } finally {
   await endAll();
   rmSync(folder, { recursive: true, force: true });
