@@ -9,7 +9,9 @@
  * @module
  */
 
-/** From this load on batches are held back. */
+/** From this load on batches are held back as long as the one before took: the publisher runs ahead of the deliveries. */
+const OVERLOAD = 2;
+/** From this load on batches are held back for a moment. */
 const FULL_LOAD = 0.9;
 /** Below this load they are held back no longer. */
 const SPARE_LOAD = 0.7;
@@ -18,8 +20,10 @@ const MEMORY_MS = 25;
 
 /** What is known about the last deliveries of a pipeline. */
 export interface Pacing {
-  /** Whether there is no time to spare. */
+  /** Whether there is no time to spare: batches are held back for a moment. */
   readonly isFlooded: boolean;
+  /** Whether there is by far more than can be delivered one by one: batches are held back as long as the one before took. */
+  readonly isOverloaded: boolean;
   /**
    * Counts a delivery.
    *
@@ -39,6 +43,9 @@ export function createPacing(): Pacing {
   return {
     get isFlooded() {
       return isFlooded;
+    },
+    get isOverloaded() {
+      return workMs > elapsedMs * OVERLOAD;
     },
     count(events, startMs, costMs) {
       const sinceLastMs = startMs - lastStartMs;

@@ -17,6 +17,8 @@ import { serializer, type WireFormat } from "./wire_format.ts";
 
 /** A chunk of this size gains nothing from waiting for more: batches are no larger than 256 KiB. */
 const FULL_BYTES = 192 * 1024;
+/** What a timer takes at least, in milliseconds. */
+const TIMER_MS = 1;
 /** The least cost of a chunk, in milliseconds, that differs from what a timer takes anyway. */
 const LEAST_COST_MS = 2;
 
@@ -82,18 +84,21 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
   }
 
   /**
-   * Releases the next batch: in the next turn while there is time to spare. In a flood it is released as long after the
-   * last one as that one kept the event loop busy, and at once behind a full one.
+   * Releases the next batch: in the next turn while there is time to spare, in a flood after the shortest timer, and when
+   * the publisher runs ahead as long after the last one as that one kept the event loop busy; at once behind a full one.
    */
   function releaseNext(start: number, events: number, isFull: boolean): void {
     // A write costs most after it returned, in microtasks, and on some runtimes behind them.
     nextTurn(() => {
-      pacing.count(events, start, performance.now() - start);
+      const costMs = performance.now() - start;
+      const hadTime = !pacing.isFlooded;
+      if (hadTime) pacing.count(events, start, costMs);
       if (!pacing.isFlooded || isStopped) return release();
       timer = setTimeout(() => {
-        const costMs = performance.now() - start;
-        if (isFull || costMs < LEAST_COST_MS) release();
-        else timer = setTimeout(release, Math.min(costMs, maxDelay));
+        const totalMs = performance.now() - start;
+        if (!hadTime) pacing.count(events, start, Math.max(costMs, totalMs - TIMER_MS));
+        if (isFull || totalMs < LEAST_COST_MS || !pacing.isOverloaded) release();
+        else timer = setTimeout(release, Math.min(totalMs, maxDelay));
       });
     });
   }

@@ -44,8 +44,14 @@ test("createPacing() holds batches back when the publisher runs ahead", () => {
     const pacing = createPacing();
     const held = deliverFlood(pacing, 20, costMs);
     assert.ok(held > 700, `${held} of 1000 batches of ${costMs} ms were held back`);
-    assert.is(pacing.isFlooded, true);
+    assert.equal([pacing.isFlooded, pacing.isOverloaded], [true, true]);
   }
+});
+
+test("createPacing() sees a flood, and no overload, at a pace a little above what can be delivered one by one", () => {
+  const pacing = createPacing();
+  for (let sent = 0; sent < 500; sent++) pacing.count(2, sent * 2, 1.2); // 1000 events a second, two at a time
+  assert.equal([pacing.isFlooded, pacing.isOverloaded], [true, false]);
 });
 
 test("createPacing() holds nothing back 100 ms after a flood", () => {
