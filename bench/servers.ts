@@ -83,6 +83,14 @@ export const STATIC: ServerSpec = spec("static", "nginx, a static file", "static
   core: "client",
 });
 
+/** The yardstick of a quick restart: a file, and the number of its first line. */
+export const PLAIN_RESUME: ServerSpec = spec(
+  "plain-resume",
+  "plain `node:http`, one `res.end(rest)`",
+  "plain_resume.ts",
+  "node",
+);
+
 /** Not compared: the source that shows how much the load client can take. */
 export const BLAST: ServerSpec = spec("blast", "bytes made beforehand, in large writes", "blast.ts", "node");
 

@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -16,13 +16,16 @@ import type { LatencyLoad } from "./loads.ts";
 import { describeMachine, leaveServerCore, residentKiB } from "./machine.ts";
 import { publishTables } from "./page_tables.ts";
 import { type Delivered, measure, publish, type RunningServer, start } from "./measure.ts";
-import { SERVERS, type ServerSpec, STATIC } from "./servers.ts";
+import { PLAIN_RESUME, SERVERS, type ServerSpec, STATIC } from "./servers.ts";
 import { describeVersions } from "./versions.ts";
 
 const READERS = 200;
 const SPREAD_MS = 100;
 const EVENTS = 50_000;
 const STORM_SECONDS = 60;
+
+/** A quick restart: these readers resume so many events behind the last one. */
+const RESTART = { readers: 1000, least: 10, most: 500 };
 
 /** Readers that are there already, at a moderate pace. */
 const LIVE: LatencyLoad = {
@@ -45,6 +48,7 @@ interface Storm {
 interface Account {
   server: ServerSpec;
   storms: Storm[];
+  restarts: Storm[];
   aloneP99: number[];
   besideP99: number[];
   grownMiB: number;
@@ -56,6 +60,9 @@ interface Target {
   path: string;
   skippedLines: number;
   reference: string;
+  /** Where a reader resumes, `%ld` for the number of the event it has; and the number of the last one. */
+  resumePath: string;
+  last: number;
 }
 
 function buildStorm(folder: string): string {
@@ -66,20 +73,35 @@ function buildStorm(folder: string): string {
   return binary;
 }
 
+/** Lets all readers replay the whole history. */
+function runStorm(binary: string, target: Target, yields = false): Promise<Storm> {
+  return runClient(binary, target, target.path, READERS, [], yields);
+}
+
+/** Lets readers resume after a quick restart. */
+function runRestart(binary: string, target: Target): Promise<Storm> {
+  const { readers, least, most } = RESTART;
+  return runClient(binary, target, target.resumePath, readers, [target.last, least, most]);
+}
+
 /**
- * Runs one storm.
+ * Runs the client once.
  *
- * @param yields whether its client lets the client of the live readers go first: they share a core, and what is measured
- *   is the server
+ * @param yields whether it lets the client of the live readers go first: they share a core, and what is measured is the
+ *   server
  */
-async function runStorm(
+async function runClient(
   binary: string,
-  yields: boolean,
-  { server, path, skippedLines, reference }: Target,
+  { server, skippedLines, reference }: Target,
+  path: string,
+  readers: number,
+  places: number[],
+  yields = false,
 ): Promise<Storm> {
-  const numbers = [READERS, SPREAD_MS, skippedLines].map(String);
   const command = yields ? ["nice", "-n", "15", binary] : [binary];
-  const child = new Child("storm", [...command, String(server.port), path, ...numbers, reference], "client");
+  const numbers = [readers, SPREAD_MS, skippedLines].map(String);
+  const args = [String(server.port), path, ...numbers, reference, ...places.map(String)];
+  const child = new Child("storm", [...command, ...args], "client");
   try {
     const { total, first50, first99 } = await child.next<Storm>(STORM_SECONDS);
     return { total: total / 1000, first50: first50 / 1000, first99: first99 / 1000 };
@@ -100,7 +122,10 @@ async function prepare(server: RunningServer, folder: string): Promise<Target> {
   }
   const reference = join(folder, server.spec.name);
   writeFileSync(reference, body);
-  return { server, path, skippedLines: 1, reference };
+  const [epoch, last] = (JSON.parse(body.slice(body.lastIndexOf("\n", body.length - 2) + 1)).id as string)
+    .split("-");
+  const resumePath = `/events?since=${epoch}-%ld&follow=false`;
+  return { server, path, skippedLines: 1, reference, resumePath, last: Number(last) };
 }
 
 function peakMiB(pid: number): number {
@@ -110,42 +135,56 @@ function peakMiB(pid: number): number {
 
 async function takeTurn(bench: Bench, binary: string, target: Target, account: Account): Promise<void> {
   const { server } = target;
-  const beforeMiB = residentKiB(server.pid) / 1024;
-  account.storms.push(await runStorm(binary, false, target));
-  account.grownMiB = Math.max(account.grownMiB, peakMiB(server.pid) - beforeMiB);
-  if (server.spec === STATIC) return;
+  if (server.spec !== PLAIN_RESUME) {
+    const beforeMiB = residentKiB(server.pid) / 1024;
+    account.storms.push(await runStorm(binary, target));
+    account.grownMiB = Math.max(account.grownMiB, peakMiB(server.pid) - beforeMiB);
+  }
+  if (server.spec !== STATIC) account.restarts.push(await runRestart(binary, target));
+  if (server.spec === STATIC || server.spec === PLAIN_RESUME) return;
   account.aloneP99.push((await measure(bench, server, LIVE) as Delivered).arrived.p99 / 1000);
   const live = measure(bench, server, LIVE) as Promise<Delivered>;
   let isOver = false;
   live.finally(() => isOver = true).catch(() => {});
   await delay(500); // They connect, and warm up.
-  while (!isOver) await runStorm(binary, true, target);
+  while (!isOver) await runStorm(binary, target, true);
   account.besideP99.push((await live).arrived.p99 / 1000);
 }
 
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 function render(accounts: Account[]): string {
-  const yardstick = median(accounts[0]!.storms.map(({ total }) => total));
-  const rows = accounts.map(({ server, storms, aloneP99, besideP99, grownMiB }) => {
-    const total = median(storms.map(({ total }) => total));
+  const ms = (values: number[], digits = 0): string =>
+    values.length > 0 ? median(values).toFixed(digits) : "–";
+  const totals = (account: Account): number[] => account.storms.map(({ total }) => total);
+  const restarts = (account: Account): number[] => account.restarts.map(({ total }) => total);
+  const times = (values: number[], yardstick: number[]): string =>
+    values.length > 0 ? (median(values) / median(yardstick)).toFixed(2) : "–";
+  const nginx = accounts.find(({ server }) => server === STATIC)!;
+  const plain = accounts.find(({ server }) => server === PLAIN_RESUME)!;
+  const rows = accounts.map((account) => {
+    const { server, storms, aloneP99, besideP99, grownMiB } = account;
     const cells = [
-      `${server.title} | ${server.runtime}`,
-      total.toFixed(0),
-      (total / yardstick).toFixed(2),
-      median(storms.map(({ first50 }) => first50)).toFixed(0),
-      median(storms.map(({ first99 }) => first99)).toFixed(0),
-      aloneP99.length > 0 ? median(aloneP99).toFixed(1) : "–",
-      besideP99.length > 0 ? median(besideP99).toFixed(1) : "–",
-      grownMiB.toFixed(0),
+      `${server.title} | ${server === STATIC ? "C" : server.runtime}`,
+      ms(totals(account)),
+      times(totals(account), totals(nginx)),
+      ms(storms.map(({ first50 }) => first50)),
+      ms(storms.map(({ first99 }) => first99)),
+      ms(aloneP99, 1),
+      ms(besideP99, 1),
+      storms.length > 0 ? grownMiB.toFixed(0) : "–",
+      ms(restarts(account)),
+      times(restarts(account), restarts(plain)),
     ];
     return `| ${cells.join(" | ")} |`;
   });
-  return [
-    "| server | on | all done, ms | × nginx | first byte p50, ms | p99, ms | live p99 alone, ms | beside storms, ms | grown by, MiB |",
-    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ...rows,
-  ].join("\n");
+  const titles = [
+    ...["server", "on", "all done, ms", "× nginx", "first byte p50, ms", "first byte p99, ms"],
+    ...["p99 of live readers alone, ms", "beside storms, ms", "memory grown by, MiB"],
+    ...["restart: all up to date, ms", "× plain"],
+  ];
+  const head = [`| ${titles.join(" | ")} |`, `| --- | --- |${" ---: |".repeat(titles.length - 2)}`];
+  return [...head, ...rows].join("\n");
 }
 
 async function run(folder: string, servers: ServerSpec[], turns: number): Promise<void> {
@@ -153,12 +192,17 @@ async function run(folder: string, servers: ServerSpec[], turns: number): Promis
   const binary = buildStorm(folder);
   const targets: Target[] = [];
   for (const spec of servers) targets.push(await prepare(await start(spec), folder));
-  const file = targets[0]!.reference;
-  const nginx = await start({ ...STATIC, args: [file] });
-  const path = `/${targets[0]!.server.spec.name}`;
-  targets.unshift({ server: { ...nginx, spec: STATIC }, path, skippedLines: 0, reference: file });
+  const ours = targets[0]!;
+  const file = ours.reference;
+  const nginx = { ...await start({ ...STATIC, args: [file] }), spec: STATIC };
+  const first = String(ours.last - EVENTS + 1);
+  const plain = { ...await start({ ...PLAIN_RESUME, args: [file, first] }), spec: PLAIN_RESUME };
+  targets.unshift(
+    { ...ours, server: nginx, path: `/${basename(file)}`, skippedLines: 0 },
+    { ...ours, server: plain },
+  );
   const accounts = targets.map(({ server }): Account => {
-    return { server: server.spec, storms: [], aloneP99: [], besideP99: [], grownMiB: 0 };
+    return { server: server.spec, storms: [], restarts: [], aloneP99: [], besideP99: [], grownMiB: 0 };
   });
   for (let turn = 0; turn < turns; turn++) {
     for (const [i, target] of targets.entries()) await takeTurn(bench, binary, target, accounts[i]!);
@@ -166,7 +210,8 @@ async function run(folder: string, servers: ServerSpec[], turns: number): Promis
   const bytes = readFileSync(file).length;
   const heads = [
     `On ${new Date().toISOString().slice(0, 10)}: ${describeMachine()}. ${describeVersions(servers)}.`,
-    `${READERS} readers connect within ${SPREAD_MS} ms and replay ${EVENTS} events (${bytes} bytes) each; medians of ${turns}.`,
+    `${READERS} readers connect within ${SPREAD_MS} ms and replay ${EVENTS} events (${bytes} bytes) each; medians of ${turns}. ` +
+    `After that ${RESTART.readers} readers resume ${RESTART.least} to ${RESTART.most} events behind the last one.`,
   ];
   publishTables("storm", [...heads, render(accounts)].join("\n\n"));
 }

@@ -1,10 +1,12 @@
 /*
  * The storm: many readers connect at almost the same moment, and each reads a whole response to its end.
  *
- * Usage: storm PORT PATH COUNT SPREAD_MS SKIP_LINES REFERENCE_FILE
- *   SPREAD_MS       the readers connect within this time, evenly
- *   SKIP_LINES      lines at the start of each body that differ between readers
- *   REFERENCE_FILE  the body that follows those lines; every reader has to get it, byte by byte, and may get more
+ * Usage: storm PORT PATH COUNT SPREAD_MS SKIP_LINES REFERENCE_FILE [LAST LEAST MOST]
+ *   SPREAD_MS         the readers connect within this time, evenly
+ *   SKIP_LINES        lines at the start of each body that differ between readers
+ *   REFERENCE_FILE    the body that follows those lines; every reader has to get it, byte by byte, and may get more
+ *   LAST LEAST MOST   each reader resumes some lines before the end, between LEAST and MOST: %ld in PATH is the number of
+ *                     the line it has already, where LAST is that of the last one
  *
  * stdout: one JSON object, in microseconds: from the connect of a reader to its first byte of the body (quantiles), and
  * from the first connect to the end of the last body.
@@ -33,6 +35,7 @@ struct reader {
   int fd, state, requested, skipped;
   size_t left;     /* bytes still to come: of the HTTP chunk, or of the body */
   size_t position; /* bytes of the reference it has */
+  long has;        /* the number of the line it has already */
   char head[HEAD_BYTES + 1];
   size_t head_length;
   int64_t connected_at, first_byte_us;
@@ -143,9 +146,10 @@ static void open_connection(struct reader *r) {
 
 static void send_request(struct reader *r) {
   const char *format = "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/x-ndjson\r\n\r\n";
-  char request[512];
+  char request[512], own_path[256];
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = r};
-  int length = snprintf(request, sizeof request, format, path, port);
+  snprintf(own_path, sizeof own_path, path, r->has);
+  int length = snprintf(request, sizeof request, format, own_path, port);
   if (send(r->fd, request, length, MSG_NOSIGNAL) != length) fault("send: %s", strerror(errno));
   epoll_ctl(poller, EPOLL_CTL_MOD, r->fd, &event);
   r->requested = 1;
@@ -174,8 +178,21 @@ static void read_reference(const char *name) {
   fclose(file);
 }
 
+/* Spreads the readers over the last lines of the reference. */
+static void place_readers(long last, long least, long most) {
+  for (int i = 0; i < count; i++) {
+    long behind = least + i * 37L % (most - least + 1);
+    size_t offset = reference_length;
+    for (long lines = 0; offset > 0; offset--) {
+      if (reference[offset - 1] == '\n' && lines++ == behind) break;
+    }
+    readers[i].has = last - behind;
+    readers[i].position = offset;
+  }
+}
+
 int main(int argc, char **argv) {
-  if (argc != 7) return 2;
+  if (argc != 7 && argc != 10) return 2;
   port = atoi(argv[1]), path = argv[2], count = atoi(argv[3]);
   int64_t spread_us = atoll(argv[4]) * 1000;
   skip_lines = atoi(argv[5]);
@@ -185,6 +202,7 @@ int main(int argc, char **argv) {
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
   readers = calloc(count, sizeof *readers);
+  if (argc == 10) place_readers(atol(argv[7]), atol(argv[8]), atol(argv[9]));
   poller = epoll_create1(0);
   int64_t start = now_us();
   for (int opened = 0; done < count;) {
