@@ -158,6 +158,8 @@ class StreamFetcher implements Fetcher {
     let reached = after;
     let [count, bytes] = [0, 0];
     let { bytesEach } = piece;
+    /** Whether nothing that was requested is on its way. */
+    let isSettled = false;
     try {
       let pending = atStart;
       while (pending > 0 && reached < last && bytes < PIECE_BYTES) {
@@ -179,9 +181,10 @@ class StreamFetcher implements Fetcher {
           this.#rounds.delete(messages);
         }
         if (count === before.count) throw new Error("the stream stopped within a piece");
+        isSettled = count - before.count === most;
         bytesEach = Math.max(LEAST_BYTES, (bytes - before.bytes) / (count - before.count));
       }
-      isUsable = pending > 0 && !signal.aborted;
+      isUsable = isSettled && pending > 0 && !signal.aborted;
       if (isUsable) this.#keep(reached, { consumer, pending });
       // The next piece probably starts with messages as large as the last ones of this piece.
       if (!this.#pieces.has(reached)) this.#remember(reached, { most: ROUND_EVENTS, bytesEach });

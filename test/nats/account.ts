@@ -52,7 +52,7 @@ export interface Settled {
   readonly repeated: number;
 }
 
-/** The stream itself lost acknowledged events: no account of it can be settled. */
+/** The stream itself lost acknowledged events, or gave a number to two events: no account of it can be settled. */
 export class AcknowledgedLoss extends Error {}
 
 /** The number of the last event. */
@@ -244,7 +244,11 @@ function check(
     assert.is(here, position + 1, `${name}: no event is missing or repeated`);
     position = here;
     if (type === "tick" && n !== acknowledged.get(id)) {
-      assert.not.ok(acknowledged.has(id), `${name}: ${id} was acknowledged for another event`);
+      if (acknowledged.has(id)) {
+        throw new AcknowledgedLoss(
+          `${name}: ${id} is ${n}, and was acknowledged for ${acknowledged.get(id)}`,
+        );
+      }
       const isAgain = unconfirmed.has(n!) &&
         received.some((other) => other.n === n && acknowledged.get(other.id) === n);
       assert.ok(isAgain, `${name}: ${id} is ${n}, which was never acknowledged`);
