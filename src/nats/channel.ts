@@ -15,6 +15,7 @@ import {
 } from "../channel/channel.ts";
 import { iterate } from "../channel/iterator.ts";
 import { checkLimit, type HistoryLimits, historyLimits } from "../channel/limits.ts";
+import { type HeldLog, readHeld } from "../channel/pages.ts";
 import { createPublishedCounts } from "../channel/published_counts.ts";
 import { createWakeups } from "../channel/wakeups.ts";
 import type {
@@ -169,6 +170,7 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
   readonly #publisher: Publisher;
   readonly #monitor: StreamMonitor;
   readonly #replica: Replica;
+  readonly #held: HeldLog;
   readonly #wakeups = createWakeups();
   readonly #published: ReturnType<typeof createPublishedCounts>;
   #closed = false;
@@ -180,6 +182,7 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
     this.#published = createPublishedCounts(catalogue.types);
     this.#monitor = new StreamMonitor({ ...options, onNews: this.#wakeups.wake });
     this.#replica = this.#monitor.replica;
+    this.#held = heldLogOf(this.#monitor, () => this.#closed);
   }
 
   get epoch(): string {
@@ -203,16 +206,7 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
   }
 
   read(position: number, maxBytes: number): Batch | Promise<Batch> {
-    const replica = this.#replica;
-    if (position < replica.first - 1) return lostUntil(replica.first - 1, position);
-    if (position >= replica.window.first - 1) return replica.window.read(position, maxBytes);
-    if (this.#closed) return { entries: [] };
-    const batch = this.#monitor.pages.read(position, replica.window.last, maxBytes);
-    if (!(batch instanceof Promise)) return batch;
-    // The stream may have dropped events while the page was fetched.
-    return batch.then((batch) =>
-      position < replica.first - 1 ? lostUntil(replica.first - 1, position) : batch
-    );
+    return readHeld(this.#held, position, maxBytes);
   }
 
   locate(since: string): Start | Promise<Start> {
@@ -356,6 +350,22 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
   }
 }
 
+/** The log as it is at each moment: a page may arrive after the stream has changed. */
+function heldLogOf({ replica, pages }: StreamMonitor, isClosed: () => boolean): HeldLog {
+  return {
+    pages,
+    get first() {
+      return replica.first;
+    },
+    get window() {
+      return replica.window;
+    },
+    get isClosed() {
+      return isClosed();
+    },
+  };
+}
+
 function placeOf(name: string, prefix: string, create: StreamLimits): StreamPlace {
   const { maxAge = 7 * 24 * 3600, maxBytes = 1024 ** 3, replicas = 1 } = create;
   if (!/^[\w-]+$/.test(name)) {
@@ -372,8 +382,4 @@ function placeOf(name: string, prefix: string, create: StreamLimits): StreamPlac
     replicas: checkLimit("create.replicas", replicas, 1),
   };
   return { name, prefix, limits };
-}
-
-function lostUntil(last: number, position: number): Batch {
-  return { lost: { reason: "slow_consumer", count: last - position }, entries: [] };
 }

@@ -13,7 +13,7 @@ import type {
 import type { Entry } from "../channel/channel.ts";
 import type { Requests } from "./requests.ts";
 import { createConsumer, deleteConsumer } from "./consumer.ts";
-import type { Fetched } from "./pages.ts";
+import type { Fetched } from "../channel/pages.ts";
 
 /** Fetches pieces of the stream. */
 export interface Fetcher {

@@ -14,7 +14,7 @@ import { oncePerTurn } from "../channel/wakeups.ts";
 import { type ConsumerLoop, startConsumerLoop } from "./consumer_loop.ts";
 import { createFetcher, type Fetcher } from "./fetcher.ts";
 import { entryOf } from "./message.ts";
-import { createPages, type Pages } from "./pages.ts";
+import { createPages, type Pages } from "../channel/pages.ts";
 import { createPositionWaiters } from "./position_waiters.ts";
 import { isForbidden, type Publisher } from "./publisher.ts";
 import { createReplica, type Replica } from "./replica.ts";

@@ -1,9 +1,10 @@
 /**
- * Pages: events that left the window, fetched from the stream piece by piece and shared by all readers.
+ * Pages: events that left memory, fetched from where the channel keeps them, piece by piece and shared by all readers.
  *
  * @module
  */
-import type { Batch, Entry } from "../channel/channel.ts";
+import type { Batch, Entry } from "./channel.ts";
+import type { History } from "./history.ts";
 
 /** Reads positions that the window does not hold. */
 export interface Pages {
@@ -24,7 +25,7 @@ export interface PagesOptions {
    * `undefined` if it was aborted.
    */
   fetch(after: number, last: number): Promise<Fetched | undefined>;
-  /** Called when the beginning of a page is missing, to learn which events the stream dropped. */
+  /** Called when the beginning of a page is missing, to learn which events were dropped. */
   refresh(): Promise<void>;
 }
 
@@ -32,7 +33,7 @@ export interface PagesOptions {
 export interface Fetched {
   /** The last position that they cover. */
   readonly last: number;
-  /** The events in order, without those that the stream no longer keeps. */
+  /** The events in order, without those that are no longer kept. */
   readonly entries: readonly Entry[];
   /** Whether it ends before the requested position because of its size. */
   readonly isCut: boolean;
@@ -55,6 +56,34 @@ const KEPT_BYTES = 32 * 1024 * 1024;
 const KEPT_CUTS = 10_000;
 /** Maximum number of pages that are fetched at once; further ones wait. */
 const CONCURRENCY = 4;
+
+/** A log that is kept elsewhere, as far as this process holds it at the moment. */
+export interface HeldLog {
+  /** The position of the oldest event that is kept; one after the last if there is none. */
+  readonly first: number;
+  /** The newest events. */
+  readonly window: History;
+  /** The pages of the events that left the window. */
+  readonly pages: Pages;
+  /** Whether it was closed, so that nothing can be fetched any more. */
+  readonly isClosed: boolean;
+}
+
+/** Reads what follows a position, as `EventLog.read` does: from the window, or else from the pages. */
+export function readHeld(log: HeldLog, position: number, maxBytes: number): Batch | Promise<Batch> {
+  const { window } = log;
+  if (position < log.first - 1) return lostUntil(log.first - 1, position);
+  if (position >= window.first - 1) return window.read(position, maxBytes);
+  if (log.isClosed) return { entries: [] };
+  const batch = log.pages.read(position, window.last, maxBytes);
+  if (!(batch instanceof Promise)) return batch;
+  // Events may have been dropped while the page was fetched.
+  return batch.then((batch) => position < log.first - 1 ? lostUntil(log.first - 1, position) : batch);
+}
+
+function lostUntil(last: number, position: number): Batch {
+  return { lost: { reason: "slow_consumer", count: last - position }, entries: [] };
+}
 
 /** Makes an empty store of pages. */
 export function createPages(options: PagesOptions): Pages {
@@ -131,11 +160,11 @@ class PageStore implements Pages {
     let after = startOf(position);
     for (let cut; (cut = this.#cuts.get(after)) !== undefined && cut <= position;) after = cut;
     const page = this.#kept.get(after);
-    // A page that was fetched when the stream had less is fetched again.
+    // A page that was fetched when the channel had less is fetched again.
     if (page === undefined || page.last <= position) {
       return this.#request(after, last).then((page) => {
         if (page === undefined) return { entries: [] };
-        // The page may end before the position, because of its size or because the stream had less when it was requested.
+        // The page may end before the position, because of its size or because the channel had less when it was requested.
         return position < page.last
           ? this.#take(page, position, last, maxBytes)
           : this.read(position, last, maxBytes);
@@ -172,9 +201,7 @@ function batchOf({ after, last, entries }: Page, position: number, maxBytes: num
   let index = Math.min(position - after, entries.length);
   while (index > 0 && entries[index - 1]!.position > position) index--;
   const next = entries[index]?.position ?? last + 1;
-  if (next > position + 1) {
-    return { lost: { reason: "slow_consumer", count: next - 1 - position }, entries: [] };
-  }
+  if (next > position + 1) return lostUntil(next - 1, position);
   let end = index;
   for (let bytes = 0; end < entries.length; end++) {
     const { position: here, bytes: size } = entries[end]!;

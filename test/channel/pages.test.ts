@@ -1,14 +1,18 @@
 /**
- * The pages of a channel on NATS JetStream, without NATS.
+ * The pages of a channel whose events are kept elsewhere.
  *
  * @module
  */
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
-import { createPages, type Fetched } from "../../src/nats/pages.ts";
-import { upTo } from "./channels.ts";
+import { createPages, type Fetched } from "../../src/channel/pages.ts";
 
-const test = suite("nats pages");
+const test = suite("pages");
+
+/** Returns the positions from one up to another. */
+function upTo(last: number, first: number = 1): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
 
 function fetchedOf(first: number, last: number, bytes = 2, isCut = false): Fetched {
   const entries = upTo(last, first).map((position) => {
