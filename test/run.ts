@@ -83,7 +83,8 @@ function chooseFiles(): string[] {
 function chooseRuntimes({ on }: Suite): readonly RuntimeName[] {
   if (values.unit) return ["node"];
   if (values.runtime === "all" || (values.runtime === undefined && paths.length === 0)) return on;
-  return (values.runtime ?? "node").split(",") as RuntimeName[];
+  if (values.runtime !== undefined) return values.runtime.split(",") as RuntimeName[];
+  return on.slice(0, 1);
 }
 
 function testJob(files: readonly string[], suite: Suite, runtime: RuntimeName): Job {

@@ -20,6 +20,9 @@ const EACH_KIND: readonly RuntimeName[] = ["node", "deno", "bun"];
 /** The Node that runs the tests alone: what is pure, or drives other programs itself. */
 const ONCE: readonly RuntimeName[] = ["node"];
 
+/** The runtimes that have SQLite. */
+const WITH_SQLITE: readonly RuntimeName[] = ["node22", "node24", "node26", "deno", "bun"];
+
 /** One row of the table. */
 export interface Suite {
   /** What the path of a file begins with, from `test/` on. */
@@ -86,6 +89,8 @@ export const SUITES: readonly Suite[] = [
   { path: "nats/servers", on: ONCE, seconds: 9 }, // It starts a server on each runtime itself.
   { path: "nats/serve", on: EACH_KIND, runs: "programs", seconds: 15, waits: true },
   { path: "nats/", on: EACH_KIND, seconds: 6 },
+  { path: "sqlite/unsupported", on: ONCE },
+  { path: "sqlite/", on: WITH_SQLITE, seconds: 3 },
   { path: "cli/serve_options", on: ONCE, isUnit: true },
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
   { path: "package/examples", on: EACH_KIND, runs: "programs", seconds: 9 },

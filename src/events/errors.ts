@@ -24,6 +24,14 @@ export type EventsErrorCode =
   | "PublishUnconfirmed"
   /** The stream that a channel's events are to be stored in exists, with an incompatible configuration. */
   | "StreamMismatch"
+  /** The file of a channel is open already, in another process or another channel of this one. */
+  | "FileInUse"
+  /** The file of a channel exists, and is something else. */
+  | "FileMismatch"
+  /** The file of a channel is torn, or parts of it cannot be read. */
+  | "FileDamaged"
+  /** The runtime lacks what the channel needs. */
+  | "RuntimeNotSupported"
   /** The route does not support the method (405). */
   | "MethodNotAllowed"
   /** None of the media types the client accepts is available (406). */

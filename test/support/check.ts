@@ -15,7 +15,13 @@ import { installRuntimes, programOf } from "./runtimes.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const deno = programOf("deno");
-const ENTRY_POINTS = ["src/mod.ts", "src/tribler/mod.ts", "src/client/mod.ts", "src/nats/mod.ts"];
+const ENTRY_POINTS = [
+  "src/mod.ts",
+  "src/tribler/mod.ts",
+  "src/client/mod.ts",
+  "src/nats/mod.ts",
+  "src/sqlite/mod.ts",
+];
 /** All TypeScript of the repository. */
 const SOURCES = ["src", "test", "examples", "bench", "docs"];
 /** The folder in which the package is packed for publint and attw. */

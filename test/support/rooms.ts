@@ -22,6 +22,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   client: { rooms: ["events"], packages: ["eventsource-parser"] },
   stream: { rooms: ["events", "channel"], packages: [] },
   nats: { rooms: ["events", "channel"], packages: ["@nats-io/jetstream", "@nats-io/nats-core"] },
+  sqlite: { rooms: ["events", "channel"], packages: ["node:"] },
   http: { rooms: ["events", "channel", "stream"], packages: ["hono"] },
   tribler: { rooms: ["text", "events", "channel", "stream", "http"], packages: ["valibot"] },
   page: { rooms: ["text", "client", "tribler"], packages: ["uplot"] },
@@ -38,7 +39,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
   },
   cli: {
-    rooms: ["text", "events", "channel", "client", "http", "tribler", "server", "version.ts"],
+    rooms: ["text", "events", "channel", "client", "sqlite", "http", "tribler", "server", "version.ts"],
     packages: ["node:", "string-width"],
   },
 };

@@ -1,0 +1,287 @@
+/**
+ * The channel in a file, which outlives the process.
+ *
+ * @module
+ */
+import {
+  type Batch,
+  type Channel,
+  type ChannelStats,
+  type Entry,
+  locate,
+  type Start,
+} from "../channel/channel.ts";
+import { createHistory, type History } from "../channel/history.ts";
+import { iterate } from "../channel/iterator.ts";
+import { type HistoryLimits, historyLimits } from "../channel/limits.ts";
+import { createPages, type Fetched, type HeldLog, type Pages, readHeld } from "../channel/pages.ts";
+import { createPublishedCounts } from "../channel/published_counts.ts";
+import { createWakeups } from "../channel/wakeups.ts";
+import {
+  CATALOGUE,
+  checkArgument,
+  checkOptions,
+  type Expected,
+  FUNCTION,
+  OBJECT,
+  STRING,
+} from "../events/arguments.ts";
+import type {
+  Catalogue,
+  Draft,
+  PayloadArguments,
+  PublishableType,
+  PublishedEvent,
+  Schemas,
+} from "../events/catalogue.ts";
+import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
+import { EventsError } from "../events/errors.ts";
+import { formatCursor } from "../events/cursor.ts";
+import { entryOf } from "./entry.ts";
+import { type Durability, EventsFile } from "./file.ts";
+import { nextTurn, Writer } from "./writer.ts";
+
+/** Options of {@linkcode sqliteChannel}. */
+export interface SqliteChannelOptions {
+  /**
+   * What an acknowledged event survives. `"process"` (default): the end of the process, also by `kill -9`. `"power"`: a loss of
+   * power too; each group of events that are published at the same time waits for the disk.
+   */
+  readonly durability?: Durability;
+  /** Limits of the newest events that this process holds in memory; older ones are read from the file. */
+  readonly history?: HistoryLimits;
+  /** Called with errors that no pending call can report; default `console.error`. */
+  readonly onProblem?: (problem: Error) => void;
+}
+
+const OPTIONS: Readonly<Record<keyof SqliteChannelOptions, Expected>> = {
+  durability: {
+    text: '"process" or "power"',
+    accepts: (value) => value === "process" || value === "power",
+  },
+  history: OBJECT,
+  onProblem: FUNCTION,
+};
+
+/** A channel whose events are stored in a file. */
+export interface SqliteChannel<S extends Schemas = Schemas> extends Channel<S> {
+  /** Publishes one event; resolves once the file has it: see {@linkcode Channel.publish}. */
+  publish<T extends PublishableType<S>>(type: T, ...payload: PayloadArguments<S, T>): Promise<string>;
+  /**
+   * Publishes several events in a row, all or none; resolves once the file has them: see {@linkcode Channel.publishBatch}. Events
+   * with the same key are stored only once within ten minutes.
+   */
+  publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]>;
+  /** Ends the channel: see {@linkcode EventLog.close}. Resolves once the file is closed, and can be opened again. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes a channel in a file, which continues where the last process left it: with its events, its epoch and its cursors.
+ *
+ * The file is a database of SQLite with one table of events; a log stands beside it while it is open (`FILE-wal`). One channel
+ * at a time can open it.
+ *
+ * @param file the path of the file, which is created if it does not exist
+ * @param catalogue the event types of the channel
+ * @throws {EventsError} `RuntimeNotSupported` before Node 22.13, Deno 2.2 and Bun 1.4; `FileInUse` if the file is open already;
+ *   `FileMismatch` if it is something else; `FileDamaged` if it is torn; `ChannelUnavailable` if it cannot be opened
+ * @throws {TypeError} if there is no such option, or its value is of another kind
+ * @throws {RangeError} if a limit is too small or not a whole number
+ *
+ * @example
+ * ```ts
+ * import * as v from "valibot";
+ * import { defineEvents } from "events-endpoint";
+ * import { sqliteChannel } from "events-endpoint/sqlite";
+ *
+ * const channel = await sqliteChannel("events.db", defineEvents({ tick: v.object({ n: v.number() }) }));
+ * await channel.publish("tick", { n: 1 });
+ * await channel.close();
+ * ```
+ */
+export async function sqliteChannel<S extends Schemas>(
+  file: string,
+  catalogue: Catalogue<S>,
+  options: SqliteChannelOptions = {},
+): Promise<SqliteChannel<S>> {
+  checkArgument("sqliteChannel: the file", file, FILE);
+  checkArgument("sqliteChannel: the catalogue", catalogue, CATALOGUE);
+  checkOptions("sqliteChannel", options, OPTIONS);
+  const limits = historyLimits(options.history);
+  return new FileChannel(
+    await EventsFile.open(file, options.durability ?? "process"),
+    catalogue,
+    limits,
+    options,
+  );
+}
+
+const FILE: Expected = {
+  text: "the path of a file",
+  accepts: (value) => STRING.accepts(value) && value !== "",
+};
+
+class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
+  readonly catalogue: Catalogue<S>;
+  readonly window: History;
+  readonly pages: Pages;
+  readonly #file: EventsFile;
+  readonly #maxEventBytes: number;
+  readonly #writer: Writer;
+  readonly #wakeups = createWakeups();
+  readonly #published: ReturnType<typeof createPublishedCounts>;
+  readonly #onProblem: (problem: Error) => void;
+  /** Why events cannot be read, and the position after which. */
+  #unreadable: { readonly after: number; readonly message: string } | undefined;
+  /** Settles when the file is closed. */
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    file: EventsFile,
+    catalogue: Catalogue<S>,
+    { maxEvents, maxBytes }: { readonly maxEvents: number; readonly maxBytes: number },
+    { durability, onProblem = console.error }: SqliteChannelOptions,
+  ) {
+    this.catalogue = catalogue;
+    this.window = createHistory(maxEvents, maxBytes, file.last);
+    this.pages = createPages({
+      fetch: (after, last) => this.#fetch(after, last),
+      refresh: () => Promise.resolve(), // What is missing in the file is known to be gone.
+    });
+    this.#file = file;
+    this.#maxEventBytes = maxBytes;
+    this.#onProblem = onProblem;
+    this.#published = createPublishedCounts(catalogue.types);
+    this.#writer = new Writer(file, {
+      survivesPowerLoss: durability === "power",
+      onStored: (entries) => this.#take(entries),
+      onProblem: (problem) => this.#report(problem),
+    });
+  }
+
+  get epoch(): string {
+    return this.#file.epoch;
+  }
+
+  get first(): number {
+    return this.#file.first;
+  }
+
+  get last(): number {
+    return this.window.last;
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
+  get problem(): string | undefined {
+    return this.closed ? undefined : this.#writer.problem ?? this.#unreadable?.message;
+  }
+
+  read(position: number, maxBytes: number): Batch | Promise<Batch> {
+    return readHeld(this, position, maxBytes);
+  }
+
+  locate(since: string): Start {
+    return locate(this, since);
+  }
+
+  batches(since: string = "latest"): AsyncIterableIterator<Batch> {
+    return iterate(this, since, this.#wakeups.listen, this.#wakeups.leave);
+  }
+
+  async publish<T extends PublishableType<S>>(
+    type: T,
+    ...[payload]: PayloadArguments<S, T>
+  ): Promise<string> {
+    return (await this.#publish([{ type, event: payload }]))[0]!;
+  }
+
+  publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]> {
+    return this.#publish(drafts, key);
+  }
+
+  parse({ json }: Entry): PublishedEvent<S> {
+    return JSON.parse(json);
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  stats(): ChannelStats {
+    const { window } = this;
+    return {
+      events: window.last - window.first + 1,
+      bytes: window.bytes,
+      published: this.#published.read(),
+      readers: this.#wakeups.size,
+    };
+  }
+
+  async #publish(drafts: readonly UncheckedDraft[], key?: string): Promise<string[]> {
+    this.#checkOpen();
+    const events = encodeEvents(this.catalogue, drafts, this.#maxEventBytes);
+    this.#checkOpen(); // What was published may have getters.
+    if (events.length === 0) return [];
+    const { first, isRepeated } = await this.#writer.publish(events, key);
+    if (!isRepeated) { for (const { type } of events) this.#published.count(type); }
+    return events.map((_, index) => formatCursor(this.epoch, first + index));
+  }
+
+  #checkOpen(): void {
+    if (this.closed) {
+      throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
+    }
+  }
+
+  #take(entries: readonly Entry[]): void {
+    for (const entry of entries) this.window.push(entry);
+    this.#wakeups.wake();
+  }
+
+  async #fetch(after: number, last: number): Promise<Fetched | undefined> {
+    await nextTurn(); // Other readers, and what is published, have a turn between two pages.
+    if (this.closed) return undefined;
+    try {
+      const { rows, isCut } = this.#file.read(after, last);
+      if (this.#unreadable?.after === after) this.#unreadable = undefined;
+      const entries = rows.map((row) => entryOf(row, this.epoch));
+      return { last: isCut ? entries.at(-1)!.position : last, entries, isCut };
+    } catch (error) {
+      throw this.#unreadableError(after, error);
+    }
+  }
+
+  #unreadableError(after: number, error: unknown): EventsError {
+    const { path } = this.#file;
+    const message = error instanceof EventsError
+      ? error.message
+      : `the events after position ${after} cannot be read from ${path}: ${(error as Error).message}`;
+    if (this.#unreadable?.after !== after) this.#report(new Error(message, { cause: error }));
+    this.#unreadable = { after, message };
+    return new EventsError("ChannelUnavailable", message, { cause: error });
+  }
+
+  /** Reports a problem. A listener that throws must not break off what is being stored. */
+  #report(problem: Error): void {
+    try {
+      this.#onProblem(problem);
+    } catch (error) {
+      console.error(error);
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#wakeups.wake();
+    await this.#writer.stop();
+    this.#wakeups.wake(); // For what was stored since.
+    await this.#file.close();
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The disk: when what SQLite has written reaches it. SQLite writes to a log beside the file, which is merged into the file now
+ * and then, and would wait for the disk at certain points. Here the system does that in another thread, so that the event loop
+ * is never held: the order of the steps is the one of SQLite (its documentation, Write-Ahead Logging).
+ *
+ * @module
+ */
+import { closeSync, fdatasync, fstatSync, openSync, statSync } from "node:fs";
+import { type Database, rowOf } from "./database.ts";
+
+/** The size of the log from which it is merged, in bytes: SQLite's own default of 1000 pages. It takes some 4 ms. */
+const MERGE_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Switches a locked database to a log, with SQLite waiting for the disk itself, and checks that the file is as long as its head
+ * says.
+ *
+ * @throws {Error}
+ */
+export function openLog(db: Database): void {
+  const { journal_mode: mode } = rowOf<{ journal_mode: string }>(db, "PRAGMA journal_mode = WAL");
+  if (mode !== "wal") throw new Error(`it cannot have a write-ahead log: ${mode}`);
+  db.exec("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = FULL");
+  checkpoint(db, "TRUNCATE");
+  const { page_count: pages } = rowOf<{ page_count: number }>(db, "PRAGMA page_count");
+  const { page_size: bytes } = rowOf<{ page_size: number }>(db, "PRAGMA page_size");
+  const { size } = statSync(pathOf(db));
+  if (size < pages * bytes) throw new Error(`malformed: it has ${size} of ${pages * bytes} bytes`);
+}
+
+/** The file and the log of a database on the disk. */
+export class Disk {
+  readonly #db: Database;
+  /** The path as SQLite knows it: absolute, and without links. */
+  readonly #path: string;
+  /** Closed after the database: closing any descriptor of a file frees the locks that SQLite holds on it (POSIX). */
+  readonly #file: number;
+  readonly #log: number;
+  readonly #place: { readonly ino: number; readonly dev: number };
+  /** The size of the log at the last check. */
+  #logBytes = 0;
+  /** The size of the log from which it is merged. */
+  #mergeAt = MERGE_BYTES;
+  /** Whether the log is empty: SQLite would wait for the disk when it writes the head of it. */
+  #isLogEmpty = false;
+
+  /** From here on SQLite does not wait for the disk. The log has something in it. */
+  constructor(db: Database) {
+    this.#db = db;
+    this.#path = pathOf(db);
+    this.#log = openSync(`${this.#path}-wal`, "r+");
+    this.#file = openSync(this.#path, "r+");
+    this.#place = fstatSync(this.#file);
+    db.exec("PRAGMA synchronous = NORMAL");
+  }
+
+  /** To be called before a transaction begins. */
+  beforeCommit(): void {
+    if (this.#isLogEmpty) this.#db.exec("PRAGMA synchronous = OFF");
+  }
+
+  /** To be called after a transaction was stored. */
+  afterCommit(): void {
+    if (!this.#isLogEmpty) return;
+    this.#isLogEmpty = false;
+    this.#db.exec("PRAGMA synchronous = NORMAL");
+  }
+
+  /** Waits until the log is on the disk. */
+  sync(): Promise<void> {
+    return sync(this.#log);
+  }
+
+  /** Whether the log is large enough to be merged. */
+  get isMergeDue(): boolean {
+    return this.#logBytes >= this.#mergeAt;
+  }
+
+  /**
+   * Merges the log into the file. Each step is on the disk before the next one begins: else a loss of power could leave the
+   * file with half of it.
+   */
+  async merge(): Promise<void> {
+    // If a step fails, the log grows, and is merged later.
+    this.#mergeAt = this.#logBytes + MERGE_BYTES;
+    await sync(this.#log);
+    this.#withoutWaiting(() => checkpoint(this.#db, "PASSIVE"));
+    await sync(this.#file);
+    this.#withoutWaiting(() => checkpoint(this.#db, "TRUNCATE"));
+    this.#isLogEmpty = true;
+    // Else the end of the old log could come after the beginning of the new one.
+    await sync(this.#log);
+    this.#mergeAt = MERGE_BYTES;
+  }
+
+  /**
+   * Checks that file and log still stand where they were opened.
+   *
+   * @throws {Error}
+   */
+  check(): void {
+    const found = statSync(this.#path, { throwIfNoEntry: false });
+    if (found?.ino !== this.#place.ino || found.dev !== this.#place.dev) {
+      throw new Error("the file was removed or replaced");
+    }
+    const { nlink, size } = fstatSync(this.#log);
+    if (nlink === 0) throw new Error(`${this.#path}-wal was removed`);
+    this.#logBytes = size;
+  }
+
+  /** Closes both. The database must be closed. */
+  close(): void {
+    closeSync(this.#file);
+    closeSync(this.#log);
+  }
+
+  #withoutWaiting(run: () => void): void {
+    this.#db.exec("PRAGMA synchronous = OFF");
+    try {
+      run();
+    } finally {
+      this.#db.exec("PRAGMA synchronous = NORMAL");
+    }
+  }
+}
+
+function pathOf(db: Database): string {
+  return rowOf<{ file: string }>(db, "PRAGMA database_list").file;
+}
+
+/** Copies the log into the file; `TRUNCATE` empties it after that. */
+function checkpoint(db: Database, mode: "PASSIVE" | "TRUNCATE"): void {
+  const { busy, log, checkpointed } = rowOf<{ busy: number; log: number; checkpointed: number }>(
+    db,
+    `PRAGMA wal_checkpoint(${mode})`,
+  );
+  if (busy !== 0 || checkpointed !== log) throw new Error("the log cannot be merged into the file");
+}
+
+function sync(descriptor: number): Promise<void> {
+  return new Promise((resolve, reject) =>
+    fdatasync(descriptor, (error) => error === null || error === undefined ? resolve() : reject(error))
+  );
+}

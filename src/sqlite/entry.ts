@@ -1,0 +1,32 @@
+/**
+ * Entries of the channel from the columns of the file. The file has no `id` and the `time` only once, so that it stays small,
+ * and valid when the epoch changes.
+ *
+ * @module
+ */
+import type { Entry } from "../channel/channel.ts";
+import { formatCursor } from "../events/cursor.ts";
+import { utf8Length } from "../events/json.ts";
+
+/** One event as the file has it. */
+export interface Row {
+  readonly sequence: number;
+  /** RFC 3339, UTC, milliseconds. */
+  readonly time: string;
+  readonly type: string;
+  /** The JSON of its payload; `null` if the type has none. */
+  readonly json: string | null;
+}
+
+let lastTime = "";
+let lastMs = 0;
+
+/** Makes the entry of a row. */
+export function entryOf({ sequence, time, type, json }: Row, epoch: string): Entry {
+  const id = formatCursor(epoch, sequence);
+  const event = json === null ? "" : `"event":${json},`;
+  const line = `{"type":"${type}",${event}"id":"${id}","time":"${time}"}`;
+  // Consecutive events often have the same time.
+  if (time !== lastTime) [lastTime, lastMs] = [time, Date.parse(time)];
+  return { position: sequence, id, type, json: line, bytes: utf8Length(line), time: lastMs };
+}

@@ -1,0 +1,334 @@
+/**
+ * The file: one table of events, in which a person can read with `sqlite3`, and what belongs to it.
+ *
+ * @module
+ */
+import type { StatementSync } from "node:sqlite";
+import { EventsError } from "../events/errors.ts";
+import { bootId } from "./boot.ts";
+import { type Database, openDatabase, rowOf } from "./database.ts";
+import { Disk, openLog } from "./disk.ts";
+import type { Row } from "./entry.ts";
+
+/** What an acknowledged event survives: the end of the process, or the end of the power as well. */
+export type Durability = "process" | "power";
+
+/** A publication that was stored under a key. */
+export interface StoredPublication {
+  /** The position of its first event. */
+  readonly first: number;
+  /** The number of its events. */
+  readonly count: number;
+}
+
+/** "EVTS" in ASCII: `file events.db` shows it. */
+const APPLICATION_ID = 0x45565453;
+/** The version of the tables, as `PRAGMA user_version` has it. A later release brings older ones up to date. */
+const SCHEMA_VERSION = 1;
+/** `publications` are those with a key; `first` is the position of their first event. */
+const SCHEMA = `
+CREATE TABLE events (
+  sequence INTEGER PRIMARY KEY,
+  time     TEXT NOT NULL,
+  type     TEXT NOT NULL,
+  subject  TEXT,
+  json     TEXT
+);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE publications (
+  first INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL,
+  time  TEXT NOT NULL,
+  key   TEXT NOT NULL UNIQUE
+);
+PRAGMA application_id = ${APPLICATION_ID};
+PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+/** Events of a range that together have more bytes than this are read one by one, up to this size. */
+const RANGE_BYTES = 1024 * 1024;
+/** How long a key is kept, in milliseconds. */
+const KEY_MS = 10 * 60_000;
+
+/** An open file of events, which nothing else can open. All calls are synchronous but those that wait for the disk. */
+export class EventsFile {
+  /** The path, as messages name it. */
+  readonly path: string;
+  /** The epoch of all positions. */
+  readonly epoch: string;
+  /** The position of the oldest event; one after the last if there is none. */
+  readonly first: number;
+  /** The position of the newest event when the file was opened; 0 before the first. */
+  readonly last: number;
+  readonly #db: Database;
+  readonly #disk: Disk;
+  readonly #insert: StatementSync;
+  readonly #measure: StatementSync;
+  readonly #select: StatementSync;
+  readonly #selectKey: StatementSync;
+  readonly #insertKey: StatementSync;
+  readonly #deleteKeys: StatementSync;
+
+  /**
+   * Opens a file, and creates it if it does not exist.
+   *
+   * @throws {EventsError} `FileInUse` if it is open already, `FileMismatch` if it is something else, `FileDamaged` if it is torn,
+   *   `ChannelUnavailable` if it cannot be opened
+   */
+  static async open(path: string, durability: Durability): Promise<EventsFile> {
+    let db: Database | undefined;
+    try {
+      // A name such as ":memory:" or "file:…" has no meaning of its own.
+      db = await openDatabase(/^[/\\]|^[a-z]:[/\\]/i.test(path) ? path : `./${path}`);
+      lock(db);
+      return new EventsFile(db, path, durability);
+    } catch (error) {
+      try {
+        db?.close();
+      } catch {
+        // The first error says why.
+      }
+      throw openingError(path, error);
+    }
+  }
+
+  private constructor(db: Database, path: string, durability: Durability) {
+    this.path = path;
+    this.#db = db;
+    openLog(db);
+    const meta = readMeta(db);
+    const boot = bootId();
+    // After a loss of power the last events may be missing, and their positions are used again.
+    const isSame = meta.boot === undefined || meta.boot === boot;
+    this.epoch = isSame && meta.epoch !== undefined ? meta.epoch : newEpoch();
+    const { oldest, newest } = rowOf<{ oldest: number | null; newest: number | null }>(
+      db,
+      // SQLite looks at the ends of the table only if each is a query of its own.
+      "SELECT (SELECT min(sequence) FROM events) AS oldest, (SELECT max(sequence) FROM events) AS newest",
+    );
+    this.first = Math.max(oldest ?? 1, meta.first ?? 1);
+    this.last = Math.max(newest ?? 0, this.first - 1);
+    writeMeta(db, { epoch: this.epoch, boot: durability === "process" ? boot : undefined });
+    this.#insert = db.prepare("INSERT INTO events (sequence, time, type, json) VALUES (?, ?, ?, ?)");
+    const range = "FROM events WHERE sequence > ? AND sequence <= ?";
+    this.#measure = db.prepare(`SELECT total(octet_length(json)) AS bytes ${range}`);
+    this.#select = db.prepare(`SELECT sequence, time, type, json ${range} ORDER BY sequence`);
+    this.#select.setReturnArrays(true);
+    this.#selectKey = db.prepare("SELECT first, count FROM publications WHERE key = ?");
+    this.#insertKey = db.prepare("INSERT INTO publications (first, count, time, key) VALUES (?, ?, ?, ?)");
+    this.#deleteKeys = db.prepare(
+      "DELETE FROM publications WHERE first <= (SELECT max(first) FROM " +
+        "(SELECT first, time FROM publications ORDER BY first LIMIT 100) WHERE time < ?)",
+    );
+    this.#disk = new Disk(db);
+  }
+
+  /** Begins to store events. */
+  begin(): void {
+    this.#disk.beforeCommit();
+    this.#db.exec("BEGIN");
+  }
+
+  /** Adds an event. */
+  insert({ sequence, time, type, json }: Row): void {
+    this.#insert.run(sequence, time, type, json);
+  }
+
+  /** Returns the publication that was stored with a key, if it is still known. */
+  publicationOf(key: string): StoredPublication | undefined {
+    return this.#selectKey.get(key) as unknown as StoredPublication | undefined;
+  }
+
+  /** Adds the key of a publication, and removes some that have expired. */
+  insertKey(key: string, { first, count }: StoredPublication, time: number): void {
+    this.#deleteKeys.run(new Date(time - KEY_MS).toISOString());
+    this.#insertKey.run(first, count, new Date(time).toISOString(), key);
+  }
+
+  /** Stores what was added since {@linkcode begin}: from here on it survives the end of the process. */
+  commit(): void {
+    this.#db.exec("COMMIT");
+    this.#disk.afterCommit();
+  }
+
+  /** Discards what was added since {@linkcode begin}. */
+  rollback(): void {
+    try {
+      this.#db.exec("ROLLBACK");
+    } catch {
+      // SQLite has done so itself, as it does when the disk is full.
+    }
+  }
+
+  /** Waits until everything stored survives a loss of power. */
+  sync(): Promise<void> {
+    return this.#disk.sync();
+  }
+
+  /** Whether the log beside the file is large enough to be merged into it, by {@linkcode merge}. */
+  get isMergeDue(): boolean {
+    return this.#disk.isMergeDue;
+  }
+
+  /** Merges the log into the file. Nothing may be stored meanwhile. */
+  merge(): Promise<void> {
+    return this.#disk.merge();
+  }
+
+  /** Stores something that changes nothing, to see whether the disk accepts it. */
+  probe(): void {
+    this.begin();
+    try {
+      this.#db.exec("UPDATE meta SET value = value WHERE name = 'epoch'");
+      this.commit();
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
+  }
+
+  /**
+   * Checks that the file still stands where it was opened: what is stored in a removed file would be gone.
+   *
+   * @throws {Error}
+   */
+  check(): void {
+    this.#disk.check();
+  }
+
+  /**
+   * Reads the events after a position up to another, or to one before it if they are large.
+   *
+   * @throws {EventsError} `FileDamaged` if the file is damaged there
+   */
+  read(after: number, last: number): { readonly rows: readonly Row[]; readonly isCut: boolean } {
+    const { bytes } = this.#measure.get(after, last) as unknown as { readonly bytes: number };
+    const isLarge = bytes > RANGE_BYTES;
+    const found =
+      (isLarge ? this.#select.iterate(after, last) : this.#select.all(after, last)) as unknown as Iterable<
+        [number, string, string, string | null]
+      >;
+    const rows: Row[] = [];
+    let size = 0;
+    let previous = after;
+    for (const [sequence, time, type, json] of found) {
+      const row = { sequence, time, type, json };
+      if (!(sequence > previous) || sequence > last || !isWhole(row)) {
+        throw new EventsError(
+          "FileDamaged",
+          `${this.path} is damaged: the event after position ${previous} cannot be read`,
+        );
+      }
+      rows.push(row);
+      previous = sequence;
+      if (isLarge && (size += json?.length ?? 0) > RANGE_BYTES) return { rows, isCut: sequence < last };
+    }
+    return { rows, isCut: false };
+  }
+
+  /** Merges the log into the file, and closes both. */
+  async close(): Promise<void> {
+    try {
+      await this.#disk.merge();
+      // From here on the file alone holds everything, however the machine ends.
+      this.#db.exec("PRAGMA synchronous = FULL; DELETE FROM meta WHERE name = 'boot'");
+    } catch {
+      // The disk is full or gone: the log stays, and the next opening reads it.
+    }
+    try {
+      this.#db.close();
+    } finally {
+      this.#disk.close();
+    }
+  }
+}
+
+/** Whether a row is one that was written. What a torn page holds may be zeros, at which a text ends. */
+function isWhole({ time, type, json }: Row): boolean {
+  if (typeof time !== "string" || time.length !== 24 || typeof type !== "string" || type === "") return false;
+  if (json === null) return true;
+  if (typeof json !== "string" || json === "") return false;
+  const end = ENDS[json[0]!];
+  return (end === undefined || json.endsWith(end)) && !json.includes("\0");
+}
+
+const ENDS: Readonly<Record<string, string>> = { "{": "}", "[": "]", '"': '"' };
+
+/** Takes the lock that keeps all others out, before anything else is read, and checks what the file is. */
+function lock(db: Database): void {
+  // The lock is held for as long as the file is open, and the system frees it when the process ends.
+  db.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+  const { application_id: id } = rowOf<{ application_id: number }>(db, "PRAGMA application_id");
+  const { user_version: version } = rowOf<{ user_version: number }>(db, "PRAGMA user_version");
+  const { tables } = rowOf<{ tables: number }>(db, "SELECT count(*) AS tables FROM sqlite_schema");
+  if (id === 0 && version === 0 && tables === 0) db.exec(SCHEMA);
+  else if (id !== APPLICATION_ID) throw mismatch("it is a database of something else");
+  else if (version > SCHEMA_VERSION) {
+    throw mismatch(`a newer release of this package made it (version ${version}, not ${SCHEMA_VERSION})`);
+  }
+  db.exec("COMMIT");
+}
+
+function mismatch(reason: string): EventsError {
+  return new EventsError("FileMismatch", reason);
+}
+
+interface Meta {
+  /** The epoch of all positions. */
+  readonly epoch?: string | undefined;
+  /** The boot of the machine in which the file was opened for the durability "process", until it is closed. */
+  readonly boot?: string | undefined;
+  /** The position of the first event that is kept. */
+  readonly first?: number | undefined;
+}
+
+function readMeta(db: Database): Meta {
+  const rows = db.prepare("SELECT name, value FROM meta").all() as unknown as {
+    name: string;
+    value: string;
+  }[];
+  const { epoch, boot, first } = Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+  if (epoch === undefined && rows.length > 0 || epoch !== undefined && !/^[0-9a-z]{1,32}$/.test(epoch)) {
+    throw new EventsError("FileDamaged", "it has no epoch");
+  }
+  return { epoch, boot, first: first === undefined ? undefined : Number(first) };
+}
+
+function writeMeta(db: Database, meta: Meta): void {
+  const put = db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)");
+  db.exec("BEGIN; DELETE FROM meta WHERE name = 'boot'");
+  for (const [name, value] of Object.entries(meta)) if (value !== undefined) put.run(name, `${value}`);
+  db.exec("COMMIT");
+}
+
+function newEpoch(): string {
+  return crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+}
+
+/** Names the file in the error of a failed opening, and what it means. */
+function openingError(path: string, error: unknown): unknown {
+  const { message } = error as Error;
+  if (error instanceof EventsError && error.code !== "FileMismatch" && error.code !== "FileDamaged") {
+    return error;
+  }
+  if (/\blocked\b/.test(message)) {
+    return new EventsError(
+      "FileInUse",
+      `cannot open ${path}: it is open already, in another process or another channel of this one`,
+      { cause: error },
+    );
+  }
+  if (error instanceof EventsError) return new EventsError(error.code, `cannot open ${path}: ${message}`);
+  if (/not a database/.test(message)) {
+    return new EventsError(
+      "FileMismatch",
+      `cannot open ${path}: it is no database of SQLite, or its head is torn`,
+      {
+        cause: error,
+      },
+    );
+  }
+  if (/malformed/.test(message)) {
+    return new EventsError("FileDamaged", `cannot open ${path}: it is damaged: ${message}`, { cause: error });
+  }
+  return new EventsError("ChannelUnavailable", `cannot open ${path}: ${message}`, { cause: error });
+}

@@ -1,0 +1,226 @@
+/**
+ * The writer: stores publications in the order of the calls, many of them in one commit.
+ *
+ * @module
+ */
+import type { Entry } from "../channel/channel.ts";
+import type { EncodedEvent } from "../events/encode.ts";
+import { EventsError } from "../events/errors.ts";
+import { entryOf } from "./entry.ts";
+import type { EventsFile } from "./file.ts";
+
+/** Options of {@linkcode Writer}. */
+export interface WriterOptions {
+  /** Whether a publication is acknowledged only when the disk has it. */
+  readonly survivesPowerLoss: boolean;
+  /** Called with events that were stored, before their publications are acknowledged. */
+  onStored(entries: readonly Entry[]): void;
+  /** Called when events cannot be stored, once for each reason. */
+  onProblem(problem: Error): void;
+}
+
+/** A publication that waits to be stored. */
+interface Publication {
+  readonly events: readonly EncodedEvent[];
+  readonly key: string | undefined;
+  /** When it was published, in milliseconds since 1970. */
+  readonly time: number;
+  resolve(positions: StoredAt): void;
+  reject(error: Error): void;
+}
+
+/** Where a publication is. */
+export interface StoredAt {
+  /** The position of its first event. */
+  readonly first: number;
+  /** Whether it was stored before, under the same key. */
+  readonly isRepeated: boolean;
+}
+
+/**
+ * Maximum number of events, and of the characters of their JSON, that are written without a pause: some 4 ms. Publications share
+ * a commit up to this; a larger one has pauses within its commit.
+ */
+const GROUP_EVENTS = 1000;
+const GROUP_LENGTH = 1024 * 1024;
+/** The interval at which a disk that rejected something is tried, in milliseconds. */
+const PROBE_MS = 1000;
+
+/** Stores publications in a file. */
+export class Writer {
+  readonly #file: EventsFile;
+  readonly #options: WriterOptions;
+  #queue: Publication[] = [];
+  /** The last position that was stored. */
+  #last: number;
+  /** Settles when the queue is empty; `undefined` while it is. */
+  #running: Promise<void> | undefined;
+  #problem: string | undefined;
+  #prober: ReturnType<typeof setInterval> | undefined;
+
+  constructor(file: EventsFile, options: WriterOptions) {
+    this.#file = file;
+    this.#options = options;
+    this.#last = file.last;
+  }
+
+  /** Describes why the last publication was not stored; `undefined` if it was, or could be now. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /**
+   * Stores events, after those of all earlier calls; all or none.
+   *
+   * @param key the same key is stored only once within some minutes
+   * @throws {EventsError} `ChannelUnavailable` if nothing was stored; `PublishUnconfirmed` if it may not survive
+   */
+  publish(events: readonly EncodedEvent[], key: string | undefined): Promise<StoredAt> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ events, key, time: Date.now(), resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Waits until everything published so far was stored or rejected, and stops. */
+  async stop(): Promise<void> {
+    await this.#running;
+    clearInterval(this.#prober);
+  }
+
+  async #run(): Promise<void> {
+    // What else is published in this turn shares the commit.
+    for (await nextTurn(); this.#queue.length > 0; await nextTurn()) {
+      const group = this.#takeGroup();
+      try {
+        this.#file.check();
+        if (this.#file.isMergeDue) await this.#file.merge().catch((error) => this.#report(error));
+        await this.#store(group);
+      } catch (error) {
+        const reason = this.#report(error);
+        for (const { reject } of group) reject(unavailable(reason, error));
+      }
+    }
+    this.#running = undefined; // At once: what is published from here on runs again.
+  }
+
+  #takeGroup(): Publication[] {
+    let [count, events, length] = [0, 0, 0];
+    for (const publication of this.#queue) {
+      events += publication.events.length;
+      for (const { payload } of publication.events) length += payload.length;
+      if (count > 0 && (events > GROUP_EVENTS || length > GROUP_LENGTH)) break;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  /** Stores publications and acknowledges them. Throws if they were not stored. */
+  async #store(group: readonly Publication[]): Promise<void> {
+    const entries: Entry[] = [];
+    const places = await this.#write(group, entries);
+    this.#last += entries.length;
+    let failure: Error | undefined;
+    if (this.#options.survivesPowerLoss) await this.#file.sync().catch((error) => failure = error);
+    this.#options.onStored(entries);
+    if (failure === undefined) this.#recover();
+    const reason = failure === undefined ? "" : this.#report(failure);
+    for (const [index, { resolve, reject }] of group.entries()) {
+      if (failure === undefined) resolve(places[index]!);
+      else reject(unconfirmed(reason, failure));
+    }
+  }
+
+  /** Writes publications in one commit, and adds their entries to a list. */
+  async #write(group: readonly Publication[], entries: Entry[]): Promise<StoredAt[]> {
+    const file = this.#file;
+    let [events, length] = [0, 0];
+    const places: StoredAt[] = [];
+    file.begin();
+    try {
+      for (const publication of group) {
+        const { key, time } = publication;
+        const known = key === undefined ? undefined : file.publicationOf(key);
+        const first = known?.first ?? this.#last + entries.length + 1;
+        places.push({ first, isRepeated: known !== undefined });
+        if (known !== undefined) continue;
+        const isoTime = new Date(time).toISOString();
+        for (const { type, payload } of publication.events) {
+          // As in the dictionary: `"event":…,`.
+          const json = payload === "" ? null : payload.slice(8, -1);
+          const row = { sequence: this.#last + entries.length + 1, time: isoTime, type, json };
+          file.insert(row);
+          entries.push(entryOf(row, file.epoch));
+          events++;
+          length += payload.length;
+          if (events > GROUP_EVENTS || length > GROUP_LENGTH) {
+            await nextTurn();
+            [events, length] = [0, 0];
+          }
+        }
+        if (key !== undefined) file.insertKey(key, { first, count: publication.events.length }, time);
+      }
+      file.commit();
+      return places;
+    } catch (error) {
+      file.rollback();
+      throw error;
+    }
+  }
+
+  /** Notes a failure, and tries the disk from then on. Returns the reason. */
+  #report(error: unknown): string {
+    const { message } = error as Error;
+    if (this.#problem !== message) {
+      this.#problem = message;
+      this.#options.onProblem(new Error(`${this.#file.path}: ${message}`, { cause: error }));
+    }
+    if (this.#prober === undefined) {
+      this.#prober = setInterval(() => this.#probe(), PROBE_MS);
+      this.#prober.unref();
+    }
+    return `${this.#file.path}: ${message}`;
+  }
+
+  #recover(): void {
+    if (this.#problem === undefined) return;
+    this.#problem = undefined;
+    clearInterval(this.#prober);
+    this.#prober = undefined;
+  }
+
+  #probe(): void {
+    // A publication that is being stored tries the disk itself.
+    this.#running ??= this.#probeOnce().then(() => this.#run());
+  }
+
+  async #probeOnce(): Promise<void> {
+    try {
+      this.#file.check();
+      this.#file.probe();
+      await this.#file.sync();
+      this.#recover();
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+}
+
+/** Waits for the next turn of the event loop. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function unavailable(reason: string, cause: unknown): EventsError {
+  return new EventsError("ChannelUnavailable", `nothing was published: ${reason}: try again later`, {
+    cause,
+  });
+}
+
+function unconfirmed(reason: string, cause: unknown): EventsError {
+  return new EventsError(
+    "PublishUnconfirmed",
+    `the events may not survive a loss of power: ${reason}: send the same again with the same Idempotency-Key`,
+    { cause },
+  );
+}
