@@ -138,7 +138,7 @@ test("sqliteChannel() begins another epoch after a loss of power, because acknow
       return id;
     });
     await withChannel(copy, async (channel) => assert.equal(await readAll(channel, id), []));
-    await withChannel(file, async (channel) => assert.ok(id.startsWith(channel.epoch)));
+    await withChannel(file, ({ epoch }) => Promise.resolve(assert.ok(id.startsWith(epoch))));
     change(file, "INSERT INTO meta VALUES ('boot', 'an earlier one')");
     await withChannel(file, async (channel) => {
       assert.ok(!id.startsWith(channel.epoch));
