@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { statSync } from "node:fs";
 import type { StatementSync } from "node:sqlite";
 import { EventsError } from "../events/errors.ts";
 import { bootId } from "./boot.ts";
@@ -44,6 +45,8 @@ CREATE TABLE publications (
 PRAGMA application_id = ${APPLICATION_ID};
 PRAGMA user_version = ${SCHEMA_VERSION};
 `;
+/** The size of the smallest database. */
+const LEAST_BYTES = 512;
 /** Events of a range that together have more bytes than this are read one by one, up to this size. */
 const RANGE_BYTES = 1024 * 1024;
 /** How long a key is kept, in milliseconds. */
@@ -77,6 +80,9 @@ export class EventsFile {
   static async open(path: string, durability: Durability): Promise<EventsFile> {
     let db: Database | undefined;
     try {
+      // SQLite would take what is left of a torn head for a new database.
+      const { size = 0 } = statSync(path, { throwIfNoEntry: false }) ?? {};
+      if (size > 0 && size < LEAST_BYTES) throw mismatch("it is no database of SQLite, or its head is torn");
       // A name such as ":memory:" or "file:…" has no meaning of its own.
       db = await openDatabase(/^[/\\]|^[a-z]:[/\\]/i.test(path) ? path : `./${path}`);
       lock(db);
@@ -330,5 +336,8 @@ function openingError(path: string, error: unknown): unknown {
   if (/malformed/.test(message)) {
     return new EventsError("FileDamaged", `cannot open ${path}: it is damaged: ${message}`, { cause: error });
   }
-  return new EventsError("ChannelUnavailable", `cannot open ${path}: ${message}`, { cause: error });
+  const hint = /unable to open|readonly|I\/O error/.test(message)
+    ? ": this process must be able to write to the file and its folder"
+    : "";
+  return new EventsError("ChannelUnavailable", `cannot open ${path}: ${message}${hint}`, { cause: error });
 }

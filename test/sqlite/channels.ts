@@ -108,5 +108,5 @@ export async function rejects(
   const error = await within(promise, "a rejection").then(() => undefined, (error: unknown) => error);
   assert.instance(error, EventsError);
   assert.is((error as EventsError).code, code, String(error));
-  assert.match((error as EventsError).message, message);
+  assert.match((error as EventsError).message, message, String(error));
 }
