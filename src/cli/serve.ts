@@ -12,6 +12,7 @@ import { createLog, type Log } from "../server/log.ts";
 import { type Fetch, listen } from "../server/listen.ts";
 import { loadNatsPackages } from "../server/nats_packages.ts";
 import { type WatchFolder, watchFolder } from "../server/watch_folder.ts";
+import { sqliteChannel } from "../sqlite/mod.ts";
 import type { Draft, Schemas } from "../events/catalogue.ts";
 import {
   type Generation,
@@ -65,10 +66,11 @@ export async function serve(args: string[]): Promise<void> {
     await stopped;
     app.drain(); // First of all, so that `/healthz` reports it.
     if (options.drain > 0) await new Promise((resolve) => setTimeout(resolve, options.drain * 1000));
-    channel.close();
+    const isClosed: unknown = channel.close(); // A channel in a file has a promise.
     const closed = server.stop(GRACE_MS, app.abort);
     watch?.close(); // It reports nothing from now on; a scan under way ends with the process.
     await closed;
+    await isClosed;
   } catch (error) {
     watch?.close();
     throw error;
@@ -98,14 +100,18 @@ async function watchTorrents(
   });
 }
 
-/** Opens the channel: in memory, or in NATS once that is up; `undefined` if the server is stopped before. */
+/** Opens the channel: in memory, in a file, or in NATS once that is up; `undefined` if the server is stopped before. */
 async function openChannel(
   { catalogue }: GenerationFacts,
-  { history: events, historyBytes: bytes, nats, stream }: ServeOptions,
+  { history: events, historyBytes: bytes, data, durability, nats, stream }: ServeOptions,
   log: Log,
   signal: AbortSignal,
 ): Promise<Channel<Schemas> | undefined> {
   const history = { events, bytes };
+  if (data !== undefined) {
+    const onProblem = (problem: Error) => log.problem(problem.message);
+    return await sqliteChannel(data, catalogue, { durability, history, onProblem });
+  }
   if (nats === undefined) return createChannel(catalogue, { history });
   await loadNatsPackages();
   const { openNats } = await import("../server/nats.ts");

@@ -7,6 +7,7 @@ import type { AppOptions } from "../server/app.ts";
 import { defaultPath, DIALECT_NAMES, type Mount } from "../server/mounts.ts";
 import type { LogFormat } from "../server/log.ts";
 import type { NatsServers } from "../server/nats.ts";
+import type { Durability } from "../sqlite/mod.ts";
 import { keyOf } from "./remote.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 
@@ -28,6 +29,10 @@ export interface ServeOptions extends Omit<AppOptions, "log" | "mounts"> {
   readonly historyBytes: number;
   /** Number of seconds for which it continues to serve after a signal, while `/healthz` answers 503. */
   readonly drain: number;
+  /** The file that keeps the events; `undefined` to keep them in memory or in NATS. */
+  readonly data: string | undefined;
+  /** What events in the file survive. */
+  readonly durability: Durability;
   /** The NATS servers that keep the events; `undefined` to keep them in memory. */
   readonly nats: NatsServers | undefined;
   /** The name of the stream there. */
@@ -67,6 +72,16 @@ const FLAGS = {
   },
   history: { value: "EVENTS", fallback: "100000", help: "how many events are kept for clients that resume" },
   "history-bytes": { value: "BYTES", fallback: "33554432", help: "how many bytes of them are kept" },
+  data: {
+    value: "FILE",
+    fallback: "",
+    help: "keep the events in this file, so that clients resume after a restart; Node 22.13 or newer",
+  },
+  durability: {
+    value: "KIND",
+    fallback: "process",
+    help: "what events in the file survive: process (kill -9), or power (a loss of power as well)",
+  },
   nats: {
     value: "URL",
     fallback: "",
@@ -181,6 +196,8 @@ export function readServeOptions(args: string[], env: Source["env"]): ServeOptio
     heartbeat: numberOrOff(source, "heartbeat", 0.1, 86400, false),
     history: numberOf(source, "history", 1, 100_000_000, true),
     historyBytes: numberOf(source, "history-bytes", 1024, 2 ** 40, true),
+    data: dataOf(source),
+    durability: durabilityOf(source),
     nats: natsOf(source),
     stream: streamOf(source),
     apiKey: apiKeyOf(source),
@@ -295,6 +312,23 @@ function headerNameOf(source: Source): string | undefined {
   const { text, by } = textOf(source, "client-address-header");
   if (text === "" || /^[\w!#$%&'*+.^`|~-]+$/.test(text)) return text || undefined;
   throw new UsageError(`${by} takes the name of a header, not "${text}"`);
+}
+
+function dataOf(source: Source): string | undefined {
+  const { text, by } = textOf(source, "data");
+  // An empty flag, as from a variable of a script, must not keep the events in memory alone.
+  if (text === "" && source.flags.data !== undefined) throw new UsageError(`${by} takes the path of a file`);
+  const { text: nats, by: byNats } = textOf(source, "nats");
+  if (text !== "" && nats !== "") {
+    throw new UsageError(`${by} and ${byNats} are two places for the events: give one`);
+  }
+  return text || undefined;
+}
+
+function durabilityOf(source: Source): Durability {
+  const { text, by } = textOf(source, "durability");
+  if (text === "process" || text === "power") return text;
+  throw new UsageError(`${by} takes process or power, not "${text}"`);
 }
 
 function natsOf(source: Source): NatsServers | undefined {

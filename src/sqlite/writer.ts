@@ -38,11 +38,11 @@ export interface StoredAt {
 }
 
 /**
- * Maximum number of events, and of the characters of their JSON, that are written without a pause: some 4 ms. Publications share
+ * Maximum number of events, and of the characters of their JSON, that are written without a pause: some 3 ms. Publications share
  * a commit up to this; a larger one has pauses within its commit.
  */
-const GROUP_EVENTS = 1000;
-const GROUP_LENGTH = 1024 * 1024;
+const GROUP_EVENTS = 512;
+const GROUP_LENGTH = 512 * 1024;
 /** The interval at which a disk that rejected something is tried, in milliseconds. */
 const PROBE_MS = 1000;
 

@@ -1,6 +1,6 @@
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
-import { readServeOptions, SERVE_HELP } from "../../src/cli/serve_options.ts";
+import { readServeOptions, SERVE_HELP, type ServeOptions } from "../../src/cli/serve_options.ts";
 
 const test = suite("serve options");
 
@@ -19,6 +19,23 @@ test("readServeOptions() returns the same when a documented default is given", (
     assert.equal(readServeOptions([flag, value], {}), absent, flag);
     const variable = `EVENTS_${flag.slice(2).toUpperCase().replaceAll("-", "_")}`;
     assert.equal(readServeOptions([], { [variable]: value }), absent, variable);
+  }
+});
+
+test("serve --data takes a file, and not NATS beside it", () => {
+  const read = (args: string[], env = {}) => readServeOptions(args, env) as ServeOptions;
+  assert.equal([read([]).data, read([]).durability], [undefined, "process"]);
+  assert.is(read(["--data", "events.db"]).data, "events.db");
+  const { data, durability } = read([], { EVENTS_DATA: "a.db", EVENTS_DURABILITY: "power" });
+  assert.equal([data, durability], ["a.db", "power"]);
+  assert.is(read([], { EVENTS_DATA: "" }).data, undefined);
+  const faults = [
+    [["--data", ""], "--data takes the path of a file"],
+    [["--durability", "disk"], '--durability takes process or power, not "disk"'],
+    [["--data", "a", "--nats", "nats://b"], "--data and --nats are two places for the events: give one"],
+  ] as const;
+  for (const [args, message] of faults) {
+    assert.throws(() => read([...args]), (error: Error) => error.message === message);
   }
 });
 
