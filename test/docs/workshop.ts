@@ -7,9 +7,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync } from "node:fs";
 import { chmod, cp, mkdtemp, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { findFreePort, until, within } from "../support/harness.ts";
+import { installRuntimes, programOf } from "../support/runtimes.ts";
 import { type Block, isMarked, ROOT, withoutEmpty } from "./blocks.ts";
 
 /** The ports that the pages name: of the server, of a second one or an app, of an example, and of NATS. */
@@ -125,6 +126,14 @@ async function furnish(folder: string) {
   return { rename, env };
 }
 
+/** What needs a runtime that has SQLite, which the Node that runs the tests may be too old for. */
+const NEEDS_SQLITE = /"events-endpoint\/sqlite"|--data /;
+
+function programWithSqlite(): string {
+  installRuntimes(["node24"]);
+  return programOf("node24");
+}
+
 /** The file that a block of `ts` is saved as. */
 export function fileOf({ place }: Block): string {
   return `${place.replaceAll(/\W+/g, "_")}.ts`;
@@ -132,16 +141,21 @@ export function fileOf({ place }: Block): string {
 
 async function start({ folder, env, rename }: Furnished, block: Block): Promise<Running> {
   const text = rename(block.text);
+  const node = NEEDS_SQLITE.test(text) ? programWithSqlite() : process.execPath;
   let command = ["bash", "-e", "-c", text];
   if (block.language === "ts") {
     const file = fileOf(block);
     await writeFile(join(folder, file), text);
-    command = [process.execPath, "--import", "tsx", file];
+    command = [node, "--import", "tsx", file];
   }
   // A group of its own: what it starts is ended with it.
   const child = spawn(command[0]!, command.slice(1), {
     cwd: folder,
-    env,
+    env: {
+      ...env,
+      PATH: env["PATH"]!.replace("/.bin:", `/.bin:${dirname(node)}:`),
+      REAL_PATH: `${dirname(node)}:${env["REAL_PATH"]}`,
+    },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });

@@ -52,6 +52,19 @@ const length: number = first.entries.length;
 console.log(length);
 `;
 
+/** The same for a file, if the runtime has SQLite. */
+const SQLITE_PROGRAM = `
+import { defineEvents } from "events-endpoint";
+import { sqliteChannel } from "events-endpoint/sqlite";
+const catalogue = defineEvents({ shop_closed: null });
+const outcome = await sqliteChannel("events.db", catalogue).then(async (channel) => {
+  await channel.publish("shop_closed");
+  await channel.close();
+  return "stored";
+}, (error) => error.code);
+console.log(outcome);
+`;
+
 /** The same for NATS, whose own types require the declarations of `Symbol.asyncDispose`. */
 const NATS_PROGRAM = `
 import { natsChannel } from "events-endpoint/nats";
@@ -102,6 +115,8 @@ async function withProject(use: (folder: string) => Promise<void>): Promise<void
     await run("npm", ["install", "--prefer-offline", "valibot"], folder);
     await writeFile(join(folder, "program.js"), PROGRAM);
     await writeFile(join(folder, "program.ts"), PROGRAM + TYPES);
+    await writeFile(join(folder, "sqlite.js"), SQLITE_PROGRAM);
+    await writeFile(join(folder, "sqlite.ts"), SQLITE_PROGRAM);
     await writeFile(join(folder, "nats.js"), NATS_PROGRAM);
     await writeFile(join(folder, "nats.ts"), NATS_PROGRAM + NATS_TYPES);
     await use(folder);
@@ -121,7 +136,8 @@ test("npm pack makes a tarball that runs and type-checks when it is installed", 
   await withProject(async (folder) => {
     if ("Deno" in globalThis) {
       assert.is(await run(process.execPath, ["run", "--allow-env", "program.js"], folder), JS_OUTPUT);
-      await run(process.execPath, ["check", "program.ts"], folder);
+      await run(process.execPath, ["check", "program.ts", "sqlite.ts"], folder);
+      assert.is(await run(process.execPath, ["run", "--allow-all", "sqlite.js"], folder), "stored\n");
       assert.is(await run(process.execPath, ["run", "--allow-env", "program.ts"], folder), TS_OUTPUT);
       await run("npm", ["install", "--prefer-offline", ...NATS_PACKAGES], folder);
       await run(process.execPath, ["check", "nats.ts"], folder);
@@ -129,6 +145,9 @@ test("npm pack makes a tarball that runs and type-checks when it is installed", 
       return;
     }
     assert.is(await run(process.execPath, ["program.js"], folder), JS_OUTPUT);
+    const hasSqlite = "Bun" in globalThis || !process.version.startsWith("v20.");
+    const outcome = hasSqlite ? "stored" : "RuntimeNotSupported";
+    assert.is(await run(process.execPath, ["sqlite.js"], folder), `${outcome}\n`);
     const failure = await run(process.execPath, [
       "node_modules/.bin/events-endpoint",
       "serve",
@@ -149,6 +168,7 @@ test("npm pack makes a tarball that runs and type-checks when it is installed", 
     // The declarations of the package are checked too, and require nothing newer than ES2022.
     const lib = ["es2022", "dom", "dom.iterable", "dom.asynciterable"];
     await typeCheck(folder, "program.ts", { module: "nodenext", lib });
+    await typeCheck(folder, "sqlite.ts", { module: "nodenext", lib });
     await typeCheck(folder, "nats.ts", { module: "nodenext", lib: [...lib, "esnext.disposable"] });
     // As in a project that Vite sets up.
     await typeCheck(folder, "program.ts", {
