@@ -65,6 +65,7 @@ export type {
 } from "./events/event.ts";
 export { createChannel } from "./channel/memory.ts";
 export type { HistoryLimits } from "./channel/limits.ts";
+export type { Retention } from "./channel/retention.ts";
 export type { ChannelOptions, MemoryChannel } from "./channel/memory.ts";
 export { createFormat } from "./stream/wire_format.ts";
 export type { FormatHooks, FormattedEvent, Line, WireFormat } from "./stream/wire_format.ts";

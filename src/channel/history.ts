@@ -17,6 +17,8 @@ export interface History {
   push(entry: Entry): void;
   /** Forgets what is older than the position. */
   forgetBefore(position: number): void;
+  /** Forgets the oldest entries that were published before this time, in milliseconds since 1970. */
+  forgetOlderThan(time: number): void;
   /** What follows the position, as `EventLog.read` gives it. */
   read(position: number, maxBytes: number): Batch;
 }
@@ -63,6 +65,9 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
     },
     forgetBefore: (position) => {
       while (first < position && first <= last) forgetOldest();
+    },
+    forgetOlderThan: (time) => {
+      while (first <= last && entries[head]!.time < time) forgetOldest();
     },
     read: (position, maxBytes) => {
       const expired = position < first - 1;

@@ -13,6 +13,7 @@ import { formatCursor } from "../events/cursor.ts";
 import { createHistory } from "./history.ts";
 import { utf8Length } from "../events/json.ts";
 import { type HistoryLimits, historyLimits } from "./limits.ts";
+import { type Retention, retentionLimits } from "./retention.ts";
 import { createPublishedCounts } from "./published_counts.ts";
 import { createWakeups } from "./wakeups.ts";
 
@@ -35,9 +36,13 @@ export interface ChannelOptions {
    * is what a burst larger than it publishes in one turn of the event loop.
    */
   readonly history?: HistoryLimits;
+  /** Further limits, the age among them: `{ age: "1h" }`. By default there are none. */
+  readonly keep?: Retention;
 }
 
-const OPTIONS: Readonly<Record<keyof ChannelOptions, Expected>> = { history: OBJECT };
+const OPTIONS: Readonly<Record<keyof ChannelOptions, Expected>> = { history: OBJECT, keep: OBJECT };
+/** The interval at which events are dropped that are too old, in milliseconds. */
+const EXPIRY_INTERVAL_MS = 1000;
 
 /**
  * Makes a channel that keeps its events in memory.
@@ -67,7 +72,10 @@ export function createChannel<S extends Schemas>(
   checkOptions("createChannel", options, OPTIONS);
   const { maxEvents, maxBytes } = historyLimits(options.history);
   let epoch: string | undefined;
-  const log = createHistory(maxEvents, maxBytes);
+  const keep = retentionLimits(options.keep ?? {}, 1024);
+  const log = createHistory(Math.min(maxEvents, keep.maxEvents), Math.min(maxBytes, keep.maxBytes));
+  /** Runs while there are events that will be too old. */
+  let expiry: ReturnType<typeof setTimeout> | undefined;
   const wakeups = createWakeups();
   const published = createPublishedCounts(catalogue.types);
   let closed = false;
@@ -92,14 +100,25 @@ export function createChannel<S extends Schemas>(
 
   function publishBatch(drafts: readonly UncheckedDraft[]): string[] {
     checkOpen();
-    const prepared = encodeEvents(catalogue, drafts, maxBytes);
+    const prepared = encodeEvents(catalogue, drafts, Math.min(maxBytes, keep.maxBytes));
     checkOpen(); // What was published may have getters.
     const now = new Date();
     const time = now.getTime();
     const isoTime = now.toISOString();
     const ids = prepared.map(({ type, payload }) => append(type, payload, time, isoTime));
     wakeups.wake();
+    if (keep.maxAgeMs < Infinity) awaitExpiry();
     return ids;
+  }
+
+  function awaitExpiry(): void {
+    if (closed || log.first > log.last) return;
+    expiry ??= setTimeout(() => {
+      expiry = undefined;
+      log.forgetOlderThan(Date.now() - keep.maxAgeMs);
+      awaitExpiry();
+    }, EXPIRY_INTERVAL_MS);
+    (expiry as { unref?: () => void }).unref?.(); // It keeps no process running.
   }
 
   const channel: MemoryChannel<S> = {
@@ -124,6 +143,7 @@ export function createChannel<S extends Schemas>(
     batches: (since = "latest") => iterate(channel, since, wakeups.listen, wakeups.leave),
     close: () => {
       closed = true;
+      clearTimeout(expiry);
       wakeups.wake();
     },
     stats: () => ({

@@ -8,6 +8,14 @@
 /** The longest delay of a timer, in milliseconds (HTML 8.7: a 32-bit integer); a longer one would fire at once. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Returns the milliseconds of a duration like `7d`, `12h`, `10m` or `1.5s`; `undefined` if the text is none. */
+export function durationMs(text: string): number | undefined {
+  const [, number, unit] = /^(\d{1,9}(?:\.\d{1,3})?)([smhd])$/.exec(text) ?? [];
+  return unit === undefined ? undefined : Number(number) * UNITS_MS[unit]!;
+}
+
 /**
  * Waits for a promise until a deadline.
  *

@@ -15,6 +15,7 @@ import { createHistory, type History } from "../channel/history.ts";
 import { iterate } from "../channel/iterator.ts";
 import { type HistoryLimits, historyLimits } from "../channel/limits.ts";
 import { createPages, type Fetched, type HeldLog, type Pages, readHeld } from "../channel/pages.ts";
+import { type Retention, type RetentionLimits, retentionLimits } from "../channel/retention.ts";
 import { createPublishedCounts } from "../channel/published_counts.ts";
 import { createWakeups } from "../channel/wakeups.ts";
 import {
@@ -39,6 +40,7 @@ import { EventsError } from "../events/errors.ts";
 import { formatCursor } from "../events/cursor.ts";
 import { entryOf } from "./entry.ts";
 import { type Durability, EventsFile } from "./file.ts";
+import { Trimmer } from "./trimmer.ts";
 import { nextTurn, Writer } from "./writer.ts";
 
 /** Options of {@linkcode sqliteChannel}. */
@@ -48,6 +50,8 @@ export interface SqliteChannelOptions {
    * power too; each group of events that are published at the same time waits for the disk.
    */
   readonly durability?: Durability;
+  /** What the file keeps; default 1 GiB. The bytes are those of the file, at least 64 KiB. */
+  readonly keep?: Retention;
   /** Limits of the newest events that this process holds in memory; older ones are read from the file. */
   readonly history?: HistoryLimits;
   /** Called with errors that no pending call can report; default `console.error`. */
@@ -59,6 +63,7 @@ const OPTIONS: Readonly<Record<keyof SqliteChannelOptions, Expected>> = {
     text: '"process" or "power"',
     accepts: (value) => value === "process" || value === "power",
   },
+  keep: OBJECT,
   history: OBJECT,
   onProblem: FUNCTION,
 };
@@ -109,18 +114,19 @@ export async function sqliteChannel<S extends Schemas>(
   checkArgument("sqliteChannel: the catalogue", catalogue, CATALOGUE);
   checkOptions("sqliteChannel", options, OPTIONS);
   const limits = historyLimits(options.history);
-  return new FileChannel(
-    await EventsFile.open(file, options.durability ?? "process"),
-    catalogue,
-    limits,
-    options,
-  );
+  const keep = retentionLimits({ bytes: DEFAULT_BYTES, ...options.keep }, LEAST_BYTES);
+  const opened = await EventsFile.open(file, options.durability ?? "process");
+  return new FileChannel(opened, catalogue, limits, keep, options);
 }
 
 const FILE: Expected = {
   text: "the path of a file",
   accepts: (value) => STRING.accepts(value) && value !== "",
 };
+
+const DEFAULT_BYTES: number = 1024 ** 3;
+/** What an empty file and its tables take, and some events. */
+const LEAST_BYTES = 64 * 1024;
 
 class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   readonly catalogue: Catalogue<S>;
@@ -129,6 +135,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   readonly #file: EventsFile;
   readonly #maxEventBytes: number;
   readonly #writer: Writer;
+  readonly #trimmer: Trimmer;
   readonly #wakeups = createWakeups();
   readonly #published: ReturnType<typeof createPublishedCounts>;
   readonly #onProblem: (problem: Error) => void;
@@ -141,6 +148,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     file: EventsFile,
     catalogue: Catalogue<S>,
     { maxEvents, maxBytes }: { readonly maxEvents: number; readonly maxBytes: number },
+    keep: RetentionLimits,
     { durability, onProblem = console.error }: SqliteChannelOptions,
   ) {
     this.catalogue = catalogue;
@@ -158,6 +166,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
       onStored: (entries) => this.#take(entries),
       onProblem: (problem) => this.#report(problem),
     });
+    this.#trimmer = new Trimmer(file, keep, this.#writer, () => this.window.forgetBefore(this.first));
   }
 
   get epoch(): string {
@@ -165,7 +174,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   }
 
   get first(): number {
-    return this.#file.first;
+    return this.#trimmer.firstOf(this.window.last);
   }
 
   get last(): number {
@@ -243,6 +252,8 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
 
   #take(entries: readonly Entry[]): void {
     for (const entry of entries) this.window.push(entry);
+    this.window.forgetBefore(this.first);
+    this.#trimmer.stored(entries.length);
     this.#wakeups.wake();
   }
 
@@ -280,6 +291,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
 
   async #close(): Promise<void> {
     this.#wakeups.wake();
+    this.#trimmer.stop();
     await this.#writer.stop();
     this.#wakeups.wake(); // For what was stored since.
     await this.#file.close();

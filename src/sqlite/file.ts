@@ -58,15 +58,16 @@ export class EventsFile {
   readonly path: string;
   /** The epoch of all positions. */
   readonly epoch: string;
-  /** The position of the oldest event; one after the last if there is none. */
-  readonly first: number;
   /** The position of the newest event when the file was opened; 0 before the first. */
   readonly last: number;
+  #first: number;
   readonly #db: Database;
   readonly #disk: Disk;
   readonly #insert: StatementSync;
   readonly #measure: StatementSync;
   readonly #select: StatementSync;
+  readonly #since: StatementSync;
+  readonly #delete: StatementSync;
   readonly #selectKey: StatementSync;
   readonly #insertKey: StatementSync;
   readonly #deleteKeys: StatementSync;
@@ -111,14 +112,16 @@ export class EventsFile {
       // SQLite looks at the ends of the table only if each is a query of its own.
       "SELECT (SELECT min(sequence) FROM events) AS oldest, (SELECT max(sequence) FROM events) AS newest",
     );
-    this.first = Math.max(oldest ?? 1, meta.first ?? 1);
-    this.last = Math.max(newest ?? 0, this.first - 1);
+    this.#first = Math.max(oldest ?? 1, meta.first ?? 1);
+    this.last = Math.max(newest ?? 0, this.#first - 1);
     writeMeta(db, { epoch: this.epoch, boot: durability === "process" ? boot : undefined });
     this.#insert = db.prepare("INSERT INTO events (sequence, time, type, json) VALUES (?, ?, ?, ?)");
     const range = "FROM events WHERE sequence > ? AND sequence <= ?";
     this.#measure = db.prepare(`SELECT total(octet_length(json)) AS bytes ${range}`);
     this.#select = db.prepare(`SELECT sequence, time, type, json ${range} ORDER BY sequence`);
     this.#select.setReturnArrays(true);
+    this.#since = db.prepare("SELECT min(sequence) AS first FROM events WHERE sequence < ? AND time >= ?");
+    this.#delete = db.prepare("DELETE FROM events WHERE sequence < ?");
     this.#selectKey = db.prepare("SELECT first, count FROM publications WHERE key = ?");
     this.#insertKey = db.prepare("INSERT INTO publications (first, count, time, key) VALUES (?, ?, ?, ?)");
     this.#deleteKeys = db.prepare(
@@ -126,6 +129,41 @@ export class EventsFile {
         "(SELECT first, time FROM publications ORDER BY first LIMIT 100) WHERE time < ?)",
     );
     this.#disk = new Disk(db);
+  }
+
+  /** The position of the oldest event; one after the last if there is none. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** The bytes of the file that are in use: what was deleted leaves room for new events. */
+  get usedBytes(): number {
+    const { page_count: pages } = rowOf<{ page_count: number }>(this.#db, "PRAGMA page_count");
+    const { freelist_count: free } = rowOf<{ freelist_count: number }>(this.#db, "PRAGMA freelist_count");
+    const { page_size: bytes } = rowOf<{ page_size: number }>(this.#db, "PRAGMA page_size");
+    return (pages - free) * bytes;
+  }
+
+  /** Returns the position of the first event from a time on, in milliseconds since 1970; at most the limit. */
+  firstSince(time: number, limit: number): number {
+    const { first } = this.#since.get(limit, new Date(time).toISOString()) as unknown as {
+      first: number | null;
+    };
+    return first ?? limit;
+  }
+
+  /** Deletes the events before a position. */
+  deleteBefore(position: number): void {
+    this.begin();
+    try {
+      this.#delete.run(position);
+      this.#db.exec(`INSERT OR REPLACE INTO meta (name, value) VALUES ('first', '${position}')`);
+      this.commit();
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
+    this.#first = position;
   }
 
   /** Begins to store events. */

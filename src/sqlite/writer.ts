@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { clearInterval, setImmediate, setInterval } from "node:timers";
 import type { Entry } from "../channel/channel.ts";
 import type { EncodedEvent } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
@@ -51,6 +52,8 @@ export class Writer {
   readonly #file: EventsFile;
   readonly #options: WriterOptions;
   #queue: Publication[] = [];
+  /** What runs between two commits. */
+  readonly #steps: (() => unknown)[] = [];
   /** The last position that was stored. */
   #last: number;
   /** Settles when the queue is empty; `undefined` while it is. */
@@ -62,6 +65,17 @@ export class Writer {
     this.#file = file;
     this.#options = options;
     this.#last = file.last;
+  }
+
+  /** The last position that was stored. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Runs a step on the file while nothing is being stored. An error is reported, and the disk is tried from then on. */
+  between(step: () => unknown): void {
+    this.#steps.push(step);
+    this.#running ??= this.#run();
   }
 
   /** Describes why the last publication was not stored; `undefined` if it was, or could be now. */
@@ -90,12 +104,13 @@ export class Writer {
 
   async #run(): Promise<void> {
     // What else is published in this turn shares the commit.
-    for (await nextTurn(); this.#queue.length > 0; await nextTurn()) {
+    for (await nextTurn(); this.#queue.length + this.#steps.length > 0; await nextTurn()) {
       const group = this.#takeGroup();
       try {
         this.#file.check();
         if (this.#file.isMergeDue) await this.#file.merge().catch((error) => this.#report(error));
-        await this.#store(group);
+        if (group.length > 0) await this.#store(group);
+        await this.#steps.shift()?.();
       } catch (error) {
         const reason = this.#report(error);
         for (const { reject } of group) reject(unavailable(reason, error));
@@ -176,7 +191,10 @@ export class Writer {
       this.#options.onProblem(new Error(`${this.#file.path}: ${message}`, { cause: error }));
     }
     if (this.#prober === undefined) {
-      this.#prober = setInterval(() => this.#probe(), PROBE_MS);
+      this.#prober = setInterval(
+        () => this.#steps.length === 0 && this.between(() => this.#probe()),
+        PROBE_MS,
+      );
       this.#prober.unref();
     }
     return `${this.#file.path}: ${message}`;
@@ -189,20 +207,10 @@ export class Writer {
     this.#prober = undefined;
   }
 
-  #probe(): void {
-    // A publication that is being stored tries the disk itself.
-    this.#running ??= this.#probeOnce().then(() => this.#run());
-  }
-
-  async #probeOnce(): Promise<void> {
-    try {
-      this.#file.check();
-      this.#file.probe();
-      await this.#file.sync();
-      this.#recover();
-    } catch (error) {
-      this.#report(error);
-    }
+  async #probe(): Promise<void> {
+    this.#file.probe();
+    await this.#file.sync();
+    this.#recover();
   }
 }
 

@@ -99,6 +99,7 @@ const OPTIONS: Readonly<Record<keyof SessionOptions | "channel", Expected>> = {
   publicKey: STRING,
   familyFilter: BOOLEAN,
   history: OBJECT,
+  keep: OBJECT,
   channel: {
     text: "a channel, as createChannel makes it",
     accepts: (value) => CATALOGUE.accepts((value as Partial<Channel<Schemas>> | null)?.catalogue),
@@ -139,7 +140,7 @@ const OPTIONS: Readonly<Record<keyof SessionOptions | "channel", Expected>> = {
 export function createSession<G extends Generation = "7.1">(options: SessionOptions<G>): Session<G>;
 /** Makes a session on a channel that there is already. */
 export function createSession<C extends Channel<GenerationSchemas[G]>, G extends Generation = "7.1">(
-  options: Omit<SessionOptions<G>, "history"> & { readonly channel: C },
+  options: Omit<SessionOptions<G>, keyof ChannelOptions> & { readonly channel: C },
 ): Session<G, C>;
 export function createSession(
   options: SessionOptions<Generation> & { readonly channel?: Channel<Schemas> },
@@ -153,7 +154,7 @@ export function createSession(
     throw new RangeError(`generation must be one of ${names}, not ${JSON.stringify(generation)}`);
   }
   const channel: Channel<Schemas> = options.channel ??
-    createChannel(facts.catalogue, options.history && { history: options.history });
+    createChannel(facts.catalogue, channelOptionsOf(options));
   if (!includesTypes(channel.catalogue, facts.catalogue)) {
     throw new RangeError(`the catalogue of the channel lacks events of Tribler ${generation}`);
   }
@@ -218,4 +219,8 @@ function startFor(dialect: Dialect, generation: Generation, state: CoreState): u
 
 function draftOf(type: string, event: unknown): Draft<Schemas> {
   return (event === undefined ? { type } : { type, event }) as Draft<Schemas>;
+}
+
+function channelOptionsOf({ history, keep }: ChannelOptions): ChannelOptions {
+  return { ...(history !== undefined && { history }), ...(keep !== undefined && { keep }) };
 }
