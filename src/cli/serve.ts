@@ -103,20 +103,20 @@ async function watchTorrents(
 /** Opens the channel: in memory, in a file, or in NATS once that is up; `undefined` if the server is stopped before. */
 async function openChannel(
   { catalogue }: GenerationFacts,
-  { history: events, historyBytes: bytes, data, durability, nats, stream }: ServeOptions,
+  { history: events, historyBytes: bytes, data, durability, keep, nats, stream }: ServeOptions,
   log: Log,
   signal: AbortSignal,
 ): Promise<Channel<Schemas> | undefined> {
   const history = { events, bytes };
   if (data !== undefined) {
     const onProblem = (problem: Error) => log.problem(problem.message);
-    return await sqliteChannel(data, catalogue, { durability, history, onProblem });
+    return await sqliteChannel(data, catalogue, { durability, keep, history, onProblem });
   }
-  if (nats === undefined) return createChannel(catalogue, { history });
+  if (nats === undefined) return createChannel(catalogue, { history, keep });
   await loadNatsPackages();
   const { openNats } = await import("../server/nats.ts");
   try {
-    return await openNats(catalogue, { servers: nats, stream, history, log, signal });
+    return await openNats(catalogue, { servers: nats, stream, history, keep, log, signal });
   } catch (error) {
     if (signal.aborted) return undefined;
     throw error;

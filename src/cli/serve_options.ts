@@ -6,7 +6,8 @@
 import type { AppOptions } from "../server/app.ts";
 import { defaultPath, DIALECT_NAMES, type Mount } from "../server/mounts.ts";
 import type { LogFormat } from "../server/log.ts";
-import type { NatsServers } from "../server/nats.ts";
+import { durationMs } from "../events/timing.ts";
+import type { KeptEvents, NatsServers } from "../server/nats.ts";
 import type { Durability } from "../sqlite/mod.ts";
 import { keyOf } from "./remote.ts";
 import { parseFlags, UsageError } from "./usage.ts";
@@ -31,6 +32,8 @@ export interface ServeOptions extends Omit<AppOptions, "log" | "mounts"> {
   readonly drain: number;
   /** The file that keeps the events; `undefined` to keep them in memory or in NATS. */
   readonly data: string | undefined;
+  /** What the channel keeps at most. */
+  readonly keep: KeptEvents;
   /** What events in the file survive. */
   readonly durability: Durability;
   /** The NATS servers that keep the events; `undefined` to keep them in memory. */
@@ -76,6 +79,17 @@ const FLAGS = {
     value: "FILE",
     fallback: "",
     help: "keep the events in this file, so that clients resume after a restart; Node 22.13 or newer",
+  },
+  "keep-events": {
+    value: "EVENTS",
+    fallback: "off",
+    help: "how many events the file or NATS keeps; off for any",
+  },
+  "keep-bytes": { value: "BYTES", fallback: "1073741824", help: "how many bytes it keeps; off for any" },
+  "keep-age": {
+    value: "AGE",
+    fallback: "off",
+    help: "how long events are kept, like 7d or 12h; off for ever",
   },
   durability: {
     value: "KIND",
@@ -197,6 +211,11 @@ export function readServeOptions(args: string[], env: Source["env"]): ServeOptio
     history: numberOf(source, "history", 1, 100_000_000, true),
     historyBytes: numberOf(source, "history-bytes", 1024, 2 ** 40, true),
     data: dataOf(source),
+    keep: {
+      events: numberOrOff(source, "keep-events", 1, 1e12, true),
+      bytes: numberOrOff(source, "keep-bytes", 65536, 2 ** 50, true),
+      age: ageOf(source),
+    },
     durability: durabilityOf(source),
     nats: natsOf(source),
     stream: streamOf(source),
@@ -323,6 +342,15 @@ function dataOf(source: Source): string | undefined {
     throw new UsageError(`${by} and ${byNats} are two places for the events: give one`);
   }
   return text || undefined;
+}
+
+/** Returns a number of seconds. */
+function ageOf(source: Source): number | null {
+  const { text, by } = textOf(source, "keep-age");
+  if (text === "off") return null;
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : durationMs(text) ?? 0;
+  if (ms >= 1000 && ms <= 1e13) return ms / 1000;
+  throw new UsageError(`${by} takes a number of seconds, or a duration like 7d or 12h, not "${text}"`);
 }
 
 function durabilityOf(source: Source): Durability {

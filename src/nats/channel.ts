@@ -71,6 +71,7 @@ const OPTIONS: Readonly<Record<keyof NatsChannelOptions, Expected>> = {
 const CREATE: Readonly<Record<keyof StreamLimits, Expected>> = {
   maxAge: NUMBER,
   maxBytes: NUMBER,
+  maxEvents: NUMBER,
   replicas: NUMBER,
 };
 
@@ -367,7 +368,7 @@ function heldLogOf({ replica, pages }: StreamMonitor, isClosed: () => boolean): 
 }
 
 function placeOf(name: string, prefix: string, create: StreamLimits): StreamPlace {
-  const { maxAge = 7 * 24 * 3600, maxBytes = 1024 ** 3, replicas = 1 } = create;
+  const { maxAge = 7 * 24 * 3600, maxBytes = 1024 ** 3, maxEvents = Infinity, replicas = 1 } = create;
   if (!/^[\w-]+$/.test(name)) {
     throw new RangeError(`stream must be letters, digits, _ and -, not ${JSON.stringify(name)}`);
   }
@@ -379,6 +380,7 @@ function placeOf(name: string, prefix: string, create: StreamLimits): StreamPlac
   const limits = {
     maxAge: checkLimit("create.maxAge", maxAge, 1),
     maxBytes: checkLimit("create.maxBytes", maxBytes, 1024),
+    maxEvents: maxEvents === Infinity ? Infinity : checkLimit("create.maxEvents", maxEvents, 1),
     replicas: checkLimit("create.replicas", replicas, 1),
   };
   return { name, prefix, limits };

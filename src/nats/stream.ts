@@ -20,6 +20,8 @@ export interface StreamLimits {
   readonly maxAge?: number;
   /** Maximum number of bytes; default 1 GiB. */
   readonly maxBytes?: number;
+  /** Maximum number of events; default any number. */
+  readonly maxEvents?: number;
   /** Number of servers of the cluster that store it; default 1. */
   readonly replicas?: number;
 }
@@ -87,6 +89,7 @@ async function createStream(
       discard: DiscardPolicy.Old,
       max_age: limits.maxAge * NANOS,
       max_bytes: limits.maxBytes,
+      max_msgs: limits.maxEvents === Infinity ? -1 : limits.maxEvents,
       num_replicas: limits.replicas,
       duplicate_window: Math.min(DUPLICATE_WINDOW, limits.maxAge) * NANOS,
       deny_delete: true, // Deletions in the middle could not be reported.

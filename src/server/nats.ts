@@ -8,7 +8,7 @@ import type { Catalogue, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { abortable, delay } from "../events/timing.ts";
 import type { HistoryLimits } from "../channel/limits.ts";
-import { type NatsChannel, natsChannel } from "../nats/mod.ts";
+import { type NatsChannel, natsChannel, type StreamLimits } from "../nats/mod.ts";
 import type { Log } from "./log.ts";
 
 /** The addresses of NATS, and the user. */
@@ -22,6 +22,13 @@ export interface NatsServers {
   readonly password: string | undefined;
 }
 
+/** What a channel keeps at most: events, bytes, and seconds; `null` if that has no limit. */
+export interface KeptEvents {
+  readonly events: number | null;
+  readonly bytes: number | null;
+  readonly age: number | null;
+}
+
 /** Options of {@linkcode openNats}. */
 export interface OpenNatsOptions {
   readonly servers: NatsServers;
@@ -29,6 +36,8 @@ export interface OpenNatsOptions {
   readonly stream: string;
   /** How much of it this process holds. */
   readonly history: HistoryLimits;
+  /** What the stream keeps if it has to be created, where that is not its default. */
+  readonly keep: KeptEvents;
   /** The log for what keeps the server from its events. */
   readonly log: Pick<Log, "problem" | "warning">;
   /** Ends the wait for a first connection. */
@@ -48,13 +57,14 @@ const PING_EVERY = 15_000;
  */
 export async function openNats<S extends Schemas>(
   catalogue: Catalogue<S>,
-  { servers, stream, history, log, signal }: OpenNatsOptions,
+  { servers, stream, history, keep, log, signal }: OpenNatsOptions,
 ): Promise<NatsChannel<S>> {
   const place = servers.addresses.join(", ");
   const onProblem = (problem: Error) => log.problem(problem.message);
   const connection = await retry(() => connectTo(servers), `NATS at ${place} cannot be reached`);
   followStatus(connection, place, log);
-  return await retry(() => natsChannel(connection, catalogue, { stream, history, onProblem }), "NATS");
+  const options = { stream, history, create: streamLimitsOf(keep), onProblem };
+  return await retry(() => natsChannel(connection, catalogue, options), "NATS");
 
   /** Retries until it succeeds, and logs each reason for a failure once. */
   async function retry<T>(run: () => Promise<T>, what: string): Promise<T> {
@@ -74,6 +84,14 @@ export async function openNats<S extends Schemas>(
       await delay(TRY_EVERY, signal);
     }
   }
+}
+
+function streamLimitsOf({ events, bytes, age }: KeptEvents): StreamLimits {
+  return {
+    ...(events !== null && { maxEvents: events }),
+    ...(bytes !== null && { maxBytes: bytes }),
+    ...(age !== null && { maxAge: Math.max(1, Math.round(age)) }),
+  };
 }
 
 /**

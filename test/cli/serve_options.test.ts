@@ -22,6 +22,24 @@ test("readServeOptions() returns the same when a documented default is given", (
   }
 });
 
+test("serve --keep-age takes seconds or a duration, and --keep-events and --keep-bytes numbers, or off", () => {
+  const keep = (...args: string[]) => (readServeOptions(args, {}) as ServeOptions).keep;
+  assert.equal(keep(), { events: null, bytes: 2 ** 30, age: null });
+  assert.equal(keep("--keep-age", "7d", "--keep-events", "5", "--keep-bytes", "off"), {
+    events: 5,
+    bytes: null,
+    age: 7 * 86400,
+  });
+  assert.is(keep("--keep-age", "90").age, 90);
+  for (const age of ["0", "7 d", "d", "1w", ""]) {
+    assert.throws(
+      () => keep("--keep-age", age),
+      (error: Error) => /^--keep-age takes a number/.test(error.message),
+      age,
+    );
+  }
+});
+
 test("serve --data takes a file, and not NATS beside it", () => {
   const read = (args: string[], env = {}) => readServeOptions(args, env) as ServeOptions;
   assert.equal([read([]).data, read([]).durability], [undefined, "process"]);

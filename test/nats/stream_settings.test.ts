@@ -49,7 +49,7 @@ test("natsChannel() needs no more permissions than docs/several-servers.md lists
 test("natsChannel() creates one stream with the limits of `create` when several servers start", () =>
   onNats(async (server, join) => {
     const parties = await Promise.all(
-      Array.from({ length: 5 }, () => join({ create: { maxAge: 3600, maxBytes: 5e6 } })),
+      Array.from({ length: 5 }, () => join({ create: { maxAge: 3600, maxBytes: 5e6, maxEvents: 7e5 } })),
     );
     assert.is(new Set(parties.map(({ channel }) => channel.epoch)).size, 1);
     await withConnection(server, async (connection) => {
@@ -59,7 +59,7 @@ test("natsChannel() creates one stream with the limits of `create` when several 
         [config.max_age, config.max_bytes, config.retention, config.discard, config.storage, config.subjects],
         [3600e9, 5e6, "limits", "old", "file", ["events.*"]],
       );
-      assert.is(config.duplicate_window, 120e9);
+      assert.equal([config.max_msgs, config.duplicate_window], [7e5, 120e9]);
       const other = await join({ stream: "OTHER" });
       const { config: defaults } = await manager.streams.info("OTHER");
       assert.equal([defaults.max_age, defaults.max_bytes], [7 * 86400e9, 2 ** 30]);
@@ -77,6 +77,7 @@ test("natsChannel() throws a RangeError for invalid limits and names", () =>
       { create: { maxBytes: 0 } },
       { create: { maxAge: Infinity } },
       { create: { maxBytes: 1.5 } },
+      { create: { maxEvents: 0 } },
       { create: { replicas: 0 } },
       { history: { events: 0 } },
       { stream: "a.b" },
