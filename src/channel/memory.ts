@@ -13,7 +13,7 @@ import { formatCursor } from "../events/cursor.ts";
 import { createHistory } from "./history.ts";
 import { utf8Length } from "../events/json.ts";
 import { type HistoryLimits, historyLimits } from "./limits.ts";
-import { type Retention, retentionLimits } from "./retention.ts";
+import { createExpiry, type Retention, retentionLimits } from "./retention.ts";
 import { createPublishedCounts } from "./published_counts.ts";
 import { createWakeups } from "./wakeups.ts";
 
@@ -41,8 +41,6 @@ export interface ChannelOptions {
 }
 
 const OPTIONS: Readonly<Record<keyof ChannelOptions, Expected>> = { history: OBJECT, keep: OBJECT };
-/** The interval at which events are dropped that are too old, in milliseconds. */
-const EXPIRY_INTERVAL_MS = 1000;
 
 /**
  * Makes a channel that keeps its events in memory.
@@ -74,8 +72,7 @@ export function createChannel<S extends Schemas>(
   let epoch: string | undefined;
   const keep = retentionLimits(options.keep ?? {}, 1024);
   const log = createHistory(Math.min(maxEvents, keep.maxEvents), Math.min(maxBytes, keep.maxBytes));
-  /** Runs while there are events that will be too old. */
-  let expiry: ReturnType<typeof setTimeout> | undefined;
+  const expiry = keep.maxAgeMs < Infinity ? createExpiry(log, keep.maxAgeMs) : undefined;
   const wakeups = createWakeups();
   const published = createPublishedCounts(catalogue.types);
   let closed = false;
@@ -107,18 +104,8 @@ export function createChannel<S extends Schemas>(
     const isoTime = now.toISOString();
     const ids = prepared.map(({ type, payload }) => append(type, payload, time, isoTime));
     wakeups.wake();
-    if (keep.maxAgeMs < Infinity) awaitExpiry();
+    expiry?.start();
     return ids;
-  }
-
-  function awaitExpiry(): void {
-    if (closed || log.first > log.last) return;
-    expiry ??= setTimeout(() => {
-      expiry = undefined;
-      log.forgetOlderThan(Date.now() - keep.maxAgeMs);
-      awaitExpiry();
-    }, EXPIRY_INTERVAL_MS);
-    (expiry as { unref?: () => void }).unref?.(); // It keeps no process running.
   }
 
   const channel: MemoryChannel<S> = {
@@ -143,7 +130,7 @@ export function createChannel<S extends Schemas>(
     batches: (since = "latest") => iterate(channel, since, wakeups.listen, wakeups.leave),
     close: () => {
       closed = true;
-      clearTimeout(expiry);
+      expiry?.stop();
       wakeups.wake();
     },
     stats: () => ({

@@ -5,6 +5,7 @@
  */
 import { checkOptions, type Expected, NUMBER_OR_NULL } from "../events/arguments.ts";
 import { durationMs } from "../events/timing.ts";
+import type { History } from "./history.ts";
 import { checkLimit } from "./limits.ts";
 
 /** What a channel keeps at most. The oldest events are dropped first. */
@@ -56,4 +57,39 @@ function ageMs(age: number | string): number {
   throw new RangeError(
     `keep.age must be a number of seconds or a text like "7d", not ${JSON.stringify(age)}`,
   );
+}
+
+/** Drops events of a history that are too old. */
+export interface Expiry {
+  /** Looks at them every second, as long as there are any. A second call has no effect. */
+  start(): void;
+  /** Drops no more. */
+  stop(): void;
+}
+
+/** The interval at which events are dropped, in milliseconds. */
+const INTERVAL_MS = 1000;
+
+/** Makes an expiry that has no timer yet: a channel may be made where none is allowed, as at module scope in Workers. */
+export function createExpiry(log: History, maxAgeMs: number): Expiry {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isStopped = false;
+
+  function start(): void {
+    if (isStopped || timer !== undefined || log.first > log.last) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      log.forgetOlderThan(Date.now() - maxAgeMs);
+      start();
+    }, INTERVAL_MS);
+    (timer as { unref?: () => void }).unref?.(); // It keeps no process running.
+  }
+
+  return {
+    start,
+    stop: () => {
+      isStopped = true;
+      clearTimeout(timer);
+    },
+  };
 }
