@@ -91,6 +91,7 @@ export const SUITES: readonly Suite[] = [
   { path: "nats/", on: EACH_KIND, seconds: 6 },
   { path: "sqlite/unsupported", on: ONCE },
   { path: "sqlite/kills", on: WITH_SQLITE, runs: "programs", seconds: 8 },
+  { path: "sqlite/power", on: ["node24"], seconds: 10 }, // It replaces a function of Node.
   { path: "sqlite/serve", on: WITH_SQLITE, runs: "programs", seconds: 14, waits: true },
   { path: "sqlite/", on: WITH_SQLITE, seconds: 3 },
   { path: "cli/serve_options", on: ONCE, isUnit: true },
