@@ -1,0 +1,158 @@
+/**
+ * `npm run bench:sqlite`: a channel in a file beside one in memory and beside bare `node:sqlite`, on Node 24, Deno and Bun. This
+ * file itself measures the runtime that runs it: `deno run --allow-all bench/sqlite.ts one`.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import * as v from "valibot";
+import { type Channel, createChannel, defineEvents } from "../src/mod.ts";
+import { sqliteChannel } from "../src/sqlite/mod.ts";
+import { argumentsOf, installRuntimes, programOf } from "../test/support/runtimes.ts";
+
+const ROUNDS = 5;
+const SINGLES = 100_000;
+const IN_FLIGHT = 32;
+const BATCHES = 300;
+const BATCH = 1000;
+const REPLAYED = 1_000_000;
+const OPENED = 5_000_000;
+const READERS = 100;
+
+const catalogue = defineEvents({ tick: v.object({ infohash: v.string(), name: v.string(), n: v.number() }) });
+type Bench = Channel<typeof catalogue.schemas>;
+const infohash = "08ada5a7a6183aae1e09d831df6748d566095a10";
+const draft = (n: number) => ({ type: "tick" as const, event: { infohash, name: "some name", n } });
+const batch = Array.from({ length: BATCH }, (_, n) => draft(n));
+
+/** The longest time for which the event loop was held since the last call, in milliseconds. */
+let longest = 0;
+let lastTick = performance.now();
+const ticker = setInterval(() => {
+  const now = performance.now();
+  longest = Math.max(longest, now - lastTick - 1);
+  lastTick = now;
+}, 1);
+
+function takeLongest(): number {
+  const taken = longest;
+  longest = 0;
+  lastTick = performance.now();
+  return taken;
+}
+
+async function perSecond(count: number, run: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return count / (performance.now() - start) * 1000;
+}
+
+async function publishSingles(channel: Bench): Promise<void> {
+  let n = 0;
+  const publish = async () => {
+    while (n < SINGLES) await channel.publish("tick", draft(n++).event);
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, publish));
+}
+
+async function publishBatches(channel: Bench, count: number = BATCHES): Promise<void> {
+  for (let n = 0; n < count; n++) await channel.publishBatch(batch);
+}
+
+async function replay(channel: Bench, count: number): Promise<void> {
+  let read = 0;
+  for await (const { entries } of channel.batches("earliest")) {
+    if ((read += entries.length) >= count) return;
+  }
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+/** Runs each of the ways in turn, round by round, and prints the medians. */
+async function compare(ways: Record<string, () => Promise<number>>): Promise<void> {
+  const results = Object.keys(ways).map((): number[] => []);
+  takeLongest();
+  const holds: number[] = Object.keys(ways).map(() => 0);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, run] of Object.values(ways).entries()) {
+      results[index]!.push(await run());
+      holds[index] = Math.max(holds[index]!, takeLongest());
+    }
+  }
+  for (const [index, name] of Object.keys(ways).entries()) {
+    const rate = Math.round(median(results[index]!)).toLocaleString("en").padStart(10);
+    console.log(`${rate}  ${name} (longest hold of the event loop: ${holds[index]!.toFixed(1)} ms)`);
+  }
+}
+
+async function measureRuntime(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "events-endpoint-"));
+  const { DatabaseSync } = await import("node:sqlite");
+  const bare = new DatabaseSync(join(folder, "bare.db"));
+  bare.exec(
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; CREATE TABLE t (n INTEGER PRIMARY KEY, json TEXT)",
+  );
+  const insert = bare.prepare("INSERT INTO t (json) VALUES (?)");
+  const json = JSON.stringify(draft(1));
+  const keep = { bytes: null };
+  const memory = createChannel(catalogue);
+  const file = await sqliteChannel(join(folder, "process.db"), catalogue, { keep });
+  const power = await sqliteChannel(join(folder, "power.db"), catalogue, { keep, durability: "power" });
+  await compare({
+    "single events in memory": () => perSecond(SINGLES, () => publishSingles(memory)),
+    'single events, "process"': () => perSecond(SINGLES, () => publishSingles(file)),
+    'single events, "power"': () => perSecond(SINGLES, () => publishSingles(power)),
+    "batches in memory": () => perSecond(BATCHES * BATCH, () => publishBatches(memory)),
+    'batches, "process"': () => perSecond(BATCHES * BATCH, () => publishBatches(file)),
+    'batches, "power"': () => perSecond(BATCHES * BATCH, () => publishBatches(power)),
+    "bare inserts in transactions of 1000": () =>
+      perSecond(BATCHES * BATCH, () => {
+        for (let n = 0; n < BATCHES; n++) {
+          bare.exec("BEGIN");
+          for (let i = 0; i < BATCH; i++) insert.run(json);
+          bare.exec("COMMIT");
+        }
+        return Promise.resolve();
+      }),
+  });
+  await power.close();
+  await compare({
+    "events replayed from the file to one reader": () => perSecond(REPLAYED, () => replay(file, REPLAYED)),
+    "events replayed from the file to 100 readers, each": () =>
+      perSecond(
+        REPLAYED / 10,
+        () => Promise.all(Array.from({ length: READERS }, () => replay(file, REPLAYED / 10))),
+      ),
+  });
+  const before = process.memoryUsage().rss;
+  await publishBatches(file, Math.ceil((OPENED - file.last) / BATCH));
+  const grown = process.memoryUsage().rss - before;
+  await file.close();
+  const size = statSync(join(folder, "process.db")).size;
+  const start = performance.now();
+  const opened = await sqliteChannel(join(folder, "process.db"), catalogue, { keep });
+  const ms = performance.now() - start;
+  console.log(`a file with ${opened.last} events (${size >> 20} MiB) opens in ${ms.toFixed(0)} ms`);
+  console.log(`memory grew by ${grown >> 20} MiB on the way there`);
+  await opened.close();
+  bare.close();
+  rmSync(folder, { recursive: true });
+  clearInterval(ticker);
+}
+
+if (process.argv[2] === "one") await measureRuntime();
+else {
+  const runtimes = ["node24", "deno", "bun"] as const;
+  installRuntimes(runtimes);
+  for (const runtime of runtimes) {
+    console.log(`\n${runtime}, events per second, medians of ${ROUNDS} rounds:`);
+    const args = [...argumentsOf(runtime, ["--allow-all"]), fileURLToPath(import.meta.url), "one"];
+    spawnSync(programOf(runtime), args, { stdio: "inherit" });
+  }
+  process.exit(0);
+}
