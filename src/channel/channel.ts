@@ -145,6 +145,8 @@ export interface Start {
   readonly position: number;
   /** Whether the cursor is of another epoch, so that the number of missed events is unknown. */
   readonly unknownEpoch: boolean;
+  /** Whether events before the position, which are no longer kept, may belong to what was asked for; default no. */
+  readonly mayHaveExpired?: boolean;
 }
 
 /**

@@ -4,8 +4,7 @@
  * @module
  */
 import type { Batch, EventLog } from "./channel.ts";
-import { type ReadPosition, resetToEpoch, startAt, takeLoss } from "./read_position.ts";
-import type { LossReason } from "../events/event.ts";
+import { type PendingLoss, type ReadPosition, resetToEpoch, startAt, takeLoss } from "./read_position.ts";
 
 /** The most bytes of JSON in one batch. */
 const BATCH_BYTES = 256 * 1024;
@@ -39,7 +38,7 @@ export function iterate(
  */
 class BatchIterator implements AsyncIterableIterator<Batch>, ReadPosition {
   position = 0;
-  lossReason: LossReason = "slow_consumer";
+  lossReason: PendingLoss = "slow_consumer";
   readonly #channel: EventLog;
   readonly #listen: (reader: () => void) => void;
   readonly #leave: (reader: () => void) => void;

@@ -7,12 +7,15 @@
 import type { EventLog, Start } from "./channel.ts";
 import type { Loss, LossReason } from "../events/event.ts";
 
+/** The reason of a loss to come; `"may_have_expired"` is `history_expired` of an unknown number. */
+export type PendingLoss = LossReason | "may_have_expired";
+
 /** A reader's place in a log. The functions here write to it, so a reader needs no other object for its place. */
 export interface ReadPosition {
   /** The last position it has read. */
   position: number;
   /** The reason that the next loss will have. */
-  lossReason: LossReason;
+  lossReason: PendingLoss;
 }
 
 /**
@@ -25,6 +28,7 @@ export function startAt(reader: ReadPosition, log: EventLog, start: Start): void
   reader.position = start.position;
   // Whatever is still kept at this moment can only be lost by reading too slowly.
   if (start.unknownEpoch) reader.lossReason = "unknown_epoch";
+  else if (start.mayHaveExpired) reader.lossReason = "may_have_expired";
   else reader.lossReason = start.position < log.first - 1 ? "history_expired" : "slow_consumer";
 }
 
@@ -43,5 +47,6 @@ export function takeLoss(reader: ReadPosition, count: number): Loss | undefined 
   const reason = reader.lossReason;
   reader.lossReason = "slow_consumer";
   if (reason === "unknown_epoch") return { reason, count: null };
+  if (reason === "may_have_expired") return { reason: "history_expired", count: null };
   return count > 0 ? { reason, count } : undefined;
 }

@@ -16,6 +16,23 @@ export function durationMs(text: string): number | undefined {
   return unit === undefined ? undefined : Number(number) * UNITS_MS[unit]!;
 }
 
+const TIME = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+ -]\d\d:\d\d)$/;
+
+/**
+ * Returns the time of a text, in milliseconds since 1970: RFC 3339 (`2026-11-28T03:00:00Z`), or a duration back (`-10m`);
+ * `undefined` if it is neither. A `+` may have become a space, as it does in the query of a URL.
+ */
+export function parseTime(text: string, now: number): number | undefined {
+  const back = text.startsWith("-") ? durationMs(text.slice(1)) : undefined;
+  if (back !== undefined) return now - back;
+  const [, date, time, fraction = "0", zone] = TIME.exec(text) ?? [];
+  if (zone === undefined) return undefined;
+  const ms = Date.parse(
+    `${date}T${time}.${fraction.slice(0, 3).padEnd(3, "0")}${zone.toUpperCase().replace(" ", "+")}`,
+  );
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
 /**
  * Waits for a promise until a deadline.
  *

@@ -27,8 +27,14 @@ export type RefusedStatus = 400 | 401 | 403 | 405 | 406 | 408 | 413 | 415 | 422 
 
 /** The query of `GET`. */
 export type StreamQuery = {
-  /** A cursor, `earliest` or `latest`. */
+  /** A cursor, `earliest` or `latest`; a time (RFC 3339), or a duration back like `-10m`. */
   readonly since?: string;
+  /** A number of events: the newest ones before those to come. */
+  readonly last?: string;
+  /** A cursor or a time, at which the response ends. */
+  readonly until?: string;
+  /** The number of events after which the response ends. */
+  readonly limit?: string;
   /** Names of types, separated by commas; `*` at the end of a name matches a prefix. */
   readonly types?: string;
   readonly format?: "ndjson" | "sse";

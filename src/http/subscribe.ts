@@ -4,10 +4,8 @@
  * @module
  */
 import type { Context } from "hono";
-import type { EventLog, Start } from "../channel/channel.ts";
 import type { Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
-import { formatCursor, parseCursor } from "../events/cursor.ts";
 import { CONTROL_TYPES, controlLine } from "../events/event.ts";
 import type { Hub } from "../stream/hub.ts";
 import type { Sink } from "../stream/sink.ts";
@@ -24,6 +22,7 @@ import { checkIsolation } from "./isolation.ts";
 import { headersOf, negotiate, type Negotiated } from "./negotiate.ts";
 import type { EndpointSettings } from "./options.ts";
 import type { OriginCheck } from "./origin_check.ts";
+import { locateRequest, type RequestedStart, StreamEnd } from "./stream_range.ts";
 import { canParkPull, disableIdleTimeout, nodeResponse, onDisconnect } from "./runtime.ts";
 
 /** What all streams of an endpoint share. */
@@ -36,11 +35,6 @@ export interface SubscribeContext<S extends Schemas> {
   readonly authorizer: Authorizer<S> | undefined;
   readonly refusals: RefusalCounts;
   readonly checkOrigin: OriginCheck;
-}
-
-/** Where a request wants to start, and the `id` of its `events_start`. */
-interface RequestedStart extends Start {
-  readonly id: string;
 }
 
 const encoder = new TextEncoder();
@@ -64,7 +58,8 @@ function locateAndOpen<S extends Schemas>(
   const negotiated = wireFormat === undefined
     ? negotiate(c.req.header("Accept"), c.req.query("format"))
     : { format: wireFormat, mediaType: wireFormat.mediaTypes[0] };
-  const start = locateRequest(c, context.settings.channel);
+  const filterOf = () => createFilter(context.settings, c, typesOf(c, context.settings), permission);
+  const start = locateRequest(c, context.settings.channel, filterOf);
   if (!(start instanceof Promise)) return open(context, c, negotiated, start, permission);
   return start.then(
     (start) => open(context, c, negotiated, start, permission),
@@ -82,8 +77,8 @@ function open<S extends Schemas>(
   const { settings, limiter } = context;
   const follow = readBoolean(c, "follow", true);
   const bookmarks = readBoolean(c, "bookmarks", false);
-  const known = [...settings.channel.catalogue.types, ...CONTROL_TYPES];
-  const types = selectTypes((c.req.queries("types") ?? []).join(","), known);
+  const types = typesOf(c, settings);
+  const streamEnd = StreamEnd.of(c, settings.channel);
   const address = settings.clientAddress(c);
   try {
     limiter.check(address);
@@ -111,7 +106,7 @@ function open<S extends Schemas>(
   const until = follow ? Infinity : settings.channel.last; // After `onConnect`, which may have published.
   const filter = createFilter(settings, c, types, permission);
   const createSink = sinkMaker(c, hub, settings.writeToSocket);
-  const subscription = {
+  const unlimited = {
     start,
     until,
     filter,
@@ -120,9 +115,11 @@ function open<S extends Schemas>(
     createSink,
     onLeave,
   };
+  const subscription = streamEnd === undefined ? unlimited : limited(unlimited, streamEnd);
   const subscriber = permission === undefined
     ? hub.subscribe(subscription)
-    : subscribeAuthorized(context, c, hub, subscription, types, permission);
+    : subscribeAuthorized(context, c, hub, subscription, types, permission, streamEnd);
+  streamEnd?.start(hub);
   const { sink } = subscriber;
   const signal = onDisconnect(c, () => hub.leave(subscriber));
   if (signal) sink.listenTo(signal);
@@ -131,6 +128,20 @@ function open<S extends Schemas>(
 
 // What the hub keeps for a connection must not hold on to the context of its request, which would be most of what an idle
 // connection weighs. A closure holds what stands in the scope of its function, so those that need it are made elsewhere.
+
+/** Makes a subscription end by itself. */
+function limited(subscription: Subscription, streamEnd: StreamEnd): Subscription {
+  return {
+    ...subscription,
+    until: Math.min(subscription.until, streamEnd.position),
+    filter: streamEnd.limit(subscription.filter),
+    createSink: (subscriber) => {
+      streamEnd.subscriber = subscriber;
+      return subscription.createSink(subscriber);
+    },
+    onLeave: inTurn(() => streamEnd.stop(), subscription.onLeave),
+  };
+}
 
 /** Makes the sink of a request. */
 function sinkMaker(c: Context, hub: Hub, writeToSocket: boolean): (subscriber: Subscriber) => Sink {
@@ -149,6 +160,7 @@ function subscribeAuthorized<S extends Schemas>(
   subscription: Subscription,
   types: ReadonlySet<string> | undefined,
   permission: Permission<S>,
+  streamEnd: StreamEnd | undefined,
 ): Subscriber {
   let hasLeft = false;
   let stop = () => {};
@@ -161,7 +173,10 @@ function subscribeAuthorized<S extends Schemas>(
   if (hasLeft) return subscriber;
   stop = authorizer!.keepAuthorized(c, permission, (renewed) => {
     if (renewed === undefined) hub.revoke(subscriber);
-    else hub.setFilter(subscriber, createFilter(settings, c, types, renewed));
+    else {
+      const filter = createFilter(settings, c, types, renewed);
+      hub.setFilter(subscriber, streamEnd === undefined ? filter : streamEnd.limit(filter));
+    }
   });
   return subscriber;
 }
@@ -221,18 +236,12 @@ function refuseForNow<S extends Schemas>(
   return new Response(c.req.method === "HEAD" ? null : closing, { headers: headersOf(mediaType) });
 }
 
-function locateRequest(c: Context, channel: EventLog): RequestedStart | Promise<RequestedStart> {
-  // A reconnecting EventSource repeats its URL, so its header overrides `since`. A polyfill puts its cursor into the URL,
-  // as `lastEventId`, beside the `since` of its application.
-  const lastEventId = c.req.header("Last-Event-ID") || c.req.query("lastEventId");
-  if (lastEventId) parseCursor(lastEventId);
-  const since = lastEventId || c.req.query("since") || "latest";
-  const isCursor = since !== "latest" && since !== "earliest";
-  const withId = (start: Start): RequestedStart => {
-    return { ...start, id: isCursor ? since : formatCursor(start.epoch, start.position) };
-  };
-  const start = channel.locate(since);
-  return start instanceof Promise ? start.then(withId) : withId(start);
+/** The types that a request asks for; `undefined` for all. */
+function typesOf<S extends Schemas>(
+  c: Context,
+  { channel: { catalogue } }: EndpointSettings<S>,
+): ReadonlySet<string> | undefined {
+  return selectTypes((c.req.queries("types") ?? []).join(","), [...catalogue.types, ...CONTROL_TYPES]);
 }
 
 function readBoolean(c: Context, name: string, fallback: boolean): boolean {

@@ -51,13 +51,29 @@ const RESUME_PARAMETERS: readonly Json[] = [
   },
   query("since", "The same for clients without that header.", {
     default: "latest",
-    anyOf: [{ enum: ["earliest", "latest"] }, ref("Cursor")],
+    anyOf: [
+      { enum: ["earliest", "latest"] },
+      ref("Cursor"),
+      { type: "string", format: "date-time" },
+      { type: "string", pattern: "^-\\d{1,9}(\\.\\d{1,3})?[smhd]$" },
+    ],
+  }),
+  query("last", "Start with this many of the newest events that the request may see and asked for.", {
+    type: "integer",
+    minimum: 1,
   }),
   query(
     "lastEventId",
     "The same, as a polyfill of EventSource sends it. It wins over `since`.",
     ref("Cursor"),
   ),
+];
+/** Where it ends by itself. */
+const END_PARAMETERS: readonly Json[] = [
+  query("until", "The response ends at this cursor or time, also if that is still to come.", {
+    anyOf: [ref("Cursor"), { type: "string", format: "date-time" }],
+  }),
+  query("limit", "The response ends after this many events.", { type: "integer", minimum: 1 }),
 ];
 /** In which format. */
 const FORMAT_PARAMETER: Json = query("format", "Overrides `Accept`.", { enum: [ndjson.name, sse.name] });
@@ -92,6 +108,7 @@ export function streamOperation({ dialect }: Mount): Operation {
       "Held open, and every event is pushed over it. In silence an empty line of NDJSON, or a comment in SSE, says that it lives.",
     parameters: [
       ...RESUME_PARAMETERS,
+      ...END_PARAMETERS,
       ...(dialect === "7.1" ? [FORMAT_PARAMETER] : []),
       ...SELECT_PARAMETERS,
     ],

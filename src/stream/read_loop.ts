@@ -107,7 +107,8 @@ function readOn(hub: HubContext, subscriber: Subscriber): void {
 function deliver(hub: HubContext, subscriber: Subscriber, chunk: Chunk): void {
   const { position, until, filter } = subscriber;
   const { seen, bytes, count } = select(chunk, position, until, filter);
-  subscriber.position = Math.min(chunk.last, until);
+  // A filter may have set where the stream ends.
+  subscriber.position = Math.min(chunk.last, subscriber.until === REVOKED ? until : subscriber.until);
   if (seen === undefined) return;
   subscriber.announcedPosition = seen;
   send(hub, subscriber, bytes, count);

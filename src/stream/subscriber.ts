@@ -4,8 +4,7 @@
  * @module
  */
 import type { Batch, Start } from "../channel/channel.ts";
-import type { ReadPosition } from "../channel/read_position.ts";
-import type { LossReason } from "../events/event.ts";
+import type { PendingLoss, ReadPosition } from "../channel/read_position.ts";
 import type { Filter } from "./chunk.ts";
 import type { Sink } from "./sink.ts";
 import type { End } from "./stats.ts";
@@ -37,7 +36,7 @@ export const UNSEEN = -1;
 /** One open stream: a position, never a queue. The only object that the hub keeps for a connection, beside its sink. */
 export class Subscriber implements ReadPosition {
   position = 0;
-  lossReason: LossReason = "slow_consumer";
+  lossReason: PendingLoss = "slow_consumer";
   /** The last position that the client knows it has reached. */
   announcedPosition = 0;
   /** The position it ends at, infinity, or {@linkcode REVOKED}. */

@@ -13,6 +13,7 @@ import {
   EventsError,
   type EventsErrorCode,
 } from "../../src/mod.ts";
+import { locateLast, locateTime } from "../../src/channel/locate_start.ts";
 import { until, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 
@@ -170,6 +171,31 @@ function testReading(test: TestSuite, withChannel: WithChannel): void {
       const [batch] = await take(batches, 2);
       assert.equal(batch!.lost, { reason: "unknown_epoch", count: null });
       await batches.return?.();
+    }));
+
+  test("locateTime() and locateLast() find starts in what memory holds, and in what is kept elsewhere", () =>
+    withChannel(1000, async (channel) => {
+      for (let round = 0; round < 12; round++) {
+        const before = Date.now();
+        await until(() => Date.now() > before + 1, "a later time");
+        await channel.publishBatch(ticks(100));
+      }
+      const times: number[] = [];
+      for (let position = channel.first - 1; position < channel.last;) {
+        const { lost, entries } = await channel.read(position, 1e6);
+        position = entries.at(-1)?.position ?? position + lost!.count!;
+        for (const { time } of entries) times.push(time);
+      }
+      assert.ok(times.length >= 1000 && new Set(times).size >= 10);
+      for (const time of [times[0]!, times[1]!, times[450]!, times[990]!, times.at(-1)!, times.at(-1)! + 1]) {
+        const { position } = await locateTime(channel, time);
+        const index = times.findIndex((one) => one >= time);
+        assert.is(position, index === -1 ? channel.last : channel.first - 1 + index);
+      }
+      assert.is((await locateLast(channel, 10)).position, channel.last - 10);
+      const isOdd = ({ position }: { readonly position: number }) => position % 2 === 1;
+      const { position } = await locateLast(channel, 200, isOdd);
+      assert.is(position, channel.last - (channel.last % 2 === 1 ? 399 : 400));
     }));
 
   test("batches() delivers every event once and in order to each reader, however they are published", () =>

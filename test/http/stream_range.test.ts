@@ -1,0 +1,175 @@
+/** Starts by time and number, and streams that end by themselves. */
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { type Channel, createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import { parseTime } from "../../src/events/timing.ts";
+import { type Dictionary, type Lines, linesOf, until, within } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
+
+const test = suite("stream range");
+
+const catalogue = defineEvents({ tick: v.object({ n: v.number() }), tock: v.object({ n: v.number() }) });
+type TestChannel = Channel<typeof catalogue.schemas>;
+
+/** Makes a channel with ticks and tocks in turn, at least a millisecond after each other, and returns their times. */
+async function filled(count: number, keep = 1000): Promise<{ channel: TestChannel; times: string[] }> {
+  const channel = createChannel(catalogue, { history: { events: keep } });
+  const times: string[] = [];
+  for (let n = 1; n <= count; n++) {
+    const before = Date.now();
+    await until(() => Date.now() > before, "the next millisecond");
+    channel.publish(n % 2 === 1 ? "tick" : "tock", { n });
+    const { entries: [entry] } = channel.read(channel.last - 1, 1);
+    times.push(new Date(entry!.time).toISOString());
+  }
+  return { channel, times };
+}
+
+async function open(
+  channel: TestChannel,
+  query: string,
+  headers: Record<string, string> = {},
+): Promise<Lines> {
+  const response = await eventsEndpoint(channel).request(`/?${query}`, { headers });
+  if (response.status !== 200) throw new Error((await response.json()).error.code);
+  return linesOf(response.body!);
+}
+
+/** Reads a stream that ends by itself. Returns the numbers, and other events by their types. */
+async function read(
+  channel: TestChannel,
+  query: string,
+  headers?: Record<string, string>,
+): Promise<unknown[]> {
+  const [start, ...events] = await within(
+    (await open(channel, query, headers)).rest(),
+    `the end of ?${query}`,
+  );
+  assert.is(start?.type, "events_start");
+  return events.map(shown);
+}
+
+function shown({ type, event }: Dictionary): unknown {
+  if (type === "events_lost") return `${event.reason} ${event.count}`;
+  return event?.n ?? type;
+}
+
+test("GET ?since=TIME starts with the first event of that time or later", async () => {
+  const { channel, times } = await filled(6);
+  const since = (time: string) => read(channel, `follow=false&since=${encodeURIComponent(time)}`);
+  assert.equal(await since(times[3]!), [4, 5, 6]);
+  assert.equal(await since("2020-01-01T00:00:00Z"), [1, 2, 3, 4, 5, 6]);
+  assert.equal(await since("2999-01-01T00:00:00Z"), []);
+  assert.equal(await since("-1h"), [1, 2, 3, 4, 5, 6]);
+  const local = new Date(Date.parse(times[3]!) + 7_200_000).toISOString().replace("Z", "+02:00");
+  assert.equal(await since(local), [4, 5, 6]);
+  assert.equal(await read(channel, `follow=false&since=${local}`), [4, 5, 6], "+ that has become a space");
+  assert.equal(await read(channel, `follow=false&types=tock&since=${times[2]}`), [4, 6]);
+});
+
+test("GET ?since=TIME reports that events before what is kept may be missing", async () => {
+  const { channel, times } = await filled(6, 3);
+  const since = (time: string) => read(channel, `follow=false&since=${time}`);
+  assert.equal(await since("2020-01-01T00:00:00Z"), ["history_expired null", 4, 5, 6]);
+  assert.equal(await since(times[4]!), [5, 6]);
+  const lines = await open(channel, `follow=false&since=-1h`);
+  const [start, lost] = await lines.rest();
+  assert.equal([start!.id, lost!.id], [`${channel.epoch}-3`, `${channel.epoch}-3`]);
+});
+
+test("GET ?last=N starts with the newest events that the request may see, and goes on live", async () => {
+  const { channel } = await filled(9);
+  assert.equal(await read(channel, "follow=false&last=2"), [8, 9]);
+  assert.equal(await read(channel, "follow=false&last=100"), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  assert.equal(await read(channel, "follow=false&last=2&types=tock"), [6, 8]);
+  const lines = await open(channel, "last=1&types=tick");
+  assert.equal(
+    (await lines.events(2)).map(shown),
+    ["events_start", 9],
+  );
+  channel.publish("tock", { n: 10 });
+  channel.publish("tick", { n: 11 });
+  assert.is(shown(await lines.event()), 11);
+  await lines.close();
+  const resumed = { "Last-Event-ID": `${channel.epoch}-9` };
+  assert.equal(
+    await read(channel, "follow=false&last=1", resumed),
+    [10, 11],
+    "a reconnecting EventSource repeats the URL",
+  );
+  const ofUser = eventsEndpoint(channel, { filter: (event) => event.type === "tock" });
+  const response = await ofUser.request("/?follow=false&last=2");
+  assert.equal((await linesOf(response.body!).rest()).slice(1).map(shown), [8, 10]);
+});
+
+test("GET ?limit=N ends the response after N events that it carries", async () => {
+  const { channel } = await filled(5);
+  assert.equal(await read(channel, "since=earliest&limit=3"), [1, 2, 3]);
+  assert.equal(await read(channel, "since=earliest&limit=2&types=tock"), [2, 4]);
+  assert.equal(await read(channel, "since=earliest&limit=9&follow=false"), [1, 2, 3, 4, 5]);
+  const live = await open(channel, "limit=2&types=tick&bookmarks=true");
+  for (let n = 6; n <= 12; n++) channel.publish(n % 2 === 1 ? "tick" : "tock", { n });
+  const events = await within(live.rest(), "the end");
+  assert.equal(events.map(shown), ["events_start", 7, 9]);
+  assert.equal(
+    await read(channel, `since=${events.at(-1)!.id}&limit=1`),
+    [10],
+    "it ends right after the last one",
+  );
+  const others = await open(channel, "types=tick");
+  channel.publish("tick", { n: 13 });
+  assert.equal((await others.events(2)).map(shown).at(-1), 13, "the others do not notice");
+  await others.close();
+});
+
+test("GET ?until=CURSOR ends the response there, also if that is still to come", async () => {
+  const { channel, times } = await filled(5);
+  assert.equal(await read(channel, `since=earliest&until=${channel.epoch}-3`), [1, 2, 3]);
+  assert.equal(await read(channel, `since=${channel.epoch}-4&until=${channel.epoch}-3`), []);
+  const live = await open(channel, `until=${channel.epoch}-7`);
+  for (let n = 6; n <= 9; n++) channel.publish("tick", { n });
+  assert.equal((await within(live.rest(), "the end")).map(shown), ["events_start", 6, 7]);
+  assert.equal(await read(channel, `since=earliest&until=${times[2]}`), [1, 2, 3]);
+  assert.equal(await read(channel, `since=${times[1]}&until=${times[2]}&types=tock`), [2]);
+});
+
+test("GET ?until=TIME ends the response at a time to come, also in silence", async () => {
+  const { channel } = await filled(2);
+  const at = Date.now() + 300;
+  const lines = await open(channel, `since=earliest&until=${new Date(at).toISOString()}`);
+  assert.equal((await lines.events(3)).map(shown), ["events_start", 1, 2]);
+  channel.publish("tick", { n: 3 });
+  assert.equal((await within(lines.rest(), "the end", 5000)).map(shown), [3]);
+  assert.ok(Date.now() >= at);
+});
+
+test("GET rejects ranges that are none", async () => {
+  const { channel } = await filled(1);
+  const code = (query: string) => open(channel, query).then(() => "", ({ message }) => message);
+  for (const query of ["last=0", "last=x", "limit=0", "limit=-1", "limit=1.5", "last=2&since=earliest"]) {
+    assert.is(await code(query), "InvalidParameter", query);
+  }
+  for (
+    const query of ["since=yesterday", "since=-10", "since=2026-13-01T00:00:00Z", "until=x", "until=0ther-5"]
+  ) {
+    assert.is(await code(query), "InvalidCursor", query);
+  }
+});
+
+test("parseTime() reads RFC 3339 and durations back, and nothing else", () => {
+  const now = Date.parse("2026-11-28T12:00:00Z");
+  const shownAs = (text: string) => {
+    const time = parseTime(text, now);
+    return time === undefined ? undefined : new Date(time).toISOString();
+  };
+  assert.is(shownAs("2026-11-28T03:00:00Z"), "2026-11-28T03:00:00.000Z");
+  assert.is(shownAs("2026-11-28t03:00:00.1239z"), "2026-11-28T03:00:00.123Z");
+  assert.is(shownAs("2026-11-28T03:00:00+01:30"), "2026-11-28T01:30:00.000Z");
+  assert.is(shownAs("2026-11-28T03:00:00 01:30"), "2026-11-28T01:30:00.000Z");
+  assert.is(shownAs("-10m"), "2026-11-28T11:50:00.000Z");
+  for (const text of ["", "10m", "-10", "2026-11-28", "2026-11-28T03:00", "2026-02-30T25:00:00Z", "now"]) {
+    assert.is(shownAs(text), undefined, text);
+  }
+});
+
+test.run();
