@@ -7,6 +7,7 @@ import process from "node:process";
 import { connect, type ConnectOptions, EventsError, type Status } from "../client/mod.ts";
 import { jsonTextLine, onOneLine, printable } from "../text/printable.ts";
 import { readRemote, reasonOf, type Remote } from "./remote.ts";
+import { durationMs } from "../events/timing.ts";
 import type { DisplayEvent } from "../text/event_text.ts";
 import { onStopSignal } from "./signals.ts";
 import { parseFlags, UsageError } from "./usage.ts";
@@ -18,7 +19,10 @@ const HELP = `events-endpoint tail URL: follow the events of a server, until Ctr
   tail http://localhost:8085/events | jq -r 'select(.type == "torrent_finished").event.name'
 
   --types TYPES           only these types, with commas between; * at the end matches a prefix
-  --since CURSOR          go on after the event with this id; earliest: with all that is kept; latest: from now (latest)
+  --since PLACE           go on after the event with this id; earliest: with all that is kept; latest: from now (latest);
+                          with what was published since a time (2026-11-28T03:00:00Z), or in the last 10m (s, m, h, d)
+  --last N                begin with the last N events
+  --limit N               exit after N events
   --json                  one dictionary a line, whole, also on a terminal
   --max-attempts N        exit after this many failed attempts in a row (never)
   --api-key KEY           the key that the server wants (EVENTS_API_KEY, which other users of the machine do not see)
@@ -34,6 +38,8 @@ export async function tail(args: string[]): Promise<void> {
   const { values, positionals } = parseFlags(args, {
     types: { type: "string", multiple: true },
     since: { type: "string" },
+    last: { type: "string" },
+    limit: { type: "string" },
     json: { type: "boolean" },
     "max-attempts": { type: "string" },
     "api-key": { type: "string" },
@@ -42,7 +48,12 @@ export async function tail(args: string[]): Promise<void> {
   if (values["help"]) return console.log(HELP);
   const remote = readRemote(positionals[0], values["api-key"], process.env);
   if (positionals.length > 1) throw new UsageError(`tail takes one URL, and not also "${positionals[1]}"`);
-  const maxAttempts = readMaxAttempts(values["max-attempts"] as string | undefined);
+  const maxAttempts = readCount("max-attempts", values["max-attempts"]) ?? Infinity;
+  const [last, limit] = [readCount("last", values["last"]), readCount("limit", values["limit"])];
+  const since = readSince(values["since"] as string | undefined);
+  if (last !== undefined && since !== undefined) {
+    throw new UsageError("--last and --since are two places to begin: give one");
+  }
   const types = ((values["types"] ?? []) as string[]).flatMap((list) => list.split(",")).filter(Boolean);
 
   const stop = new AbortController();
@@ -61,7 +72,9 @@ export async function tail(args: string[]): Promise<void> {
   try {
     await follow(remote, reader, {
       types,
-      ...(values["since"] === undefined ? {} : { since: values["since"] as string }),
+      ...(since !== undefined && { since }),
+      ...(last !== undefined && { last }),
+      ...(limit !== undefined && { limit }),
       reconnect: { maxAttempts },
       signal: stop.signal,
     });
@@ -126,10 +139,15 @@ function describe(cause: EventsError, place: string): string {
   }
 }
 
-function readMaxAttempts(text: string | undefined): number {
-  if (text === undefined) return Infinity;
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new UsageError(`--max-attempts takes a whole number from 1 on, not "${text}"`);
+function readCount(flag: string, text: unknown): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d{0,8}$/.test(text as string)) return Number(text);
+  throw new UsageError(`--${flag} takes a whole number from 1 on, not "${text}"`);
+}
+
+/** Returns a place to begin; `10m` is a duration back. */
+function readSince(text: string | undefined): string | undefined {
+  return text !== undefined && durationMs(text) !== undefined ? `-${text}` : text;
 }
 
 /**

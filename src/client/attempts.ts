@@ -126,9 +126,9 @@ export class Attempts {
   }
 
   async #fetch(attempt: number, signal: AbortSignal): Promise<Outcome> {
-    const { headers: own, apiKey, since, bigint, fetch = globalThis.fetch } = this.#options;
+    const { headers: own, apiKey, last, bigint, fetch = globalThis.fetch } = this.#options;
     if (bigint) this.#received.parse = (await loadSse()).parseExactly;
-    const { url, maxLineBytes } = this.#settings;
+    const { url, maxLineBytes, since } = this.#settings;
     const given = typeof own === "function"
       ? await own({ attempt, unauthorized: this.#isUnauthorized })
       : own;
@@ -139,6 +139,7 @@ export class Attempts {
     const { lastId } = this.#received;
     const start = lastId ?? since;
     if (start) from.searchParams.set("since", start);
+    else if (last !== undefined) from.searchParams.set("last", `${last}`);
     this.#received.resumedAfter = lastId || undefined;
     const init: RequestInit = { headers, signal, redirect: "manual" };
     // Cloudflare Workers before the compatibility date 2024-11-11 have no such option, and reject it.

@@ -90,6 +90,8 @@ class EventConnection implements Connection<Dictionary> {
   readonly #attempts: Attempts;
   /** The pending calls of `next()`. While there are any, one {@linkcode EventConnection.#run} is under way. */
   readonly #waiting: Waiting[] = [];
+  /** The number of events that may still be handed out. */
+  #left: number;
   #status: Status = { type: "connecting", attempt: 1 };
   #isListening = false;
   #isOver = false;
@@ -100,6 +102,7 @@ class EventConnection implements Connection<Dictionary> {
 
   constructor(url: string | URL, options: ConnectOptions<Schemas, boolean>) {
     this.#options = options;
+    this.#left = options.limit ?? Infinity;
     const settings = readOptions(url, options);
     this.#received = new Received(
       options,
@@ -126,7 +129,10 @@ class EventConnection implements Connection<Dictionary> {
     if (this.#waiting.length === 0) {
       try {
         const event = this.#received.take();
-        if (event !== undefined) return Promise.resolve({ done: false, value: event });
+        if (event !== undefined) {
+          this.#count(event);
+          return Promise.resolve({ done: false, value: event });
+        }
         if (this.#isOver) return Promise.resolve(DONE);
       } catch (error) {
         this.#fail(error);
@@ -170,12 +176,19 @@ class EventConnection implements Connection<Dictionary> {
     try {
       while (this.#waiting.length > 0) {
         const event = this.#received.take();
-        if (event !== undefined) this.#waiting.shift()?.resolve({ done: false, value: event });
-        else if (!this.#isOver && !(await this.#attempts.step())) this.#close();
+        if (event !== undefined) {
+          this.#waiting.shift()?.resolve({ done: false, value: event });
+          this.#count(event);
+        } else if (!this.#isOver && !(await this.#attempts.step())) this.#close();
       }
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Counts an event that was handed out, and ends the connection after the last one wanted. */
+  #count({ type }: Dictionary): void {
+    if (type !== "events_lost" && --this.#left === 0) this.#close();
   }
 
   #report(status: Status): void {

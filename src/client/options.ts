@@ -138,10 +138,14 @@ export interface ConnectOptions<S extends Schemas = Schemas, BigInts extends boo
   /** The types to receive; `*` at the end of a name matches a prefix. Default all. */
   readonly types?: readonly string[];
   /**
-   * Where to start: after a cursor; `"earliest"` for all events kept; `"latest"` for events from now on. Default: the
-   * server's default, which is `"latest"`.
+   * Where to start: after a cursor; at a time, as a `Date` or as text (RFC 3339, or a duration back like `"-10m"`);
+   * `"earliest"` for all events kept; `"latest"` for events from now on. Default: the server's default, which is `"latest"`.
    */
-  readonly since?: string;
+  readonly since?: string | Date;
+  /** Starts with this many of the newest events; not beside `since`. */
+  readonly last?: number;
+  /** Ends the iteration after this many events, `events_lost` not counted. */
+  readonly limit?: number;
   /** Ends the connection when it is aborted, as `return()` does: the iteration is done, and nothing is thrown. */
   readonly signal?: AbortSignal;
   /**
@@ -195,12 +199,19 @@ export interface Settings {
   readonly idleTimeoutMs: number | undefined;
   /** Maximum number of bytes in a line. */
   readonly maxLineBytes: number;
+  /** Where to start, as text. */
+  readonly since: string | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
   catalogue: CATALOGUE,
   types: STRINGS,
-  since: STRING,
+  since: {
+    text: "a string, or a Date",
+    accepts: (value) => STRING.accepts(value) || value instanceof Date && !Number.isNaN(value.getTime()),
+  },
+  last: NUMBER,
+  limit: NUMBER,
   signal: {
     text: "an AbortSignal",
     accepts: (value) => FUNCTION.accepts((value as Partial<AbortSignal> | null)?.addEventListener),
@@ -248,6 +259,11 @@ export function readOptions<S extends Schemas>(
   const { idleTimeout, reconnect = {}, maxLineBytes = 16 * 1024 * 1024 } = options;
   if (idleTimeout !== undefined && idleTimeout !== null) checkSeconds("idleTimeout", idleTimeout);
   if (!(maxLineBytes > 0)) throw new RangeError(`maxLineBytes must be above 0, not ${maxLineBytes}`);
+  checkCount("last", options.last);
+  checkCount("limit", options.limit);
+  if (options.last !== undefined && options.since !== undefined) {
+    throw new RangeError("last and since are two places to start: give one");
+  }
   const limit = idleTimeout === null ? Infinity : idleTimeout === undefined ? undefined : idleTimeout * 1000;
   return {
     url: urlOf(address, options.types),
@@ -255,6 +271,7 @@ export function readOptions<S extends Schemas>(
     responseTimeoutMs: limit ?? 30_000,
     idleTimeoutMs: limit,
     maxLineBytes,
+    since: options.since instanceof Date ? options.since.toISOString() : options.since,
   };
 }
 
@@ -297,6 +314,11 @@ function backoffOf(options: ReconnectOptions) {
     throw new RangeError(`reconnect.maxAttempts must be 1 or more, not ${maxAttempts}`);
   }
   return { min, max, maxAttempts, jitter, maxRetryAfter };
+}
+
+function checkCount(name: string, count: number | undefined): void {
+  if (count === undefined || Number.isSafeInteger(count) && count >= 1) return;
+  throw new RangeError(`${name} must be a whole number of 1 or more, not ${count}`);
 }
 
 function checkSeconds(name: string, seconds: number): void {

@@ -7,6 +7,7 @@ import type { Catalogue, Schemas } from "../events/catalogue.ts";
 import { withoutNull } from "../events/validate.ts";
 import { readFrame, textOf } from "./dialect.ts";
 import { createEventFilter } from "./event_filter.ts";
+import { parseTime } from "../events/timing.ts";
 import type { Dictionary, Frame } from "./frame.ts";
 import type { ConnectOptions } from "./options.ts";
 
@@ -45,7 +46,9 @@ export class Received {
   ) {
     const { since, catalogue } = options;
     this.#catalogue = catalogue;
-    this.lastId = since === "earliest" || since === "latest" ? undefined : since;
+    const isPlace = since instanceof Date || since === "earliest" || since === "latest" ||
+      since !== undefined && parseTime(since, 0) !== undefined;
+    this.lastId = isPlace ? undefined : since;
     this.#accepts = createEventFilter(options);
     this.#onOpen = onOpen;
   }

@@ -58,7 +58,7 @@ function withId(start: Start | Promise<Start>, id?: string): RequestedStart | Pr
 }
 
 /** Ends a stream by itself: after `limit` events, or at `until`. */
-export class StreamEnd {
+export class StreamLimit {
   /** The position at which it ends at the latest; infinity to follow the channel. */
   readonly position: number;
   readonly #channel: EventLog;
@@ -76,10 +76,10 @@ export class StreamEnd {
    *
    * @throws {EventsError} `InvalidParameter`
    */
-  static of(c: Context, channel: EventLog): StreamEnd | undefined {
+  static of(c: Context, channel: EventLog): StreamLimit | undefined {
     const limit = readCount(c, "limit");
     const until = c.req.query("until") || undefined;
-    return limit === undefined && until === undefined ? undefined : new StreamEnd(channel, limit, until);
+    return limit === undefined && until === undefined ? undefined : new StreamLimit(channel, limit, until);
   }
 
   private constructor(channel: EventLog, limit: number = Infinity, until: string | undefined) {
@@ -92,7 +92,7 @@ export class StreamEnd {
   }
 
   /** Limits a filter to what is before the end. */
-  limit(filter: Filter | undefined): Filter {
+  applyTo(filter: Filter | undefined): Filter {
     return {
       ...(filter?.callsApplication !== undefined && { callsApplication: filter.callsApplication }),
       accepts: (entry, event) => {

@@ -22,7 +22,7 @@ import { checkIsolation } from "./isolation.ts";
 import { headersOf, negotiate, type Negotiated } from "./negotiate.ts";
 import type { EndpointSettings } from "./options.ts";
 import type { OriginCheck } from "./origin_check.ts";
-import { locateRequest, type RequestedStart, StreamEnd } from "./stream_range.ts";
+import { locateRequest, type RequestedStart, StreamLimit } from "./stream_range.ts";
 import { canParkPull, disableIdleTimeout, nodeResponse, onDisconnect } from "./runtime.ts";
 
 /** What all streams of an endpoint share. */
@@ -78,7 +78,7 @@ function open<S extends Schemas>(
   const follow = readBoolean(c, "follow", true);
   const bookmarks = readBoolean(c, "bookmarks", false);
   const types = typesOf(c, settings);
-  const streamEnd = StreamEnd.of(c, settings.channel);
+  const streamLimit = StreamLimit.of(c, settings.channel);
   const address = settings.clientAddress(c);
   try {
     limiter.check(address);
@@ -115,11 +115,11 @@ function open<S extends Schemas>(
     createSink,
     onLeave,
   };
-  const subscription = streamEnd === undefined ? unlimited : limited(unlimited, streamEnd);
+  const subscription = streamLimit === undefined ? unlimited : limited(unlimited, streamLimit);
   const subscriber = permission === undefined
     ? hub.subscribe(subscription)
-    : subscribeAuthorized(context, c, hub, subscription, types, permission, streamEnd);
-  streamEnd?.start(hub);
+    : subscribeAuthorized(context, c, hub, subscription, types, permission, streamLimit);
+  streamLimit?.start(hub);
   const { sink } = subscriber;
   const signal = onDisconnect(c, () => hub.leave(subscriber));
   if (signal) sink.listenTo(signal);
@@ -130,16 +130,16 @@ function open<S extends Schemas>(
 // connection weighs. A closure holds what stands in the scope of its function, so those that need it are made elsewhere.
 
 /** Makes a subscription end by itself. */
-function limited(subscription: Subscription, streamEnd: StreamEnd): Subscription {
+function limited(subscription: Subscription, streamLimit: StreamLimit): Subscription {
   return {
     ...subscription,
-    until: Math.min(subscription.until, streamEnd.position),
-    filter: streamEnd.limit(subscription.filter),
+    until: Math.min(subscription.until, streamLimit.position),
+    filter: streamLimit.applyTo(subscription.filter),
     createSink: (subscriber) => {
-      streamEnd.subscriber = subscriber;
+      streamLimit.subscriber = subscriber;
       return subscription.createSink(subscriber);
     },
-    onLeave: inTurn(() => streamEnd.stop(), subscription.onLeave),
+    onLeave: inTurn(() => streamLimit.stop(), subscription.onLeave),
   };
 }
 
@@ -160,7 +160,7 @@ function subscribeAuthorized<S extends Schemas>(
   subscription: Subscription,
   types: ReadonlySet<string> | undefined,
   permission: Permission<S>,
-  streamEnd: StreamEnd | undefined,
+  streamLimit: StreamLimit | undefined,
 ): Subscriber {
   let hasLeft = false;
   let stop = () => {};
@@ -175,7 +175,7 @@ function subscribeAuthorized<S extends Schemas>(
     if (renewed === undefined) hub.revoke(subscriber);
     else {
       const filter = createFilter(settings, c, types, renewed);
-      hub.setFilter(subscriber, streamEnd === undefined ? filter : streamEnd.limit(filter));
+      hub.setFilter(subscriber, streamLimit === undefined ? filter : streamLimit.applyTo(filter));
     }
   });
   return subscriber;

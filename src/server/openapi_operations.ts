@@ -58,15 +58,15 @@ const RESUME_PARAMETERS: readonly Json[] = [
       { type: "string", pattern: "^-\\d{1,9}(\\.\\d{1,3})?[smhd]$" },
     ],
   }),
-  query("last", "Start with this many of the newest events that the request may see and asked for.", {
-    type: "integer",
-    minimum: 1,
-  }),
   query(
     "lastEventId",
     "The same, as a polyfill of EventSource sends it. It wins over `since`.",
     ref("Cursor"),
   ),
+  query("last", "Start with this many of the newest events that the request may see and asked for.", {
+    type: "integer",
+    minimum: 1,
+  }),
 ];
 /** Where it ends by itself. */
 const END_PARAMETERS: readonly Json[] = [

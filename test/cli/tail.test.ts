@@ -52,6 +52,27 @@ function refused(code: number, reason: string): Exit & { lines: object } {
   return { code, signal: null, lines: [[], [`events-endpoint: ${reason}`]] };
 }
 
+test("tail --last begins with the last events, --since with a time, and --limit exits after a number of events", async () => {
+  await withTribler(async (url, session) => {
+    for (const text of ["one", "two", "three"]) tick(session, text);
+    const texts = async (...args: string[]) => {
+      const { code, lines } = await outcome([url, ...args]);
+      const [stdout, stderr] = lines as [string[], string[]];
+      return [code, stdout.map((line) => JSON.parse(line).event.text), stderr];
+    };
+    assert.equal(await texts("--last", "2", "--limit", "2"), [0, ["two", "three"], []]);
+    assert.equal(await texts("--since", "10m", "--limit", "1"), [0, ["one"], []]);
+    const time = new Date(Date.now() - 60_000).toISOString();
+    assert.equal(await texts("--since", time, "--limit", "3"), [0, ["one", "two", "three"], []]);
+    const wrong = await outcome([url, "--last", "2", "--since", "10m"]);
+    assert.equal(wrong, refused(2, "--last and --since are two places to begin: give one"));
+    assert.equal(
+      await outcome([url, "--limit", "0"]),
+      refused(2, '--limit takes a whole number from 1 on, not "0"'),
+    );
+  });
+});
+
 test("tail prints each event as one line of JSON when stdout is no terminal", async () => {
   await withTribler(async (url, session) => {
     tick(session, "one");

@@ -1,6 +1,6 @@
 /**
  * Processes that publish to a file and are killed (SIGKILL) at random moments, and what the file has after that. `tsx
- * test/sqlite/kills.ts` does so 2000 times on this runtime.
+ * test/sqlite/kills.ts` does so 2000 times, on Node 24 or on the runtime of `TEST_RUNTIME`.
  *
  * @module
  */
@@ -91,6 +91,7 @@ async function killAt(
 }
 
 if (/kills\.ts$/.test(process.argv[1] ?? "")) {
+  process.env["TEST_RUNTIME"] ??= "node24"; // The Node at hand may have no SQLite.
   const { publishing, acknowledged } = await killRepeatedly(2000);
   console.log(`killed while publishing: ${publishing}, events acknowledged: ${acknowledged}, missing: 0`);
 }

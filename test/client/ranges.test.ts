@@ -1,0 +1,71 @@
+/** Where `connect()` starts, and after how many events it ends. */
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { connect, type ConnectOptions } from "../../src/client/mod.ts";
+import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import { within } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
+
+const test = suite("client: ranges");
+
+const catalogue = defineEvents({ tick: v.object({ n: v.number() }) });
+
+/** Reads from a channel with five ticks. Returns their numbers, and the queries of the requests. */
+async function read(options: ConnectOptions, isCut = false): Promise<readonly [unknown[], string[]]> {
+  const channel = createChannel(catalogue);
+  for (let n = 1; n <= 5; n++) channel.publish("tick", { n });
+  const endpoint = eventsEndpoint(channel);
+  const queries: string[] = [];
+  const fetch = async (url: string, init: RequestInit): Promise<Response> => {
+    queries.push(new URL(url).search);
+    const query = isCut && queries.length === 1 ? "&follow=false" : "";
+    return await endpoint.request(`/${new URL(url).search}${query}`, init);
+  };
+  const numbers: unknown[] = [];
+  const reading = (async () => {
+    const reconnect = { min: 0.01, max: 0.01 };
+    for await (
+      const event of connect("http://localhost/events", { ...options, catalogue, fetch, reconnect })
+    ) {
+      if (event.type !== "tick") throw new Error(event.type);
+      numbers.push(event.event.n);
+      if (isCut && event.event.n === 5) channel.publish("tick", { n: 6 });
+    }
+  })();
+  await within(reading, "the end of the loop");
+  return [numbers, queries];
+}
+
+test("connect() starts at a time, and resumes after the last event it received", async () => {
+  const since = new Date(Date.now() - 3_600_000);
+  const [numbers, [first, second]] = await read({ since, limit: 6 }, true);
+  assert.equal(numbers, [1, 2, 3, 4, 5, 6]);
+  assert.is(first, `?since=${encodeURIComponent(since.toISOString())}`);
+  assert.match(second!, /^\?since=[0-9a-z]+-5$/);
+  assert.equal(await read({ since: "-10m", limit: 2 }), [[1, 2], ["?since=-10m"]]);
+});
+
+test("connect() starts with the last events, and ends after `limit` events", async () => {
+  assert.equal(await read({ last: 2, limit: 2 }), [[4, 5], ["?last=2"]]);
+  assert.equal(await read({ since: "earliest", limit: 1 }), [[1], ["?since=earliest"]]);
+  const [numbers, [, second]] = await read({ last: 3, limit: 4 }, true);
+  assert.equal(numbers, [3, 4, 5, 6]);
+  assert.match(second!, /^\?since=[0-9a-z]+-5$/);
+});
+
+test("connect() rejects places and numbers that are none", () => {
+  const failure = (options: object): string => {
+    try {
+      connect("http://localhost/events", options);
+      return "";
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  assert.is(failure({ last: 0 }), "last must be a whole number of 1 or more, not 0");
+  assert.is(failure({ limit: 1.5 }), "limit must be a whole number of 1 or more, not 1.5");
+  assert.is(failure({ last: 1, since: "earliest" }), "last and since are two places to start: give one");
+  assert.match(failure({ since: new Date(NaN) }), "connect: since must be a string, or a Date, not ");
+});
+
+test.run();
