@@ -126,9 +126,9 @@ export class Attempts {
   }
 
   async #fetch(attempt: number, signal: AbortSignal): Promise<Outcome> {
-    const { headers: own, apiKey, last, bigint, fetch = globalThis.fetch } = this.#options;
+    const { headers: own, apiKey, since, last, bigint, fetch = globalThis.fetch } = this.#options;
     if (bigint) this.#received.parse = (await loadSse()).parseExactly;
-    const { url, maxLineBytes, since } = this.#settings;
+    const { url, maxLineBytes } = this.#settings;
     const given = typeof own === "function"
       ? await own({ attempt, unauthorized: this.#isUnauthorized })
       : own;
@@ -138,8 +138,8 @@ export class Attempts {
     const from = new URL(url);
     const { lastId } = this.#received;
     const start = lastId ?? since;
-    if (start) from.searchParams.set("since", start);
-    else if (last !== undefined) from.searchParams.set("last", `${last}`);
+    if (start) from.searchParams.set("since", start instanceof Date ? start.toISOString() : start);
+    else if (last) from.searchParams.set("last", `${last}`);
     this.#received.resumedAfter = lastId || undefined;
     const init: RequestInit = { headers, signal, redirect: "manual" };
     // Cloudflare Workers before the compatibility date 2024-11-11 have no such option, and reject it.

@@ -129,10 +129,7 @@ class EventConnection implements Connection<Dictionary> {
     if (this.#waiting.length === 0) {
       try {
         const event = this.#received.take();
-        if (event !== undefined) {
-          this.#count(event);
-          return Promise.resolve({ done: false, value: event });
-        }
+        if (event !== undefined) return Promise.resolve({ done: false, value: this.#counted(event) });
         if (this.#isOver) return Promise.resolve(DONE);
       } catch (error) {
         this.#fail(error);
@@ -177,8 +174,8 @@ class EventConnection implements Connection<Dictionary> {
       while (this.#waiting.length > 0) {
         const event = this.#received.take();
         if (event !== undefined) {
-          this.#waiting.shift()?.resolve({ done: false, value: event });
-          this.#count(event);
+          // The first is taken before it is counted, because the end of the connection ends what is pending.
+          this.#waiting.shift()?.resolve({ done: false, value: this.#counted(event) });
         } else if (!this.#isOver && !(await this.#attempts.step())) this.#close();
       }
     } catch (error) {
@@ -186,9 +183,10 @@ class EventConnection implements Connection<Dictionary> {
     }
   }
 
-  /** Counts an event that was handed out, and ends the connection after the last one wanted. */
-  #count({ type }: Dictionary): void {
-    if (type !== "events_lost" && --this.#left === 0) this.#close();
+  /** Counts an event that is handed out, and ends the connection after the last one wanted. */
+  #counted(event: Dictionary): Dictionary {
+    if (event.type !== "events_lost" && --this.#left < 1) this.#close();
+    return event;
   }
 
   #report(status: Status): void {

@@ -199,8 +199,6 @@ export interface Settings {
   readonly idleTimeoutMs: number | undefined;
   /** Maximum number of bytes in a line. */
   readonly maxLineBytes: number;
-  /** Where to start, as text. */
-  readonly since: string | undefined;
 }
 
 const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
@@ -208,10 +206,8 @@ const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
   types: STRINGS,
   since: {
     text: "a string, or a Date",
-    accepts: (value) => STRING.accepts(value) || value instanceof Date && !Number.isNaN(value.getTime()),
+    accepts: (value) => STRING.accepts(value) || value instanceof Date,
   },
-  last: NUMBER,
-  limit: NUMBER,
   signal: {
     text: "an AbortSignal",
     accepts: (value) => FUNCTION.accepts((value as Partial<AbortSignal> | null)?.addEventListener),
@@ -227,6 +223,8 @@ const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
   },
   idleTimeout: NUMBER_OR_NULL,
   maxLineBytes: NUMBER,
+  last: NUMBER,
+  limit: NUMBER,
   bigint: BOOLEAN,
   onUnknown: FUNCTION,
   onInvalid: {
@@ -261,9 +259,6 @@ export function readOptions<S extends Schemas>(
   if (!(maxLineBytes > 0)) throw new RangeError(`maxLineBytes must be above 0, not ${maxLineBytes}`);
   checkCount("last", options.last);
   checkCount("limit", options.limit);
-  if (options.last !== undefined && options.since !== undefined) {
-    throw new RangeError("last and since are two places to start: give one");
-  }
   const limit = idleTimeout === null ? Infinity : idleTimeout === undefined ? undefined : idleTimeout * 1000;
   return {
     url: urlOf(address, options.types),
@@ -271,7 +266,6 @@ export function readOptions<S extends Schemas>(
     responseTimeoutMs: limit ?? 30_000,
     idleTimeoutMs: limit,
     maxLineBytes,
-    since: options.since instanceof Date ? options.since.toISOString() : options.since,
   };
 }
 
@@ -310,15 +304,12 @@ function backoffOf(options: ReconnectOptions) {
   checkSeconds("reconnect.min", min);
   checkSeconds("reconnect.max", max);
   checkSeconds("reconnect.maxRetryAfter", maxRetryAfter);
-  if (!(maxAttempts >= 1)) {
-    throw new RangeError(`reconnect.maxAttempts must be 1 or more, not ${maxAttempts}`);
-  }
+  checkCount("reconnect.maxAttempts", maxAttempts);
   return { min, max, maxAttempts, jitter, maxRetryAfter };
 }
 
-function checkCount(name: string, count: number | undefined): void {
-  if (count === undefined || Number.isSafeInteger(count) && count >= 1) return;
-  throw new RangeError(`${name} must be a whole number of 1 or more, not ${count}`);
+function checkCount(name: string, count: number = 1): void {
+  if (!(count >= 1)) throw new RangeError(`${name} must be 1 or more, not ${count}`);
 }
 
 function checkSeconds(name: string, seconds: number): void {

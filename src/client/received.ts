@@ -7,9 +7,11 @@ import type { Catalogue, Schemas } from "../events/catalogue.ts";
 import { withoutNull } from "../events/validate.ts";
 import { readFrame, textOf } from "./dialect.ts";
 import { createEventFilter } from "./event_filter.ts";
-import { parseTime } from "../events/timing.ts";
 import type { Dictionary, Frame } from "./frame.ts";
 import type { ConnectOptions } from "./options.ts";
+
+/** What is no cursor: a duration back, a time, `earliest` and `latest`. It does not name the last event received. */
+const PLACE = /^-|-.*-|est$/;
 
 /** Number of heartbeats without a byte after which an open connection counts as dead: at least two were missed. */
 const HEARTBEATS_MISSED = 2.5;
@@ -46,9 +48,7 @@ export class Received {
   ) {
     const { since, catalogue } = options;
     this.#catalogue = catalogue;
-    const isPlace = since instanceof Date || since === "earliest" || since === "latest" ||
-      since !== undefined && parseTime(since, 0) !== undefined;
-    this.lastId = isPlace ? undefined : since;
+    this.lastId = typeof since === "string" && !PLACE.test(since) ? since : undefined;
     this.#accepts = createEventFilter(options);
     this.#onOpen = onOpen;
   }

@@ -62,10 +62,9 @@ test("connect() rejects places and numbers that are none", () => {
       return (error as Error).message;
     }
   };
-  assert.is(failure({ last: 0 }), "last must be a whole number of 1 or more, not 0");
-  assert.is(failure({ limit: 1.5 }), "limit must be a whole number of 1 or more, not 1.5");
-  assert.is(failure({ last: 1, since: "earliest" }), "last and since are two places to start: give one");
-  assert.match(failure({ since: new Date(NaN) }), "connect: since must be a string, or a Date, not ");
+  assert.is(failure({ last: 0 }), "last must be 1 or more, not 0");
+  assert.is(failure({ limit: NaN }), "limit must be 1 or more, not NaN");
+  assert.is(failure({ since: 5 }), "connect: since must be a string, or a Date, not 5");
 });
 
 test.run();
