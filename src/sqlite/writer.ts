@@ -58,6 +58,7 @@ export class Writer {
   #last: number;
   /** Settles when the queue is empty; `undefined` while it is. */
   #running: Promise<void> | undefined;
+  #isStopped = false;
   #problem: string | undefined;
   #prober: ReturnType<typeof setInterval> | undefined;
 
@@ -98,25 +99,34 @@ export class Writer {
 
   /** Waits until everything published so far was stored or rejected, and stops. */
   async stop(): Promise<void> {
-    await this.#running;
+    this.#isStopped = true;
     clearInterval(this.#prober);
+    await this.#running;
   }
 
   async #run(): Promise<void> {
     // What else is published in this turn shares the commit.
     for (await nextTurn(); this.#queue.length + this.#steps.length > 0; await nextTurn()) {
       const group = this.#takeGroup();
+      if (group.length > 0) await this.#storeOrReject(group);
       try {
-        this.#file.check();
-        if (this.#file.isMergeDue) await this.#file.merge().catch((error) => this.#report(error));
-        if (group.length > 0) await this.#store(group);
         await this.#steps.shift()?.();
       } catch (error) {
-        const reason = this.#report(error);
-        for (const { reject } of group) reject(unavailable(reason, error));
+        this.#report(error);
       }
     }
     this.#running = undefined; // At once: what is published from here on runs again.
+  }
+
+  async #storeOrReject(group: readonly Publication[]): Promise<void> {
+    try {
+      this.#file.check();
+      if (this.#file.isMergeDue) await this.#file.merge().catch((error) => this.#report(error));
+      await this.#store(group);
+    } catch (error) {
+      const reason = this.#report(error);
+      for (const { reject } of group) reject(unavailable(reason, error));
+    }
   }
 
   #takeGroup(): Publication[] {
@@ -190,7 +200,7 @@ export class Writer {
       this.#problem = message;
       this.#options.onProblem(new Error(`${this.#file.path}: ${message}`, { cause: error }));
     }
-    if (this.#prober === undefined) {
+    if (this.#prober === undefined && !this.#isStopped) {
       this.#prober = setInterval(
         () => this.#steps.length === 0 && this.between(() => this.#probe()),
         PROBE_MS,
@@ -208,6 +218,7 @@ export class Writer {
   }
 
   async #probe(): Promise<void> {
+    this.#file.check();
     this.#file.probe();
     await this.#file.sync();
     this.#recover();
