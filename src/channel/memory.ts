@@ -76,13 +76,23 @@ export function createChannel<S extends Schemas>(
   const wakeups = createWakeups();
   const published = createPublishedCounts(catalogue.types);
   let closed = false;
+  let time = NaN;
+  let isoTime = "";
 
   /** Names the epoch when it is first asked for: Workers allow nothing random before their first request. */
   function epochOf(): string {
     return epoch ??= crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   }
 
-  function append(type: string, payload: string, time: number, isoTime: string): string {
+  /** Reads the clock; its text is made once a millisecond. */
+  function readClock(): void {
+    const now = Date.now();
+    if (now === time) return;
+    time = now;
+    isoTime = new Date(now).toISOString();
+  }
+
+  function append(type: string, payload: string): string {
     const position = log.last + 1;
     const id = formatCursor(epochOf(), position);
     const json = `{"type":"${type}",${payload}"id":"${id}","time":"${isoTime}"}`;
@@ -99,10 +109,9 @@ export function createChannel<S extends Schemas>(
     checkOpen();
     const prepared = encodeEvents(catalogue, drafts, Math.min(maxBytes, keep.maxBytes));
     checkOpen(); // What was published may have getters.
-    const now = new Date();
-    const time = now.getTime();
-    const isoTime = now.toISOString();
-    const ids = prepared.map(({ type, payload }) => append(type, payload, time, isoTime));
+    readClock();
+    const ids: string[] = [];
+    for (const { type, payload } of prepared) ids.push(append(type, payload));
     wakeups.wake();
     expiry?.start();
     return ids;

@@ -5,7 +5,17 @@
  */
 import type { Catalogue } from "./catalogue.ts";
 import type { Issue } from "./errors.ts";
-import { toJson, utf8Length } from "./json.ts";
+import {
+  copyPlain,
+  hasLineEnds,
+  isCanonical,
+  isDictionary,
+  lineSafe,
+  NOT_PLAIN,
+  type NotJson,
+  toJson,
+  utf8Length,
+} from "./json.ts";
 import { checkEvent, invalidEventError } from "./validate.ts";
 
 /** An event to be published, not checked yet. */
@@ -19,6 +29,48 @@ export interface EncodedEvent {
   readonly type: string;
   /** The JSON of its payload with its key, `"event":{…},` as it is written in the dictionary; empty without a payload. */
   readonly payload: string;
+}
+
+/** Matches each number with an exponent in a text of JSON, and some strings. */
+const EXPONENT = /[:,[]\s*-?[\d.]+[eE]/;
+
+/** An event whose payload came as JSON, and is stored as it was written. */
+export class WrittenDraft implements UncheckedDraft {
+  readonly type: string;
+  readonly event: unknown;
+  readonly #json: string;
+
+  private constructor(type: string, event: unknown, json: string) {
+    this.type = type;
+    this.event = event;
+    this.#json = json;
+  }
+
+  /** Returns the JSON of the payload, if the draft was read by {@linkcode read}. */
+  static jsonOf(draft: UncheckedDraft): string | undefined {
+    return #json in draft ? draft.#json : undefined;
+  }
+
+  /**
+   * Reads an event whose JSON is the one that would be written for it: `{"type":…,"event":…}` without white space, without
+   * a key twice, and with every number and string in its shortest form. Then its payload need not be written again.
+   *
+   * @param value what `JSON.parse` returns for the text
+   * @param maxDepth maximum number of levels of objects and arrays, the dictionary included
+   * @returns `undefined` for any other text, and for one beyond the limits of an event
+   */
+  static read(text: string, value: unknown, maxDepth: number): WrittenDraft | undefined {
+    if (!isDictionary(value)) return undefined;
+    const { type, event } = value;
+    if (typeof type !== "string" || event === undefined || event === null) return undefined;
+    const head = `{"type":"${type}","event":`;
+    if (!text.startsWith(head) || !text.endsWith("}") || text.includes("\\") || hasLineEnds(text)) {
+      return undefined;
+    }
+    const length = text.length - head.length - 1;
+    if (!isCanonical(length, event, maxDepth - 1, () => EXPONENT.test(text))) return undefined;
+    return new WrittenDraft(type, event, text.slice(head.length, -1));
+  }
 }
 
 /** The most bytes in a dictionary beside its payload: type, id and time with their keys. */
@@ -37,8 +89,8 @@ export function encodeEvents(
 ): EncodedEvent[] {
   const prepared: EncodedEvent[] = [];
   const issues: Issue[] = [];
-  for (const [index, draft] of drafts.entries()) {
-    const checked = prepare(catalogue, draft, index, maxBytes);
+  for (let index = 0; index < drafts.length; index++) {
+    const checked = prepare(catalogue, drafts[index]!, index, maxBytes);
     // One by one: there may be more of them than a call can have arguments.
     if ("issues" in checked) { for (const issue of checked.issues) issues.push(issue); }
     else prepared.push(checked);
@@ -50,23 +102,26 @@ export function encodeEvents(
 /** Encodes one event, or finds its issues. Reads each property once, because it may be a getter. */
 function prepare(
   catalogue: Catalogue,
-  { type, event }: UncheckedDraft,
+  draft: UncheckedDraft,
   index: number,
   maxBytes: number,
 ): EncodedEvent | { readonly issues: Issue[] } {
+  const { type, event } = draft;
   if (event === undefined) {
     const issues = checkEvent(catalogue, type, undefined, index);
     return issues.length > 0 ? { issues } : { type, payload: "" };
   }
-  const json = toJson(event);
+  const written = WrittenDraft.jsonOf(draft);
+  const json = written === undefined ? write(event) : { text: written, value: event };
   if ("fault" in json) {
     const { path, message } = json.fault;
     return { issues: [{ index, path: path === "" ? "event" : `event.${path}`, message }] };
   }
-  // What is checked is what consumers will parse, so that a Date, a Map or a getter is the same in both places.
-  const issues = checkEvent(catalogue, type, JSON.parse(json.text), index);
-  const bytes = issues.length > 0 ? 0 : utf8Length(json.text);
-  if (bytes > maxBytes - ENVELOPE_BYTES) {
+  const issues = checkEvent(catalogue, type, json.value, index);
+  const most = maxBytes - ENVELOPE_BYTES;
+  // No character takes more than three bytes for each of its one or two units.
+  const bytes = issues.length > 0 || json.text.length * 3 <= most ? 0 : utf8Length(json.text);
+  if (bytes > most) {
     issues.push({
       index,
       path: "event",
@@ -75,4 +130,29 @@ function prepare(
     });
   }
   return issues.length > 0 ? { issues } : { type, payload: `"event":${json.text},` };
+}
+
+/**
+ * Writes a payload as JSON. The value beside it is what consumers will parse from that: it is checked in place of the one
+ * that was passed, so that a Date, a Map or a getter is the same in both places.
+ */
+function write(
+  payload: unknown,
+): { readonly text: string; readonly value: unknown } | { readonly fault: NotJson } {
+  const copy = tryToCopy(payload);
+  if (copy !== NOT_PLAIN) {
+    const text = JSON.stringify(copy);
+    if (!text.includes("\\ud")) return { text: lineSafe(text), value: copy }; // Lone surrogates are replaced.
+  }
+  const json = toJson(payload);
+  return "fault" in json ? json : { text: json.text, value: JSON.parse(json.text) };
+}
+
+/** Copies a payload if it is plain and none of its getters throws. */
+function tryToCopy(payload: unknown): unknown {
+  try {
+    return copyPlain(payload);
+  } catch {
+    return NOT_PLAIN;
+  }
 }

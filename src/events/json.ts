@@ -34,6 +34,106 @@ export function toJson(value: unknown): { readonly text: string } | { readonly f
   return fault === undefined ? { text: lineSafe(text) } : { fault };
 }
 
+/** Stands for a value that {@linkcode copyPlain} does not copy. */
+export const NOT_PLAIN: unique symbol = Symbol("not plain");
+
+/** Maximum number of objects and arrays that {@linkcode copyPlain} copies, and of their levels: circles have no end. */
+const MAX_COPIED = 10_000;
+const MAX_COPIED_LEVELS = 64;
+
+/**
+ * Copies a value that consists of plain objects, arrays, strings, finite numbers, booleans and `null`. The copy is what
+ * `JSON.parse(JSON.stringify(value))` returns, at a quarter of its cost. Each property is read once: it may be a getter.
+ *
+ * @returns `NOT_PLAIN` for any other value, and for a large one
+ */
+export function copyPlain(value: unknown): unknown {
+  left = MAX_COPIED;
+  return copy(value, MAX_COPIED_LEVELS);
+}
+
+/** Number of values that the current copy may still have. */
+let left = 0;
+
+function copy(value: unknown, levels: number): unknown {
+  if (typeof value === "string" || typeof value === "boolean" || value === null) return value;
+  if (typeof value === "number") return Number.isFinite(value) ? value + 0 : NOT_PLAIN; // -0 is written as 0.
+  if (typeof value !== "object" || levels === 0 || left-- <= 0 || "toJSON" in value) return NOT_PLAIN;
+  return Array.isArray(value) ? copyItems(value, levels - 1) : copyMembers(value, levels - 1);
+}
+
+function copyItems(array: readonly unknown[], levels: number): unknown {
+  const items: unknown[] = [];
+  for (let i = 0; i < array.length; i++) {
+    const item = copy(array[i], levels);
+    if (item === NOT_PLAIN) return NOT_PLAIN;
+    items.push(item);
+  }
+  return items;
+}
+
+function copyMembers(object: object, levels: number): unknown {
+  const prototype: unknown = Object.getPrototypeOf(object);
+  if (prototype !== Object.prototype && prototype !== null) return NOT_PLAIN;
+  const members: Record<string, unknown> = {};
+  for (const key of Object.keys(object)) {
+    const value = (object as Record<string, unknown>)[key];
+    if (value === undefined) continue;
+    const member = copy(value, levels);
+    if (member === NOT_PLAIN || key === "__proto__") return NOT_PLAIN;
+    members[key] = member;
+  }
+  return members;
+}
+
+/**
+ * Whether a text of JSON without escapes is the one that `JSON.stringify` writes for its value, but for the order of keys:
+ * it has no white space and no key twice, and each number is written as there.
+ *
+ * It is if it has the length of that, because nothing can be written shorter, and numbers only with an exponent.
+ *
+ * @param length number of characters of the text
+ * @param value what `JSON.parse` returns for it
+ * @param maxDepth maximum number of levels of objects and arrays
+ * @param hasExponent returns whether the text may have numbers with exponents
+ * @returns `false` also if it has more levels, or a number that is not exact
+ */
+export function isCanonical(
+  length: number,
+  value: unknown,
+  maxDepth: number,
+  hasExponent: () => boolean,
+): boolean {
+  const shortest = canonicalLength(value, maxDepth, true);
+  if (!Number.isNaN(shortest)) return shortest === length;
+  return !hasExponent() && canonicalLength(value, maxDepth, false) === length;
+}
+
+/** Returns the length of that JSON; `NaN` if a number has a shorter form, and anything beyond the limits. */
+function canonicalLength(value: unknown, maxDepth: number, hasExponent: boolean): number {
+  if (typeof value === "string") return value.length + 2;
+  if (typeof value === "number") return canonicalNumberLength(value, hasExponent);
+  if (typeof value !== "object" || value === null) return String(value).length;
+  if (maxDepth === 0) return NaN;
+  let length = 1; // The brackets, and a comma for each value but the last.
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) length += canonicalLength(value[i], maxDepth - 1, hasExponent) + 1;
+  } else {
+    for (const key in value) {
+      const member = (value as Record<string, unknown>)[key];
+      length += key.length + 4 + canonicalLength(member, maxDepth - 1, hasExponent);
+    }
+  }
+  return length === 1 ? 2 : length;
+}
+
+/** `1000` is also `1e3`, and `0.001` is `1e-3`. */
+function canonicalNumberLength(value: number, hasExponent: boolean): number {
+  const isExact = Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value);
+  const isShortest = Number.isInteger(value) ? value % 1000 !== 0 || value === 0 : Math.abs(value) >= 0.01;
+  return isExact && (isShortest || !hasExponent) ? String(value).length : NaN;
+}
+
 /** The first key in a text of JSON that becomes the same as an earlier one when lone surrogates are replaced. */
 function findMergedKeys(text: string): NotJson | undefined {
   function visit(value: unknown, path: string): NotJson | undefined {
@@ -63,12 +163,19 @@ function findMergedKeys(text: string): NotJson | undefined {
 }
 
 const NON_ASCII = /[\u0080-\uffff]/;
-const LINE_ENDS = /[\u0085\u2028\u2029]/g;
+const LINE_END = /[\u0085\u2028\u2029]/;
+const LINE_ENDS = new RegExp(LINE_END, "g");
 /** A surrogate that is no half of a pair: with the flag `u` a pair is one character. */
 const SURROGATE = /\p{Surrogate}/gu;
 const LONE_SURROGATE = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
 
-function lineSafe(text: string): string {
+/** Whether a text of JSON has characters that common line readers take for line ends. */
+export function hasLineEnds(text: string): boolean {
+  return LINE_END.test(text);
+}
+
+/** Escapes the line ends in a text of JSON, and replaces its lone surrogates. */
+export function lineSafe(text: string): string {
   if (NON_ASCII.test(text)) {
     text = text.replace(LINE_ENDS, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
   }

@@ -18,14 +18,17 @@ const MAX_PATH_LENGTH = 1_000_000;
  * @returns every issue
  */
 export function checkEvent(catalogue: Catalogue, type: unknown, payload: unknown, index: number): Issue[] {
-  const issue = (message: string): Issue[] => [{ index, path: "type", message }];
-  if (typeof type !== "string") return issue("must be a string: the name of an event type");
-  if (isControlType(type)) return issue(`"${type}" is a control event, which cannot be published`);
-  const schema = Object.hasOwn(catalogue.schemas, type) ? catalogue.schemas[type] : undefined;
-  if (schema === undefined) {
-    return issue(`${JSON.stringify(type.slice(0, 128))} is not a type of this catalogue`);
+  if (typeof type === "string" && !isControlType(type) && Object.hasOwn(catalogue.schemas, type)) {
+    return checkPayload(catalogue.schemas[type]!, type, payload, index);
   }
-  return checkPayload(schema, type, payload, index);
+  return [{ index, path: "type", message: typeIssue(type) }];
+}
+
+/** Returns why events of a type cannot be published. */
+function typeIssue(type: unknown): string {
+  if (typeof type !== "string") return "must be a string: the name of an event type";
+  if (isControlType(type)) return `"${type}" is a control event, which cannot be published`;
+  return `${JSON.stringify(type.slice(0, 128))} is not a type of this catalogue`;
 }
 
 /**
@@ -55,9 +58,10 @@ export function checkPayload(
   payload: unknown,
   index: number,
 ): Issue[] {
-  const issue = (path: string, message: string): Issue => ({ index, path, message });
-  if (schema === null) return payload === undefined ? [] : [issue("event", `"${type}" has no payload`)];
-  if (payload === undefined) return [issue("event", `"${type}" needs a payload`)];
+  if (schema === null) {
+    return payload === undefined ? [] : [{ index, path: "event", message: `"${type}" has no payload` }];
+  }
+  if (payload === undefined) return [{ index, path: "event", message: `"${type}" needs a payload` }];
   const found: Issue[] = [];
   let length = 0;
   const issues = validate(schema, payload);
@@ -69,7 +73,7 @@ export function checkPayload(
   }
   for (const one of issues) {
     const path = ["event", ...pathOf(one)].join(".");
-    found.push(issue(path, one.message));
+    found.push({ index, path, message: one.message });
     if ((length += path.length) > MAX_PATH_LENGTH) break;
   }
   return found;

@@ -14,7 +14,7 @@ import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
 import { FORMATS, type WireFormat } from "../stream/wire_format.ts";
 import { type Authorizer, createAuthorizer } from "./authorize.ts";
 import { createConnectionLimiter } from "./connection_limiter.ts";
-import { createRefusalCounts, errorResponse } from "./refusal.ts";
+import { createRefusalCounts, errorResponse, type RefusalCounts } from "./refusal.ts";
 import { createIdempotencyStore } from "./idempotency.ts";
 import { checkIsolation } from "./isolation.ts";
 import {
@@ -72,28 +72,28 @@ export function eventsEndpoint<S extends Schemas>(
   const refusals = createRefusalCounts();
   const methods = settings.publish ? "GET, HEAD, POST" : "GET, HEAD";
   const app = new Hono<BlankEnv, EventsRoutes<S>>();
-  app.onError((error, c) => {
-    refusals.count(error);
-    return errorResponse(c, error);
-  });
+  const answering = (handler: Handler): Handler => answerErrors(handler, refusals);
   app.get(
     "/",
-    subscribeHandler({
+    answering(subscribeHandler({
       settings,
       hubs,
       limiter: createConnectionLimiter(settings),
       authorizer,
       refusals,
       checkOrigin: createOriginCheck(settings),
-    }),
+    })),
   );
-  if (settings.publish) app.post("/", postHandler(settings, [...hubs.values()], authorizer));
-  if (settings.dialect === "8") app.get("/info", infoHandler(settings, authorizer));
+  if (settings.publish) app.post("/", answering(postHandler(settings, [...hubs.values()], authorizer)));
+  if (settings.dialect === "8") app.get("/info", answering(infoHandler(settings, authorizer)));
   const rejectOthers = (path: string, methods: string) =>
-    app.all(path, (c) => {
-      c.header("Allow", methods); // RFC 9110, section 15.5.6.
-      throw new EventsError("MethodNotAllowed", `${c.req.method} is not supported here: use ${methods}`);
-    });
+    app.all(
+      path,
+      answering((c) => {
+        c.header("Allow", methods); // RFC 9110, section 15.5.6.
+        throw new EventsError("MethodNotAllowed", `${c.req.method} is not supported here: use ${methods}`);
+      }),
+    );
   rejectOthers("/", methods);
   if (settings.dialect === "8") rejectOthers("/info", "GET, HEAD");
   return Object.assign(app, {
@@ -107,6 +107,23 @@ export function eventsEndpoint<S extends Schemas>(
       };
     },
   });
+}
+
+/** What answers a request. */
+type Handler = (c: Context) => Response | Promise<Response>;
+
+/** Answers the errors of a handler. `app.onError()` would too, but Hono would wrap each request in three more functions. */
+function answerErrors(handler: Handler, refusals: RefusalCounts): Handler {
+  return async (c) => {
+    try {
+      return await handler(c);
+    } catch (error) {
+      if (!(error instanceof EventsError)) throw error;
+      c.error = error; // As Hono leaves what was thrown, for middleware to see.
+      refusals.count(error);
+      return errorResponse(c, error);
+    }
+  };
 }
 
 function authorizerOf<S extends Schemas>(settings: EndpointSettings<S>): Authorizer<S> | undefined {

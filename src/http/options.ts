@@ -66,7 +66,8 @@ export interface EndpointOptions<S extends Schemas> {
   readonly startPayload?: () => StartOf<S>;
   /**
    * Number of seconds without progress after which a client is disconnected: it reads nothing of what was sent, or sends
-   * nothing of a body it has begun. Default 60, `null` for never. Reads are seen in steps of 256 to 512 KiB.
+   * nothing of a body it has begun. Default 60, `null` for never. Reads are seen in steps of 256 to 512 KiB. Deno and Bun
+   * do not show how a body of up to 16 KiB arrives: there it has twice that time in all.
    */
   readonly stallTimeout?: number | null;
   /**

@@ -6,6 +6,7 @@
 import type { Catalogue } from "../events/catalogue.ts";
 import { checkEvent, invalidEventError, withoutNull } from "../events/validate.ts";
 import { EventsError, type Issue } from "../events/errors.ts";
+import { WrittenDraft } from "../events/encode.ts";
 import { isDictionary, jsonErrorText } from "../events/json.ts";
 import { findUnsafeIntegers } from "../events/json_text.ts";
 import { ndjson } from "../stream/wire_format.ts";
@@ -44,16 +45,20 @@ export function parseBody(
   catalogue: Catalogue,
   limits: BodyLimits,
 ): RawDraft[] {
-  const read = isLines ? parseLines(text, limits) : parseDocument(text, limits);
-  const parts = read.map((part) =>
-    isDictionary(part.value) ? { ...part, value: withoutNull(catalogue, part.value) } : part
-  );
-  const issues = parts.flatMap(checkForm);
+  const parts = isLines ? parseLines(text, limits) : parseDocument(text, limits);
+  const drafts: RawDraft[] = [];
+  const issues: Issue[] = [];
+  for (let index = 0; index < parts.length; index++) {
+    const { draft, value, issues: found } = parts[index]!;
+    const dictionary = draft ?? (isDictionary(value) ? withoutNull(catalogue, value) : value);
+    drafts.push(dictionary as RawDraft);
+    // One by one: there may be more of them than a call can have arguments.
+    if (draft === undefined) { for (const issue of checkForm(dictionary, found, index)) issues.push(issue); }
+  }
   if (parts.length === 0) issues.push({ index: 0, path: "", message: "the body holds no event" });
-  const drafts = parts.map(({ value }) => value as RawDraft);
   if (issues.length === 0) return drafts;
-  const unfit = parts.flatMap(({ value }, index) =>
-    isDictionary(value) ? checkEvent(catalogue, value["type"], value["event"], index) : []
+  const unfit = drafts.flatMap((draft, index) =>
+    isDictionary(draft) ? checkEvent(catalogue, draft["type"], draft["event"], index) : []
   );
   throw invalidEventError(issues.concat(unfit).sort((a, b) => a.index - b.index), drafts);
 }
@@ -79,6 +84,7 @@ export function checkCoding(coding: string | undefined): void {
  * @throws {EventsError} `UnsupportedMediaType` if it is neither, or not in UTF-8
  */
 export function isNdjson(contentType: string | undefined): boolean {
+  if (contentType === "application/json") return false; // As most requests have it.
   const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";").map((part) => part.trim());
   const charset = parameters.find((parameter) => parameter.startsWith("charset="));
   const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
@@ -94,11 +100,15 @@ export function isNdjson(contentType: string | undefined): boolean {
 
 /** A parsed part of a body, which should be a dictionary. */
 interface Part {
+  /** The event, if it is written as it is stored. Then nothing is wrong with its text or its form. */
+  readonly draft?: WrittenDraft;
   /** The value; `undefined` if it is not JSON, or too deeply nested to be examined. */
   readonly value?: unknown;
   /** What is wrong with its text. */
   readonly issues: readonly Omit<Issue, "index">[];
 }
+
+const NO_ISSUES: readonly [] = [];
 
 function parseLines(text: string, { maxBatch, maxDepth }: BodyLimits): Part[] {
   const parts: Part[] = [];
@@ -143,6 +153,8 @@ function parseText(text: string, maxDepth: number): Part {
     return { issues: [{ path: "", message: `not JSON: ${jsonErrorText(error)}` }] };
   }
   if (Array.isArray(value)) return { value, issues: [] };
+  const draft = WrittenDraft.read(text, value, maxDepth);
+  if (draft !== undefined) return { draft, issues: NO_ISSUES };
   const part = bounded(value, maxDepth);
   const unsafe = findUnsafeIntegers(text, maxDepth, MAX_PATHS).map(({ path }) => unsafeInteger(path));
   return { ...part, issues: [...part.issues, ...unsafe] };
@@ -173,7 +185,7 @@ function bounded(value: unknown, maxDepth: number): { value: unknown; issues: Om
 }
 
 /** Returns the issues of a part: those in its text, and those in its form as a dictionary. */
-function checkForm({ value, issues }: Part, index: number): Issue[] {
+function checkForm(value: unknown, issues: Part["issues"], index: number): Issue[] {
   if (value !== undefined && !isDictionary(value)) {
     return [{ index, path: "", message: 'must be a dictionary: {"type": …, "event": …}' }];
   }

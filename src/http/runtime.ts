@@ -13,7 +13,10 @@ interface Host extends Partial<BunServer> {
   /** Deno: the address the request came from. */
   readonly remoteAddr?: { readonly hostname?: string };
   /** Node: the incoming request. */
-  readonly incoming?: { readonly socket?: Closing & { readonly remoteAddress?: string | undefined } };
+  readonly incoming?: {
+    readonly httpVersionMajor?: number;
+    readonly socket?: Closing & { readonly remoteAddress?: string; readonly bytesRead?: number };
+  };
   /** Node: the outgoing response. */
   readonly outgoing?: object;
 }
@@ -155,6 +158,20 @@ export function clientAddress(c: Context): string | undefined {
   return incoming?.socket?.remoteAddress ?? remoteAddr?.hostname ??
     bunServerOf(c)?.requestIP(requestOf(c))?.address ??
     (isCopied(c) ? UNKNOWN_ADDRESS : undefined);
+}
+
+/**
+ * Returns what reads the number of bytes that have arrived on the connection of a request: a body that is read in one go is
+ * seen to make progress by it. Only Node counts them, and over HTTP/2 those of other requests too.
+ */
+export function bytesReceived(c: Context): (() => number) | undefined {
+  const { incoming } = hostOf(c);
+  const socket = incoming?.socket;
+  // The head has arrived, so a server that counts has counted something.
+  if (socket === undefined || !((socket.bytesRead ?? 0) > 0) || incoming?.httpVersionMajor !== 1) {
+    return undefined;
+  }
+  return () => socket.bytesRead ?? 0;
 }
 
 /** Returns Bun's server, if it received the request. */

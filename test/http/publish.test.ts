@@ -51,6 +51,39 @@ test('POST /events accepts "event": null for a type without a payload, as Trible
     assert.equal(published(channel), ["", ""]);
   }));
 
+test('POST /events accepts "event": null beside such a type in a single event, and on a line', () =>
+  publishing(async ({ channel, post }) => {
+    for (const type of [JSON_TYPE, NDJSON]) {
+      assert.equal(await post('{"type":"closed","event":null}', type), accepted(channel, 1), type);
+      assert.equal(await post('{"type":"any","event":null}', type), accepted(channel, 1), type);
+    }
+    assert.equal(published(channel), ["", "null", "", "null"]);
+  }));
+
+test("POST /events publishes the JSON that is written for a payload, however it came", () =>
+  publishing(async ({ channel, post }) => {
+    const cases: [sent: string, written: string][] = [
+      ['{"n":1,"list":[1000,0.001],"é":"漢"}', '{"n":1,"list":[1000,0.001],"é":"漢"}'],
+      ['{ "n" : 1 }', '{"n":1}'],
+      ['{"n":1,"n":2}', '{"n":2}'],
+      ['{"n":1e5 }', '{"n":100000}'],
+      ["[1.0,-0,1e3,10000000000000000e-1]", "[1,0,1000,1000000000000000]"],
+      ['"\\u0041\\/\\n\\ud800"', '"A/\\n\ufffd"'],
+      ['"\u2028\u0085"', '"\\u2028\\u0085"'],
+      ["{}", "{}"],
+    ];
+    for (const [sent, written] of cases) {
+      const before = channel.last;
+      const event = `{"type":"any","event":${sent}}`;
+      const bodies = [[event, JSON_TYPE], [event, NDJSON], [`[${event}]`, JSON_TYPE]] as const;
+      for (const [body, type] of bodies) assert.equal(await post(body, type), accepted(channel, 1), body);
+      const found = channel.read(before, Infinity).entries.map(({ json }) =>
+        /^\{"type":"any","event":(.*),"id":"[^"]*","time":"[^"]*"\}$/.exec(json)?.[1]
+      );
+      assert.equal(found, bodies.map(() => written), sent);
+    }
+  }));
+
 test("POST /events answers with the id that the stream delivers", () =>
   publishing(async ({ endpoint, url, post }) => {
     const stream = await openLines(url);

@@ -325,6 +325,32 @@ test("POST /events answers 408 to a body that stops arriving, and 202 to one tha
   }, { stallTimeout: 1 });
 });
 
+test("POST /events answers 408 to a large body that stops arriving, and 202 to one that arrives slowly", async () => {
+  await publishing(async ({ channel, port }) => {
+    const text = JSON.stringify({ type: "note", event: { text: "slow".repeat(10_000) } });
+    const chunked = (part: string) => `${part.length.toString(16)}\r\n${part}\r\n`;
+    const framings = [
+      { framing: `Content-Length: ${text.length}`, frame: (part: string) => part, end: "" },
+      { framing: "Transfer-Encoding: chunked", frame: chunked, end: "0\r\n\r\n" },
+    ];
+    await Promise.all(framings.map(async ({ framing, frame, end }) => {
+      const [silent, slow] = [await openWire(port), await openWire(port)];
+      silent.write(head(JSON_TYPE, framing) + frame(text.slice(0, 20_000)));
+      slow.write(head(JSON_TYPE, framing));
+      for (let at = 0; at < text.length; at += 1000) {
+        slow.write(frame(text.slice(at, at + 1000)));
+        await new Promise((resolve) => setTimeout(resolve, 40));
+      }
+      slow.write(end);
+      assert.is(await statusOn(slow), 202, framing);
+      await until(() => silent.received().includes("}}"), "the response to the body that stopped");
+      assert.match(silent.received(), /^HTTP\/1\.1 408 [^]*"code":"RequestTimeout"/, framing);
+      for (const { socket } of [silent, slow]) socket.destroy();
+    }));
+    assert.is(channel.last, 2);
+  }, { stallTimeout: 1 });
+});
+
 // As long as no more than the limit is left of the body; otherwise the connection is closed.
 test("POST /events keeps the connection after it rejects a body, or announces that it closes", () =>
   publishing(async ({ port }) => {
