@@ -1,8 +1,11 @@
 /**
  * `npm run bench:decode`: how fast a stream becomes events, beside other ways to do it, in one run on each runtime.
  *
- * Every way is given the same events in the same chunks, takes turns with the others, and has to yield all of them in
- * order. Above stands what none of them can beat: `JSON.parse` of lines that somebody else has split.
+ * Every way receives the same events in the same chunks, takes turns with the others, and has to yield all of them in
+ * order. The first is what none of them can beat: `JSON.parse` of lines that are split already. The second is the yardstick:
+ * the loop that one writes by hand. The last column is the median of the ratios to it, each within one round.
+ *
+ * `--quick` leaves out the other packages, and measures fewer rounds. `--runtime node,bun` chooses runtimes.
  */
 import { createParser } from "eventsource-parser";
 import { spawnSync } from "node:child_process";
@@ -15,9 +18,10 @@ import { ndjsonDecoder } from "../src/client/decode.ts";
 import { readFrame } from "../src/client/dialect.ts";
 import { runtimeCommand, runtimeVersion } from "./servers.ts";
 
-const EVENTS = 50_000;
-const CHUNK_BYTES = 64 * 1024;
-const ROUNDS = 7;
+const isQuick = process.argv.includes("--quick");
+const EVENTS = isQuick ? 20_000 : 50_000;
+const ROUNDS = isQuick ? 9 : 7;
+const SIZES_KIB = [64, 1];
 
 interface Tick {
   readonly type: string;
@@ -28,7 +32,12 @@ interface Tick {
 interface Way {
   readonly name: string;
   readonly format: "ndjson" | "sse";
-  read(chunks: readonly Uint8Array[], onEvent: (event: Tick) => void): void | Promise<void>;
+  /** Whether it is part of a quick run. */
+  readonly isQuick?: boolean;
+  read(
+    chunks: readonly Uint8Array[],
+    onEvent: (event: Tick) => void,
+  ): void | Promise<void>;
 }
 
 /** As much of the package `ndjson` as is used here. */
@@ -36,7 +45,10 @@ interface Ndjson {
   parse(): NodeJS.ReadWriteStream;
 }
 
-function responseOf(chunks: readonly Uint8Array[], contentType: string): Response {
+function responseOf(
+  chunks: readonly Uint8Array[],
+  contentType: string,
+): Response {
   let next = 0;
   const body = new ReadableStream<Uint8Array>({
     pull(controller) {
@@ -48,11 +60,15 @@ function responseOf(chunks: readonly Uint8Array[], contentType: string): Respons
 }
 
 /** What most people write. */
-async function* linesOf(chunks: readonly Uint8Array[]): AsyncGenerator<string[]> {
+async function* linesOf(
+  chunks: readonly Uint8Array[],
+): AsyncGenerator<string[]> {
   let tail = "";
   const { body } = responseOf(chunks, "application/x-ndjson");
   for await (
-    const text of body!.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+    const text of body!.pipeThrough(
+      new TextDecoderStream() as TransformStream<Uint8Array, string>,
+    )
   ) {
     const lines = (tail + text).split("\n");
     tail = lines.pop()!;
@@ -62,8 +78,34 @@ async function* linesOf(chunks: readonly Uint8Array[]): AsyncGenerator<string[]>
 
 const WAYS: readonly Way[] = [
   {
+    name: "plain loop: reader, TextDecoder, indexOf",
+    format: "ndjson",
+    isQuick: true,
+    read: async (chunks, onEvent) => {
+      const reader = responseOf(chunks, "application/x-ndjson").body!
+        .getReader();
+      const decoder = new TextDecoder();
+      let text = "";
+      while (true) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        text += decoder.decode(value, { stream: true });
+        let start = 0;
+        for (
+          let end;
+          (end = text.indexOf("\n", start)) !== -1;
+          start = end + 1
+        ) {
+          onEvent(JSON.parse(text.slice(start, end)));
+        }
+        text = text.slice(start);
+      }
+    },
+  },
+  {
     name: "our decoder alone",
     format: "ndjson",
+    isQuick: true,
     read: (chunks, onEvent) => {
       const decoder = ndjsonDecoder(2 ** 24);
       for (const chunk of chunks) {
@@ -77,9 +119,12 @@ const WAYS: readonly Way[] = [
   {
     name: "connect(), for await",
     format: "ndjson",
+    isQuick: true,
     read: async (chunks, onEvent) => {
       const fetch = () => responseOf(chunks, "application/x-ndjson");
-      for await (const event of connect("http://localhost/", { fetch, reconnect: false })) {
+      for await (
+        const event of connect("http://localhost/", { fetch, reconnect: false })
+      ) {
         onEvent(event as Tick);
       }
     },
@@ -89,7 +134,9 @@ const WAYS: readonly Way[] = [
     format: "sse",
     read: async (chunks, onEvent) => {
       const fetch = () => responseOf(chunks, "text/event-stream");
-      for await (const event of connect("http://localhost/", { fetch, reconnect: false })) {
+      for await (
+        const event of connect("http://localhost/", { fetch, reconnect: false })
+      ) {
         onEvent(event as Tick);
       }
     },
@@ -98,7 +145,9 @@ const WAYS: readonly Way[] = [
     name: "TextDecoderStream and split, callback",
     format: "ndjson",
     read: async (chunks, onEvent) => {
-      for await (const lines of linesOf(chunks)) for (const line of lines) onEvent(JSON.parse(line));
+      for await (const lines of linesOf(chunks)) {
+        for (const line of lines) onEvent(JSON.parse(line));
+      }
     },
   },
   {
@@ -106,7 +155,9 @@ const WAYS: readonly Way[] = [
     format: "ndjson",
     read: async (chunks, onEvent) => {
       async function* events(): AsyncGenerator<Tick> {
-        for await (const lines of linesOf(chunks)) for (const line of lines) yield JSON.parse(line);
+        for await (const lines of linesOf(chunks)) {
+          for (const line of lines) yield JSON.parse(line);
+        }
       }
       for await (const event of events()) onEvent(event);
     },
@@ -115,11 +166,14 @@ const WAYS: readonly Way[] = [
     name: "npm ndjson, on data",
     format: "ndjson",
     read: async (chunks, onEvent) => {
-      const stream = (createRequire(import.meta.url)("ndjson") as Ndjson).parse();
+      const stream = (createRequire(import.meta.url)("ndjson") as Ndjson)
+        .parse();
       const ended = new Promise<void>((resolve, reject) => stream.once("end", resolve).once("error", reject));
       stream.on("data", onEvent);
       for (const chunk of chunks) {
-        if (!stream.write(chunk)) await new Promise((resolve) => stream.once("drain", resolve));
+        if (!stream.write(chunk)) {
+          await new Promise((resolve) => stream.once("drain", resolve));
+        }
       }
       stream.end();
       await ended;
@@ -130,31 +184,58 @@ const WAYS: readonly Way[] = [
     format: "sse",
     read: (chunks, onEvent) => {
       const decoder = new TextDecoder();
-      const parser = createParser({ onEvent: ({ data }) => onEvent(JSON.parse(data)) });
-      for (const chunk of chunks) parser.feed(decoder.decode(chunk, { stream: true }));
+      const parser = createParser({
+        onEvent: ({ data }) => onEvent(JSON.parse(data)),
+      });
+      for (const chunk of chunks) {
+        parser.feed(decoder.decode(chunk, { stream: true }));
+      }
     },
   },
 ];
 
 /** Lines of about 210 bytes. */
 function lineOf(n: number, name: string): string {
-  const event = { n, infohash: "08ada5a7a6183aae1e09d831df6748d566095a10", name };
-  return JSON.stringify({ type: "tick", event, id: `d9428888122b-${n}`, time: "2026-11-22T15:50:52.123Z" });
+  const event = {
+    n,
+    infohash: "08ada5a7a6183aae1e09d831df6748d566095a10",
+    name,
+  };
+  return JSON.stringify({
+    type: "tick",
+    event,
+    id: `d9428888122b-${n}`,
+    time: "2026-11-22T15:50:52.123Z",
+  });
 }
 
-function chunksOf(text: string): Uint8Array[] {
+/** The first event of a stream. Its heartbeat makes `connect()` watch for silence. */
+const START = JSON.stringify({
+  type: "events_start",
+  event: { heartbeat: 5 },
+  id: "d9428888122b-0",
+});
+
+function chunksOf(text: string, chunkBytes: number): Uint8Array[] {
   const bytes = new TextEncoder().encode(text);
   const chunks: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) chunks.push(bytes.slice(at, at + CHUNK_BYTES));
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    chunks.push(bytes.slice(at, at + chunkBytes));
+  }
   return chunks;
 }
 
 /** Runs it once, and sees that all came, in order. */
-async function secondsOf(run: (onEvent: (event: Tick) => void) => void | Promise<void>): Promise<number> {
+async function secondsOf(
+  run: (onEvent: (event: Tick) => void) => void | Promise<void>,
+): Promise<number> {
   let next = 0;
   const startedAt = performance.now();
-  await run(({ event }) => {
-    if (event.n !== next++) throw new Error(`event ${event.n} came in the place of ${next - 1}`);
+  await run(({ type, event }) => {
+    if (type === "events_start") return;
+    if (event.n !== next++) {
+      throw new Error(`event ${event.n} came in the place of ${next - 1}`);
+    }
   });
   const seconds = (performance.now() - startedAt) / 1000;
   if (next !== EVENTS) throw new Error(`${next} of ${EVENTS} events came`);
@@ -165,20 +246,30 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
-async function measure(name: string): Promise<void> {
+async function measure(name: string, sizeKib: number): Promise<void> {
   const lines = Array.from({ length: EVENTS }, (_, n) => lineOf(n, name));
-  const bytes = lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
+  const bytes = lines.reduce(
+    (sum, line) => sum + Buffer.byteLength(line) + 1,
+    0,
+  );
+  const blocks = lines.map((line, n) => `id: d9428888122b-${n}\nevent: tick\ndata: ${line}\n\n`);
   const bodies = {
-    ndjson: chunksOf(lines.map((line) => line + "\n").join("")),
-    sse: chunksOf(lines.map((line, n) => `id: d9428888122b-${n}\nevent: tick\ndata: ${line}\n\n`).join("")),
+    ndjson: chunksOf([START, ...lines, ""].join("\n"), sizeKib * 1024),
+    sse: chunksOf(`data: ${START}\n\n${blocks.join("")}`, sizeKib * 1024),
   };
-  const runs: { name: string; run: Parameters<typeof secondsOf>[0]; seconds: number[] }[] = [
+  const runs: {
+    name: string;
+    run: Parameters<typeof secondsOf>[0];
+    seconds: number[];
+  }[] = [
     {
       name: "JSON.parse of split lines",
       run: (on) => lines.forEach((line) => on(JSON.parse(line))),
       seconds: [],
     },
-    ...WAYS.map(({ name, format, read }) => ({
+    ...WAYS.filter((way) => way.isQuick || !isQuick).map((
+      { name, format, read },
+    ) => ({
       name,
       run: (on: (event: Tick) => void) => read(bodies[format], on),
       seconds: [],
@@ -190,13 +281,19 @@ async function measure(name: string): Promise<void> {
       if (round > 0) seconds.push(took); // The first is for the compiler.
     }
   }
-  const best = median(runs[0]!.seconds);
-  console.log(`  lines of ${Math.round(bytes / EVENTS)} bytes such as ${JSON.stringify(name.slice(0, 16))}`);
+  const plain = runs[1]!.seconds;
+  console.log(
+    `  lines of ${Math.round(bytes / EVENTS)} bytes such as ${
+      JSON.stringify(name.slice(0, 16))
+    } in chunks of ${sizeKib} KiB`,
+  );
   for (const { name, seconds } of runs) {
-    const took = median(seconds);
-    const rate = `${Math.round(EVENTS / took / 1000)} 000`.padStart(9);
+    const rate = `${Math.round(EVENTS / median(seconds) / 1000)} 000`.padStart(
+      9,
+    );
+    const ratio = median(seconds.map((took, round) => plain[round]! / took));
     console.log(
-      `    ${name.padEnd(40)}${rate} events/s  ${Math.round((best / took) * 100).toString().padStart(4)} %`,
+      `    ${name.padEnd(40)}${rate} events/s  ${ratio.toFixed(2).padStart(5)} × plain loop`,
     );
   }
 }
@@ -207,27 +304,44 @@ const RUNTIMES = ["node", "deno", "bun"] as const;
 function main(): void {
   const file = fileURLToPath(import.meta.url);
   if (
-    spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: fileURLToPath(new URL(".", import.meta.url)) })
+    spawnSync("npm", ["ci", "--no-audit", "--no-fund"], {
+      cwd: fileURLToPath(new URL(".", import.meta.url)),
+    })
       .error
   ) {
     throw new Error("cannot install what is compared with: npm ci in bench/");
   }
-  console.log(`${cpus()[0]?.model.trim() ?? "unknown CPU"}, one process at a time, medians of ${ROUNDS}`);
-  for (const runtime of RUNTIMES) {
+  console.log(
+    `${cpus()[0]?.model.trim() ?? "unknown CPU"}, one process at a time, medians of ${ROUNDS}`,
+  );
+  const at = process.argv.indexOf("--runtime");
+  const chosen = at === -1
+    ? RUNTIMES
+    : RUNTIMES.filter((name) => process.argv[at + 1]!.split(",").includes(name));
+  for (const runtime of chosen) {
     console.log(`\n${runtime} ${runtimeVersion(runtime) ?? "is not here"}`);
     const args = {
       node: ["--import", createRequire(import.meta.url).resolve("tsx"), file],
       deno: ["run", "--quiet", "--allow-all", "--no-lock", file],
       bun: ["run", file],
     }[runtime];
-    const { status } = spawnSync(runtimeCommand(runtime), [...args, "--measure"], { stdio: "inherit" });
+    const { status } = spawnSync(runtimeCommand(runtime), [
+      ...args,
+      "--measure",
+      ...(isQuick ? ["--quick"] : []),
+    ], { stdio: "inherit" });
     if (status !== 0) process.exitCode = 1;
   }
 }
 
 if (process.argv[2] === "--measure") {
-  await measure("Sintel, the durian open movie project, in 1080p and more");
-  await measure("Sintel – 電影 – é漢😀 – Ένα όνομα – имя");
+  for (const sizeKib of SIZES_KIB) {
+    await measure(
+      "Sintel, the durian open movie project, in 1080p and more",
+      sizeKib,
+    );
+    await measure("Sintel – 電影 – é漢😀 – Ένα όνομα – имя", sizeKib);
+  }
 } else {
   main();
 }
