@@ -120,7 +120,8 @@ function sourceOf(
     read: async () => {
       const { done, value } = await reader.read();
       if (!done) {
-        const frames = await decoder.push(value);
+        const pushed = decoder.push(value);
+        const frames = pushed instanceof Promise ? await pushed : pushed;
         hasFrames ||= frames.length > 0;
         return frames;
       }

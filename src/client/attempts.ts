@@ -37,6 +37,11 @@ export class Attempts {
   /** Whether the last response was 401. */
   #isUnauthorized = false;
   #isClosed = false;
+  readonly #onSilence = (ms: number) => {
+    this.#request?.abort(
+      new EventsError("Timeout", `nothing arrived from ${this.#place} for ${ms / 1000} s`),
+    );
+  };
 
   constructor(
     settings: Settings,
@@ -73,12 +78,12 @@ export class Attempts {
   /** Ends the current connection, and every wait. */
   close(): void {
     this.#isClosed = true;
-    this.#timer.clear();
     this.#drop();
   }
 
-  /** Cancels the current request, and its response if there is one. */
+  /** Cancels the current request, and its response if there is one. Stops the timer. */
   #drop(): void {
+    this.#timer.clear();
     this.#source = undefined;
     this.#request?.abort();
     this.#request = undefined;
@@ -155,17 +160,26 @@ export class Attempts {
     const timeoutMs = isOpen ? idleTimeoutMs ?? heartbeatTimeoutMs : responseTimeoutMs;
     let cause: EventsError;
     try {
-      const frames = await this.#timer.limit(source.read(), timeoutMs, `nothing arrived from ${this.#place}`);
-      if (this.#isClosed) return false;
+      const reading = source.read();
+      if (isOpen) this.#timer.watch(timeoutMs, this.#onSilence);
+      const frames = await (isOpen
+        ? reading
+        : this.#timer.limit(reading, timeoutMs, `nothing arrived from ${this.#place}`));
+      this.#timer.unwatch();
+      if (this.#isClosed) {
+        return false;
+      }
       if (frames !== undefined) {
         this.#received.push(frames);
         return true;
       }
-      if (backoff === undefined) return false; // A stream that is not resumed may end.
+      if (backoff === undefined) {
+        return false; // A stream that is not resumed may end.
+      }
       cause = new EventsError("ConnectionLost", `${this.#place} ended the stream`);
     } catch (error) {
       if (this.#isClosed) return false;
-      cause = error instanceof EventsError ? error : this.#lost(error);
+      cause = this.#causeOf(error);
       if (!isResumed(cause)) throw cause;
     }
     this.#drop();
@@ -176,7 +190,9 @@ export class Attempts {
     return !this.#isClosed && await this.#wait(cause, source.retry());
   }
 
-  #lost(cause: unknown): EventsError {
+  /** Returns why the connection was lost. Not every runtime rejects with the reason of the signal. */
+  #causeOf(cause: unknown): EventsError {
+    for (const error of [cause, this.#request?.signal.reason]) if (error instanceof EventsError) return error;
     const message = `the stream of ${this.#place} was cut off: ${reasonOf(cause)}`;
     return new EventsError("ConnectionLost", message, { cause });
   }

@@ -5,7 +5,7 @@
  */
 import { EventsError } from "../events/errors.ts";
 import { reasonOf } from "./failure.ts";
-import type { Decoder, ResponseDecoder } from "./frame.ts";
+import type { Decoder, Frame, ResponseDecoder } from "./frame.ts";
 
 const SSE_TYPE = "text/event-stream";
 /** The names under which servers send one line of JSON an event. */
@@ -41,24 +41,19 @@ export function createDecoder(contentType: string | null, maxLineBytes: number):
   const type = mediaTypeOf(contentType);
   let decoder: Decoder | undefined;
 
-  async function begin(first: number): Promise<Decoder> {
-    const isSse = type === SSE_TYPE ||
-      (VAGUE_TYPES.includes(type) && SSE_STARTS.includes(String.fromCharCode(first)));
-    if (!isSse) return ndjsonDecoder(maxLineBytes);
-    return (await loadSse()).sseDecoder(maxLineBytes, lineTooLong);
+  /** Chooses the decoder, once there is a byte that shows which one. */
+  async function begin(chunk: Uint8Array): Promise<readonly Frame[]> {
+    const isBlank = (byte: number) => type !== SSE_TYPE && INSIGNIFICANT.includes(byte);
+    const start = chunk.findIndex((byte) => !isBlank(byte));
+    if (start === -1) return [];
+    const first = String.fromCharCode(chunk[start]!);
+    const isSse = type === SSE_TYPE || (VAGUE_TYPES.includes(type) && SSE_STARTS.includes(first));
+    decoder = isSse ? (await loadSse()).sseDecoder(maxLineBytes, lineTooLong) : ndjsonDecoder(maxLineBytes);
+    return decoder.push(chunk.subarray(start));
   }
 
   return {
-    push: async (chunk) => {
-      if (decoder === undefined) {
-        const isBlank = (byte: number) => type !== SSE_TYPE && INSIGNIFICANT.includes(byte);
-        const start = chunk.findIndex((byte) => !isBlank(byte));
-        if (start === -1) return [];
-        chunk = chunk.subarray(start);
-        decoder = await begin(chunk[0]!);
-      }
-      return decoder.push(chunk);
-    },
+    push: (chunk) => decoder === undefined ? begin(chunk) : decoder.push(chunk),
     rest: () => decoder?.rest() ?? "",
     retry: () => decoder?.retry() ?? 0,
   };
@@ -82,8 +77,8 @@ export async function loadSse(): Promise<typeof import("./sse.ts")> {
 const LF = 0x0a;
 
 /**
- * Makes a decoder of NDJSON. It finds line ends in the bytes, as no character of UTF-8 contains one, and decodes all whole
- * lines of a chunk at once. A line in many chunks is kept in fragments, and joined when its end arrives.
+ * Makes a decoder of NDJSON. It decodes each chunk at once, and finds line ends in the text. The text of a line in many chunks
+ * is joined when its end arrives: until then engines keep its parts.
  */
 export function ndjsonDecoder(maxLineBytes: number): Decoder {
   // They keep U+FEFF: at the start of a chunk it is no byte order mark. There are two because without `stream` Node 20 is
@@ -91,7 +86,10 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
   const wholeDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const streamDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let isAscii = true;
-  let fragments: Uint8Array[] = [];
+  /** Whether the last chunk may have ended within a character. */
+  let isCut = false;
+  /** The text of the line that has begun, and the number of its bytes. */
+  let begun = "";
   let kept = 0;
 
   /** Returns where the last line ends before one that is too long; -1 if none is. */
@@ -107,54 +105,44 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
     return -1;
   }
 
-  /** Returns the lines up to this index, where one ends, and keeps the rest. */
-  function split(chunk: Uint8Array, end: number): string[] {
-    if (end === 0) {
-      if (chunk.length > 0) {
-        fragments.push(chunk);
-        kept += chunk.length;
-      }
+  function decode(chunk: Uint8Array): string {
+    const wasCut = isCut;
+    isCut = chunk[chunk.length - 1]! > 0x7f;
+    const isWhole = isAscii && !wasCut && !isCut;
+    const text = isWhole ? wholeDecoder.decode(chunk) : streamDecoder.decode(chunk, { stream: true });
+    isAscii = !wasCut && text.length === chunk.length;
+    return text;
+  }
+
+  /** Returns the lines that end in this chunk. */
+  function split(chunk: Uint8Array): string[] {
+    if (chunk.length === 0) return [];
+    const text = decode(chunk);
+    let end = text.indexOf("\n");
+    if (end === -1) {
+      begun += text;
+      kept += chunk.length;
       return [];
     }
-    // The line that began in earlier chunks is decoded on its own, so that no more than a line is ever copied.
-    const from = kept > 0 ? chunk.indexOf(LF) : 0;
-    const begun = kept > 0 ? wholeDecoder.decode(joined([...fragments, chunk.subarray(0, from)])) : undefined;
-    const bytes = chunk.subarray(from, end);
-    // They end with a line, so there is nothing to keep for the next call.
-    const text = isAscii ? wholeDecoder.decode(bytes) : streamDecoder.decode(bytes, { stream: true });
-    isAscii = text.length === bytes.length;
-    const lines: string[] = [];
+    const lines = [begun + text.slice(0, end)];
+    let start = end + 1;
     // split("\n") is slower.
-    for (let at = 0, end; (end = text.indexOf("\n", at)) !== -1; at = end + 1) {
-      lines.push(text.slice(at, end));
-    }
-    if (begun !== undefined) lines[0] = begun; // It was empty: these bytes begin with the end of that line.
-    kept = chunk.length - end;
-    fragments = kept > 0 ? [chunk.subarray(end)] : [];
+    for (; (end = text.indexOf("\n", start)) !== -1; start = end + 1) lines.push(text.slice(start, end));
+    begun = text.slice(start);
+    kept = isAscii ? begun.length : chunk.length - chunk.lastIndexOf(LF) - 1;
     return lines;
   }
 
   return {
     push: (chunk) => {
       const last = endBeforeTooLong(chunk);
-      if (last === -1) return split(chunk, chunk.lastIndexOf(LF) + 1);
+      if (last === -1) return split(chunk);
       // The error is the last frame.
-      const whole = last === 0 ? [] : split(chunk.subarray(0, last), last);
-      return [...whole, lineTooLong(maxLineBytes)];
+      return [...split(chunk.subarray(0, last)), lineTooLong(maxLineBytes)];
     },
-    rest: () => new TextDecoder().decode(joined(fragments)),
+    rest: () => begun + streamDecoder.decode(),
     retry: () => 0,
   };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 /** Makes the error of a line over the limit. */

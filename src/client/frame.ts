@@ -61,6 +61,9 @@ export interface Decoder {
 
 /** Turns the bytes of one response into frames, after it has loaded its parts. */
 export interface ResponseDecoder extends Omit<Decoder, "push"> {
-  /** Returns what {@linkcode Decoder.push} returns. It must not be called again before it has resolved. */
-  push(chunk: Uint8Array): Promise<readonly Frame[]>;
+  /**
+   * Returns what {@linkcode Decoder.push} returns; a promise of it until the parts are loaded. It must not be called again
+   * before that has resolved.
+   */
+  push(chunk: Uint8Array): readonly Frame[] | Promise<readonly Frame[]>;
 }

@@ -5,7 +5,7 @@
  */
 import * as assert from "uvu/assert";
 import { connect, type EventsError, type Status } from "../../src/client/mod.ts";
-import { until } from "../support/harness.ts";
+import { timersLeftBy, until, within } from "../support/harness.ts";
 import { chunkOf, line, NDJSON, type Reply, scripted, start, streams } from "../support/scripted.ts";
 import { suite } from "../support/suite.ts";
 import { SOON, take, typesOf } from "./reading.ts";
@@ -63,6 +63,59 @@ test("idleTimeout limits the wait for a response, and for its first event", asyn
     assert.match(causes[0]!, /^no response from \S+ for 0\.2 s$/);
     assert.match(causes[1]!, /^nothing arrived from \S+ for 0\.2 s$/);
   });
+});
+
+test("connect() reports a time-out also if the runtime rejects with an error of its own after the abort", async () => {
+  const fetch = (_: unknown, { signal }: RequestInit) =>
+    new Response(
+      new ReadableStream({
+        start(controller) {
+          controller.enqueue(new TextEncoder().encode(start("a") + line("x", "b")));
+          signal!.addEventListener(
+            "abort",
+            () => controller.error(new DOMException("aborted", "AbortError")),
+          );
+        },
+      }),
+      { headers: { "Content-Type": NDJSON } },
+    );
+  const connection = connect("http://localhost/", { fetch, reconnect: false, idleTimeout: 0.1 });
+  await take(connection, 1);
+  const error = await within(connection.next().catch((error) => error), "the time-out");
+  assert.is((error as EventsError).code, "Timeout");
+  assert.match((error as EventsError).message, /nothing arrived from \S+ for 0\.1 s/);
+});
+
+test("connect() watches a stream with one timer, however many chunks arrive, and none is left", async () => {
+  const { setTimeout } = globalThis;
+  let timers = 0;
+  const patched = (callback: () => void, ms?: number) => {
+    if (ms === 1250) timers++;
+    return setTimeout(callback, ms);
+  };
+  const chunks = [start("a", 0.5), ...Array.from({ length: 100 }, (_, n) => line("x", `b${n}`))];
+  const fetch = () => {
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const chunk = chunks.shift();
+        if (chunk === undefined) controller.close();
+        else controller.enqueue(new TextEncoder().encode(chunk));
+      },
+    });
+    return new Response(body, { headers: { "Content-Type": NDJSON } });
+  };
+  Object.assign(globalThis, { setTimeout: patched });
+  try {
+    const left = await timersLeftBy(async () => {
+      let count = 0;
+      for await (const _ of connect("http://localhost/", { fetch, reconnect: false })) count++;
+      assert.is(count, 100);
+    });
+    assert.is(left, 0);
+    assert.is(timers, 1);
+  } finally {
+    Object.assign(globalThis, { setTimeout });
+  }
 });
 
 test.run();
