@@ -3,189 +3,22 @@
  *
  * @module
  */
-import { createRequire } from "node:module";
-import { dirname } from "node:path";
 import * as assert from "uvu/assert";
-import { connect } from "../../src/client/mod.ts";
-import {
-  type Child,
-  type ChildOptions,
-  running,
-  startCli,
-  startProgram,
-  whereItListens,
-} from "../support/children.ts";
-import { findFreePort, until, within } from "../support/harness.ts";
-import { sleep } from "../support/hostile_proxy.ts";
+import { running, startCli } from "../support/children.ts";
 import { suite } from "../support/suite.ts";
 import { withFile } from "./channels.ts";
+import { killServer, permissionsFor, start } from "./server_kills.ts";
 
 const test = suite("sqlite serve");
 
 const KILLS = 5;
-const TYPE = "upgrader_tick";
-
-/** An event that a reader received. */
-interface Received {
-  readonly type: string;
-  readonly id?: string;
-  // deno-lint-ignore no-explicit-any
-  readonly event?: any;
-}
-
-/** A reader that reconnects by itself. */
-interface Reader {
-  readonly name: string;
-  readonly received: Received[];
-  stop(): void;
-}
-
-function permissionsFor(file: string): ChildOptions {
-  return { permissions: [`--allow-read=${dirname(file)}`, `--allow-write=${dirname(file)}`] };
-}
-
-/** Starts a server on the file. Resolves when it listens. */
-async function start(file: string, port: number, args: readonly string[] = []): Promise<Child> {
-  const child = startCli(["serve", "--port", `${port}`, "--data", file, ...args], permissionsFor(file));
-  await whereItListens(child);
-  return child;
-}
-
-/** Publishes by POST until it is acknowledged: always the same by the same key, as an app should. */
-async function publish(url: string, text: string): Promise<string> {
-  const headers = { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() };
-  const body = JSON.stringify({ type: TYPE, event: { text } });
-  for (;;) {
-    const response = await fetch(`${url}/events`, { method: "POST", headers, body }).catch(() => undefined);
-    if (response?.status === 202) {
-      const answer = await response.json().catch(() => undefined); // Cut while it was read.
-      if (answer !== undefined) return answer.last_id;
-    } else if (response !== undefined) {
-      throw new Error(`${response.status}: ${await response.text()}`);
-    }
-    await sleep(20);
-  }
-}
-
-function connected(url: string, format: "ndjson" | "sse"): Reader {
-  const stop = new AbortController();
-  const received: Received[] = [];
-  const reading = (async () => {
-    const options = { since: "earliest", signal: stop.signal, reconnect: { min: 0.02, max: 0.1 } };
-    for await (const event of connect(`${url}/events?format=${format}`, options)) received.push(event);
-  })();
-  reading.catch(() => {}); // Stopped.
-  return { name: `connect() by ${format}`, received, stop: () => stop.abort() };
-}
-
-function eventSource(url: string): Reader {
-  const require = createRequire(import.meta.url);
-  const source = new (require("eventsource2"))(`${url}/events?since=earliest`);
-  const received: Received[] = [];
-  for (const type of [TYPE, "tribler_started", "events_lost"]) {
-    source.addEventListener(type, ({ data }: { data: string }) => received.push(JSON.parse(data)));
-  }
-  return { name: "EventSource", received, stop: () => source.close() };
-}
-
-/** Reads with `curl`, again and again from the last cursor. */
-function curl(url: string): Reader {
-  const received: Received[] = [];
-  let child: Child | undefined;
-  let isOver = false;
-  (async () => {
-    for (let since = "earliest"; !isOver; await sleep(50)) {
-      child = startProgram("curl", ["-sN", `${url}/events?since=${since}`]);
-      const { stdout } = child;
-      let read = 0;
-      // The last line may be cut: it has no end.
-      const take = (count: number) => {
-        for (; read < count; read++) {
-          const line = stdout.lines[read]!;
-          if (line === "") continue;
-          const event: Received = JSON.parse(line);
-          since = event.id!;
-          if (event.type !== "events_start") received.push(event);
-        }
-      };
-      const ended = child.exit(120_000).then(() => true);
-      while (!await Promise.race([ended, sleep(20)])) take(stdout.lines.length);
-      const isCut = stdout.lines.at(-1) !== "" && !isJson(stdout.lines.at(-1) ?? "");
-      take(stdout.lines.length - (isCut ? 1 : 0));
-    }
-  })().catch((error) => received.push({ type: String(error) }));
-  return {
-    name: "curl",
-    received,
-    stop: () => {
-      isOver = true;
-      child?.signal("SIGKILL");
-    },
-  };
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 test("serve --data is killed and restarted, and every client goes on without a gap, a repeat or events_lost", () =>
   withFile(async (file) => {
-    const port = await findFreePort();
-    const url = `http://127.0.0.1:${port}`;
-    let server = await start(file, port);
-    const readers = [connected(url, "ndjson"), connected(url, "sse"), eventSource(url), curl(url)];
-    try {
-      const acknowledged = new Map<string, string>();
-      let isOver = false;
-      const publishers = [1, 2, 3].map(async (publisher) => {
-        for (let n = 0; !isOver; n++) {
-          const text = `${publisher}/${n}`;
-          acknowledged.set(await publish(url, text), text);
-        }
-      });
-      for (let kill = 0; kill < KILLS; kill++) {
-        const before = acknowledged.size;
-        await until(() => acknowledged.size > before + 50, "publishing goes on", 20_000);
-        await sleep(Math.random() * 300);
-        await server.kill();
-        server = await start(file, port);
-      }
-      isOver = true;
-      await within(Promise.all(publishers), "the publishers", 20_000);
-      const last = await publish(url, "last");
-      acknowledged.set(last, "last");
-      for (const { name, received, stop } of readers) {
-        await until(() => received.at(-1)?.id === last, `${name} has the last event`, 20_000);
-        stop();
-        check(name, received, acknowledged);
-      }
-      server.signal("SIGTERM");
-      assert.equal(await server.exit(), { code: 0, signal: null });
-    } finally {
-      for (const { stop } of readers) stop();
-      await server.kill();
-    }
+    const load = { publishers: 3, readersEach: 1, isOver: (kills: number) => kills === KILLS, mostMs: 300 };
+    const { acknowledged, delivered } = await killServer(file, load);
+    assert.ok(acknowledged > KILLS * 50 && delivered >= 4 * acknowledged);
   }));
-
-/** Every event once, in order, and each that was acknowledged under its id. */
-function check(name: string, received: readonly Received[], acknowledged: ReadonlyMap<string, string>): void {
-  const wrong = received.find(({ type }) => type !== TYPE && type !== "tribler_started");
-  assert.is(wrong, undefined, `${name}: ${JSON.stringify(wrong)}`);
-  const epochs = new Set(received.map(({ id }) => id!.split("-")[0]));
-  assert.is(epochs.size, 1, name);
-  received.forEach(({ id }, index) => assert.is(Number(id!.split("-")[1]), index + 1, name));
-  const texts = new Map(
-    received.filter(({ type }) => type === TYPE).map(({ id, event }) => [id, event.text]),
-  );
-  for (const [id, text] of acknowledged) assert.is(texts.get(id), text, `${name}: ${id}`);
-  assert.is(new Set(texts.values()).size, texts.size, `${name}: no publication is stored twice`);
-  assert.is(texts.size, acknowledged.size, `${name}: nothing else is there`);
-}
 
 test("serve --data refuses a file that another server has open", () =>
   withFile(async (file) => {
