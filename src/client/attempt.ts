@@ -10,10 +10,22 @@ import { failureOf } from "./failure.ts";
 import type { Frame, ResponseDecoder } from "./frame.ts";
 import { classifyResponse, readRetryAfter } from "./retry.ts";
 
+/** A chunk of bytes, or the end. */
+export type Arrival = ReadableStreamReadResult<Uint8Array>;
+/** The frames that have arrived; `undefined` at the end. */
+export type Frames = readonly Frame[] | undefined;
+
 /** The stream of one response. */
 export interface Source {
-  /** Returns the frames that arrive next, maybe none; `undefined` at the end. Rejects if the stream is cut off or cancelled. */
-  read(): Promise<readonly Frame[] | undefined>;
+  /** Returns what arrives next. Rejects if the stream is cut off or cancelled. */
+  read(): Promise<Arrival>;
+  /**
+   * Returns the frames that end in what has arrived, maybe none; `undefined` at the end. It is a promise until the first
+   * frame has been returned, at most.
+   *
+   * @throws {EventsError} `ConnectionLost`, `UnexpectedResponse`; and the reason of the signal
+   */
+  accept(arrival: Arrival): Frames | Promise<Frames>;
   /** The number of seconds that the server wants clients to wait before they reconnect. */
   retry(): number;
 }
@@ -116,14 +128,18 @@ function sourceOf(
   mediaType: string,
 ): Source {
   let hasFrames = false;
+
+  function received(frames: readonly Frame[]): readonly Frame[] {
+    hasFrames ||= frames.length > 0;
+    return frames;
+  }
+
   return {
-    read: async () => {
-      const { done, value } = await reader.read();
+    read: () => reader.read(),
+    accept: ({ done, value }) => {
       if (!done) {
-        const pushed = decoder.push(value);
-        const frames = pushed instanceof Promise ? await pushed : pushed;
-        hasFrames ||= frames.length > 0;
-        return frames;
+        const frames = decoder.push(value);
+        return frames instanceof Promise ? frames.then(received) : received(frames);
       }
       signal.throwIfAborted(); // A stream that was cancelled has not ended.
       const rest = decoder.rest();

@@ -5,7 +5,7 @@
  */
 import type { Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
-import { type Outcome, request, type Source } from "./attempt.ts";
+import { type Arrival, type Frames, type Outcome, request, type Source } from "./attempt.ts";
 import { loadSse } from "./decode.ts";
 import { reasonOf } from "./failure.ts";
 import type { ConnectOptions, Settings, Status } from "./options.ts";
@@ -41,6 +41,40 @@ export class Attempts {
     this.#request?.abort(
       new EventsError("Timeout", `nothing arrived from ${this.#place} for ${ms / 1000} s`),
     );
+  };
+
+  readonly #onArrival = (arrival: Arrival): boolean | Promise<boolean> => {
+    this.#timer.unwatch();
+    if (this.#isClosed) return false;
+    try {
+      // Before the first event everything has been loaded.
+      return this.#onFrames(this.#source!.accept(arrival) as Frames);
+    } catch (error) {
+      return this.#onLoss(error);
+    }
+  };
+  readonly #onFrames = (frames: Frames): boolean | Promise<boolean> => {
+    if (this.#isClosed) return false;
+    if (frames !== undefined) {
+      this.#received.push(frames);
+      return true;
+    }
+    if (this.#settings.backoff === undefined) return false; // A stream that is not resumed may end.
+    return this.#onLoss(new EventsError("ConnectionLost", `${this.#place} ended the stream`));
+  };
+  readonly #onLoss = async (error: unknown): Promise<boolean> => {
+    if (this.#isClosed) return false;
+    const { isOpen } = this.#received;
+    const timeoutMs = this.#timeoutMs;
+    const retryAfter = this.#source!.retry();
+    const cause = this.#causeOf(error);
+    if (!isResumed(cause)) throw cause;
+    this.#drop();
+    // The silence before a time-out does not count: a server that accepts connections and sends nothing fails every time.
+    const lived = performance.now() - this.#openedAt - (cause.code === "Timeout" ? timeoutMs : 0);
+    this.#failures = lived >= STABLE_AFTER_MS ? 0 : this.#failures + 1;
+    if (isOpen) this.#onStatus({ type: "lost", cause });
+    return !this.#isClosed && await this.#wait(cause, retryAfter);
   };
 
   constructor(
@@ -152,42 +186,25 @@ export class Attempts {
     return await request(() => fetch(from.href, init), signal, this.#place, maxLineBytes);
   }
 
-  /** Receives what arrives next. Waits for the next attempt if the connection is lost. */
-  async #receive(source: Source): Promise<boolean> {
-    const { idleTimeoutMs, responseTimeoutMs, backoff } = this.#settings;
+  /** The number of milliseconds to wait for what arrives next. Until its first event the stream counts as a response. */
+  get #timeoutMs(): number {
+    const { idleTimeoutMs, responseTimeoutMs } = this.#settings;
     const { isOpen, heartbeatTimeoutMs } = this.#received;
-    // Until its first event the stream counts as a response that has not arrived.
-    const timeoutMs = isOpen ? idleTimeoutMs ?? heartbeatTimeoutMs : responseTimeoutMs;
-    let cause: EventsError;
-    try {
-      const reading = source.read();
-      if (isOpen) this.#timer.watch(timeoutMs, this.#onSilence);
-      const frames = await (isOpen
-        ? reading
-        : this.#timer.limit(reading, timeoutMs, `nothing arrived from ${this.#place}`));
-      this.#timer.unwatch();
-      if (this.#isClosed) {
-        return false;
-      }
-      if (frames !== undefined) {
-        this.#received.push(frames);
-        return true;
-      }
-      if (backoff === undefined) {
-        return false; // A stream that is not resumed may end.
-      }
-      cause = new EventsError("ConnectionLost", `${this.#place} ended the stream`);
-    } catch (error) {
-      if (this.#isClosed) return false;
-      cause = this.#causeOf(error);
-      if (!isResumed(cause)) throw cause;
+    return isOpen ? idleTimeoutMs ?? heartbeatTimeoutMs : responseTimeoutMs;
+  }
+
+  /** Receives what arrives next. Waits for the next attempt if the connection is lost. */
+  #receive(source: Source): Promise<boolean> {
+    const timeoutMs = this.#timeoutMs;
+    const reading = source.read();
+    if (this.#received.isOpen) {
+      // A busy stream comes here for each chunk: there is one promise, and nothing else is made.
+      this.#timer.watch(timeoutMs, this.#onSilence);
+      return reading.then(this.#onArrival, this.#onLoss);
     }
-    this.#drop();
-    // The silence before a time-out does not count: a server that accepts connections and sends nothing fails every time.
-    const lived = performance.now() - this.#openedAt - (cause.code === "Timeout" ? timeoutMs : 0);
-    this.#failures = lived >= STABLE_AFTER_MS ? 0 : this.#failures + 1;
-    if (isOpen) this.#onStatus({ type: "lost", cause });
-    return !this.#isClosed && await this.#wait(cause, source.retry());
+    const frames = reading.then(source.accept);
+    return this.#timer.limit(frames, timeoutMs, `nothing arrived from ${this.#place}`)
+      .then(this.#onFrames, this.#onLoss);
   }
 
   /** Returns why the connection was lost. Not every runtime rejects with the reason of the signal. */

@@ -26,7 +26,9 @@ export interface Received {
   readonly id: string | undefined;
 }
 
-const BRACE = 0x7b;
+const BLANK = /^[ \t\r]*$/;
+/** Number of characters in the shortest event, `{"type":""}`. */
+const MIN_EVENT_LENGTH = 11;
 
 /**
  * Reads a frame in any of the dialects.
@@ -41,16 +43,18 @@ export function readFrame(
   parse?: (text: string) => unknown,
 ): Received | undefined {
   if (typeof frame === "string") {
-    // To compare a slice, engines copy it into a string of its own; the code of a character costs nothing.
-    if (frame.charCodeAt(0) !== BRACE && /^[ \t\r]*$/.test(frame)) return undefined;
+    // To look into a slice, some engines copy it into a string of its own, but not to parse it.
+    if (frame.length < MIN_EVENT_LENGTH && BLANK.test(frame)) return undefined;
     const event = parsed(frame, parse);
+    if (event === undefined) return undefined;
     if (!isEvent(event)) notAnEvent(frame);
     return { event, id: cursorOf(event) };
   }
   if (frame instanceof EventsError) throw frame;
   const { id, data } = frame;
   if (data === "") return { event: undefined, id };
-  const event = frame.read(parsed(data, parse), catalogue) ?? notAnEvent(data);
+  const value = parsed(data, parse);
+  const event = (value === undefined ? undefined : frame.read(value, catalogue)) ?? notAnEvent(data);
   return { event: id === undefined || "id" in event ? event : { ...event, id }, id: id ?? cursorOf(event) };
 }
 
@@ -69,11 +73,12 @@ export function isOtherJson(text: string): boolean {
   }
 }
 
+/** Returns the value of a text; `undefined` if it is blank. */
 function parsed(text: string, parse: ((text: string) => unknown) | undefined): unknown {
   try {
     return parse === undefined ? JSON.parse(text) : parse(text);
   } catch (cause) {
-    return notAnEvent(text, cause);
+    return BLANK.test(text) ? undefined : notAnEvent(text, cause);
   }
 }
 
