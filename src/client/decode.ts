@@ -88,15 +88,17 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
   let isAscii = true;
   /** Whether the last chunk may have ended within a character. */
   let isCut = false;
-  /** The text of the line that has begun, and the number of its bytes. */
+  /** The text of the line that has begun. */
   let begun = "";
-  let kept = 0;
+  /** The chunk that it begins in, and the number of bytes in those after it. */
+  let first: Uint8Array = new Uint8Array();
+  let further = 0;
 
   /** Returns where the last line ends before one that is too long; -1 if none is. */
   function endBeforeTooLong(chunk: Uint8Array): number {
-    if (kept + chunk.length <= maxLineBytes) return -1;
+    if (first.length + further + chunk.length <= maxLineBytes) return -1;
     let start = 0;
-    for (let length = kept; start < chunk.length; length = 0) {
+    for (let length = first.length - first.lastIndexOf(LF) - 1 + further; start < chunk.length; length = 0) {
       const end = chunk.indexOf(LF, start);
       if (length + (end === -1 ? chunk.length : end) - start > maxLineBytes) return start;
       if (end === -1) break;
@@ -121,7 +123,7 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
     let end = text.indexOf("\n");
     if (end === -1) {
       begun += text;
-      kept += chunk.length;
+      further += chunk.length;
       return [];
     }
     const lines = [begun + text.slice(0, end)];
@@ -129,7 +131,8 @@ export function ndjsonDecoder(maxLineBytes: number): Decoder {
     // split("\n") is slower.
     for (; (end = text.indexOf("\n", start)) !== -1; start = end + 1) lines.push(text.slice(start, end));
     begun = text.slice(start);
-    kept = isAscii ? begun.length : chunk.length - chunk.lastIndexOf(LF) - 1;
+    first = chunk;
+    further = 0;
     return lines;
   }
 

@@ -86,14 +86,14 @@ test("connect() reports a time-out also if the runtime rejects with an error of 
   assert.match((error as EventsError).message, /nothing arrived from \S+ for 0\.1 s/);
 });
 
-test("connect() watches a stream with one timer, however many chunks arrive, and none is left", async () => {
+test("connect() sets few timers for many chunks, and leaves none", async () => {
   const { setTimeout } = globalThis;
   let timers = 0;
   const patched = (callback: () => void, ms?: number) => {
-    if (ms === 1250) timers++;
+    if (ms !== 30_000) timers++;
     return setTimeout(callback, ms);
   };
-  const chunks = [start("a", 0.5), ...Array.from({ length: 100 }, (_, n) => line("x", `b${n}`))];
+  const chunks = [start("a", 0.5), ...Array.from({ length: 1000 }, (_, n) => line("x", `b${n}`))];
   const fetch = () => {
     const body = new ReadableStream<Uint8Array>({
       pull(controller) {
@@ -109,10 +109,10 @@ test("connect() watches a stream with one timer, however many chunks arrive, and
     const left = await timersLeftBy(async () => {
       let count = 0;
       for await (const _ of connect("http://localhost/", { fetch, reconnect: false })) count++;
-      assert.is(count, 100);
+      assert.is(count, 1000);
     });
     assert.is(left, 0);
-    assert.is(timers, 1);
+    assert.ok(timers < 200, `${timers} timers`);
   } finally {
     Object.assign(globalThis, { setTimeout });
   }
