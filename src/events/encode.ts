@@ -27,10 +27,14 @@ export interface UncheckedDraft {
 /** An event that can be published. */
 export interface EncodedEvent {
   readonly type: string;
-  /** The JSON of its payload with its key, `"event":{…},` as it is written in the dictionary; empty without a payload. */
-  readonly payload: string;
+  /** The JSON of its payload, as it is written in the dictionary; `undefined` if it has none. */
+  readonly payload: string | undefined;
+  /** The length of that in UTF-8, in bytes. */
+  readonly bytes: number;
 }
 
+const TYPE_KEY = '{"type":"';
+const EVENT_KEY = '","event":';
 /** Matches each number with an exponent in a text of JSON, and some strings. */
 const EXPONENT = /[:,[]\s*-?[\d.]+[eE]/;
 
@@ -63,13 +67,13 @@ export class WrittenDraft implements UncheckedDraft {
     if (!isDictionary(value)) return undefined;
     const { type, event } = value;
     if (typeof type !== "string" || event === undefined || event === null) return undefined;
-    const head = `{"type":"${type}","event":`;
-    if (!text.startsWith(head) || !text.endsWith("}") || text.includes("\\") || hasLineEnds(text)) {
-      return undefined;
-    }
-    const length = text.length - head.length - 1;
+    const start = TYPE_KEY.length + type.length + EVENT_KEY.length;
+    const isInOrder = text.startsWith(TYPE_KEY) && text.startsWith(type, TYPE_KEY.length) &&
+      text.startsWith(EVENT_KEY, TYPE_KEY.length + type.length) && text.endsWith("}");
+    if (!isInOrder || text.includes("\\") || hasLineEnds(text)) return undefined;
+    const length = text.length - start - 1;
     if (!isCanonical(length, event, maxDepth - 1, () => EXPONENT.test(text))) return undefined;
-    return new WrittenDraft(type, event, text.slice(head.length, -1));
+    return new WrittenDraft(type, event, text.slice(start, -1));
   }
 }
 
@@ -109,7 +113,7 @@ function prepare(
   const { type, event } = draft;
   if (event === undefined) {
     const issues = checkEvent(catalogue, type, undefined, index);
-    return issues.length > 0 ? { issues } : { type, payload: "" };
+    return issues.length > 0 ? { issues } : { type, payload: undefined, bytes: 0 };
   }
   const written = WrittenDraft.jsonOf(draft);
   const json = written === undefined ? write(event) : { text: written, value: event };
@@ -118,10 +122,8 @@ function prepare(
     return { issues: [{ index, path: path === "" ? "event" : `event.${path}`, message }] };
   }
   const issues = checkEvent(catalogue, type, json.value, index);
-  const most = maxBytes - ENVELOPE_BYTES;
-  // No character takes more than three bytes for each of its one or two units.
-  const bytes = issues.length > 0 || json.text.length * 3 <= most ? 0 : utf8Length(json.text);
-  if (bytes > most) {
+  const bytes = utf8Length(json.text);
+  if (bytes > maxBytes - ENVELOPE_BYTES && issues.length === 0) {
     issues.push({
       index,
       path: "event",
@@ -129,7 +131,8 @@ function prepare(
         `has ${bytes} bytes: an event may have at most ${maxBytes} here, with ${ENVELOPE_BYTES} for type, id and time`,
     });
   }
-  return issues.length > 0 ? { issues } : { type, payload: `"event":${json.text},` };
+  if (issues.length > 0) return { issues };
+  return { type, payload: json.text, bytes };
 }
 
 /**

@@ -56,11 +56,27 @@ export function parseBody(
     if (draft === undefined) { for (const issue of checkForm(dictionary, found, index)) issues.push(issue); }
   }
   if (parts.length === 0) issues.push({ index: 0, path: "", message: "the body holds no event" });
-  if (issues.length === 0) return drafts;
+  if (issues.length === 0) return withoutBody(drafts, parts, text);
   const unfit = drafts.flatMap((draft, index) =>
     isDictionary(draft) ? checkEvent(catalogue, draft["type"], draft["event"], index) : []
   );
   throw invalidEventError(issues.concat(unfit).sort((a, b) => a.index - b.index), drafts);
+}
+
+/** The characters beside its payload that an event may have in a body. */
+const ENVELOPE_LENGTH = 256;
+
+/**
+ * Returns the events such that they do not hold on to a body that is mostly something else, such as white space: engines
+ * keep a part of a text as a reference to the whole.
+ */
+function withoutBody(drafts: RawDraft[], parts: readonly Part[], text: string): RawDraft[] {
+  let kept = 0;
+  for (const { draft } of parts) {
+    if (draft !== undefined) kept += WrittenDraft.jsonOf(draft)!.length + ENVELOPE_LENGTH;
+  }
+  if (kept === 0 || text.length <= 2 * kept) return drafts;
+  return drafts.map(({ type, event }) => ({ type, event }));
 }
 
 /**
@@ -114,7 +130,7 @@ function parseLines(text: string, { maxBatch, maxDepth }: BodyLimits): Part[] {
   const parts: Part[] = [];
   let broken = 0;
   for (const line of text.split("\n")) {
-    if (/^[ \t\r]*$/.test(line)) continue;
+    if (line === "" || /^[ \t\r]*$/.test(line)) continue;
     if (parts.length === maxBatch) throw tooMany(maxBatch);
     const part = parseText(line, maxDepth);
     parts.push(part);

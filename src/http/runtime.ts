@@ -134,7 +134,8 @@ export function canParkPull(c: Context): boolean {
 
 /** Whether the request came through a server of Node, Deno or Bun, where all requests share their I/O. */
 export function isKnownServer(c: Context): boolean {
-  return (nodeResponse(c) ?? hostOf(c).completed ?? bunServerOf(c)) !== undefined;
+  // Deno's `completed` is a getter that makes a promise.
+  return nodeResponse(c) !== undefined || "completed" in hostOf(c) || bunServerOf(c) !== undefined;
 }
 
 /** Returns the outgoing response of Node's server, if it received the request. */

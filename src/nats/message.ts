@@ -13,7 +13,7 @@ import type { Subjects } from "./subject.ts";
 
 /** Encodes a message: the dictionary without `id` and `time`, which come from the stream. */
 export function messageOf({ type, payload }: EncodedEvent): string {
-  return `{"type":"${type}"${payload === "" ? "" : `,${payload.slice(0, -1)}`}}`;
+  return `{"type":"${type}"${payload === undefined ? "" : `,"event":${payload}`}}`;
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });

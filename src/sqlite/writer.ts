@@ -133,7 +133,7 @@ export class Writer {
     let [count, events, length] = [0, 0, 0];
     for (const publication of this.#queue) {
       events += publication.events.length;
-      for (const { payload } of publication.events) length += payload.length;
+      for (const { payload } of publication.events) length += payload?.length ?? 0;
       if (count > 0 && (events > GROUP_EVENTS || length > GROUP_LENGTH)) break;
       count++;
     }
@@ -171,13 +171,16 @@ export class Writer {
         if (known !== undefined) continue;
         const isoTime = new Date(time).toISOString();
         for (const { type, payload } of publication.events) {
-          // As in the dictionary: `"event":…,`.
-          const json = payload === "" ? null : payload.slice(8, -1);
-          const row = { sequence: this.#last + entries.length + 1, time: isoTime, type, json };
+          const row = {
+            sequence: this.#last + entries.length + 1,
+            time: isoTime,
+            type,
+            json: payload ?? null,
+          };
           file.insert(row);
           entries.push(entryOf(row, file.epoch));
           events++;
-          length += payload.length;
+          length += payload?.length ?? 0;
           if (events > GROUP_EVENTS || length > GROUP_LENGTH) {
             await nextTurn();
             [events, length] = [0, 0];
