@@ -59,6 +59,7 @@ export const SUITES: readonly Suite[] = [
   { path: "stream/propert", on: EVERY, seconds: 10 },
   { path: "stream/socket_sink_memory", on: EVERY_NODE },
   { path: "stream/", on: EVERY },
+  { path: "http/publish_memory", on: EVERY_NODE },
   { path: "http/publish", on: EVERY, seconds: 8 },
   { path: "http/authorize", on: EVERY_BUN, seconds: 7, waits: true },
   { path: "http/filters", on: EVERY, seconds: 6, waits: true },
