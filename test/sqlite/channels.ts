@@ -18,6 +18,9 @@ import {
 import { type SqliteChannel, sqliteChannel, type SqliteChannelOptions } from "../../src/sqlite/mod.ts";
 import { within } from "../support/harness.ts";
 
+/** The longest time for anything that waits for the disk, which others use too, in milliseconds. */
+export const LIMIT_MS = 20_000;
+
 /** The events of these tests. */
 export const catalogue: Catalogue<{
   readonly tick: v.ObjectSchema<
@@ -57,11 +60,12 @@ export async function withChannel<T>(
   const channel = await within(
     sqliteChannel(file, catalogue, { onProblem: () => {}, ...options }),
     "a channel",
+    LIMIT_MS,
   );
   try {
     return await use(channel);
   } finally {
-    await within(channel.close(), "the end of the channel");
+    await within(channel.close(), "the end of the channel", LIMIT_MS);
   }
 }
 
@@ -78,7 +82,11 @@ export async function readAll(channel: Channel<TestSchemas>, since: string): Pro
   let { position } = await channel.locate(since);
   const read: unknown[] = [];
   while (position < last) {
-    const { lost, entries } = await within(Promise.resolve(channel.read(position, 64 * 1024)), "a batch");
+    const { lost, entries } = await within(
+      Promise.resolve(channel.read(position, 64 * 1024)),
+      "a batch",
+      LIMIT_MS,
+    );
     if (lost !== undefined) {
       read.push(lost);
       position += lost.count!;
