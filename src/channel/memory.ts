@@ -10,6 +10,7 @@ import { type EncodedEvent, encodeEvents, type UncheckedDraft } from "../events/
 import { CATALOGUE, checkArgument, checkOptions, type Expected, OBJECT } from "../events/arguments.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor } from "../events/cursor.ts";
+import { isoTime } from "../events/time.ts";
 import { createHistory } from "./history.ts";
 import { type HistoryLimits, historyLimits } from "./limits.ts";
 import { createExpiry, type Retention, retentionLimits } from "./retention.ts";
@@ -75,31 +76,18 @@ export function createChannel<S extends Schemas>(
   const wakeups = createWakeups();
   const published = createPublishedCounts(catalogue.types);
   let closed = false;
-  const heads = new Map(catalogue.types.map((type) => [type, headOf(type)]));
-  let time = NaN;
-  /** How the dictionaries of this millisecond end. */
-  let tail = "";
+  const write = createWriter(catalogue.types);
 
   /** Names the epoch when it is first asked for: Workers allow nothing random before their first request. */
   function epochOf(): string {
     return epoch ??= crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   }
 
-  /** Reads the clock; what is made of it is made once a millisecond. */
-  function readClock(): void {
-    const now = Date.now();
-    if (now === time) return;
-    time = now;
-    tail = `","time":"${new Date(now).toISOString()}"}`;
-  }
-
-  function append({ type, payload, bytes }: EncodedEvent): string {
+  function append(event: EncodedEvent, time: number): string {
+    const { type, payload, bytes } = event;
     const position = log.last + 1;
     const id = formatCursor(epochOf(), position);
-    // Engines keep such a text in pieces until it is read. To join them here would be a third of what publishing costs,
-    // and for readers many are joined at a time. The fewer pieces the better.
-    const { withPayload, without } = heads.get(type)!;
-    const json = payload === undefined ? without + id + tail : `${withPayload}${payload},"id":"${id}${tail}`;
+    const json = write(event, id, time);
     const extra = payload === undefined ? 0 : bytes - payload.length;
     log.push({ position, id, type, json, bytes: json.length + extra, time });
     published.count(type);
@@ -114,9 +102,9 @@ export function createChannel<S extends Schemas>(
     checkOpen();
     const prepared = encodeEvents(catalogue, drafts, Math.min(maxBytes, keep.maxBytes));
     checkOpen(); // What was published may have getters.
-    readClock();
+    const time = Date.now();
     const ids: string[] = [];
-    for (const event of prepared) ids.push(append(event));
+    for (const event of prepared) ids.push(append(event, time));
     wakeups.wake();
     expiry?.start();
     return ids;
@@ -155,6 +143,24 @@ export function createChannel<S extends Schemas>(
     }),
   };
   return channel;
+}
+
+/**
+ * Makes a function that writes dictionaries of these types.
+ *
+ * Engines keep such a text in pieces until it is read. To join them here would be a third of what publishing costs, and for
+ * readers many are joined at a time. The fewer pieces the better.
+ */
+function createWriter(types: readonly string[]): (event: EncodedEvent, id: string, time: number) => string {
+  const heads = new Map(types.map((type) => [type, headOf(type)]));
+  let tailMs = NaN;
+  /** How the dictionaries of this millisecond end. */
+  let tail = "";
+  return ({ type, payload }, id, time) => {
+    if (time !== tailMs) [tailMs, tail] = [time, `","time":"${isoTime(time)}"}`];
+    const { withPayload, without } = heads.get(type)!;
+    return payload === undefined ? without + id + tail : `${withPayload}${payload},"id":"${id}${tail}`;
+  };
 }
 
 /** How the dictionaries of a type begin: up to their payload, or without one up to their `id`. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { checkOptions, type Expected, NUMBER_OR_NULL } from "../events/arguments.ts";
-import { durationMs } from "../events/timing.ts";
+import { durationMs } from "../events/time.ts";
 import type { History } from "./history.ts";
 import { checkLimit } from "./limits.ts";
 

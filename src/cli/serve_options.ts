@@ -6,7 +6,7 @@
 import type { AppOptions } from "../server/app.ts";
 import { defaultPath, DIALECT_NAMES, type Mount } from "../server/mounts.ts";
 import type { LogFormat } from "../server/log.ts";
-import { durationMs } from "../events/timing.ts";
+import { durationMs } from "../events/time.ts";
 import type { KeptEvents, NatsServers } from "../server/nats.ts";
 import type { Durability } from "../sqlite/mod.ts";
 import { keyOf } from "./remote.ts";

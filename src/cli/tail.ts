@@ -7,7 +7,7 @@ import process from "node:process";
 import { connect, type ConnectOptions, EventsError, type Status } from "../client/mod.ts";
 import { jsonTextLine, onOneLine, printable } from "../text/printable.ts";
 import { readRemote, reasonOf, type Remote } from "./remote.ts";
-import { durationMs } from "../events/timing.ts";
+import { durationMs } from "../events/time.ts";
 import type { DisplayEvent } from "../text/event_text.ts";
 import { onStopSignal } from "./signals.ts";
 import { parseFlags, UsageError } from "./usage.ts";

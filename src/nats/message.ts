@@ -9,6 +9,7 @@ import type { EncodedEvent } from "../events/encode.ts";
 import { formatCursor } from "../events/cursor.ts";
 import { isControlType } from "../events/event.ts";
 import { toJson, utf8Length } from "../events/json.ts";
+import { isoTime } from "../events/time.ts";
 import type { Subjects } from "./subject.ts";
 
 /** Encodes a message: the dictionary without `id` and `time`, which come from the stream. */
@@ -30,7 +31,7 @@ export function entryOf(message: JsMsg, epoch: string, subjects: Subjects): Entr
   if (body === undefined) return undefined;
   const id = formatCursor(epoch, streamSequence);
   const time = Math.floor(timestampNanos / 1e6);
-  const rest = `,"id":"${id}","time":"${isoOf(time)}"}`;
+  const rest = `,"id":"${id}","time":"${isoTime(time)}"}`;
   const bytes = body.bytes - 1 + rest.length;
   return { position: streamSequence, id, type, json: body.text.slice(0, -1) + rest, bytes, time };
 }
@@ -61,13 +62,4 @@ function bodyOf(
 function hasNothingElse(value: object): boolean {
   for (const key in value) if (key !== "type" && key !== "event") return false;
   return true;
-}
-
-let lastMs = NaN;
-let lastIso = "";
-
-/** Formats a time as RFC 3339. Consecutive events often have the same. */
-function isoOf(ms: number): string {
-  if (ms !== lastMs) [lastMs, lastIso] = [ms, new Date(ms).toISOString()];
-  return lastIso;
 }

@@ -6,6 +6,7 @@
 import { clearInterval, setImmediate, setInterval } from "node:timers";
 import type { Entry } from "../channel/channel.ts";
 import type { EncodedEvent } from "../events/encode.ts";
+import { isoTime } from "../events/time.ts";
 import { EventsError } from "../events/errors.ts";
 import { entryOf } from "./entry.ts";
 import type { EventsFile } from "./file.ts";
@@ -169,11 +170,10 @@ export class Writer {
         const first = known?.first ?? this.#last + entries.length + 1;
         places.push({ first, isRepeated: known !== undefined });
         if (known !== undefined) continue;
-        const isoTime = new Date(time).toISOString();
         for (const { type, payload } of publication.events) {
           const row = {
             sequence: this.#last + entries.length + 1,
-            time: isoTime,
+            time: isoTime(time),
             type,
             json: payload ?? null,
           };

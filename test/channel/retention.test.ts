@@ -1,7 +1,7 @@
 /** What a channel in memory keeps, beside its history. */
 import * as assert from "uvu/assert";
 import { createChannel, eventsEndpoint } from "../../src/mod.ts";
-import { durationMs } from "../../src/events/timing.ts";
+import { durationMs } from "../../src/events/time.ts";
 import { linesOf, until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import { type ContractChannel, contractEvents } from "./contract.ts";

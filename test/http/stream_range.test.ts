@@ -2,7 +2,7 @@
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { type Channel, createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
-import { parseTime } from "../../src/events/timing.ts";
+import { parseTime } from "../../src/events/time.ts";
 import { type Dictionary, type Lines, linesOf, until, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 
