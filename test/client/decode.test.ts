@@ -145,7 +145,7 @@ test("connect() yields what a channel published, in either format, byte by byte"
 });
 
 test("connect() takes lines of white space in NDJSON for blank", async () => {
-  const text = ' \t\r\n{"type":"a"}\n  \n\t\t\n \r\n{"type":"b"}\n \n';
+  const text = ` \t\r\n{"type":"a"}\n  \n\t\t\n \r\n${" ".repeat(40)}\r\n{"type":"b"}\n \n`;
   for (const places of [[], everywhere]) {
     const { events, error } = await readAll(cutAt(encoder.encode(text), places), NDJSON);
     assert.equal([events, error], [[{ type: "a" }, { type: "b" }], undefined]);
@@ -230,6 +230,13 @@ test("next() rejects with InvalidLine and its beginning for a line that is not a
       assert.ok(error!.message.includes(JSON.stringify(line.slice(0, 80))), error!.message);
       assert.ok(error!.message.length < 300);
     }
+  }
+});
+
+test("next() rejects with InvalidLine for a block of SSE whose data is white space", async () => {
+  for (const data of [" \t", " ".repeat(40)]) {
+    const { events, error } = await readAll([encoder.encode(`event: a\ndata: ${data}\n\n`)], SSE);
+    assert.equal([events, error?.code], [[], "InvalidLine"]);
   }
 });
 
