@@ -11,9 +11,9 @@ import { CATALOGUE, checkArgument, checkOptions, type Expected, OBJECT } from ".
 import { EventsError } from "../events/errors.ts";
 import { formatCursor } from "../events/cursor.ts";
 import { isoTime } from "../events/time.ts";
-import { createHistory } from "./history.ts";
+import { createHistory, type History } from "./history.ts";
 import { type HistoryLimits, historyLimits } from "./limits.ts";
-import { createExpiry, type Retention, retentionLimits } from "./retention.ts";
+import { createExpiry, type Expiry, type Retention, retentionLimits } from "./retention.ts";
 import { createPublishedCounts } from "./published_counts.ts";
 import { createWakeups } from "./wakeups.ts";
 
@@ -68,11 +68,8 @@ export function createChannel<S extends Schemas>(
 ): MemoryChannel<S> {
   checkArgument("createChannel: the catalogue", catalogue, CATALOGUE);
   checkOptions("createChannel", options, OPTIONS);
-  const { maxEvents, maxBytes } = historyLimits(options.history);
+  const { log, expiry, maxEventBytes } = openHistory(options);
   let epoch: string | undefined;
-  const keep = retentionLimits(options.keep ?? {}, 1024);
-  const log = createHistory(Math.min(maxEvents, keep.maxEvents), Math.min(maxBytes, keep.maxBytes));
-  const expiry = keep.maxAgeMs < Infinity ? createExpiry(log, keep.maxAgeMs) : undefined;
   const wakeups = createWakeups();
   const published = createPublishedCounts(catalogue.types);
   let closed = false;
@@ -100,7 +97,7 @@ export function createChannel<S extends Schemas>(
 
   function publishBatch(drafts: readonly UncheckedDraft[]): string[] {
     checkOpen();
-    const prepared = encodeEvents(catalogue, drafts, Math.min(maxBytes, keep.maxBytes));
+    const prepared = encodeEvents(catalogue, drafts, maxEventBytes);
     checkOpen(); // What was published may have getters.
     const time = Date.now();
     const ids: string[] = [];
@@ -143,6 +140,20 @@ export function createChannel<S extends Schemas>(
     }),
   };
   return channel;
+}
+
+/** Makes the history within its limits, and what drops events by their age, if that is limited. */
+function openHistory({ history, keep }: ChannelOptions): {
+  readonly log: History;
+  readonly expiry: Expiry | undefined;
+  readonly maxEventBytes: number;
+} {
+  const held = historyLimits(history);
+  const kept = retentionLimits(keep ?? {}, 1024);
+  const maxEventBytes = Math.min(held.maxBytes, kept.maxBytes);
+  const log = createHistory(Math.min(held.maxEvents, kept.maxEvents), maxEventBytes);
+  const expiry = kept.maxAgeMs < Infinity ? createExpiry(log, kept.maxAgeMs) : undefined;
+  return { log, expiry, maxEventBytes };
 }
 
 /**

@@ -23,6 +23,9 @@ interface OriginSettings {
 /** A shorter silence never closes a stream: Bun's server closes by default what is idle for ten seconds. */
 const SHORT_SECONDS = 8;
 
+/** How long it takes at most until a request knows that its client has disconnected. */
+const DISCONNECT_MS = 100;
+
 const MESSAGE =
   "eventsEndpoint: requests are copies of those that Bun's server received, as app.mount() makes them: " +
   "all clients count as one address, and the server closes streams that are silent for its idleTimeout. " +
@@ -35,7 +38,11 @@ export function createOriginCheck({ maxConnectionsPerAddress, onError }: OriginS
     if (isReported) return;
     const isLimitShared = address === UNKNOWN_ADDRESS && maxConnectionsPerAddress !== null;
     if (!(isLimitShared || silence > SHORT_SECONDS) || !isCopied(c)) return;
-    isReported = true;
-    onError(new Error(MESSAGE));
+    // Of a client that has disconnected nothing is known either, and its signal may abort a little later.
+    setTimeout(() => {
+      if (isReported || !isCopied(c)) return;
+      isReported = true;
+      onError(new Error(MESSAGE));
+    }, DISCONNECT_MS);
   };
 }

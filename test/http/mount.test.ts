@@ -89,6 +89,7 @@ for (const [way, { put, isKnown }] of Object.entries(WAYS)) {
       const { id } = await lines.event();
       set.channel.publish("note", { n: 2 });
       assert.is((await lines.event()).event.n, 2);
+      if (isCopy) await until(() => problems.length > 0, "it is reported");
       await lines.close();
       await until(() => set.ends.length === 1, "the end");
       const [end] = set.ends;
@@ -156,7 +157,9 @@ if (Bun !== undefined) {
       const problems: unknown[] = [];
       const onError = (error: unknown) => void problems.push(error);
       await withMounted(WAYS["app.mount()"]!.put, { ...settings, onError }, async (_, url) => {
-        for (let n = 0; n < 2; n++) await (await openLines(url)).close();
+        const opened = [await openLines(url), await openLines(url)];
+        if (reports > 0) await until(() => problems.length > 0, "it is reported");
+        await Promise.all(opened.map((lines) => lines.close()));
       });
       assert.is(problems.length, reports, JSON.stringify(settings));
     }
