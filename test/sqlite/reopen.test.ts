@@ -147,6 +147,17 @@ test("sqliteChannel() begins another epoch after a loss of power, because acknow
     });
   }));
 
+test("read() counts events that were deleted by hand as lost", () =>
+  withFile(async (file) => {
+    await withChannel(file, (channel) => channel.publishBatch(ticks(1, 10)));
+    change(file, "DELETE FROM events WHERE sequence IN (1, 2, 5, 6, 7)");
+    await withChannel(file, async (channel) => {
+      assert.is(channel.first, 3);
+      const lost = { reason: "slow_consumer", count: 3 };
+      assert.equal(await readAll(channel, "earliest"), [3, 4, lost, 8, 9, 10]);
+    });
+  }));
+
 test("publishBatch() stores events with the same key once, also after a restart", () =>
   withFile(async (file) => {
     const [first] = await withChannel(file, async (channel) => {
