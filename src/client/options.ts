@@ -218,7 +218,7 @@ const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
   },
   apiKey: STRING,
   reconnect: {
-    text: "an object, or false",
+    text: "a plain object, or false",
     accepts: (value) => value === false || OBJECT.accepts(value),
   },
   idleTimeout: NUMBER_OR_NULL,

@@ -30,10 +30,16 @@ export const STRINGS: Expected = {
 };
 /** A function. */
 export const FUNCTION: Expected = { text: "a function", accepts: (value) => typeof value === "function" };
-/** An object that is no array. */
+/** A plain object: what a class, a `Map` or a promise has is not seen by its keys, and would be ignored. */
 export const OBJECT: Expected = {
-  text: "an object",
-  accepts: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  text: "a plain object",
+  accepts: (value) => {
+    if (typeof value !== "object" || value === null) return false;
+    const prototype = Object.getPrototypeOf(value);
+    // Of any realm.
+    return prototype === null ||
+      (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf"));
+  },
 };
 /** A catalogue of {@linkcode defineEvents}. */
 export const CATALOGUE: Expected = {
@@ -51,7 +57,7 @@ export const CATALOGUE: Expected = {
  * @throws {TypeError} if it is something else
  */
 export function checkArgument(name: string, value: unknown, { text, accepts }: Expected): void {
-  if (!accepts(value)) throw new TypeError(`${name} must be ${text}, not ${described(value)}`);
+  if (!accepts(value)) throw new TypeError(`${name} must be ${text}, not ${describe(value)}`);
 }
 
 /**
@@ -67,8 +73,10 @@ export function checkOptions(
   expected: Readonly<Record<string, Expected>>,
 ): void {
   checkArgument(`${place}: the options`, options, OBJECT);
-  for (const [name, value] of Object.entries(options as object)) {
-    if (!Object.hasOwn(expected, name)) {
+  for (const key of Reflect.ownKeys(options as object)) {
+    const name = typeof key === "symbol" ? key.description ?? "" : key;
+    const value = (options as Readonly<Record<PropertyKey, unknown>>)[key];
+    if (!Object.hasOwn(expected, key)) {
       throw new TypeError(unknownOption(place, name, Object.keys(expected)));
     }
     if (value !== undefined) checkArgument(`${place}: ${name}`, value, expected[name]!);
@@ -102,10 +110,14 @@ function distanceBetween(a: string, b: string): number {
 }
 
 /** A value as an error message shows it. */
-function described(value: unknown): string {
+export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   if (typeof value === "function") return "a function";
   if (Array.isArray(value)) return "an array";
-  if (typeof value === "object" && value !== null) return "an object";
+  if (OBJECT.accepts(value)) return "an object";
+  if (typeof value === "object" && value !== null) {
+    const { name } = (value.constructor ?? {}) as { readonly name?: string };
+    return name ? `an instance of ${name}` : "an object of a class";
+  }
   return String(value);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Context } from "hono";
+import { describe, FUNCTION, NUMBER, OBJECT } from "../events/arguments.ts";
 import type { PublishedEvent, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 
@@ -65,6 +66,22 @@ const SWEEPS_PER_INTERVAL = 10;
 /** Share of an interval after which a stream is asked about again, and within which the answer must arrive. */
 const ANSWER_SHARE = 0.4;
 
+const ANSWERS = "true, false, or { filter, expiresAt } and nothing else";
+
+/**
+ * Whether an answer of the application is a permission. Everything else rejects the request: an object with a slip in the
+ * name of its filter, or a response with the status 401, must not allow everything.
+ */
+function isPermission<S extends Schemas>(answer: unknown): answer is Permission<S> {
+  if (!OBJECT.accepts(answer)) return false;
+  return Reflect.ownKeys(answer as object).every((name) => {
+    const value = (answer as Readonly<Record<PropertyKey, unknown>>)[name];
+    if (name === "filter") return value === undefined || FUNCTION.accepts(value);
+    if (name !== "expiresAt") return false;
+    return value === undefined || value instanceof Date || NUMBER.accepts(value);
+  });
+}
+
 /**
  * Makes an authorizer. One timer serves all its streams, and runs only while there are any.
  *
@@ -74,7 +91,8 @@ const ANSWER_SHARE = 0.4;
  *
  * @param authorize the application's decision; anything but `true` or a permission rejects the request
  * @param intervalMs number of milliseconds within which each stream is asked about and answered
- * @param onError called with what `authorize` throws for an open stream, unless that rejects the request
+ * @param onError called with what `authorize` throws for an open stream, unless that rejects the request; and with a
+ *   `TypeError` if it answers something else than `true`, a permission, `false`, `undefined` or `null`
  */
 export function createAuthorizer<S extends Schemas>(
   authorize: Authorize<S>,
@@ -86,8 +104,12 @@ export function createAuthorizer<S extends Schemas>(
 
   async function ask(c: Context): Promise<Permission<S>> {
     const answer = await authorize(c) as unknown;
-    const permission: Permission<S> = answer === true ? {} : answer as Permission<S>;
-    if (typeof permission === "object" && permission !== null && !isExpired(permission)) return permission;
+    if (answer === true) return {};
+    if (isPermission<S>(answer)) {
+      if (!isExpired(answer)) return answer;
+    } else if (answer !== false && answer !== undefined && answer !== null) {
+      onError(new TypeError(`authorize: the answer must be ${ANSWERS}, not ${describe(answer)}`));
+    }
     throw new EventsError("Unauthorized", "the request is not authorized, or no longer");
   }
 

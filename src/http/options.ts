@@ -95,7 +95,8 @@ export interface EndpointOptions<S extends Schemas> {
    * ends is closed within one heartbeat, on a whole line; an `EventSource` then reconnects and gets a 401. If the answer
    * takes longer than 0.4 heartbeats, the stream is closed as unauthorized.
    *
-   * `false`, and anything else that is not a permission, is answered with 401 `Unauthorized`; throw an `EventsError` with
+   * `false`, and anything else that is not `true` or a permission, is answered with 401 `Unauthorized`; an object with
+   * another key, a response or an error is also reported to {@linkcode onError}, as a mistake. Throw an `EventsError` with
    * the code `Forbidden` for 403. Any other error is the application's to handle, and ends an open stream
    * ({@linkcode onError}).
    */

@@ -57,9 +57,51 @@ const MISTAKES: readonly [call: Call, message: string][] = [
   ],
   [
     () => eventsEndpoint(channel, any(() => false)),
-    "eventsEndpoint: the options must be an object, not a function",
+    "eventsEndpoint: the options must be a plain object, not a function",
   ],
-  [() => eventsEndpoint(channel, any(null)), "eventsEndpoint: the options must be an object, not null"],
+  [
+    () => eventsEndpoint(channel, any(Promise.resolve({ authorize: () => false }))),
+    "eventsEndpoint: the options must be a plain object, not an instance of Promise",
+  ],
+  [
+    () => eventsEndpoint(channel, any(new Map([["authorize", () => false]]))),
+    "eventsEndpoint: the options must be a plain object, not an instance of Map",
+  ],
+  [
+    () =>
+      eventsEndpoint(
+        channel,
+        any(
+          new (class Config {
+            get authorise() {
+              return () => false;
+            }
+          })(),
+        ),
+      ),
+    "eventsEndpoint: the options must be a plain object, not an instance of Config",
+  ],
+  [
+    () => eventsEndpoint(channel, any(Object.create({ authorise: () => false }))),
+    "eventsEndpoint: the options must be a plain object, not an instance of Object",
+  ],
+  [
+    () => eventsEndpoint(channel, any({ [Symbol("authorise")]: () => false })),
+    'eventsEndpoint: there is no option "authorise": did you mean authorize?',
+  ],
+  [
+    () => eventsEndpoint(channel, any(Object.defineProperty({}, "authorise", { value: () => false }))),
+    'eventsEndpoint: there is no option "authorise": did you mean authorize?',
+  ],
+  [
+    () => connect(URL, any(AbortSignal.abort())),
+    "connect: the options must be a plain object, not an instance of AbortSignal",
+  ],
+  [
+    () => defineEvents(any(new Map())),
+    "defineEvents: the schemas must be a plain object, not an instance of Map",
+  ],
+  [() => eventsEndpoint(channel, any(null)), "eventsEndpoint: the options must be a plain object, not null"],
   [
     () => eventsEndpoint(any(catalogue)),
     "eventsEndpoint: the first argument must be a channel, as createChannel makes it, or a source that has one, as createSession makes it, not an object",
@@ -86,7 +128,7 @@ const MISTAKES: readonly [call: Call, message: string][] = [
   ],
   [
     () => createChannel(catalogue, any({ history: 500 })),
-    "createChannel: history must be an object, not 500",
+    "createChannel: history must be a plain object, not 500",
   ],
   [
     () => createChannel(catalogue, { history: any({ event: 500 }) }),
@@ -96,8 +138,8 @@ const MISTAKES: readonly [call: Call, message: string][] = [
     () => createChannel(catalogue, { history: any({ events: "500" }) }),
     'history: events must be a number, not "500"',
   ],
-  [() => defineEvents(any([])), "defineEvents: the schemas must be an object, not an array"],
-  [() => defineEvents(any(undefined)), "defineEvents: the schemas must be an object, not undefined"],
+  [() => defineEvents(any([])), "defineEvents: the schemas must be a plain object, not an array"],
+  [() => defineEvents(any(undefined)), "defineEvents: the schemas must be a plain object, not undefined"],
   [
     () => createFormat(any({ name: "x", mediaType: "text/x" })),
     "createFormat: event must be a function, not undefined",
@@ -116,9 +158,12 @@ const MISTAKES: readonly [call: Call, message: string][] = [
   [() => connect(URL, any({ apikey: "a" })), 'connect: there is no option "apikey": did you mean apiKey?'],
   [
     () => connect(URL, any({ signal: new AbortController() })),
-    "connect: signal must be an AbortSignal, not an object",
+    "connect: signal must be an AbortSignal, not an instance of AbortController",
   ],
-  [() => connect(URL, any({ reconnect: true })), "connect: reconnect must be an object, or false, not true"],
+  [
+    () => connect(URL, any({ reconnect: true })),
+    "connect: reconnect must be a plain object, or false, not true",
+  ],
   [
     () => connect(URL, { reconnect: any({ maxAttempt: 3 }) }),
     'connect: reconnect: there is no option "maxAttempt": did you mean maxAttempts?',

@@ -43,7 +43,7 @@ const POST = {
 
 test("authorize() rejects GET, HEAD and POST when it returns neither true nor a permission", async () => {
   const nothing = [false, undefined, null, 0, 1, "yes", { expiresAt: Date.now() - 1 }, { expiresAt: NaN }];
-  const something = [true, {}, { expiresAt: new Date(Date.now() + 60_000) }, { select: () => true }];
+  const something = [true, {}, { expiresAt: new Date(Date.now() + 60_000) }, { filter: () => true }];
   for (const wrap of [(answer: unknown) => answer, (answer: unknown) => Promise.resolve(answer)]) {
     for (const [answers, isGood] of [[nothing, false], [something, true]] as const) {
       for (const answer of answers) {
@@ -69,6 +69,46 @@ test("authorize() rejects GET, HEAD and POST when it returns neither true nor a 
         assert.is(endpoint.stats().subscribers, 0);
       }
     }
+  }
+});
+
+test("authorize() rejects every request and reports it when it returns something that is no permission", async () => {
+  const filter = () => true;
+  const mistakes = [
+    { filters: filter, expiresAt: Date.now() + 60_000 },
+    { filter: true },
+    { filter: null },
+    { filter, expiresAt: "2999-01-01" },
+    { expires: 0 },
+    { valid: false },
+    [],
+    new Response(null, { status: 401 }),
+    new Error("no"),
+    new Set(),
+    new Boolean(false),
+    new (class Permission {
+      filter = filter;
+    })(),
+    1,
+    "yes",
+  ];
+  for (const mistake of mistakes) {
+    const problems: unknown[] = [];
+    const { endpoint, channel } = makeEndpoint(catalogue, {
+      ...OPTIONS,
+      authorize: () => mistake as Permission<Schemas>,
+      onError: (error) => void problems.push(error),
+    });
+    publish(channel, ["a"]);
+    for (const init of [{}, POST]) {
+      const response = await endpoint.request("/?since=earliest&follow=false", init);
+      assert.is(response.status, 401, String(mistake));
+    }
+    assert.is(channel.last, 1);
+    assert.match(
+      String(problems[0]),
+      /^TypeError: authorize: the answer must be true, false, or \{ filter, expiresAt \}/,
+    );
   }
 });
 
