@@ -55,7 +55,7 @@ export interface ChannelStats {
 /** The reading side of a channel: what does not depend on its catalogue. */
 export interface EventLog {
   /**
-   * Names this life of the channel: part of every cursor. Where the events are kept elsewhere they may be gone one day,
+   * Names this life of the channel: part of every cursor. Events that are kept elsewhere may be gone one day,
    * and others be counted anew: that is another epoch.
    */
   readonly epoch: string;
@@ -116,7 +116,7 @@ export interface Channel<S extends Schemas = Schemas> extends EventLog {
    *
    * @returns the event's `id`, once the channel has it
    * @throws {EventsError} `InvalidEvent` where the payload does not fit its schema or cannot be JSON;
-   *   `ChannelClosed` after {@linkcode close}. Nothing is published then. Where events are kept elsewhere also
+   *   `ChannelClosed` after {@linkcode close}. Nothing is published then. If events are kept elsewhere also
    *   `ChannelUnavailable`: nothing was published; and `PublishUnconfirmed`: whether it was published is unknown
    */
   publish<T extends PublishableType<S>>(

@@ -29,9 +29,9 @@ const HELP = `events-endpoint tail URL: follow the events of a server, until Ctr
   --help                  show this and exit
 
 On a terminal each event is one row, as wide as there is room for, with the time it has here; NO_COLOR=1 leaves out
-the colours. Elsewhere each is one line of JSON, as it was received, and stderr reports the connection. A server that
-is not there is waited for, and a lost connection is taken up after the last event, or an events_lost says that some
-are missing. It exits with 0 at Ctrl-C and when its output is closed, with 1 if the server refuses.`;
+the colours. Elsewhere each is one line of JSON, as it was received, and stderr reports the connection. It
+waits for a server that cannot be reached, and resumes a lost connection after the last event; events_lost reports how
+many are missing. It exits with 0 at Ctrl-C and when its output is closed, with 1 if the server refuses.`;
 
 /** Follows the events of a server until SIGINT or SIGTERM. */
 export async function tail(args: string[]): Promise<void> {

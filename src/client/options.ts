@@ -89,7 +89,7 @@ export interface Connection<E> extends
   readonly lastId: string | undefined;
   /**
    * The JSON text of the last event that `next()` returned, as the server wrote it: every digit, the order of keys, escapes and
-   * white space. Where the dialect of the server has no such text (Tribler 7.12 and later, or a block with an `id` of its
+   * white space. If the dialect of the server has no such text (Tribler 7.12 and later, or a block with an `id` of its
    * own) it is put together of the texts of its parts.
    */
   readonly lastText: string | undefined;

@@ -21,7 +21,7 @@ export function defaultPath(dialect: Dialect): string {
 }
 
 /**
- * Returns the mounts of a server, that of 7.1 among them: the page and this package's own clients read it. Where it was not
+ * Returns the mounts of a server, that of 7.1 among them: the page and this package's own clients read it. If it was not
  * asked for it is at `/events`, or if that is taken at `/events/7.1`.
  */
 export function withDefault(mounts: readonly Mount[]): readonly Mount[] {

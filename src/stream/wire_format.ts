@@ -57,7 +57,7 @@ export interface FormatHooks {
   /** The `Content-Type` of a response. */
   readonly mediaType: string;
   /**
-   * The text before the first event; default none. Where {@linkcode control} leaves `events_start` out too, Bun sends the
+   * The text before the first event; default none. If {@linkcode control} leaves `events_start` out too, Bun sends the
    * headers of a response only with its first event.
    */
   readonly preamble?: string;
