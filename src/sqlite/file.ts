@@ -63,6 +63,9 @@ export class EventsFile {
   #first: number;
   readonly #db: Database;
   readonly #disk: Disk;
+  readonly #used: StatementSync;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
   readonly #insert: StatementSync;
   readonly #measure: StatementSync;
   readonly #select: StatementSync;
@@ -115,6 +118,12 @@ export class EventsFile {
     this.#first = Math.max(oldest ?? 1, meta.first ?? 1);
     this.last = Math.max(newest ?? 0, this.#first - 1);
     writeMeta(db, { epoch: this.epoch, boot: durability === "process" ? boot : undefined });
+    this.#used = db.prepare(
+      "SELECT (page_count - freelist_count) * page_size AS bytes " +
+        "FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+    );
+    this.#begin = db.prepare("BEGIN");
+    this.#commit = db.prepare("COMMIT");
     this.#insert = db.prepare("INSERT INTO events (sequence, time, type, json) VALUES (?, ?, ?, ?)");
     const range = "FROM events WHERE sequence > ? AND sequence <= ?";
     this.#measure = db.prepare(`SELECT total(octet_length(json)) AS bytes ${range}`);
@@ -138,10 +147,7 @@ export class EventsFile {
 
   /** The bytes of the file that are in use: what was deleted leaves room for new events. */
   get usedBytes(): number {
-    const { page_count: pages } = rowOf<{ page_count: number }>(this.#db, "PRAGMA page_count");
-    const { freelist_count: free } = rowOf<{ freelist_count: number }>(this.#db, "PRAGMA freelist_count");
-    const { page_size: bytes } = rowOf<{ page_size: number }>(this.#db, "PRAGMA page_size");
-    return (pages - free) * bytes;
+    return (this.#used.get() as unknown as { readonly bytes: number }).bytes;
   }
 
   /** Returns the position of the first event from a time on, in milliseconds since 1970; at most the limit. */
@@ -169,7 +175,7 @@ export class EventsFile {
   /** Begins to store events. */
   begin(): void {
     this.#disk.beforeCommit();
-    this.#db.exec("BEGIN");
+    this.#begin.run();
   }
 
   /** Adds an event. */
@@ -190,7 +196,7 @@ export class EventsFile {
 
   /** Stores what was added since {@linkcode begin}: from here on it survives the end of the process. */
   commit(): void {
-    this.#db.exec("COMMIT");
+    this.#commit.run();
     this.#disk.afterCommit();
   }
 

@@ -10,6 +10,9 @@ import { within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import type { ContractChannel } from "./contract.ts";
 
+/** The longest time for a publication or a read, in milliseconds: others may use the disk. */
+const LIMIT_MS = 20_000;
+
 /** A channel that is opened, and opened again. */
 export interface Store {
   readonly channel: ContractChannel;
@@ -110,7 +113,7 @@ async function publish(
     }
     return channel.publishBatch(drafts, index === 0 ? key : undefined);
   });
-  const ids = await within(Promise.all(batches), "the publications");
+  const ids = await within(Promise.all(batches), "the publications", LIMIT_MS);
   if (known !== undefined) assert.equal(ids.shift(), known);
   else if (key !== undefined && knowsKeys) byKey.set(key, ids[0]!);
   assert.equal(ids.flat(), ids.flat().map((_, index) => `${channel.epoch}-${first + index}`));
@@ -131,7 +134,7 @@ async function resume(
   const numbers: unknown[] = [];
   let lost = 0;
   while (position < last) {
-    const batch = await within(Promise.resolve(channel.read(position, 2000)), "a batch");
+    const batch = await within(Promise.resolve(channel.read(position, 2000)), "a batch", LIMIT_MS);
     lost += batch.lost?.count ?? 0;
     position += batch.lost?.count ?? 0;
     for (const entry of batch.entries) {

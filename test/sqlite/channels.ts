@@ -113,7 +113,10 @@ export async function rejects(
   code: EventsErrorCode,
   message: RegExp,
 ): Promise<void> {
-  const error = await within(promise, "a rejection").then(() => undefined, (error: unknown) => error);
+  const error = await within(promise, "a rejection", LIMIT_MS).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
   assert.instance(error, EventsError);
   assert.is((error as EventsError).code, code, String(error));
   assert.match((error as EventsError).message, message, String(error));
