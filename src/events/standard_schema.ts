@@ -49,7 +49,7 @@ export function isStandardSchema(value: unknown): value is StandardSchema {
 const validators = new WeakMap<StandardSchema, StandardSchema["~standard"]["validate"]>();
 
 /**
- * Validates a value.
+ * Validates a value. A check that throws has an issue: it did not expect such a value.
  *
  * @returns its issues, none if it fits; `undefined` if the schema answers by a promise
  */
@@ -59,18 +59,34 @@ export function validate(schema: StandardSchema, value: unknown): readonly Stand
     validator = schema["~standard"].validate;
     validators.set(schema, validator);
   }
-  const result = validator(value);
-  if (!(result instanceof Promise)) return result.issues ?? [];
-  result.catch(() => {});
+  try {
+    const result = validator(value);
+    if (!(result instanceof Promise)) return result.issues ?? [];
+    result.catch(() => {});
+    return parseByZod(schema, value);
+  } catch (error) {
+    return [{ message: `could not be checked: ${error instanceof Error ? error.message : String(error)}` }];
+  }
+}
+
+/**
+ * Zod answers by a promise also if a synchronous check has thrown: its own method tells the two apart.
+ *
+ * @returns `undefined` if the schema needs a promise
+ * @throws what the check has thrown
+ */
+function parseByZod(schema: StandardSchema, value: unknown): undefined {
+  const { safeParse } = schema as { readonly safeParse?: unknown };
+  if (typeof safeParse !== "function") return undefined;
+  try {
+    safeParse.call(schema, value);
+  } catch (error) {
+    if ((error as Partial<Error> | undefined)?.constructor?.name !== "$ZodAsyncError") throw error;
+  }
   return undefined;
 }
 
 /** Whether a schema answers by a promise, as far as one value shows it. */
 export function isAsync(schema: StandardSchema): boolean {
-  try {
-    return (schema as { readonly async?: unknown }).async === true ||
-      validate(schema, undefined) === undefined;
-  } catch {
-    return false; // A check of the application's own does not expect this value.
-  }
+  return (schema as { readonly async?: unknown }).async === true || validate(schema, undefined) === undefined;
 }

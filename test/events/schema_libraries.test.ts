@@ -100,4 +100,44 @@ test("defineEvents() rejects schemas that answer by a promise, at once or when t
   );
 });
 
+test("defineEvents() takes schemas whose check throws, and publish() and POST report what it threw", async () => {
+  // deno-lint-ignore no-explicit-any
+  const lengthOf = (value: any) => value.items.length > 0;
+  const schemas = {
+    "v.custom": v.custom<unknown>(lengthOf),
+    "z.custom": z.custom<unknown>(lengthOf),
+    "z.refine": z.any().refine(lengthOf),
+    "z.transform": z.unknown().transform(lengthOf),
+    "z.preprocess": z.preprocess(lengthOf, z.boolean()),
+  };
+  for (const [name, schema] of Object.entries(schemas)) {
+    const channel = createChannel(defineEvents({ list: schema }));
+    channel.publish("list", { items: [1] });
+    assert.throws(
+      () => channel.publish("list", 5),
+      (error: EventsError) =>
+        error.code === "InvalidEvent" && /event: could not be checked: .*length/.test(error.message),
+      name,
+    );
+    const response = await eventsEndpoint(channel).request("/", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: '{"type":"list","event":5}',
+    });
+    assert.is(response.status, 400, name);
+    assert.is(channel.last, 1);
+  }
+});
+
+test("defineEvents() or publish() rejects a schema that answers by a promise", () => {
+  const isInvalid = (error: EventsError) => error.code === "InvalidCatalogue";
+  assert.throws(() => defineEvents({ e: z.any().refine(() => Promise.resolve(true)) }), isInvalid);
+  assert.throws(
+    () => defineEvents({ e: v.pipeAsync(v.string(), v.checkAsync(() => Promise.resolve(true))) }),
+    isInvalid,
+  );
+  const channel = createChannel(defineEvents({ e: z.string().refine(() => Promise.resolve(true)) }));
+  assert.throws(() => channel.publish("e", "x"), isInvalid);
+});
+
 test.run();
