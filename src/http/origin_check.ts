@@ -23,8 +23,8 @@ interface OriginSettings {
 /** A shorter silence never closes a stream: Bun's server closes by default what is idle for ten seconds. */
 const SHORT_SECONDS = 8;
 
-/** How long it takes at most until a request knows that its client has disconnected. */
-const DISCONNECT_MS = 100;
+/** How long it takes at most, on a busy machine, until a request knows that its client has disconnected. */
+const DISCONNECT_MS = 2000;
 
 const MESSAGE =
   "eventsEndpoint: requests are copies of those that Bun's server received, as app.mount() makes them: " +

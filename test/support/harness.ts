@@ -11,7 +11,7 @@ import { countTimers } from "./timers.ts";
 const { setTimeout, clearTimeout } = globalThis;
 
 /** The default limit of a wait. */
-const DEFAULT_LIMIT_MS = 10_000;
+const DEFAULT_LIMIT_MS = 30_000;
 
 /** Returns the outcome of the promise. Rejects with the label if that takes too long. */
 export async function within<T>(
