@@ -95,9 +95,9 @@ export function createChannel<S extends Schemas>(
     if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
   }
 
-  function publishBatch(drafts: readonly UncheckedDraft[]): string[] {
+  function publishBatch(drafts: readonly UncheckedDraft[], key?: string): string[] {
     checkOpen();
-    const prepared = encodeEvents(catalogue, drafts, maxEventBytes);
+    const prepared = encodeEvents(catalogue, drafts, maxEventBytes, key);
     checkOpen(); // What was published may have getters.
     const time = Date.now();
     const ids: string[] = [];

@@ -68,6 +68,10 @@ export async function request(
   } catch (cause) {
     return { type: "failed", cause: failureOf(place, cause), retryAfter: 0 };
   }
+  if (typeof opened.response?.headers?.get !== "function") {
+    const cause = new EventsError("UnexpectedResponse", "the function under fetch returned no Response");
+    return { type: "failed", cause, retryAfter: 0 };
+  }
   const { response: { status, headers }, reader } = opened;
   const contentType = headers.get("Content-Type");
   const kind = classifyResponse(status, contentType);
@@ -100,7 +104,8 @@ export async function request(
 /** Starts the request. The signal cancels the body of its response, even one that arrives after the abort. */
 async function open(fetch: () => Response | Promise<Response>, signal: AbortSignal): Promise<Opened> {
   const response = await fetch();
-  const reader = response.body?.getReader();
+  // The function may return anything.
+  const reader = response?.body?.getReader?.();
   onAbort(signal, () => cancel(reader));
   return { response, reader };
 }

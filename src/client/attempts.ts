@@ -8,7 +8,7 @@ import { EventsError } from "../events/errors.ts";
 import { type Arrival, type Frames, type Outcome, request, type Source } from "./attempt.ts";
 import { loadSse } from "./decode.ts";
 import { reasonOf } from "./failure.ts";
-import type { ConnectOptions, Settings, Status } from "./options.ts";
+import { type ConnectOptions, headersOf, type Settings, type Status } from "./options.ts";
 import type { Received } from "./received.ts";
 import { delayAfter, isResumed, isRetried } from "./retry.ts";
 import { createTimer } from "./timer.ts";
@@ -165,13 +165,13 @@ export class Attempts {
   }
 
   async #fetch(attempt: number, signal: AbortSignal): Promise<Outcome> {
-    const { headers: own, apiKey, since, last, bigint, fetch = globalThis.fetch } = this.#options;
+    const { apiKey, since, last, bigint, fetch = globalThis.fetch } = this.#options;
     if (bigint) this.#received.parse = (await loadSse()).parseExactly;
-    const { url, maxLineBytes } = this.#settings;
+    const { headers: own, url, maxLineBytes } = this.#settings;
     const given = typeof own === "function"
       ? await own({ attempt, unauthorized: this.#isUnauthorized })
       : own;
-    const headers = new Headers(given);
+    const headers = headersOf("headers", given);
     if (!headers.has("Accept")) headers.set("Accept", ACCEPT);
     if (apiKey !== undefined) headers.set("X-Api-Key", apiKey);
     const from = new URL(url);

@@ -193,6 +193,8 @@ export interface Settings {
   readonly url: URL;
   /** How to reconnect; `undefined` for not at all. */
   readonly backoff: (Backoff & { readonly maxAttempts: number }) | undefined;
+  /** The headers of every request, or the function that returns them. */
+  readonly headers: Headers | ((request: HeadersRequest) => HeadersLike | Promise<HeadersLike>);
   /** Milliseconds to wait for a response. */
   readonly responseTimeoutMs: number;
   /** Milliseconds of silence; `undefined` if the server's heartbeat decides. */
@@ -260,13 +262,30 @@ export function readOptions<S extends Schemas>(
   checkCount("last", options.last);
   checkCount("limit", options.limit);
   const limit = idleTimeout === null ? Infinity : idleTimeout === undefined ? undefined : idleTimeout * 1000;
+  const { headers, apiKey } = options;
+  if (apiKey !== undefined) headersOf("apiKey", { "X-Api-Key": apiKey });
   return {
+    headers: typeof headers === "function" ? headers : headersOf("headers", headers),
     url: urlOf(address, options.types),
     backoff: reconnect === false ? undefined : backoffOf(reconnect),
     responseTimeoutMs: limit ?? 30_000,
     idleTimeoutMs: limit,
     maxLineBytes,
   };
+}
+
+/**
+ * Makes the headers of a request. The errors of runtimes show the value, which may be a key.
+ *
+ * @param option the option that has them
+ * @throws {TypeError} if they cannot be sent
+ */
+export function headersOf(option: string, headers: HeadersLike | undefined): Headers {
+  try {
+    return new Headers(headers);
+  } catch {
+    throw new TypeError(`connect: ${option} cannot be sent: a name or value in it is not valid in HTTP`);
+  }
 }
 
 function urlOf(address: string | URL, types: readonly string[] = []): URL {
@@ -303,13 +322,18 @@ function backoffOf(options: ReconnectOptions) {
   const { min = 0.5, max = 30, maxAttempts = Infinity, jitter = true, maxRetryAfter = 3600 } = options;
   checkSeconds("reconnect.min", min);
   checkSeconds("reconnect.max", max);
+  if (min > max && options.min !== undefined && options.max !== undefined) {
+    throw new RangeError(`reconnect.min must be at most reconnect.max, not ${min} with ${max}`);
+  }
   checkSeconds("reconnect.maxRetryAfter", maxRetryAfter);
   checkCount("reconnect.maxAttempts", maxAttempts);
   return { min, max, maxAttempts, jitter, maxRetryAfter };
 }
 
 function checkCount(name: string, count: number = 1): void {
-  if (!(count >= 1)) throw new RangeError(`${name} must be 1 or more, not ${count}`);
+  if (!(count >= 1 && (Number.isInteger(count) || count === Infinity))) {
+    throw new RangeError(`${name} must be a whole number from 1 on, not ${count}`);
+  }
 }
 
 function checkSeconds(name: string, seconds: number): void {

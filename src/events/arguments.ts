@@ -14,6 +14,8 @@ export interface Expected {
 
 /** True or false. */
 export const BOOLEAN: Expected = { text: "true or false", accepts: (value) => typeof value === "boolean" };
+/** An array. */
+export const ARRAY: Expected = { text: "an array", accepts: Array.isArray };
 /** A number; its range is checked elsewhere. */
 export const NUMBER: Expected = { text: "a number", accepts: (value) => typeof value === "number" };
 /** A number, or `null` to switch something off. */
@@ -84,14 +86,16 @@ export function checkOptions(
 }
 
 function unknownOption(place: string, name: string, names: readonly string[]): string {
+  const least = Math.max(2, name.length / 3);
+  const isBegun = (one: string) => name.length > 2 && one.toLowerCase().startsWith(name.toLowerCase());
   const distances = names.map((one) => ({
     one,
-    distance: distanceBetween(name.toLowerCase(), one.toLowerCase()),
+    distance: isBegun(one) ? least : distanceBetween(name.toLowerCase(), one.toLowerCase()),
   }));
   const nearest = distances.reduce((best, next) => next.distance < best.distance ? next : best);
-  const hint = nearest.distance <= Math.max(2, name.length / 3)
+  const hint = nearest.distance <= least
     ? `did you mean ${nearest.one}?`
-    : `there are ${[...names].sort().join(", ")}`;
+    : `${names.length === 1 ? "the only one is" : "there are"} ${[...names].sort().join(", ")}`;
   return `${place}: there is no option ${JSON.stringify(name.slice(0, 80))}: ${hint}`;
 }
 
@@ -113,7 +117,12 @@ function distanceBetween(a: string, b: string): number {
 export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   if (typeof value === "function") return "a function";
-  if (Array.isArray(value)) return "an array";
+  if (Array.isArray(value)) {
+    const other = value.find((one) => typeof one !== "string");
+    return other === undefined
+      ? "an array"
+      : `an array with ${Array.isArray(other) ? "an array" : describe(other)}`;
+  }
   if (OBJECT.accepts(value)) return "an object";
   if (typeof value === "object" && value !== null) {
     const { name } = (value.constructor ?? {}) as { readonly name?: string };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkArgument, STRING } from "./arguments.ts";
 import { EventsError } from "./errors.ts";
 
 /** A position in a channel: the channel's epoch, and how many events it had published by then. */
@@ -23,9 +24,11 @@ export function formatCursor(epoch: string, position: number): string {
 /**
  * Reads a cursor that a client handed back.
  *
+ * @throws {TypeError} if it is no string
  * @throws {EventsError} `InvalidCursor` where the text is not one
  */
 export function parseCursor(text: string): Cursor {
+  checkArgument("the cursor", text, STRING);
   const [, epoch, digits] = CURSOR.exec(text) ?? [];
   const position = Number(digits);
   if (epoch === undefined || !Number.isSafeInteger(position)) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ARRAY, checkArgument, STRING } from "./arguments.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { Issue } from "./errors.ts";
 import {
@@ -84,13 +85,18 @@ const ENVELOPE_BYTES = 256;
  * Encodes events, and checks each against the catalogue in the form in which consumers will parse it.
  *
  * @param maxBytes the most bytes of JSON in UTF-8 in the dictionary of one event
+ * @param key names the publication, if it has a name
+ * @throws {TypeError} if the events are no array, or the key is no string
  * @throws {EventsError} `InvalidEvent` with every issue of every event
  */
 export function encodeEvents(
   catalogue: Catalogue,
   drafts: readonly UncheckedDraft[],
   maxBytes: number,
+  key?: string,
 ): EncodedEvent[] {
+  checkArgument("publishBatch: the events", drafts, ARRAY);
+  if (key !== undefined) checkArgument("publishBatch: the key", key, STRING);
   const prepared: EncodedEvent[] = [];
   const issues: Issue[] = [];
   for (let index = 0; index < drafts.length; index++) {
@@ -110,6 +116,9 @@ function prepare(
   index: number,
   maxBytes: number,
 ): EncodedEvent | { readonly issues: Issue[] } {
+  if (typeof draft !== "object" || draft === null) {
+    return { issues: [{ index, path: "", message: 'must be a dictionary: {"type": …, "event": …}' }] };
+  }
   const { type, event } = draft;
   if (event === undefined) {
     const issues = checkEvent(catalogue, type, undefined, index);

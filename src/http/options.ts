@@ -17,14 +17,13 @@ import {
   FUNCTION,
   NUMBER,
   NUMBER_OR_NULL,
-  OBJECT,
   STRING,
 } from "../events/arguments.ts";
 import { MAX_TIMER_MS } from "../events/timing.ts";
 import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
 import { type Dialect, DIALECTS } from "../stream/dialects.ts";
 import type { End, StreamStats } from "../stream/stats.ts";
-import type { WireFormat } from "../stream/wire_format.ts";
+import { WIRE_FORMAT, type WireFormat } from "../stream/wire_format.ts";
 import type { Authorize } from "./authorize.ts";
 import type { EventsRoutes } from "./routes.ts";
 import { clientAddress as connectionAddress } from "./runtime.ts";
@@ -190,10 +189,7 @@ export interface EndpointSettings<S extends Schemas> extends
 /** What each option has to be. */
 const OPTIONS: Readonly<Record<keyof EndpointOptions<Schemas>, Expected>> = {
   dialect: STRING,
-  wireFormat: {
-    text: "a wire format made by createFormat",
-    accepts: (value) => OBJECT.accepts(value) && FUNCTION.accepts((value as Partial<WireFormat>).write),
-  },
+  wireFormat: WIRE_FORMAT,
   heartbeat: NUMBER_OR_NULL,
   startPayload: FUNCTION,
   stallTimeout: NUMBER_OR_NULL,

@@ -92,6 +92,15 @@ export interface NatsChannel<S extends Schemas = Schemas> extends Channel<S> {
 const CATCH_UP_TIMEOUT_MS = 5000;
 /** How long `publish` waits until this process has received the stored events. */
 const READ_YOUR_WRITES_TIMEOUT_MS = 1000;
+/** A connection: what `jetstream()` and the channel call. */
+const CONNECTION: Expected = {
+  text: "a connection to NATS, as connect() of @nats-io/transport-node resolves to",
+  accepts: (value) => {
+    const { request, publish, isClosed } = (value ?? {}) as Record<string, unknown>;
+    return [request, publish, isClosed].every(FUNCTION.accepts);
+  },
+};
+
 /** Maximum size of the headers of a message without the key: `Nats-Msg-Id` and the index of the event. */
 const HEADER_BYTES = 64;
 
@@ -128,6 +137,7 @@ export async function natsChannel<S extends Schemas>(
   catalogue: Catalogue<S>,
   options: NatsChannelOptions = {},
 ): Promise<NatsChannel<S>> {
+  checkArgument("natsChannel: the connection", connection, CONNECTION);
   checkArgument("natsChannel: the catalogue", catalogue, CATALOGUE);
   checkOptions("natsChannel", options, OPTIONS);
   checkOptions("natsChannel: create", options.create ?? {}, CREATE);
@@ -257,6 +267,7 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
 
   async #publish(drafts: readonly UncheckedDraft[], key?: string): Promise<string[]> {
     if (this.#closed) this.#checkOpen();
+    if (key !== undefined) checkArgument("publishBatch: the key", key, STRING);
     if (key !== undefined && /[\r\n]/.test(key)) throw new RangeError("a key must not have line breaks");
     const { subjects } = this.#options;
     const prepared = encodeEvents(this.catalogue, drafts, this.#maxEventBytes(key));

@@ -236,7 +236,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
 
   async #publish(drafts: readonly UncheckedDraft[], key?: string): Promise<string[]> {
     this.#checkOpen();
-    const events = encodeEvents(this.catalogue, drafts, this.#maxEventBytes);
+    const events = encodeEvents(this.catalogue, drafts, this.#maxEventBytes, key);
     this.#checkOpen(); // What was published may have getters.
     if (events.length === 0) return [];
     const { first, isRepeated } = await this.#writer.publish(events, key);

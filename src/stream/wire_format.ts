@@ -4,7 +4,14 @@
  * @module
  */
 import type { Batch } from "../channel/channel.ts";
-import { checkArgument, checkOptions, type Expected, FUNCTION, STRING } from "../events/arguments.ts";
+import {
+  checkArgument,
+  checkOptions,
+  type Expected,
+  FUNCTION,
+  STRING,
+  STRINGS,
+} from "../events/arguments.ts";
 import { utf8Length } from "../events/json.ts";
 
 /** One event to be written. */
@@ -81,14 +88,32 @@ export interface FormatHooks {
 }
 
 const HOOKS: Readonly<Record<keyof FormatHooks, Expected>> = {
-  name: STRING,
-  mediaType: STRING,
+  name: {
+    text: "a name of printable characters",
+    accepts: (value) => typeof value === "string" && /^[!-~]+$/.test(value),
+  },
+  mediaType: {
+    text: "a media type like text/csv",
+    accepts: (value) =>
+      typeof value === "string" && /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?: *;[ -~]*)?$/.test(value),
+  },
   preamble: STRING,
   event: FUNCTION,
   control: FUNCTION,
   heartbeat: STRING,
   position: FUNCTION,
   closing: FUNCTION,
+};
+
+/** A whole wire format. */
+export const WIRE_FORMAT: Expected = {
+  text: "a wire format made by createFormat",
+  accepts: (value) => {
+    const { name, mediaTypes, preamble, heartbeat, ...rest } = (value ?? {}) as Record<string, unknown>;
+    const { write, writeControl, encodePosition, closing } = rest;
+    return [name, preamble, heartbeat].every(STRING.accepts) && STRINGS.accepts(mediaTypes) &&
+      [write, writeControl, encodePosition, closing].every(FUNCTION.accepts);
+  },
 };
 
 /**

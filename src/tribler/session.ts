@@ -96,7 +96,10 @@ export interface Session<
 const OPTIONS: Readonly<Record<keyof SessionOptions | "channel", Expected>> = {
   version: STRING,
   generation: STRING,
-  publicKey: STRING,
+  publicKey: {
+    text: "a string of hexadecimal digits",
+    accepts: (value) => typeof value === "string" && /^[\da-f]*$/i.test(value),
+  },
   familyFilter: BOOLEAN,
   history: OBJECT,
   keep: OBJECT,
@@ -146,6 +149,11 @@ export function createSession(
   options: SessionOptions<Generation> & { readonly channel?: Channel<Schemas> },
 ): unknown {
   checkOptions("createSession", options, OPTIONS);
+  for (const name of ["history", "keep"] as const) {
+    if (options.channel !== undefined && options[name] !== undefined) {
+      throw new TypeError(`createSession: ${name} belongs to the channel: pass it where the channel is made`);
+    }
+  }
   checkArgument("createSession: version", options.version, STRING);
   const { generation = "7.1", familyFilter = true } = options;
   const facts = Object.hasOwn(GENERATIONS, generation) ? GENERATIONS[generation] : undefined;

@@ -62,8 +62,8 @@ test("connect() rejects places and numbers that are none", () => {
       return (error as Error).message;
     }
   };
-  assert.is(failure({ last: 0 }), "last must be 1 or more, not 0");
-  assert.is(failure({ limit: NaN }), "limit must be 1 or more, not NaN");
+  assert.is(failure({ last: 0 }), "last must be a whole number from 1 on, not 0");
+  assert.is(failure({ limit: NaN }), "limit must be a whole number from 1 on, not NaN");
   assert.is(failure({ since: 5 }), "connect: since must be a string, or a Date, not 5");
 });
 

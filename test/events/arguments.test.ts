@@ -6,7 +6,8 @@
 import * as v from "valibot";
 import * as assert from "uvu/assert";
 import { connect } from "../../src/client/mod.ts";
-import { createChannel, createFormat, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import { createChannel, createFormat, defineEvents, eventsEndpoint, EventsError } from "../../src/mod.ts";
+import { natsChannel } from "../../src/nats/mod.ts";
 import { createSession } from "../../src/tribler/mod.ts";
 import { suite } from "../support/suite.ts";
 
@@ -168,6 +169,55 @@ const MISTAKES: readonly [call: Call, message: string][] = [
     () => connect(URL, { reconnect: any({ maxAttempt: 3 }) }),
     'connect: reconnect: there is no option "maxAttempt": did you mean maxAttempts?',
   ],
+  [
+    () => connect(URL, any({ types: [1] })),
+    "connect: types must be an array of strings, not an array with 1",
+  ],
+  [
+    () => connect(URL, { headers: { "a b": "secret" } }),
+    "connect: headers cannot be sent: a name or value in it is not valid in HTTP",
+  ],
+  [
+    () => connect(URL, any({ headers: [1] })),
+    "connect: headers cannot be sent: a name or value in it is not valid in HTTP",
+  ],
+  [
+    () => connect(URL, { apiKey: "secret\nsecret" }),
+    "connect: apiKey cannot be sent: a name or value in it is not valid in HTTP",
+  ],
+  [
+    () => createChannel(catalogue, any({ hist: {} })),
+    'createChannel: there is no option "hist": did you mean history?',
+  ],
+  [() => channel.publishBatch(any(undefined)), "publishBatch: the events must be an array, not undefined"],
+  [() => channel.publishBatch(any({})), "publishBatch: the events must be an array, not an object"],
+  [() => channel.publishBatch(any("x")), 'publishBatch: the events must be an array, not "x"'],
+  [
+    () => channel.publishBatch([{ type: "tick", event: { n: 1 } }], any(5)),
+    "publishBatch: the key must be a string, not 5",
+  ],
+  [() => channel.batches(any(5)), "the cursor must be a string, not 5"],
+  [() => channel.locate(any(null)), "the cursor must be a string, not null"],
+  [
+    () => eventsEndpoint(channel, { wireFormat: any({ write() {} }) }),
+    "eventsEndpoint: wireFormat must be a wire format made by createFormat, not an object",
+  ],
+  [
+    () => createFormat({ name: "", mediaType: "text/x", event: () => "x" }),
+    'createFormat: name must be a name of printable characters, not ""',
+  ],
+  [
+    () => createFormat({ name: "x", mediaType: "a\nb", event: () => "x" }),
+    'createFormat: mediaType must be a media type like text/csv, not "a\\nb"',
+  ],
+  [
+    () => createSession(any({ version: "1", channel: createSession({ version: "1" }).channel, history: {} })),
+    "createSession: history belongs to the channel: pass it where the channel is made",
+  ],
+  [
+    () => createSession({ version: "1", publicKey: "zz" }),
+    'createSession: publicKey must be a string of hexadecimal digits, not "zz"',
+  ],
   [() => connect(URL, any({ zzz: 1 })), 'connect: there is no option "zzz": there are '],
 ];
 
@@ -182,6 +232,51 @@ test("public functions reject a mistaken argument or option with a TypeError tha
     assert.instance(thrown, TypeError, `${call}: ${thrown}`);
     const text = (thrown as Error).message;
     assert.ok(message.endsWith(" ") ? text.startsWith(message) : text === message, text);
+  }
+});
+
+test("natsChannel() rejects what is no connection", async () => {
+  for (const value of [undefined, {}, "nats://localhost", Promise.resolve()]) {
+    const error = await natsChannel(any(value), catalogue).then(() => undefined, (error) => error);
+    assert.instance(error, TypeError);
+    assert.match(error.message, /^natsChannel: the connection must be a connection to NATS, as /);
+  }
+});
+
+test("publishBatch() reports an event that is no dictionary as an issue", () => {
+  for (const draft of [null, undefined, "tick", 5]) {
+    assert.throws(
+      () => channel.publishBatch([{ type: "tick", event: { n: 1 } }, any(draft)]),
+      (error: unknown) => {
+        return error instanceof EventsError && error.code === "InvalidEvent" && error.issues[0]!.index === 1;
+      },
+      String(draft),
+    );
+  }
+});
+
+test("connect() rejects limits that contradict each other, or are no whole numbers", () => {
+  const isRange = (error: unknown) => error instanceof RangeError;
+  assert.throws(() => connect(URL, { reconnect: { min: 50, max: 1 } }), isRange);
+  assert.throws(() => connect(URL, { reconnect: { maxAttempts: 1.5 } }), isRange);
+  connect(URL, { reconnect: { max: 0.1, maxAttempts: Infinity } });
+});
+
+test("connect() does not retry if headers() returns what cannot be sent, or fetch() no response", async () => {
+  const failureOf = async (options: object) => {
+    try {
+      await connect(URL, options).next();
+    } catch (error) {
+      return error as EventsError;
+    }
+    throw new Error("it did not fail");
+  };
+  const failure = await failureOf({ headers: () => ({ "X-Api-Key": "secret\nsecret" }) });
+  assert.is(failure.message, "connect: headers cannot be sent: a name or value in it is not valid in HTTP");
+  for (const value of [undefined, null, "x", {}]) {
+    const { code, message } = await failureOf({ fetch: () => value });
+    assert.is(code, "UnexpectedResponse", String(value));
+    assert.is(message, "the function under fetch returned no Response");
   }
 });
 
