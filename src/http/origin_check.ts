@@ -11,8 +11,13 @@ import { isCopied, UNKNOWN_ADDRESS } from "./runtime.ts";
  *
  * @param address the address of the client, as `clientAddress` returned it
  * @param silence maximum number of seconds for which the stream is silent
+ * @returns to be called when the stream ends; `undefined` if there is nothing to report
  */
-export type OriginCheck = (c: Context, address: string | undefined, silence: number) => void;
+export type OriginCheck = (
+  c: Context,
+  address: string | undefined,
+  silence: number,
+) => (() => void) | undefined;
 
 /** What it has to know of the settings. */
 interface OriginSettings {
@@ -35,14 +40,15 @@ const MESSAGE =
 export function createOriginCheck({ maxConnectionsPerAddress, onError }: OriginSettings): OriginCheck {
   let isReported = false;
   return (c, address, silence) => {
-    if (isReported) return;
+    if (isReported) return undefined;
     const isLimitShared = address === UNKNOWN_ADDRESS && maxConnectionsPerAddress !== null;
-    if (!(isLimitShared || silence > SHORT_SECONDS) || !isCopied(c)) return;
+    if (!(isLimitShared || silence > SHORT_SECONDS) || !isCopied(c)) return undefined;
     // Of a client that has disconnected nothing is known either, and its signal may abort a little later.
-    setTimeout(() => {
+    const timer = setTimeout(() => {
       if (isReported || !isCopied(c)) return;
       isReported = true;
       onError(new Error(MESSAGE));
     }, DISCONNECT_MS);
+    return () => clearTimeout(timer);
   };
 }

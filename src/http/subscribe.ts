@@ -99,10 +99,11 @@ function open<S extends Schemas>(
   // A format without heartbeats does not mention them: a front end may take no other key than its own.
   const payload = { ...(settings.startPayload() as object), ...(hasHeartbeats && { heartbeat }) };
   const preamble = format.preamble + format.writeControl(controlLine("events_start", start.id, payload));
-  context.checkOrigin(c, address, heartbeat ?? Infinity);
   disableIdleTimeout(c, Math.max(heartbeat ?? Infinity, stallTimeout ?? Infinity));
   const reportEnd = createEndReport(settings, format, address); // Code of the application: if it throws, nothing is acquired.
-  const onLeave = inTurn(limiter.acquire(address), reportEnd);
+  const release = inTurn(limiter.acquire(address), reportEnd);
+  const stopCheck = context.checkOrigin(c, address, heartbeat ?? Infinity);
+  const onLeave = stopCheck === undefined ? release : inTurn(stopCheck, release);
   const until = follow ? Infinity : settings.channel.last; // After `onConnect`, which may have published.
   const filter = createFilter(settings, c, types, permission);
   const createSink = sinkMaker(c, hub, settings.writeToSocket);
