@@ -24,7 +24,7 @@ import { createSession } from "../tribler/session.ts";
 import { VERSION } from "../version.ts";
 import { onStopSignal } from "./signals.ts";
 import { UsageError } from "./usage.ts";
-import { readServeOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
+import { readServeOptions, SERVE_HELP, type ServeOptions, unknownVariables } from "./serve_options.ts";
 
 /** A channel of any generation: which one is known at run time alone. */
 type AnyChannel = Channel<GenerationSchemas[Generation]>;
@@ -37,6 +37,7 @@ export async function serve(args: string[]): Promise<void> {
   const options = readServeOptions(args, process.env);
   if (options === "help") return console.log(SERVE_HELP);
   const log = createLog(options.log);
+  for (const warning of unknownVariables(process.env)) log.warning(warning);
   process.stderr.on("error", () => {}); // The reader of the log has closed it, which is no reason to stop.
   const stop = new AbortController();
   const stopped = new Promise<void>((resolve) => onStopSignal(resolve)).then(() => stop.abort());

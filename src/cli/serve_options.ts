@@ -6,6 +6,7 @@
 import type { AppOptions } from "../server/app.ts";
 import { defaultPath, DIALECT_NAMES, type Mount } from "../server/mounts.ts";
 import type { LogFormat } from "../server/log.ts";
+import { nearestOf } from "../events/arguments.ts";
 import { durationMs } from "../events/time.ts";
 import type { KeptEvents, NatsServers } from "../server/nats.ts";
 import type { Durability } from "../sqlite/mod.ts";
@@ -234,6 +235,17 @@ export function readServeOptions(args: string[], env: Source["env"]): ServeOptio
   };
 }
 
+/** Returns a warning for each variable of the environment that looks like one of `serve` and is none. */
+export function unknownVariables(env: Source["env"]): string[] {
+  const known = (Object.keys(FLAGS) as Flag[]).map(variableOf);
+  const unknown = Object.keys(env).filter((name) => name.startsWith("EVENTS_") && !known.includes(name));
+  return unknown.map((name) => {
+    const nearest = nearestOf(name, known);
+    const hint = nearest === undefined ? "see --help" : `did you mean ${nearest}?`;
+    return `the variable ${name} has no effect: ${hint}`;
+  });
+}
+
 function variableOf(flag: Flag): string {
   return `EVENTS_${flag.toUpperCase().replaceAll("-", "_")}`;
 }
@@ -266,9 +278,10 @@ function numberOrOff(
 }
 
 function apiKeyOf(source: Source): string | undefined {
-  const { text, by } = textOf(source, "api-key");
-  // An empty flag, as from a variable of a script, must not open the server to all.
-  return keyOf(by, source.flags["api-key"] ?? (text || undefined));
+  const variable = variableOf("api-key");
+  const flag = source.flags["api-key"];
+  // An empty one, as from a variable of a script that is not set, must not open the server to all.
+  return flag === undefined ? keyOf(variable, source.env[variable]) : keyOf("--api-key", flag);
 }
 
 /** The paths of the server that hold something else. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { nearestOf } from "../events/arguments.ts";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
 /** Reports an error in a command line; the message is one line. */
@@ -33,6 +34,9 @@ export function parseFlags(
     return parseArgs({ args, options, allowPositionals });
   } catch (error) {
     // Bun and Node add hints in further sentences; only the first one names the error.
-    throw new UsageError((error as Error).message.split(/\. |\n/)[0]);
+    const message = (error as Error).message.split(/\. |\n/)[0]!;
+    const [, unknown] = /^Unknown option '--([^']+)'/.exec(message) ?? [];
+    const nearest = unknown === undefined ? undefined : nearestOf(unknown, Object.keys(options));
+    throw new UsageError(nearest === undefined ? message : `${message}: did you mean --${nearest}?`);
   }
 }

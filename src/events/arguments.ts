@@ -86,17 +86,23 @@ export function checkOptions(
 }
 
 function unknownOption(place: string, name: string, names: readonly string[]): string {
-  const least = Math.max(2, name.length / 3);
-  const isBegun = (one: string) => name.length > 2 && one.toLowerCase().startsWith(name.toLowerCase());
-  const distances = names.map((one) => ({
-    one,
-    distance: isBegun(one) ? least : distanceBetween(name.toLowerCase(), one.toLowerCase()),
-  }));
-  const nearest = distances.reduce((best, next) => next.distance < best.distance ? next : best);
-  const hint = nearest.distance <= least
-    ? `did you mean ${nearest.one}?`
+  const nearest = nearestOf(name, names);
+  const hint = nearest !== undefined
+    ? `did you mean ${nearest}?`
     : `${names.length === 1 ? "the only one is" : "there are"} ${[...names].sort().join(", ")}`;
   return `${place}: there is no option ${JSON.stringify(name.slice(0, 80))}: ${hint}`;
+}
+
+/** Returns the name that another one was probably meant to be, by what is written wrong or left out at its end. */
+export function nearestOf(name: string, names: readonly string[]): string | undefined {
+  const given = name.toLowerCase();
+  const most = Math.max(2, name.length / 3);
+  const distances = names.map((one) => {
+    const isBegun = given.length > 2 && one.toLowerCase().startsWith(given);
+    return { one, distance: isBegun ? most : distanceBetween(given, one.toLowerCase()) };
+  });
+  const nearest = distances.reduce((best, next) => next.distance < best.distance ? next : best);
+  return nearest.distance <= most ? nearest.one : undefined;
 }
 
 /** The number of characters to insert, to remove or to replace to make one name of the other (Levenshtein). */

@@ -1,6 +1,12 @@
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
-import { readServeOptions, SERVE_HELP, type ServeOptions } from "../../src/cli/serve_options.ts";
+import {
+  readServeOptions,
+  SERVE_HELP,
+  type ServeOptions,
+  unknownVariables,
+} from "../../src/cli/serve_options.ts";
+import { UsageError } from "../../src/cli/usage.ts";
 
 const test = suite("serve options");
 
@@ -20,6 +26,36 @@ test("readServeOptions() returns the same when a documented default is given", (
     const variable = `EVENTS_${flag.slice(2).toUpperCase().replaceAll("-", "_")}`;
     assert.equal(readServeOptions([], { [variable]: value }), absent, variable);
   }
+});
+
+test("serve rejects an empty EVENTS_API_KEY, as it does an empty --api-key", () => {
+  const isUsage = (by: string) => (error: unknown) =>
+    error instanceof UsageError && error.message.startsWith(`${by} must be`);
+  assert.throws(() => readServeOptions([], { EVENTS_API_KEY: "" }), isUsage("EVENTS_API_KEY"));
+  assert.throws(() => readServeOptions(["--api-key="], { EVENTS_API_KEY: "k" }), isUsage("--api-key"));
+  const { apiKey } = readServeOptions(["--api-key", "k"], { EVENTS_API_KEY: "" }) as ServeOptions;
+  assert.is(apiKey, "k");
+});
+
+test("serve names the nearest flag for an unknown one, and warns of unknown variables", () => {
+  const mistakes = {
+    "--heart-beat=5": "--heartbeat",
+    "--api-kee=k": "--api-key",
+    "--max-conn=5": "--max-connections",
+  };
+  for (const [flag, nearest] of Object.entries(mistakes)) {
+    assert.throws(
+      () => readServeOptions([flag], {}),
+      (error: unknown) => error instanceof UsageError && error.message.endsWith(`: did you mean ${nearest}?`),
+    );
+  }
+  assert.equal(
+    unknownVariables({ EVENTS_APIKEY: "secret", EVENTS_PORT: "1", EVENTS_ZZZZZZZZZ: "", HOME: "/" }),
+    [
+      "the variable EVENTS_APIKEY has no effect: did you mean EVENTS_API_KEY?",
+      "the variable EVENTS_ZZZZZZZZZ has no effect: see --help",
+    ],
+  );
 });
 
 test("serve --keep-age takes seconds or a duration, and --keep-events and --keep-bytes numbers, or off", () => {
