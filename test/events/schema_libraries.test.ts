@@ -142,4 +142,20 @@ test("defineEvents() or publish() rejects a schema that answers by a promise", (
   assert.throws(() => channel.publish("e", "x"), isInvalid);
 });
 
+test("defineEvents() rejects an asynchronous schema of Zod 3, or of Zod in a bundle without the names of classes", () => {
+  for (
+    const message of [
+      "Async refinement encountered during synchronous parse operation. Use .parseAsync instead.",
+      "Encountered Promise during synchronous parse. Use .parseAsync() instead.",
+    ]
+  ) {
+    const validate = (value: unknown) => Promise.resolve({ value });
+    const safeParse = () => {
+      throw new Error(message);
+    };
+    const schema = { "~standard": { version: 1, vendor: "zod", validate }, safeParse } as const;
+    assert.throws(() => defineEvents({ later: schema }), /"later" is not a synchronous schema/);
+  }
+});
+
 test.run();
