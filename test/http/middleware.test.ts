@@ -129,9 +129,9 @@ test("stop() delivers all published events to a slow reader", async () => {
       handedOut = set.endpoint.stats().formats["ndjson"]!.deliveries;
     }
     set.channel.close();
-    const stopped = server.stop(8000);
+    const stopped = server.stop(25_000);
     setTimeout(() => wire.socket.resume(), 100);
-    await within(stopped, "the server to stop", 9000);
+    await within(stopped, "the server to stop");
     await within(wire.closed, "the connection to be closed");
     assert.ok(wire.received().includes(`"n":${set.channel.last},`), "the last event has arrived");
     assert.ok(wire.received().endsWith("0\r\n\r\n"), "the response has ended");
