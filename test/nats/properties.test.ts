@@ -4,12 +4,13 @@
  *
  * @module
  */
-import { jetstream } from "@nats-io/jetstream";
+import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/nats-core";
 import * as fc from "fast-check";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { type Lines, until } from "../support/harness.ts";
-import { joining, type Party, tick } from "./channels.ts";
+import { type Join, joining, type Party, tick } from "./channels.ts";
 import { managerOf, type NatsServer, withConnection, withNats } from "./server.ts";
 
 const test = suite("nats properties");
@@ -127,75 +128,88 @@ async function follow(model: Model, lines: Lines, last: number, isReplaced: bool
 }
 
 async function live(server: NatsServer, stream: string, deeds: readonly Deed[]): Promise<void> {
-  await withConnection(server, (connection) =>
-    joining(server, async (join) => {
-      const manager = await managerOf(connection);
-      const open: [Party, Lines][] = [];
-      const joined = async (holds: number): Promise<Party> => {
-        const party = await join({ stream, history: { events: holds }, onProblem: () => {} });
-        open.push([party, await party.open(`since=${party.channel.epoch}-0`)]);
-        return party;
-      };
-      const parties = [await joined(5), await joined(1000)];
-      const model: Model = { events: [undefined], purged: 0 };
-      const readers: Reader[] = [0, 1, 2].map(() => ({ position: 0 }));
-      let n = 0;
-      for (const deed of deeds) {
-        switch (deed.do) {
-          case "publish": {
-            const drafts = Array.from({ length: deed.count }, () => {
-              const { type, event } = tick(++n);
-              return { type, event: { ...event, more: "x".repeat(deed.size) } };
-            });
-            const ids = await parties[deed.at]!.channel.publishBatch(drafts);
-            const numbers = drafts.map(({ event }) => event.n);
-            assert.equal(
-              ids,
-              numbers.map((_, i) => `${parties[0]!.channel.epoch}-${model.events.length + i}`),
-            );
-            model.events.push(...numbers);
-            break;
-          }
-          case "litter":
-            await jetstream(connection).publish(`${stream.toLowerCase()}.tick`, "no event");
-            model.events.push(undefined);
-            break;
-          case "purge": {
-            const least = Math.floor(model.events.length * deed.share / 100);
-            if (least > model.purged + 1) {
-              await manager.streams.purge(stream, { seq: least }); // It keeps this one.
-              model.purged = least - 1;
-            }
-            break;
-          }
-          case "read":
-            await read(model, readers[deed.reader]!, parties[deed.at]!, deed.most);
-            break;
-          case "replace": {
-            parties[deed.at]!.channel.close();
-            parties[deed.at] = await joined(deed.holds);
-            break;
-          }
+  await withConnection(server, async (connection) => {
+    const manager = await managerOf(connection);
+    try {
+      await joining(server, (join) => play(connection, manager, join, stream, deeds));
+    } finally {
+      await manager.streams.delete(stream); // Also after a failure: each stream reserves room.
+    }
+  });
+}
+
+/** Does the deeds, and follows them in the model. */
+async function play(
+  connection: NatsConnection,
+  manager: JetStreamManager,
+  join: Join,
+  stream: string,
+  deeds: readonly Deed[],
+): Promise<void> {
+  const open: [Party, Lines][] = [];
+  const joined = async (holds: number): Promise<Party> => {
+    const party = await join({ stream, history: { events: holds }, onProblem: () => {} });
+    open.push([party, await party.open(`since=${party.channel.epoch}-0`)]);
+    return party;
+  };
+  const parties = [await joined(5), await joined(1000)];
+  const model: Model = { events: [undefined], purged: 0 };
+  const readers: Reader[] = [0, 1, 2].map(() => ({ position: 0 }));
+  let n = 0;
+  for (const deed of deeds) {
+    switch (deed.do) {
+      case "publish": {
+        const drafts = Array.from({ length: deed.count }, () => {
+          const { type, event } = tick(++n);
+          return { type, event: { ...event, more: "x".repeat(deed.size) } };
+        });
+        const ids = await parties[deed.at]!.channel.publishBatch(drafts);
+        const numbers = drafts.map(({ event }) => event.n);
+        assert.equal(
+          ids,
+          numbers.map((_, i) => `${parties[0]!.channel.epoch}-${model.events.length + i}`),
+        );
+        model.events.push(...numbers);
+        break;
+      }
+      case "litter":
+        await jetstream(connection).publish(`${stream.toLowerCase()}.tick`, "no event");
+        model.events.push(undefined);
+        break;
+      case "purge": {
+        const least = Math.floor(model.events.length * deed.share / 100);
+        if (least > model.purged + 1) {
+          await manager.streams.purge(stream, { seq: least }); // It keeps this one.
+          model.purged = least - 1;
         }
+        break;
       }
-      const last = model.events.length;
-      await parties[0]!.channel.publish("tick", { n: ++n });
-      model.events.push(n);
-      for (const { channel } of parties) {
-        await until(() => channel.last === last, "both servers received all events");
+      case "read":
+        await read(model, readers[deed.reader]!, parties[deed.at]!, deed.most);
+        break;
+      case "replace": {
+        parties[deed.at]!.channel.close();
+        parties[deed.at] = await joined(deed.holds);
+        break;
       }
-      for (const reader of readers) {
-        for (const party of parties) {
-          await read(model, reader, party, Infinity);
-        }
-        assert.is(reader.position, last, "the reader has read all events");
-      }
-      for (const [party, lines] of open) {
-        await follow(model, lines, last, !parties.includes(party));
-        await lines.close();
-      }
-      await manager.streams.delete(stream);
-    }));
+    }
+  }
+  const last = model.events.length;
+  await parties[0]!.channel.publish("tick", { n: ++n });
+  model.events.push(n);
+  for (const { channel } of parties) {
+    await until(() => channel.last === last, "both servers received all events");
+  }
+  for (const reader of readers) {
+    for (const party of parties) {
+      await read(model, reader, party, Infinity);
+    }
+    assert.is(reader.position, last, "the reader has read all events");
+  }
+  for (const [party, lines] of open) {
+    await follow(model, lines, last, !parties.includes(party));
+    await lines.close();
+  }
 }
 
 test("GET /events delivers every event once and in order, or counts it as lost", () =>
