@@ -29,7 +29,7 @@ interface OriginSettings {
 const SHORT_SECONDS = 8;
 
 /** How long it takes at most, on a busy machine, until a request knows that its client has disconnected. */
-const DISCONNECT_MS = 2000;
+const DISCONNECT_MS = 500;
 
 const MESSAGE =
   "eventsEndpoint: requests are copies of those that Bun's server received, as app.mount() makes them: " +
