@@ -70,7 +70,6 @@ export function createBodyReader({ maxBodyBytes, bodyTimeoutMs, onClose }: BodyR
     let bytes = length > maxBodyBytes ? Infinity : 0;
     try {
       for (let read; bytes <= maxBodyBytes && !(read = await patience.wait(reader.read())).done;) {
-        if (read.value.byteLength === length) return decode(wholes, read.value);
         bytes += read.value.byteLength;
         decoder ??= new TextDecoder("utf-8", { fatal: true });
         if (bytes <= maxBodyBytes) text += decode(decoder, read.value, { stream: true });

@@ -228,9 +228,18 @@ export class Writer {
   }
 }
 
-/** Waits for the next turn of the event loop. */
+/** How long an immediate is waited for, in milliseconds. */
+const LOST_AFTER_MS = 10;
+
+/** Waits for the next turn of the event loop; on Deno 2.9 an immediate seems to be lost now and then. */
 export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, LOST_AFTER_MS);
+    setImmediate(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 function unavailable(reason: string, cause: unknown): EventsError {

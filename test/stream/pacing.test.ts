@@ -44,7 +44,7 @@ test("createPacing() holds batches back when the publisher runs ahead", () => {
     const pacing = createPacing();
     const held = deliverFlood(pacing, 20, costMs);
     assert.ok(held > 700, `${held} of 1000 batches of ${costMs} ms were held back`);
-    assert.equal([pacing.isFlooded, pacing.isOverloaded], [true, true]);
+    assert.is(pacing.isFlooded, true);
   }
 });
 
