@@ -228,18 +228,9 @@ export class Writer {
   }
 }
 
-/** How long an immediate is waited for, in milliseconds. */
-const LOST_AFTER_MS = 10;
-
-/** Waits for the next turn of the event loop; on Deno 2.9 an immediate seems to be lost now and then. */
+/** Waits for the next turn of the event loop. */
 export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, LOST_AFTER_MS);
-    setImmediate(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function unavailable(reason: string, cause: unknown): EventsError {

@@ -325,6 +325,19 @@ test("POST /events answers 408 to a body that stops arriving, and 202 to one tha
   }, { stallTimeout: 1 });
 });
 
+test("POST /events with Connection: close ends the connection after a body of any size", async () => {
+  await publishing(async ({ port }) => {
+    for (const size of [10, 20_000, 200_000]) {
+      const text = JSON.stringify({ type: "note", event: { text: "x".repeat(size) } });
+      const wire = await openWire(port);
+      wire.write(head(JSON_TYPE, `Content-Length: ${text.length}`, "Connection: close"));
+      wire.write(text);
+      await within(wire.closed, `the end of the connection after ${size} characters`, 5000);
+      assert.match(wire.received(), /^HTTP\/1\.1 202 /);
+    }
+  });
+});
+
 test("POST /events answers 408 to a large body that stops arriving, and 202 to one that arrives slowly", async () => {
   await publishing(async ({ channel, port }) => {
     const text = JSON.stringify({ type: "note", event: { text: "slow".repeat(10_000) } });
