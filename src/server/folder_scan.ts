@@ -160,6 +160,11 @@ export class FileMemory {
   /** Reports of files that vanished or changed, by stamp and infohash, and when that was seen. */
   readonly #vanished = new Map<string, { readonly report: Report; readonly at: number }[]>();
 
+  /** The paths of files with which something is still to be done. */
+  unsettled(): string[] {
+    return [...this.seen].filter(([, { settled }]) => !settled).map(([path]) => path);
+  }
+
   /** Applies what a scan has found. */
   update({ files, unread }: Listing): void {
     const changed = new Map<string, Seen>();
