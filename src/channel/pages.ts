@@ -21,6 +21,11 @@ export interface Pages {
 /** Options of {@linkcode createPages}. */
 export interface PagesOptions {
   /**
+   * Maximum number of positions in a page, which never crosses a multiple of it, so that readers share pages. If a page ends
+   * before that, for its size, the next one begins there.
+   */
+  readonly pageEvents: number;
+  /**
    * Fetches the events after a position up to another, or to one before it if they are large. Retries until it has them;
    * `undefined` if it was aborted.
    */
@@ -45,11 +50,6 @@ interface Page extends Fetched {
   readonly bytes: number;
 }
 
-/**
- * Maximum number of positions in a page, which never crosses a multiple of it, so that readers share pages. If a page ends
- * before that, for its size, the next one begins there.
- */
-const PAGE_EVENTS = 1024;
 /** Maximum number of bytes of kept pages. */
 const KEPT_BYTES = 32 * 1024 * 1024;
 /** Maximum number of remembered ends of pages. */
@@ -146,7 +146,7 @@ class PageStore implements Pages {
     const shared = this.#pending.get(after);
     if (shared !== undefined) return shared;
     const pending = this.#pending;
-    const end = Math.min(startOf(after) + PAGE_EVENTS, last);
+    const end = Math.min(this.#startOf(after) + this.#options.pageEvents, last);
     const loading = this.#load(after, end).then((page) => {
       if (page === undefined || pending !== this.#pending) return undefined; // Another epoch has begun.
       this.#keep(page);
@@ -157,7 +157,7 @@ class PageStore implements Pages {
   }
 
   read(position: number, last: number, maxBytes: number): Batch | Promise<Batch> {
-    let after = startOf(position);
+    let after = this.#startOf(position);
     for (let cut; (cut = this.#cuts.get(after)) !== undefined && cut <= position;) after = cut;
     const page = this.#kept.get(after);
     // A page that was fetched when the channel had less is fetched again.
@@ -177,9 +177,14 @@ class PageStore implements Pages {
   #take(page: Page, position: number, last: number, maxBytes: number): Batch {
     const batch = batchOf(page, position, maxBytes);
     const isEnd = batch.entries.at(-1)?.position === page.last && page.last < last;
-    const isWhole = page.isCut || page.last === startOf(page.last); // If not, it is fetched again.
+    const isWhole = page.isCut || page.last === this.#startOf(page.last); // If not, it is fetched again.
     if (isEnd && isWhole && !this.#kept.has(page.last)) this.#request(page.last, last).catch(() => {}); // Prefetched.
     return batch;
+  }
+
+  /** Returns the multiple after which the pages of the position begin. */
+  #startOf(position: number): number {
+    return position - position % this.#options.pageEvents;
   }
 
   clear(): void {
@@ -188,11 +193,6 @@ class PageStore implements Pages {
     this.#pending = new Map();
     this.#bytes = 0;
   }
-}
-
-/** Returns the multiple after which the pages of the position begin. */
-function startOf(position: number): number {
-  return position - position % PAGE_EVENTS;
 }
 
 /** Returns the events after the position in the page, up to the next gap. */

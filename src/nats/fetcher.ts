@@ -45,11 +45,13 @@ export interface FetcherOptions {
   entryOf(message: JsMsg): Entry | undefined;
 }
 
-/** A piece ends when its messages have this number of bytes. */
+/** A piece ends behind the request after which its messages have this number of bytes. */
 const PIECE_BYTES = 1024 * 1024;
+/** It ends within a request if its messages are far larger than was estimated, and have this number of bytes. */
+const MAX_PIECE_BYTES = 2 * PIECE_BYTES;
 /** Maximum size of one request: low enough to be received even if its messages are larger than those before. */
-const ROUND_BYTES = 256 * 1024;
-const ROUND_EVENTS = 1024;
+const ROUND_BYTES = 512 * 1024;
+const ROUND_EVENTS = 4096;
 /**
  * Number of messages in the first request for messages of unknown size, and maximum for a piece that could not be fetched; each
  * further failure lowers it. NATS disconnects a client that cannot receive the bytes that it requested.
@@ -175,7 +177,8 @@ class StreamFetcher implements Fetcher {
             bytes += message.data.length;
             const entry = reached > last ? undefined : this.#options.entryOf(message);
             if (entry !== undefined) entries.push(entry);
-            if (pending === 0 || reached >= last || count - before.count === most) break;
+            const isComplete = pending === 0 || reached >= last || count - before.count === most;
+            if (isComplete || bytes >= MAX_PIECE_BYTES) break;
           }
         } finally {
           this.#rounds.delete(messages);

@@ -22,6 +22,9 @@ import { createRequests } from "./requests.ts";
 import { assignNewEpoch, isMissing, openStream, type StreamPlace } from "./stream.ts";
 import type { Subjects } from "./subject.ts";
 
+/** The events of a page: the fewer pages, the less often the stream waits for the next request. */
+const PAGE_EVENTS = 4096;
+
 /** Options of {@linkcode StreamMonitor}. */
 export interface StreamMonitorOptions {
   readonly connection: NatsConnection;
@@ -71,6 +74,7 @@ export class StreamMonitor {
     this.replica = this.#createReplica();
     this.#fetcher = this.#createFetcher();
     this.pages = createPages({
+      pageEvents: PAGE_EVENTS,
       fetch: (after, last) => this.#fetcher.fetch(after, last, this.#epochAbort.signal),
       refresh: async () => void await this.refresh().catch(() => {}),
     });

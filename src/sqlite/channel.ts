@@ -124,6 +124,9 @@ const FILE: Expected = {
   accepts: (value) => STRING.accepts(value) && value !== "",
 };
 
+/** The events of a page: reading one keeps the event loop busy for about a millisecond. */
+const PAGE_EVENTS = 1024;
+
 const DEFAULT_BYTES: number = 1024 ** 3;
 /** What an empty file and its tables take, and some events. */
 const LEAST_BYTES = 64 * 1024;
@@ -154,6 +157,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     this.catalogue = catalogue;
     this.window = createHistory(maxEvents, maxBytes, file.last);
     this.pages = createPages({
+      pageEvents: PAGE_EVENTS,
       fetch: (after, last) => this.#fetch(after, last),
       refresh: () => Promise.resolve(), // What is missing in the file is known to be gone.
     });

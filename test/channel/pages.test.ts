@@ -25,6 +25,7 @@ test("clear() discards a pending page, and no page is fetched after it", async (
   const fetched: number[] = [];
   let give = (_: Fetched) => {};
   const pages = createPages({
+    pageEvents: 1024,
     fetch: (after) => {
       fetched.push(after);
       return new Promise((resolve) => give = resolve);
@@ -44,6 +45,7 @@ test("clear() discards a pending page, and no page is fetched after it", async (
 test("read() fetches each large event once for one reader", async () => {
   let fetched = 0;
   const pages = createPages({
+    pageEvents: 1024,
     fetch: (after, end) => {
       if (++fetched > 500) throw new Error("pages are fetched repeatedly");
       const last = Math.min(after + 10, end);
