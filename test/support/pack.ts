@@ -7,7 +7,7 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { cp, mkdir, mkdtemp, rename, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -47,7 +47,7 @@ export async function packPackage(folder: string): Promise<string> {
   return join(folder, TARBALL);
 }
 
-/** The folder in which the test processes of a run share the tarball; one of this process if it is run by itself. */
+/** The folder of what the test processes of a run share; one of this process if it is run by itself. */
 function shelfOf(): string {
   const shelf = process.env["TEST_SHELF"];
   if (shelf !== undefined) return shelf;
@@ -57,13 +57,37 @@ function shelfOf(): string {
   return own;
 }
 
-/** Returns the path of the tarball of this run. The first process that asks packs it, and the others wait for that. */
-export async function sharedTarball(): Promise<string> {
-  const shelf = shelfOf();
-  const tarball = join(shelf, TARBALL);
-  const workshop = join(shelf, "packing");
+/**
+ * Makes something once for all test processes of a run. The first that asks for it makes it, and the others wait for that.
+ *
+ * @param name its name on the shelf
+ * @param make makes it at the given path
+ * @returns its path
+ */
+export async function madeOnce(name: string, make: (path: string) => Promise<void>): Promise<string> {
+  const path = join(shelfOf(), name);
+  const workshop = `${path}.making`;
   const isFirst = await mkdir(workshop).then(() => true, () => false);
-  if (isFirst) await rename(await packPackage(workshop), tarball);
-  else await until(() => existsSync(tarball), "another test process to pack", 60_000);
-  return tarball;
+  if (isFirst) {
+    const made = join(workshop, name);
+    try {
+      await make(made);
+    } catch (error) {
+      await rm(workshop, { recursive: true }); // The next one tries again.
+      throw error;
+    }
+    await rename(made, path);
+  } else {await until(
+      () => existsSync(path) || !existsSync(workshop),
+      `another test process to make ${name}`,
+      120_000,
+    );}
+  return existsSync(path) ? path : await madeOnce(name, make);
+}
+
+/** Returns the path of the tarball of this run. */
+export function sharedTarball(): Promise<string> {
+  return madeOnce(TARBALL, async (path) => {
+    await packPackage(dirname(path));
+  });
 }

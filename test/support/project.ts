@@ -4,14 +4,14 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { RuntimeName } from "../suites.ts";
 import { within } from "./harness.ts";
-import { sharedTarball } from "./pack.ts";
+import { madeOnce, sharedTarball } from "./pack.ts";
 import { programOf } from "./runtimes.ts";
 
 /** The longest that an install or a compiler may take on a busy machine. */
@@ -119,15 +119,31 @@ export async function withEmptyProject<T>(use: (project: Project) => Promise<T>)
   }
 }
 
-/** Runs `use` in a project that has the package and others, installed by npm. */
+/**
+ * Runs `use` in a project that has the package and others, installed by npm. The first test of a run that asks for these
+ * packages installs them, and each gets a copy: an install takes two seconds of a core.
+ */
 export async function withInstalled<T>(
   packages: readonly string[],
   use: (project: Project) => Promise<T>,
 ): Promise<T> {
+  const tarball = await sharedTarball();
+  const name = `installed ${packages.join(" ").replaceAll("/", "+")}`;
+  const installed = await madeOnce(name, (path) =>
+    withEmptyProject(async (project) => {
+      await project.npm(tarball, ...packages);
+      await copyFolder(project.folder, path);
+    }));
   return await withEmptyProject(async (project) => {
-    await project.npm(await sharedTarball(), ...packages);
+    await copyFolder(installed, project.folder);
     return await use(project);
   });
+}
+
+/** Copies what is in a folder, links as links. Not by `fs.cp`, which takes longer than an install. */
+async function copyFolder(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  await run("cp", ["-RP", `${from}/.`, to], from);
 }
 
 /** The fields of `package.json` that the tests use. */
