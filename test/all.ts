@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { readdir } from "node:fs/promises";
 import process from "node:process";
+import { testFiles } from "./support/files.ts";
 import { onUncaught } from "./support/rejections.ts";
 
 const queues: [name: string | null, ...suites: unknown[]][] = [];
@@ -25,10 +25,8 @@ onUncaught((kind, error) => {
 // If the reader of the report has ended, the error of writing to it would be reported, and so on for ever.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => process.exit(1));
 const wanted = process.argv.slice(2);
-const files = (await readdir(new URL(".", import.meta.url), { recursive: true }))
-  .filter((file) => file.endsWith(".test.ts") && !file.includes("node_modules"))
-  .filter((file) => wanted.length === 0 || wanted.some((path) => file.startsWith(path)))
-  .sort();
+const isNamed = wanted.length > 0 && wanted.every((path) => path.endsWith(".test.ts"));
+const files = isNamed ? [...wanted].sort() : testFiles(wanted);
 for (const file of files) {
   Object.assign(globalThis, { UVU_INDEX: queues.length });
   const queue: (typeof queues)[number] = [file];

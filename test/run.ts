@@ -10,6 +10,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { testFiles } from "./support/files.ts";
+import { makeJavaScript } from "./support/javascript.ts";
 import { argumentsOf, installRuntimes, programOf } from "./support/runtimes.ts";
 import { installTools } from "./support/tools.ts";
 import { type RuntimeName, type Suite, suiteOf } from "./suites.ts";
@@ -68,12 +70,7 @@ const { values, positionals: paths } = parseArgs({
 
 /** The files to run, from `test/` on. */
 function chooseFiles(): string[] {
-  const files = (readdirSync(here, { recursive: true }) as string[])
-    .filter((file) => file.endsWith(".test.ts") && !file.includes("node_modules"))
-    .map((file) => file.replaceAll("\\", "/"))
-    .filter((file) =>
-      paths.length === 0 || paths.some((path) => file.startsWith(path.replace(/^test\//, "")))
-    )
+  const files = testFiles(paths.map((path) => path.replace(/^test\//, "")))
     .filter((file) => !values.unit || suiteOf(file).isUnit);
   if (files.length === 0) throw new Error(`no path of a test file begins with ${paths.join(" or ")}`);
   return files;
@@ -131,8 +128,9 @@ function groupsOf(files: readonly string[]): string[][] {
 }
 
 /** The jobs, the longest first. */
-function chooseJobs(): Job[] {
+async function chooseJobs(): Promise<Job[]> {
   const files = chooseFiles();
+  await makeJavaScript(join(shelf, "javascript"));
   if (values.unit) return [testJob(files, suiteOf(files[0]!), "node")];
   const jobs = groupsOf(files).flatMap((group) => {
     const suite = suiteOf(group[0]!);
@@ -151,7 +149,7 @@ const CHECKS: Job = {
   title: "checks",
   program: process.execPath,
   args: ["--import", "tsx", `${here}support/check.ts`],
-  env: { NO_COLOR: "1" },
+  env: { NO_COLOR: "1", TEST_SHELF: shelf },
   seconds: Infinity,
   waits: false,
   isTest: false,
@@ -253,7 +251,7 @@ function runAndWatch(): void {
     isRunning = true;
     isDue = false;
     for (const name of readdirSync(shelf)) rmSync(join(shelf, name), { recursive: true }); // It is of the last sources.
-    await runAll(chooseJobs());
+    await runAll(await chooseJobs());
     isRunning = false;
     await next();
   };
@@ -274,7 +272,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 if (values.help) console.log(HELP);
 else if (values.watch) runAndWatch();
 else {
-  const jobs = chooseJobs();
+  const jobs = await chooseJobs();
   const isWhole = paths.length === 0 && !values.unit && values.name === undefined &&
     values.runtime === undefined;
   process.exitCode = await runAll(isWhole ? [CHECKS, ...jobs] : jobs) ? 0 : 1;

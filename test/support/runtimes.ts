@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 import type { RuntimeName } from "../suites.ts";
 
 const folder = fileURLToPath(new URL("../runtimes/", import.meta.url));
+/** Loads what `makeJavaScript()` has made. */
+const loader = new URL("typescript.js", import.meta.url).href;
 
 /** A runtime that the tests run on, or workerd, which some of them start. */
 export type ProgramName = RuntimeName | "workerd";
@@ -35,7 +37,8 @@ export function programOf(runtime: ProgramName): string {
  */
 export function argumentsOf(runtime: RuntimeName, permissions: readonly string[]): string[] {
   if (runtime === "deno") return ["run", "--no-prompt", ...permissions];
-  return runtime.startsWith("bun") ? [] : ["--import", "tsx"];
+  if (runtime.startsWith("bun")) return [];
+  return ["--import", process.env["TEST_JAVASCRIPT"] === undefined ? "tsx" : loader];
 }
 
 /** Returns the runtime that a test is about: that of `TEST_RUNTIME`, or else the one it runs on. */
