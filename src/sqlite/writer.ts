@@ -62,6 +62,8 @@ export class Writer {
   #isStopped = false;
   #problem: string | undefined;
   #prober: ReturnType<typeof setInterval> | undefined;
+  /** Whether a probe waits for its turn, or runs. */
+  #isProbing = false;
 
   constructor(file: EventsFile, options: WriterOptions) {
     this.#file = file;
@@ -204,10 +206,11 @@ export class Writer {
       this.#options.onProblem(new Error(`${this.#file.path}: ${message}`, { cause: error }));
     }
     if (this.#prober === undefined && !this.#isStopped) {
-      this.#prober = setInterval(
-        () => this.#steps.length === 0 && this.between(() => this.#probe()),
-        PROBE_MS,
-      );
+      this.#prober = setInterval(() => {
+        if (this.#isProbing) return;
+        this.#isProbing = true;
+        this.between(() => this.#probe().finally(() => this.#isProbing = false));
+      }, PROBE_MS);
       this.#prober.unref();
     }
     return `${this.#file.path}: ${message}`;

@@ -5,7 +5,10 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import * as assert from "uvu/assert";
 import { eventsEndpoint, EventsError } from "../../src/mod.ts";
+import { encodeEvents } from "../../src/events/encode.ts";
+import { EventsFile } from "../../src/sqlite/file.ts";
 import { sqliteChannel } from "../../src/sqlite/mod.ts";
+import { Writer } from "../../src/sqlite/writer.ts";
 import { linesOf, until, within } from "../support/harness.ts";
 import { sleep } from "../support/hostile_proxy.ts";
 import { suite } from "../support/suite.ts";
@@ -94,39 +97,60 @@ test("sqliteChannel() rejects a path at which no file can be", () =>
     await rejects(sqliteChannel(`${file}/no/events.db`, catalogue), "ChannelUnavailable", /^cannot open /);
   }));
 
-// On Deno it does not always recover by itself; the cause is not known yet.
-if (!("Deno" in globalThis)) {
-  test("publish() rejects while the file is elsewhere, or another one in its place", () =>
-    withFile(async (file) => {
-      await withChannel(file, async (channel) => {
-        await channel.publishBatch(ticks(1, 3));
-        await rename(file, `${file}.away`);
-        await rejects(
-          channel.publish("tick", { n: 4 }),
-          "ChannelUnavailable",
-          /the file was removed or replaced/,
-        );
-        assert.match(channel.problem ?? "", /removed or replaced/);
-        await writeFile(file, "another one");
-        await rejects(
-          channel.publish("tick", { n: 4 }),
-          "ChannelUnavailable",
-          /the file was removed or replaced/,
-        );
-        assert.equal(await readAll(channel, "earliest"), [1, 2, 3]);
-        await sleep(1200); // It looks for the file every second.
-        const [cpu, start] = [process.cpuUsage(), performance.now()];
-        await sleep(500);
-        const { user, system } = process.cpuUsage(cpu);
-        const share = (user + system) / 1000 / (performance.now() - start);
-        assert.ok(share < 0.2, `it takes ${Math.round(share * 100)} % of a core to wait`);
-        await rename(`${file}.away`, file);
-        await until(() => channel.problem === undefined, "it recovers by itself", 20_000);
-        await channel.publish("tick", { n: 4 });
-      });
-      await withChannel(file, async (channel) => assert.equal(await readAll(channel, "earliest"), upTo(4)));
-    }));
-}
+test("publish() rejects while the file is elsewhere, or another one in its place", () =>
+  withFile(async (file) => {
+    await withChannel(file, async (channel) => {
+      await channel.publishBatch(ticks(1, 3));
+      await rename(file, `${file}.away`);
+      await rejects(
+        channel.publish("tick", { n: 4 }),
+        "ChannelUnavailable",
+        /the file was removed or replaced/,
+      );
+      assert.match(channel.problem ?? "", /removed or replaced/);
+      await writeFile(file, "another one");
+      await rejects(
+        channel.publish("tick", { n: 4 }),
+        "ChannelUnavailable",
+        /the file was removed or replaced/,
+      );
+      assert.equal(await readAll(channel, "earliest"), [1, 2, 3]);
+      await sleep(1200); // It looks for the file every second.
+      const [cpu, start] = [process.cpuUsage(), performance.now()];
+      await sleep(500);
+      const { user, system } = process.cpuUsage(cpu);
+      const share = (user + system) / 1000 / (performance.now() - start);
+      assert.ok(share < 0.2, `it takes ${Math.round(share * 100)} % of a core to wait`);
+      await rename(`${file}.away`, file);
+      await until(() => channel.problem === undefined, "it recovers by itself", 20_000);
+      await channel.publish("tick", { n: 4 });
+    });
+    await withChannel(file, async (channel) => assert.equal(await readAll(channel, "earliest"), upTo(4)));
+  }));
+
+test("Writer tries the disk again after a failure, also while other steps always wait", () =>
+  withFile(async (path) => {
+    const file = await EventsFile.open(path, "process");
+    const options = { survivesPowerLoss: false, onStored: () => {}, onProblem: () => {} };
+    const writer = new Writer(file, options);
+    let isOver = false;
+    try {
+      const events = encodeEvents(catalogue, ticks(1, 1), 1000);
+      await rename(path, `${path}.away`);
+      await rejects(writer.publish(events, undefined), "ChannelUnavailable", /removed/);
+      await rename(`${path}.away`, path);
+      const step = async () => {
+        if (!isOver) writer.between(step);
+        await sleep(20);
+      };
+      writer.between(step);
+      await until(() => writer.problem === undefined, "the writer recovers", 20_000);
+    } finally {
+      isOver = true;
+      await writer.stop();
+      await file.close();
+    }
+  }));
 
 test("sqliteChannel() rejects a file that was cut at any byte", () =>
   withFile(async (file) => {
