@@ -23,11 +23,13 @@
 export { defineEvents } from "./events/catalogue.ts";
 export type {
   Catalogue,
+  CatalogueOptions,
   Draft,
   PayloadArguments,
   PayloadOf,
   PublishableType,
   PublishedEvent,
+  PublishOptions,
   Schemas,
   StartOf,
   StreamEvent,

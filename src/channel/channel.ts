@@ -24,6 +24,8 @@ export interface Entry {
   readonly id: string;
   /** The name of its type. */
   readonly type: string;
+  /** What it is about: the dictionary's `subject`; `undefined` if it has none. */
+  readonly subject: string | undefined;
   /** The whole dictionary as one line of JSON, the same in every wire format. */
   readonly json: string;
   /** The length of `json` in UTF-8, in bytes. */

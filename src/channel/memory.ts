@@ -6,9 +6,11 @@
 import { iterate } from "./iterator.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../events/catalogue.ts";
 import { type Batch, type Channel, locate, type Start } from "./channel.ts";
-import { type EncodedEvent, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
+import { draftOf, type EncodedEvent, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { CATALOGUE, checkArgument, checkOptions, type Expected, OBJECT } from "../events/arguments.ts";
 import { EventsError } from "../events/errors.ts";
+import { dictionaryHead } from "../events/event.ts";
+import { utf8Length } from "../events/json.ts";
 import { formatCursor } from "../events/cursor.ts";
 import { isoTime } from "../events/time.ts";
 import { createHistory, type History } from "./history.ts";
@@ -81,12 +83,13 @@ export function createChannel<S extends Schemas>(
   }
 
   function append(event: EncodedEvent, time: number): string {
-    const { type, payload, bytes } = event;
+    const { type, subject, payload, bytes } = event;
     const position = log.last + 1;
     const id = formatCursor(epochOf(), position);
     const json = write(event, id, time);
-    const extra = payload === undefined ? 0 : bytes - payload.length;
-    log.push({ position, id, type, json, bytes: json.length + extra, time });
+    let extra = payload === undefined ? 0 : bytes - payload.length;
+    if (subject !== undefined) extra += utf8Length(subject) - subject.length;
+    log.push({ position, id, type, subject, json, bytes: json.length + extra, time });
     published.count(type);
     return id;
   }
@@ -121,7 +124,7 @@ export function createChannel<S extends Schemas>(
     get closed() {
       return closed;
     },
-    publish: (type, ...[payload]) => publishBatch([{ type, event: payload }])[0]!,
+    publish: (type, ...[payload, options]) => publishBatch([draftOf(type, payload, options)])[0]!,
     publishBatch,
     parse: ({ json }) => JSON.parse(json),
     read: (position, maxBytes) => log.read(position, maxBytes),
@@ -167,8 +170,12 @@ function createWriter(types: readonly string[]): (event: EncodedEvent, id: strin
   let tailMs = NaN;
   /** How the dictionaries of this millisecond end. */
   let tail = "";
-  return ({ type, payload }, id, time) => {
+  return ({ type, subject, payload }, id, time) => {
     if (time !== tailMs) [tailMs, tail] = [time, `","time":"${isoTime(time)}"}`];
+    if (subject !== undefined) {
+      const event = payload === undefined ? "" : `,"event":${payload}`;
+      return `${dictionaryHead(type, subject)}${event},"id":"${id}${tail}`;
+    }
     const { withPayload, without } = heads.get(type)!;
     return payload === undefined ? without + id + tail : `${withPayload}${payload},"id":"${id}${tail}`;
   };

@@ -8,7 +8,7 @@ import { type Line, linesOf } from "./lines.ts";
 import { payloadOf } from "./payload.ts";
 import { printable } from "../text/printable.ts";
 import { readRemote, reasonOf, type Remote } from "./remote.ts";
-import { parseFlags, UsageError } from "./usage.ts";
+import { checkSubject, parseFlags, UsageError } from "./usage.ts";
 
 const HELP = `events-endpoint emit URL TYPE [JSON | KEY=VALUE …]: publish an event
 events-endpoint emit URL [-]: publish the events on standard input, one dictionary a line
@@ -22,6 +22,7 @@ events-endpoint emit URL [-]: publish the events on standard input, one dictiona
   KEY=VALUE               one key of the payload. VALUE is JSON if it parses as JSON (42, true, '"42"'), else a string;
                           a number with an exponent, or an integer that a double would change, stays a string
   KEY:=JSON               one key of the payload, whose value must be JSON
+  --subject SUBJECT       what the event is about, if the server does not derive that from the payload
   --api-key KEY           the server's API key; other users of this machine see the flag, but not EVENTS_API_KEY
   --help                  show this and exit
 
@@ -50,21 +51,31 @@ class PublishError extends Error {
 
 /** Publishes the events of the command line, and reports the result. */
 export async function emit(args: string[]): Promise<void> {
-  const options = { "api-key": { type: "string" }, help: { type: "boolean", short: "h" } } as const;
+  const options = {
+    "subject": { type: "string" },
+    "api-key": { type: "string" },
+    help: { type: "boolean", short: "h" },
+  } as const;
   const { values, positionals: [address, type, ...rest] } = parseFlags(args, options, true);
   if (values["help"]) return console.log(HELP);
   const remote = readRemote(address, values["api-key"], process.env);
   if (type === undefined && process.stdin.isTTY) {
     throw new UsageError("the TYPE of the event is missing: try --help");
   }
+  const given = values["subject"] as string | undefined;
   if (type === undefined || type === "-") {
+    if (given !== undefined) {
+      throw new UsageError("--subject goes with a TYPE: the events on standard input have their own");
+    }
     if (rest.length > 0) {
       throw new UsageError("- reads the events from standard input: leave out the payload after it");
     }
     return await emitLines(remote, linesOf(process.stdin));
   }
   const payload = payloadOf(rest);
-  const text = `{"type":${JSON.stringify(type)}${payload === undefined ? "" : `,"event":${payload}`}}`;
+  const subject = given === undefined ? "" : `,"subject":${JSON.stringify(checkSubject(given))}`;
+  const event = payload === undefined ? "" : `,"event":${payload}`;
+  const text = `{"type":${JSON.stringify(type)}${subject}${event}}`;
   try {
     console.log(`${await send(remote, [{ number: 0, text }], true)} accepted`);
   } catch (error) {

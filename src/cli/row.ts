@@ -1,5 +1,5 @@
 /**
- * Formats an event as one row of a terminal: its time, its type, and its payload.
+ * Formats an event as one row of a terminal: its time, its type, its subject and its payload.
  *
  * @module
  */
@@ -39,6 +39,7 @@ export function eventRow(event: DisplayEvent, style: TerminalStyle): string {
     [`${clock(timeOf(event))}  `, "dim"],
     [type.padEnd(TYPE_COLUMNS), styleOf(type)],
     ["  "],
+    ...subjectSpans(event),
     ...payloadSpans(event.event),
   ];
   return fit(spans, style);
@@ -52,6 +53,13 @@ function styleOf(type: string): Style {
   let hash = 0;
   for (const char of group) hash = (hash * 31 + char.codePointAt(0)!) % 65521;
   return GROUP_STYLES[hash % GROUP_STYLES.length]!;
+}
+
+/** Formats a subject, unless a key of the payload shows it. */
+function subjectSpans({ subject, event }: DisplayEvent): Span[] {
+  const isShown = typeof event === "object" && event !== null && Object.values(event).includes(subject);
+  if (typeof subject !== "string" || isShown) return [];
+  return [[cut(printable(subject), VALUE_COLUMNS), "bold"], [" "]];
 }
 
 /** Formats a payload: `key=value` for each key. */

@@ -10,7 +10,7 @@ import { readRemote, reasonOf, type Remote } from "./remote.ts";
 import { durationMs } from "../events/time.ts";
 import type { DisplayEvent } from "../text/event_text.ts";
 import { onStopSignal } from "./signals.ts";
-import { parseFlags, UsageError } from "./usage.ts";
+import { checkSubject, parseFlags, UsageError } from "./usage.ts";
 import { createView, type View } from "./view.ts";
 
 const HELP = `events-endpoint tail URL: follow the events of a server, until Ctrl-C
@@ -19,6 +19,7 @@ const HELP = `events-endpoint tail URL: follow the events of a server, until Ctr
   tail http://localhost:8085/events | jq -r 'select(.type == "torrent_finished").event.name'
 
   --types TYPES           only these types, with commas between; * at the end matches a prefix
+  --subject SUBJECT       only events about this; * at the end matches a prefix; may be repeated
   --since PLACE           go on after the event with this id; earliest: with all that is kept; latest: from now (latest);
                           with what was published since a time (2026-11-28T03:00:00Z), or in the last 10m (s, m, h, d)
   --last N                begin with the last N events
@@ -37,6 +38,7 @@ many are missing. It exits with 0 at Ctrl-C and when its output is closed, with 
 export async function tail(args: string[]): Promise<void> {
   const { values, positionals } = parseFlags(args, {
     types: { type: "string", multiple: true },
+    subject: { type: "string", multiple: true },
     since: { type: "string" },
     last: { type: "string" },
     limit: { type: "string" },
@@ -55,6 +57,7 @@ export async function tail(args: string[]): Promise<void> {
     throw new UsageError("--last and --since are two places to begin: give one");
   }
   const types = ((values["types"] ?? []) as string[]).flatMap((list) => list.split(",")).filter(Boolean);
+  const subjects = ((values["subject"] ?? []) as string[]).map(checkSubject);
 
   const stop = new AbortController();
   onStopSignal(() => stop.abort());
@@ -72,6 +75,7 @@ export async function tail(args: string[]): Promise<void> {
   try {
     await follow(remote, reader, {
       types,
+      subjects,
       ...(since !== undefined && { since }),
       ...(last !== undefined && { last }),
       ...(limit !== undefined && { limit }),

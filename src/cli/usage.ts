@@ -4,6 +4,7 @@
  * @module
  */
 import { nearestOf } from "../events/arguments.ts";
+import { isSubject, SUBJECT_TEXT } from "../events/subject.ts";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
 /** Reports an error in a command line; the message is one line. */
@@ -39,4 +40,16 @@ export function parseFlags(
     const nearest = unknown === undefined ? undefined : nearestOf(unknown, Object.keys(options));
     throw new UsageError(nearest === undefined ? message : `${message}: did you mean --${nearest}?`);
   }
+}
+
+/**
+ * Checks a value of `--subject`.
+ *
+ * @throws {UsageError}
+ */
+export function checkSubject(text: string): string {
+  if (isSubject(text)) return text;
+  throw new UsageError(
+    `--subject takes ${SUBJECT_TEXT}, not ${JSON.stringify((text as string).slice(0, 128))}`,
+  );
 }

@@ -6,6 +6,7 @@
 import type { Schemas } from "../events/catalogue.ts";
 import { checkPayload } from "../events/validate.ts";
 import { EventsError } from "../events/errors.ts";
+import { subjectMatcher } from "../events/subject.ts";
 import type { Dictionary } from "./frame.ts";
 import type { ConnectOptions } from "./options.ts";
 
@@ -22,12 +23,14 @@ const MAX_WARNINGS = 100;
 export function createEventFilter<S extends Schemas>(
   options: ConnectOptions<S, boolean>,
 ): (event: Dictionary, checked?: Dictionary) => boolean {
-  const { catalogue, types = [], onInvalid = "throw", onUnknown = warner() } = options;
+  const { catalogue, types = [], subjects = [], onInvalid = "throw", onUnknown = warner() } = options;
   const isWanted = matcher(types);
+  const isWantedSubject = subjects.length === 0 ? () => true : subjectMatcher(subjects);
   return (event, checked = event) => {
     const { type } = event;
     if (type === "events_lost") return true;
     if (type === "events_start" || type === "events_bookmark" || !isWanted(type)) return false;
+    if (!isWantedSubject(event.subject)) return false;
     if (catalogue === undefined) return true;
     const schema = Object.hasOwn(catalogue.schemas, type) ? catalogue.schemas[type] : undefined;
     if (schema === undefined) {

@@ -10,6 +10,8 @@ import type { EventsError } from "../events/errors.ts";
 export interface Dictionary {
   /** The name of its type. */
   readonly type: string;
+  /** What it is about, if it has a subject. */
+  readonly subject?: string;
   /** Its payload, if it has one. */
   readonly event?: unknown;
   /** Its cursor. A real Tribler sends none. */

@@ -7,6 +7,7 @@ import type { Catalogue, PayloadOf, PublishableType, Schemas } from "../events/c
 import {
   BOOLEAN,
   CATALOGUE,
+  checkArgument,
   checkOptions,
   type Expected,
   FUNCTION,
@@ -18,6 +19,7 @@ import {
 } from "../events/arguments.ts";
 import { EventsError, type Issue } from "../events/errors.ts";
 import type { Loss } from "../events/event.ts";
+import { isSubject, SUBJECT_TEXT } from "../events/subject.ts";
 import { MAX_TIMER_MS } from "../events/timing.ts";
 import type { Dictionary } from "./frame.ts";
 import type { Backoff } from "./retry.ts";
@@ -28,7 +30,7 @@ import type { Backoff } from "./retry.ts";
 export type ReceivedEvent<Type extends string, Payload> =
   & { readonly type: Type }
   & (Payload extends undefined ? { readonly event?: never } : { readonly event: Payload })
-  & { readonly id?: string; readonly time?: string };
+  & { readonly subject?: string; readonly id?: string; readonly time?: string };
 
 /** A payload whose integers beyond what a double holds exactly are BigInt: where its schema has a number it may be one. */
 export type Exact<Payload> = Payload extends number ? (number extends Payload ? number | bigint : Payload)
@@ -137,6 +139,8 @@ export interface ConnectOptions<S extends Schemas = Schemas, BigInts extends boo
   readonly catalogue?: Catalogue<S>;
   /** The types to receive; `*` at the end of a name matches a prefix. Default all. */
   readonly types?: readonly string[];
+  /** The subjects to receive; `*` at the end of one matches a prefix. Default all, and events without a subject. */
+  readonly subjects?: readonly string[];
   /**
    * Where to start: after a cursor; at a time, as a `Date` or as text (RFC 3339, or a duration back like `"-10m"`);
    * `"earliest"` for all events kept; `"latest"` for events from now on. Default: the server's default, which is `"latest"`.
@@ -206,6 +210,7 @@ export interface Settings {
 const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
   catalogue: CATALOGUE,
   types: STRINGS,
+  subjects: STRINGS,
   since: {
     text: "a string, or a Date",
     accepts: (value) => STRING.accepts(value) || value instanceof Date,
@@ -236,6 +241,7 @@ const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
   onStatus: FUNCTION,
   fetch: FUNCTION,
 };
+const SUBJECT: Expected = { text: SUBJECT_TEXT, accepts: isSubject };
 const RECONNECT: Readonly<Record<keyof ReconnectOptions, Expected>> = {
   min: NUMBER,
   max: NUMBER,
@@ -259,6 +265,9 @@ export function readOptions<S extends Schemas>(
   const { idleTimeout, reconnect = {}, maxLineBytes = 16 * 1024 * 1024 } = options;
   if (idleTimeout !== undefined && idleTimeout !== null) checkSeconds("idleTimeout", idleTimeout);
   if (!(maxLineBytes > 0)) throw new RangeError(`maxLineBytes must be above 0, not ${maxLineBytes}`);
+  for (const subject of options.subjects ?? []) {
+    checkArgument("connect: each of the subjects", subject, SUBJECT);
+  }
   checkCount("last", options.last);
   checkCount("limit", options.limit);
   const limit = idleTimeout === null ? Infinity : idleTimeout === undefined ? undefined : idleTimeout * 1000;
@@ -266,7 +275,7 @@ export function readOptions<S extends Schemas>(
   if (apiKey !== undefined) headersOf("apiKey", { "X-Api-Key": apiKey });
   return {
     headers: typeof headers === "function" ? headers : headersOf("headers", headers),
-    url: urlOf(address, options.types),
+    url: urlOf(address, options),
     backoff: reconnect === false ? undefined : backoffOf(reconnect),
     responseTimeoutMs: limit ?? 30_000,
     idleTimeoutMs: limit,
@@ -288,7 +297,10 @@ export function headersOf(option: string, headers: HeadersLike | undefined): Hea
   }
 }
 
-function urlOf(address: string | URL, types: readonly string[] = []): URL {
+function urlOf(
+  address: string | URL,
+  { types = [], subjects = [] }: Pick<ConnectOptions, "types" | "subjects">,
+): URL {
   const base = (globalThis as { location?: { href: string } }).location?.href;
   let url: URL;
   try {
@@ -310,10 +322,10 @@ function urlOf(address: string | URL, types: readonly string[] = []): URL {
       "the address contains a user name or password: send an Authorization header instead (option headers)",
     );
   }
-  if (types.length > 0) {
-    url.searchParams.set("types", types.join(","));
-    url.searchParams.set("bookmarks", "true");
-  }
+  if (types.length > 0) url.searchParams.set("types", types.join(","));
+  if (subjects.length > 0) url.searchParams.delete("subject");
+  for (const subject of subjects) url.searchParams.append("subject", subject);
+  if (types.length + subjects.length > 0) url.searchParams.set("bookmarks", "true");
   return url;
 }
 

@@ -47,8 +47,8 @@ export const OBJECT: Expected = {
 export const CATALOGUE: Expected = {
   text: "a catalogue made by defineEvents",
   accepts: (value) => {
-    const { schemas, types } = (value ?? {}) as { readonly schemas?: unknown; readonly types?: unknown };
-    return OBJECT.accepts(value) && OBJECT.accepts(schemas) && Array.isArray(types);
+    const { schemas, types, subject } = (value ?? {}) as Readonly<Record<string, unknown>>;
+    return [value, schemas, subject].every(OBJECT.accepts) && Array.isArray(types);
   },
 };
 
@@ -86,9 +86,11 @@ export function checkOptions(
 }
 
 function unknownOption(place: string, name: string, names: readonly string[]): string {
-  const nearest = nearestOf(name, names);
+  const nearest = names.length === 0 ? undefined : nearestOf(name, names);
   const hint = nearest !== undefined
     ? `did you mean ${nearest}?`
+    : names.length === 0
+    ? "it has none"
     : `${names.length === 1 ? "the only one is" : "there are"} ${[...names].sort().join(", ")}`;
   return `${place}: there is no option ${JSON.stringify(name.slice(0, 80))}: ${hint}`;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkArgument, OBJECT } from "./arguments.ts";
+import { checkArgument, checkOptions, FUNCTION, OBJECT } from "./arguments.ts";
 import { type InferInput, isAsync, isStandardSchema, type StandardSchema } from "./standard_schema.ts";
 import { EventsError } from "./errors.ts";
 import {
@@ -24,6 +24,20 @@ export interface Catalogue<S extends Schemas = Schemas> {
   readonly schemas: S;
   /** The names of the types that can be published, in the order of their definition. */
   readonly types: readonly string[];
+  /** The functions that derive the subject of an event from its payload, by type. */
+  readonly subject: Readonly<Record<string, (payload: unknown) => string | undefined>>;
+}
+
+/** Options of {@linkcode defineEvents}. */
+export interface CatalogueOptions<S extends Schemas> {
+  /**
+   * What the events of a type are about: a function of the payload that returns the subject, or `undefined` for an event
+   * without one. A subject has 1 to 256 characters without white space and controls, with `/` between its parts. If the
+   * function throws or returns anything else, the event is rejected as invalid.
+   */
+  readonly subject?: {
+    readonly [T in PublishableType<S>]?: (payload: PayloadOf<S, T>) => string | undefined;
+  };
 }
 
 /** The names of the types that can be published: all but the control events. */
@@ -34,14 +48,22 @@ export type PayloadOf<S extends Schemas, T extends keyof S> = T extends unknown
   ? S[T] extends null ? undefined : InferInput<S[T]>
   : never;
 
-/** The arguments of `publish` after the type: the payload, if the type has one. */
-export type PayloadArguments<S extends Schemas, T extends keyof S> = S[T] extends null ? [payload?: undefined]
-  : [payload: PayloadOf<S, T>];
+/** Options of `publish`. */
+export interface PublishOptions {
+  /** What the event is about, if the catalogue derives no subject of it. */
+  readonly subject?: string | undefined;
+}
 
-/** An event to be published: its type, and its payload if it has one. A union over the catalogue. */
+/** The arguments of `publish` after the type: the payload, if the type has one, and the options. */
+export type PayloadArguments<S extends Schemas, T extends keyof S> = S[T] extends null
+  ? [payload?: undefined, options?: PublishOptions]
+  : [payload: PayloadOf<S, T>, options?: PublishOptions];
+
+/** An event to be published: its type, its subject and its payload if it has them. A union over the catalogue. */
 export type Draft<S extends Schemas> = {
-  [T in PublishableType<S>]: S[T] extends null ? { readonly type: T; readonly event?: undefined }
-    : { readonly type: T; readonly event: PayloadOf<S, T> };
+  [T in PublishableType<S>]: S[T] extends null
+    ? { readonly type: T; readonly subject?: string | undefined; readonly event?: undefined }
+    : { readonly type: T; readonly subject?: string | undefined; readonly event: PayloadOf<S, T> };
 }[PublishableType<S>];
 
 /** A published event of the catalogue. A union that narrows by `type`. */
@@ -77,7 +99,8 @@ export function isTypeName(name: string): boolean {
  * @param schemas for each type the schema of its payload, of valibot, Zod, ArkType or any other library that has Standard
  *   Schema, or `null` if it has none; a name is 1 to 128
  *   letters, digits and `_ . : - /`
- * @throws {TypeError} if the schemas are no object
+ * @param options `subject`: for each type the function that derives the subject of its events, if it has one
+ * @throws {TypeError} if the schemas are no object, there is no such option, or `subject` has a type that there is not
  * @throws {EventsError} `InvalidCatalogue` for an unusable name, or a schema that is none, or answers by a promise
  *
  * @example
@@ -88,11 +111,16 @@ export function isTypeName(name: string): boolean {
  * const shop = defineEvents({
  *   order_placed: v.object({ id: v.string(), total: v.number() }),
  *   shop_closed: null,
+ * }, {
+ *   subject: { order_placed: ({ id }) => `order/${id}` },
  * });
  * console.log(shop.types); // ["order_placed", "shop_closed"]
  * ```
  */
-export function defineEvents<const S extends Schemas>(schemas: S): Catalogue<S> {
+export function defineEvents<const S extends Schemas>(
+  schemas: S,
+  options: CatalogueOptions<S> = {},
+): Catalogue<S> {
   checkArgument("defineEvents: the schemas", schemas, OBJECT);
   for (const [type, schema] of Object.entries(schemas)) {
     if (!isTypeName(type)) {
@@ -115,5 +143,12 @@ export function defineEvents<const S extends Schemas>(schemas: S): Catalogue<S> 
     }
   }
   const types = Object.keys(schemas).filter((type) => !isControlType(type));
-  return Object.freeze({ schemas: Object.freeze({ ...schemas }), types: Object.freeze(types) });
+  checkOptions("defineEvents", options, { subject: OBJECT });
+  const { subject = {} } = options;
+  checkOptions("defineEvents: subject", subject, Object.fromEntries(types.map((type) => [type, FUNCTION])));
+  return Object.freeze({
+    schemas: Object.freeze({ ...schemas }),
+    types: Object.freeze(types),
+    subject: Object.freeze({ ...subject }) as Catalogue["subject"],
+  });
 }

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { ARRAY, checkArgument, STRING } from "./arguments.ts";
-import type { Catalogue } from "./catalogue.ts";
+import { ARRAY, checkArgument, checkOptions, type Expected, STRING } from "./arguments.ts";
+import type { Catalogue, PublishOptions } from "./catalogue.ts";
 import type { Issue } from "./errors.ts";
 import {
   copyPlain,
@@ -17,17 +17,33 @@ import {
   toJson,
   utf8Length,
 } from "./json.ts";
-import { checkEvent, invalidEventError } from "./validate.ts";
+import { checkEvent, checkSubject, invalidEventError } from "./validate.ts";
 
 /** An event to be published, not checked yet. */
 export interface UncheckedDraft {
   readonly type: string;
+  readonly subject?: unknown;
   readonly event?: unknown;
+}
+
+const PUBLISH_OPTIONS: Readonly<Record<keyof PublishOptions, Expected>> = { subject: STRING };
+
+/**
+ * Makes the draft of a call of `publish`.
+ *
+ * @throws {TypeError} if there is no such option, or its value is of another kind
+ */
+export function draftOf(type: string, event: unknown, options: PublishOptions | undefined): UncheckedDraft {
+  if (options === undefined) return { type, event };
+  checkOptions("publish", options, PUBLISH_OPTIONS);
+  return { type, subject: options.subject, event };
 }
 
 /** An event that can be published. */
 export interface EncodedEvent {
   readonly type: string;
+  /** What it is about; `undefined` if it has no subject. */
+  readonly subject: string | undefined;
   /** The JSON of its payload, as it is written in the dictionary; `undefined` if it has none. */
   readonly payload: string | undefined;
   /** The length of that in UTF-8, in bytes. */
@@ -35,6 +51,7 @@ export interface EncodedEvent {
 }
 
 const TYPE_KEY = '{"type":"';
+const SUBJECT_KEY = '","subject":"';
 const EVENT_KEY = '","event":';
 /** Matches each number with an exponent in a text of JSON, and some strings. */
 const EXPONENT = /[:,[]\s*-?[\d.]+[eE]/;
@@ -42,11 +59,13 @@ const EXPONENT = /[:,[]\s*-?[\d.]+[eE]/;
 /** An event whose payload came as JSON, and is stored as it was written. */
 export class WrittenDraft implements UncheckedDraft {
   readonly type: string;
+  readonly subject: string | undefined;
   readonly event: unknown;
   readonly #json: string;
 
-  private constructor(type: string, event: unknown, json: string) {
+  private constructor(type: string, subject: string | undefined, event: unknown, json: string) {
     this.type = type;
+    this.subject = subject;
     this.event = event;
     this.#json = json;
   }
@@ -57,8 +76,8 @@ export class WrittenDraft implements UncheckedDraft {
   }
 
   /**
-   * Reads an event whose JSON is the one that would be written for it: `{"type":…,"event":…}` without white space, without
-   * a key twice, and with every number and string in its shortest form. Then its payload need not be written again.
+   * Reads an event whose JSON is the one that would be written for it: `{"type":…,"event":…}`, or with a `subject` between
+   * them, without white space, without a key twice, and with every number and string in its shortest form. Then its payload need not be written again.
    *
    * @param value what `JSON.parse` returns for the text
    * @param maxDepth maximum number of levels of objects and arrays, the dictionary included
@@ -66,20 +85,23 @@ export class WrittenDraft implements UncheckedDraft {
    */
   static read(text: string, value: unknown, maxDepth: number): WrittenDraft | undefined {
     if (!isDictionary(value)) return undefined;
-    const { type, event } = value;
+    const { type, subject, event } = value;
     if (typeof type !== "string" || event === undefined || event === null) return undefined;
-    const start = TYPE_KEY.length + type.length + EVENT_KEY.length;
-    const isInOrder = text.startsWith(TYPE_KEY) && text.startsWith(type, TYPE_KEY.length) &&
-      text.startsWith(EVENT_KEY, TYPE_KEY.length + type.length) && text.endsWith("}");
+    if (subject !== undefined && typeof subject !== "string") return undefined;
+    const head = TYPE_KEY + type + (subject === undefined ? "" : SUBJECT_KEY + subject) + EVENT_KEY;
+    const start = head.length;
+    const isInOrder = text.startsWith(head) && text.endsWith("}");
     if (!isInOrder || text.includes("\\") || hasLineEnds(text)) return undefined;
     const length = text.length - start - 1;
     if (!isCanonical(length, event, maxDepth - 1, () => EXPONENT.test(text))) return undefined;
-    return new WrittenDraft(type, event, text.slice(start, -1));
+    return new WrittenDraft(type, subject, event, text.slice(start, -1));
   }
 }
 
-/** The most bytes in a dictionary beside its payload: type, id and time with their keys. */
+/** The most bytes in a dictionary beside its payload and its subject: type, id and time with their keys. */
 const ENVELOPE_BYTES = 256;
+/** The bytes of the key of a subject, with its comma. */
+const SUBJECT_KEY_BYTES = '"subject":,'.length;
 
 /**
  * Encodes events, and checks each against the catalogue in the form in which consumers will parse it.
@@ -99,13 +121,16 @@ export function encodeEvents(
   if (key !== undefined) checkArgument("publishBatch: the key", key, STRING);
   const prepared: EncodedEvent[] = [];
   const issues: Issue[] = [];
+  let cause: unknown;
   for (let index = 0; index < drafts.length; index++) {
     const checked = prepare(catalogue, drafts[index]!, index, maxBytes);
-    // One by one: there may be more of them than a call can have arguments.
-    if ("issues" in checked) { for (const issue of checked.issues) issues.push(issue); }
-    else prepared.push(checked);
+    if ("issues" in checked) {
+      // One by one: there may be more of them than a call can have arguments.
+      for (const issue of checked.issues) issues.push(issue);
+      cause ??= checked.cause;
+    } else prepared.push(checked);
   }
-  if (issues.length > 0) throw invalidEventError(issues, drafts);
+  if (issues.length > 0) throw invalidEventError(issues, drafts, cause);
   return prepared;
 }
 
@@ -115,33 +140,50 @@ function prepare(
   draft: UncheckedDraft,
   index: number,
   maxBytes: number,
-): EncodedEvent | { readonly issues: Issue[] } {
+): EncodedEvent | { readonly issues: Issue[]; readonly cause?: unknown } {
   if (typeof draft !== "object" || draft === null) {
     return { issues: [{ index, path: "", message: 'must be a dictionary: {"type": …, "event": …}' }] };
   }
-  const { type, event } = draft;
-  if (event === undefined) {
-    const issues = checkEvent(catalogue, type, undefined, index);
-    return issues.length > 0 ? { issues } : { type, payload: undefined, bytes: 0 };
-  }
+  const { type, subject: given, event } = draft;
   const written = WrittenDraft.jsonOf(draft);
-  const json = written === undefined ? write(event) : { text: written, value: event };
+  const json = event === undefined
+    ? NO_PAYLOAD
+    : written === undefined
+    ? write(event)
+    : { text: written, value: event };
   if ("fault" in json) {
     const { path, message } = json.fault;
     return { issues: [{ index, path: path === "" ? "event" : `event.${path}`, message }] };
   }
-  const issues = checkEvent(catalogue, type, json.value, index);
-  const bytes = utf8Length(json.text);
-  if (bytes > maxBytes - ENVELOPE_BYTES && issues.length === 0) {
-    issues.push({
-      index,
-      path: "event",
-      message:
-        `has ${bytes} bytes: an event may have at most ${maxBytes} here, with ${ENVELOPE_BYTES} for type, id and time`,
-    });
-  }
+  const { text: payload, value } = json;
+  const issues = checkEvent(catalogue, type, value, index);
   if (issues.length > 0) return { issues };
-  return { type, payload: json.text, bytes };
+  const checked = checkSubject(catalogue, type, given, value);
+  if ("message" in checked) {
+    const { message, cause } = checked;
+    return { issues: [{ index, path: "subject", message }], cause };
+  }
+  const { subject } = checked;
+  const bytes = payload === undefined ? 0 : utf8Length(payload);
+  const room = maxBytes - ENVELOPE_BYTES - (subject === undefined ? 0 : subjectBytes(subject));
+  if (bytes <= room) return { type, subject, payload, bytes };
+  const path = room < 0 ? "subject" : "event";
+  const message = `has ${bytes} bytes: an event may have at most ${maxBytes} here, with ${
+    maxBytes - room
+  } for type, id and time`;
+  return {
+    issues: [{
+      index,
+      path,
+      message: room < 0 ? `leaves no room: an event may have ${maxBytes} bytes here` : message,
+    }],
+  };
+}
+
+const NO_PAYLOAD = { text: undefined, value: undefined };
+
+function subjectBytes(subject: string): number {
+  return utf8Length(JSON.stringify(subject)) + SUBJECT_KEY_BYTES;
 }
 
 /**

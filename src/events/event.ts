@@ -7,13 +7,15 @@ import { EventsError } from "./errors.ts";
 import { toJson } from "./json.ts";
 
 /**
- * One event as it goes over the wire: `{"type":…,"event":…,"id":…,"time":…}`, in this order of keys.
- * A type without a payload has no `event`.
+ * One event as it goes over the wire: `{"type":…,"subject":…,"event":…,"id":…,"time":…}`, in this order of keys.
+ * A type without a payload has no `event`, and an event about nothing in particular no `subject`.
  */
 export type EventDictionary<Type extends string = string, Payload = undefined> =
   & { readonly type: Type }
   & (Payload extends undefined ? { readonly event?: never } : { readonly event: Payload })
   & {
+    /** What it is about, such as one order; absent if it has no subject. */
+    readonly subject?: string;
     /** The event's cursor: opaque, to be handed back as `since` or `Last-Event-ID`. */
     readonly id: string;
     /** When it was published: RFC 3339, UTC, milliseconds. */
@@ -52,6 +54,13 @@ export type EventsBookmark = EventDictionary<"events_bookmark">;
 
 /** The names of the control events. */
 export const CONTROL_TYPES: readonly string[] = ["events_start", "events_lost", "events_bookmark"];
+
+/** Returns the beginning of a dictionary: its type, and its subject if it has one. Further keys follow behind a comma. */
+export function dictionaryHead(type: string, subject: string | undefined): string {
+  return subject === undefined
+    ? `{"type":"${type}"`
+    : `{"type":"${type}","subject":${JSON.stringify(subject)}`;
+}
 
 /** Whether the type is a control event: the endpoint itself sends it, and it cannot be published. */
 export function isControlType(type: string): boolean {

@@ -6,6 +6,8 @@
 import type { Catalogue } from "./catalogue.ts";
 import { EventsError, type Issue } from "./errors.ts";
 import { isControlType } from "./event.ts";
+import { describe } from "./arguments.ts";
+import { isSubject, SUBJECT_TEXT } from "./subject.ts";
 import { type StandardIssue, type StandardSchema, validate } from "./standard_schema.ts";
 
 /** The most characters in the paths of one event's issues: a path may be as long as the payload, and each issue has one. */
@@ -81,6 +83,47 @@ export function checkPayload(
 
 function pathOf({ path = [] }: StandardIssue): string[] {
   return path.map((item) => String(typeof item === "object" ? item.key : item));
+}
+
+/** The subject of an event, or why it cannot have the one that it has. */
+export type CheckedSubject =
+  | { readonly subject: string | undefined }
+  | { readonly message: string; readonly cause?: unknown };
+
+/**
+ * Returns the subject of an event: the one that the catalogue derives, or else the one that was given.
+ *
+ * @param payload valid against the schema of the type
+ */
+export function checkSubject(
+  catalogue: Catalogue,
+  type: string,
+  given: unknown,
+  payload: unknown,
+): CheckedSubject {
+  if (given !== undefined && !isSubject(given)) {
+    return { message: `must be ${SUBJECT_TEXT}, not ${describe(given)}` };
+  }
+  if (!Object.hasOwn(catalogue.subject, type)) return { subject: given };
+  let derived: unknown;
+  try {
+    derived = catalogue.subject[type]!(payload);
+  } catch (cause) {
+    return { message: `cannot be derived: the function of the catalogue threw: ${messageOf(cause)}`, cause };
+  }
+  if (derived === undefined) return { subject: given };
+  if (!isSubject(derived)) {
+    const returned = describe(derived);
+    return {
+      message: `cannot be derived: the function of the catalogue returned ${returned}, not ${SUBJECT_TEXT}`,
+    };
+  }
+  if (given === undefined || given === derived) return { subject: derived };
+  return { message: `is ${describe(derived)} in this catalogue: leave it out, or send the same` };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : describe(error);
 }
 
 /**

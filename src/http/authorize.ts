@@ -4,9 +4,10 @@
  * @module
  */
 import type { Context } from "hono";
-import { describe, FUNCTION, NUMBER, OBJECT } from "../events/arguments.ts";
+import { ARRAY, describe, FUNCTION, NUMBER, OBJECT } from "../events/arguments.ts";
 import type { PublishedEvent, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
+import { isSubject } from "../events/subject.ts";
 
 /** What a request may do. */
 export interface Permission<S extends Schemas = Schemas> {
@@ -16,6 +17,11 @@ export interface Permission<S extends Schemas = Schemas> {
    * @param event the event; shared with other requests, so it must not be changed
    */
   readonly filter?: (event: PublishedEvent<S>) => boolean;
+  /**
+   * The subjects of the events that the request may see, and publish; `*` at the end of one matches a prefix. Events without a
+   * subject are not among them. Default all events.
+   */
+  readonly subjects?: readonly string[];
   /** When the permission ends: a date, or milliseconds since 1970; default never. */
   readonly expiresAt?: Date | number;
 }
@@ -66,7 +72,7 @@ const SWEEPS_PER_INTERVAL = 10;
 /** Share of an interval after which a stream is asked about again, and within which the answer must arrive. */
 const ANSWER_SHARE = 0.4;
 
-const ANSWERS = "true, false, or { filter, expiresAt } and nothing else";
+const ANSWERS = "true, false, or { filter, subjects, expiresAt } and nothing else";
 
 /**
  * Whether an answer of the application is a permission. Everything else rejects the request: an object with a slip in the
@@ -77,6 +83,9 @@ function isPermission<S extends Schemas>(answer: unknown): answer is Permission<
   return Reflect.ownKeys(answer as object).every((name) => {
     const value = (answer as Readonly<Record<PropertyKey, unknown>>)[name];
     if (name === "filter") return value === undefined || FUNCTION.accepts(value);
+    if (name === "subjects") {
+      return value === undefined || ARRAY.accepts(value) && (value as unknown[]).every(isSubject);
+    }
     if (name !== "expiresAt") return false;
     return value === undefined || value instanceof Date || NUMBER.accepts(value);
   });

@@ -146,7 +146,7 @@ function postHandler<S extends Schemas>(
   settings: EndpointSettings<S>,
   hubs: readonly Hub[],
   authorizer: Authorizer<S> | undefined,
-): ReturnType<typeof publishHandler> {
+): (c: Context) => Promise<Response> {
   const { channel, stallTimeout, idempotencyWindow, maxIdempotencyKeys } = settings;
   const publish = publishHandler(channel, {
     ...settings,
@@ -156,12 +156,12 @@ function postHandler<S extends Schemas>(
       : createIdempotencyStore<Accepted>(idempotencyWindow * 1000, maxIdempotencyKeys),
     onClose: watchClose(channel),
   });
-  const checked = (c: Context) => {
+  const checked = (c: Context, subjects?: readonly string[]) => {
     checkIsolation(c, hubs);
-    return publish(c);
+    return publish(c, subjects);
   };
-  return authorizer === undefined ? checked : async (c) => {
-    await authorizer.authorize(c);
-    return await checked(c);
+  return authorizer === undefined ? (c) => checked(c) : async (c) => {
+    const { subjects } = await authorizer.authorize(c);
+    return await checked(c, subjects);
   };
 }

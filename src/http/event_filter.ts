@@ -1,14 +1,43 @@
 /**
- * Filters the events of a request: by the types it asked for, and by what it may see.
+ * Filters the events of a request: by the types and the subjects it asked for, and by what it may see.
  *
  * @module
  */
 import type { Context } from "hono";
+import type { Entry } from "../channel/channel.ts";
 import type { PublishedEvent, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
+import { CONTROL_TYPES } from "../events/event.ts";
+import { isSubject, SUBJECT_TEXT, subjectMatcher } from "../events/subject.ts";
 import type { Filter } from "../stream/chunk.ts";
 import type { Permission } from "./authorize.ts";
 import type { EndpointSettings } from "./options.ts";
+
+/** What a request asks for. */
+export interface Wanted {
+  /** The types; `undefined` for all. */
+  readonly types: ReadonlySet<string> | undefined;
+  /** The patterns of subjects; `undefined` for all, and for events without a subject. */
+  readonly subjects: readonly string[] | undefined;
+}
+
+/**
+ * Reads what a request asks for.
+ *
+ * @throws {EventsError} `UnknownEventType`, `InvalidParameter`
+ */
+export function readWanted(c: Context, types: readonly string[]): Wanted {
+  return {
+    types: selectTypes((c.req.queries("types") ?? []).join(","), [...types, ...CONTROL_TYPES]),
+    subjects: c.req.queries("subject")?.map(checkPattern),
+  };
+}
+
+function checkPattern(pattern: string): string {
+  if (isSubject(pattern)) return pattern;
+  const given = JSON.stringify((pattern as string).slice(0, 128));
+  throw new EventsError("InvalidParameter", `subject must be ${SUBJECT_TEXT}, not ${given}`);
+}
 
 /**
  * Reads `?types=`.
@@ -37,26 +66,47 @@ export function selectTypes(patterns: string, known: readonly string[]): Readonl
 /**
  * Makes the filter of a stream.
  *
- * @param types the types the request asked for; `undefined` for all
  * @returns `undefined` if the request sees every event
  */
 export function createFilter<S extends Schemas>(
   { filter }: Pick<EndpointSettings<S>, "filter">,
   c: Context,
-  types: ReadonlySet<string> | undefined,
+  wanted: Wanted,
   permission: Permission<S> | undefined,
 ): Filter | undefined {
   const permitted = permission?.filter;
-  if (filter === undefined && permitted === undefined) {
-    return types && { key: [...types].sort().join(), accepts: (entry) => types.has(entry.type) };
-  }
+  const selected = createSelection(wanted, permission?.subjects);
+  if (filter === undefined && permitted === undefined) return selected;
   return {
     callsApplication: true,
     accepts: (entry, event) => {
-      if (types?.has(entry.type) === false) return false;
+      if (selected?.accepts(entry) === false) return false;
       const published = event() as PublishedEvent<S>;
       if (filter !== undefined && filter(published, c) !== true) return false;
       return permitted === undefined || permitted(published) === true;
     },
+  };
+}
+
+/** A filter that looks at nothing but the type and the subject of an event. */
+interface SelectionFilter extends Filter {
+  accepts(entry: Entry): boolean;
+}
+
+/** Makes the filter of what was asked for, and of the subjects that are allowed. Requests with the same share its selections. */
+function createSelection(
+  { types, subjects }: Wanted,
+  allowed: readonly string[] | undefined,
+): SelectionFilter | undefined {
+  if (types === undefined && subjects === undefined && allowed === undefined) return undefined;
+  // Neither the name of a type nor a subject has white space.
+  const key = [types && [...types], subjects, allowed].map((names) => names && [...names].sort().join(" "))
+    .join("\n");
+  const isWanted = subjects && subjectMatcher(subjects);
+  const isAllowed = allowed && subjectMatcher(allowed);
+  return {
+    key,
+    accepts: ({ type, subject }) =>
+      types?.has(type) !== false && isWanted?.(subject) !== false && isAllowed?.(subject) !== false,
   };
 }

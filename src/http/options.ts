@@ -94,6 +94,9 @@ export interface EndpointOptions<S extends Schemas> {
    * ends is closed within one heartbeat, on a whole line; an `EventSource` then reconnects and gets a 401. If the answer
    * takes longer than 0.4 heartbeats, the stream is closed as unauthorized.
    *
+   * The `subjects` of a permission limit what the request reads and publishes; its `filter` what it reads. A `POST` with an
+   * event of another subject is answered with 403 `Forbidden`, and publishes nothing.
+   *
    * `false`, and anything else that is not `true` or a permission, is answered with 401 `Unauthorized`; an object with
    * another key, a response or an error is also reported to {@linkcode onError}, as a mistake. Throw an `EventsError` with
    * the code `Forbidden` for 403. Any other error is the application's to handle, and ends an open stream

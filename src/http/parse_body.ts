@@ -4,7 +4,7 @@
  * @module
  */
 import type { Catalogue } from "../events/catalogue.ts";
-import { checkEvent, invalidEventError, withoutNull } from "../events/validate.ts";
+import { checkEvent, checkSubject, invalidEventError, withoutNull } from "../events/validate.ts";
 import { EventsError, type Issue } from "../events/errors.ts";
 import { WrittenDraft } from "../events/encode.ts";
 import { isDictionary, jsonErrorText } from "../events/json.ts";
@@ -15,6 +15,8 @@ import { ndjson } from "../stream/wire_format.ts";
 export interface RawDraft {
   /** Its type. */
   readonly type: unknown;
+  /** What it is about, if it says so. */
+  readonly subject?: unknown;
   /** Its payload, if any. */
   readonly event?: unknown;
 }
@@ -58,13 +60,21 @@ export function parseBody(
   if (parts.length === 0) issues.push({ index: 0, path: "", message: "the body holds no event" });
   if (issues.length === 0) return withoutBody(drafts, parts, text);
   const unfit = drafts.flatMap((draft, index) =>
-    isDictionary(draft) ? checkEvent(catalogue, draft["type"], draft["event"], index) : []
+    isDictionary(draft) ? issuesOf(catalogue, draft, index) : []
   );
   throw invalidEventError(issues.concat(unfit).sort((a, b) => a.index - b.index), drafts);
 }
 
+/** Returns the issues of an event against the catalogue. */
+function issuesOf(catalogue: Catalogue, { type, subject, event }: RawDraft, index: number): Issue[] {
+  const issues = checkEvent(catalogue, type, event, index);
+  if (issues.length > 0) return issues;
+  const checked = checkSubject(catalogue, type as string, subject, event);
+  return "message" in checked ? [{ index, path: "subject", message: checked.message }] : [];
+}
+
 /** The characters beside its payload that an event may have in a body. */
-const ENVELOPE_LENGTH = 256;
+const ENVELOPE_LENGTH = 512;
 
 /**
  * Returns the events such that they do not hold on to a body that is mostly something else, such as white space: engines
@@ -76,7 +86,7 @@ function withoutBody(drafts: RawDraft[], parts: readonly Part[], text: string): 
     if (draft !== undefined) kept += WrittenDraft.jsonOf(draft)!.length + ENVELOPE_LENGTH;
   }
   if (kept === 0 || text.length <= 2 * kept) return drafts;
-  return drafts.map(({ type, event }) => ({ type, event }));
+  return drafts.map(({ type, subject, event }) => ({ type, subject, event }));
 }
 
 /**
@@ -207,8 +217,8 @@ function checkForm(value: unknown, issues: Part["issues"], index: number): Issue
   }
   const found = issues.map((fault) => ({ index, ...fault }));
   for (const key of Object.keys(value ?? {})) {
-    if (key === "type" || key === "event") continue;
-    found.push({ index, path: key, message: 'a dictionary has no key but "type" and "event"' });
+    if (key === "type" || key === "subject" || key === "event") continue;
+    found.push({ index, path: key, message: 'a dictionary has no key but "type", "subject" and "event"' });
   }
   return found;
 }

@@ -4,12 +4,14 @@
  * @module
  */
 import type { Context } from "hono";
-import type { Draft, Schemas } from "../events/catalogue.ts";
+import type { Catalogue, Draft, Schemas } from "../events/catalogue.ts";
 import type { Channel } from "../channel/channel.ts";
 import { EventsError } from "../events/errors.ts";
+import { subjectMatcher } from "../events/subject.ts";
+import { checkEvent, checkSubject } from "../events/validate.ts";
 import { disableIdleTimeout, restoreIdleTimeout } from "./runtime.ts";
 import { type IdempotencyStore, readIdempotencyKey } from "./idempotency.ts";
-import { type BodyLimits, checkCoding, isNdjson, parseBody } from "./parse_body.ts";
+import { type BodyLimits, checkCoding, isNdjson, parseBody, type RawDraft } from "./parse_body.ts";
 import { type BodyReaderOptions, createBodyReader } from "./read_body.ts";
 import type { Accepted } from "./routes.ts";
 
@@ -19,11 +21,14 @@ export interface PublishHandlerOptions extends BodyLimits, BodyReaderOptions {
   readonly idempotencyStore: IdempotencyStore<Accepted> | undefined;
 }
 
-/** Makes the handler of `POST`, which answers 202 once the channel has the events, or throws an `EventsError`. */
+/**
+ * Makes the handler of `POST`, which answers 202 once the channel has the events, or throws an `EventsError`. Its second
+ * argument has the patterns of the subjects that the request may publish; `undefined` for all events.
+ */
 export function publishHandler<S extends Schemas>(
   channel: Channel<S>,
   options: PublishHandlerOptions,
-): (c: Context) => Promise<Response> {
+): (c: Context, subjects?: readonly string[]) => Promise<Response> {
   const { idempotencyStore } = options;
   const readBody = createBodyReader(options);
 
@@ -40,20 +45,54 @@ export function publishHandler<S extends Schemas>(
     }
   }
 
-  async function accept(isLines: boolean, text: string, key: string | undefined): Promise<Accepted> {
-    const drafts = parseBody(isLines, text, channel.catalogue, options);
+  async function accept(
+    isLines: boolean,
+    text: string,
+    key: string | undefined,
+    subjects: readonly string[] | undefined,
+  ): Promise<Accepted> {
+    const { catalogue } = channel;
+    const sent = parseBody(isLines, text, catalogue, options);
+    const drafts = subjects === undefined ? sent : withAllowedSubjects(catalogue, sent, subjects);
     const ids = await channel.publishBatch(drafts as Draft<S>[], key);
     return { accepted: ids.length, last_id: ids.at(-1)! };
   }
 
-  return async (c) => {
+  return async (c, subjects) => {
     const key = readIdempotencyKey(c.req.header("Idempotency-Key"));
     checkCoding(c.req.header("Content-Encoding"));
     const text = await textOf(c);
     const isLines = isNdjson(c.req.header("Content-Type"));
     const accepted = key === undefined || idempotencyStore === undefined
-      ? await accept(isLines, text, key)
-      : await idempotencyStore.run(key, text, () => accept(isLines, text, key));
+      ? await accept(isLines, text, key, subjects)
+      : await idempotencyStore.run(key, text, () => accept(isLines, text, key, subjects));
     return c.json(accepted, 202);
   };
+}
+
+/**
+ * Checks that all events may be published, and returns them with the subjects that were checked: the channel rejects an event
+ * for which the catalogue derives another one then. Events that do not fit the catalogue are left to the channel.
+ *
+ * @throws {EventsError} `Forbidden` if the subject of an event is not allowed
+ */
+function withAllowedSubjects(
+  catalogue: Catalogue,
+  drafts: readonly RawDraft[],
+  patterns: readonly string[],
+): RawDraft[] {
+  const isAllowed = subjectMatcher(patterns);
+  return drafts.map((draft, index) => {
+    const { type, subject: given, event } = draft;
+    if (checkEvent(catalogue, type, event, index).length > 0) return draft;
+    const checked = checkSubject(catalogue, type as string, given, event);
+    if ("message" in checked) return draft;
+    const { subject } = checked;
+    if (isAllowed(subject)) return { type, subject, event };
+    const about = subject === undefined ? "without a subject" : `about ${JSON.stringify(subject)}`;
+    throw new EventsError(
+      "Forbidden",
+      `event ${index}: these credentials do not allow to publish events ${about}`,
+    );
+  });
 }

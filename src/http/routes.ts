@@ -37,6 +37,8 @@ export type StreamQuery = {
   readonly limit?: string;
   /** Names of types, separated by commas; `*` at the end of a name matches a prefix. */
   readonly types?: string;
+  /** A subject, or several; `*` at the end of one matches a prefix. */
+  readonly subject?: string | string[];
   readonly format?: "ndjson" | "sse";
   readonly follow?: "true" | "false";
 };

@@ -6,7 +6,7 @@
 import type { Context } from "hono";
 import type { Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
-import { CONTROL_TYPES, controlLine } from "../events/event.ts";
+import { controlLine } from "../events/event.ts";
 import type { Hub } from "../stream/hub.ts";
 import type { Sink } from "../stream/sink.ts";
 import { SocketSink } from "../stream/socket_sink.ts";
@@ -17,7 +17,7 @@ import type { WireFormat } from "../stream/wire_format.ts";
 import type { Authorizer, Permission } from "./authorize.ts";
 import type { ConnectionLimiter } from "./connection_limiter.ts";
 import { type RefusalCounts, RETRY_AFTER_SECONDS, STATUS } from "./refusal.ts";
-import { createFilter, selectTypes } from "./event_filter.ts";
+import { createFilter, readWanted, type Wanted } from "./event_filter.ts";
 import { checkIsolation } from "./isolation.ts";
 import { headersOf, negotiate, type Negotiated } from "./negotiate.ts";
 import type { EndpointSettings } from "./options.ts";
@@ -58,7 +58,7 @@ function locateAndOpen<S extends Schemas>(
   const negotiated = wireFormat === undefined
     ? negotiate(c.req.header("Accept"), c.req.query("format"))
     : { format: wireFormat, mediaType: wireFormat.mediaTypes[0] };
-  const filterOf = () => createFilter(context.settings, c, typesOf(c, context.settings), permission);
+  const filterOf = () => createFilter(context.settings, c, wantedOf(c, context.settings), permission);
   const start = locateRequest(c, context.settings.channel, filterOf);
   if (!(start instanceof Promise)) return open(context, c, negotiated, start, permission);
   return start.then(
@@ -77,7 +77,7 @@ function open<S extends Schemas>(
   const { settings, limiter } = context;
   const follow = readBoolean(c, "follow", true);
   const bookmarks = readBoolean(c, "bookmarks", false);
-  const types = typesOf(c, settings);
+  const wanted = wantedOf(c, settings);
   const streamLimit = StreamLimit.of(c, settings.channel);
   const address = settings.clientAddress(c);
   try {
@@ -105,7 +105,7 @@ function open<S extends Schemas>(
   const stopCheck = context.checkOrigin(c, address, heartbeat ?? Infinity);
   const onLeave = stopCheck === undefined ? release : inTurn(stopCheck, release);
   const until = follow ? Infinity : settings.channel.last; // After `onConnect`, which may have published.
-  const filter = createFilter(settings, c, types, permission);
+  const filter = createFilter(settings, c, wanted, permission);
   const createSink = sinkMaker(c, hub, settings.writeToSocket);
   const unlimited = {
     start,
@@ -119,7 +119,7 @@ function open<S extends Schemas>(
   const subscription = streamLimit === undefined ? unlimited : limited(unlimited, streamLimit);
   const subscriber = permission === undefined
     ? hub.subscribe(subscription)
-    : subscribeAuthorized(context, c, hub, subscription, types, permission, streamLimit);
+    : subscribeAuthorized(context, c, hub, subscription, wanted, permission, streamLimit);
   streamLimit?.start(hub);
   const { sink } = subscriber;
   const signal = onDisconnect(c, () => hub.leave(subscriber));
@@ -159,7 +159,7 @@ function subscribeAuthorized<S extends Schemas>(
   c: Context,
   hub: Hub,
   subscription: Subscription,
-  types: ReadonlySet<string> | undefined,
+  wanted: Wanted,
   permission: Permission<S>,
   streamLimit: StreamLimit | undefined,
 ): Subscriber {
@@ -175,7 +175,7 @@ function subscribeAuthorized<S extends Schemas>(
   stop = authorizer!.keepAuthorized(c, permission, (renewed) => {
     if (renewed === undefined) hub.revoke(subscriber);
     else {
-      const filter = createFilter(settings, c, types, renewed);
+      const filter = createFilter(settings, c, wanted, renewed);
       hub.setFilter(subscriber, streamLimit === undefined ? filter : streamLimit.applyTo(filter));
     }
   });
@@ -237,12 +237,11 @@ function refuseForNow<S extends Schemas>(
   return new Response(c.req.method === "HEAD" ? null : closing, { headers: headersOf(mediaType) });
 }
 
-/** The types that a request asks for; `undefined` for all. */
-function typesOf<S extends Schemas>(
+function wantedOf<S extends Schemas>(
   c: Context,
   { channel: { catalogue } }: EndpointSettings<S>,
-): ReadonlySet<string> | undefined {
-  return selectTypes((c.req.queries("types") ?? []).join(","), [...catalogue.types, ...CONTROL_TYPES]);
+): Wanted {
+  return readWanted(c, catalogue.types);
 }
 
 function readBoolean(c: Context, name: string, fallback: boolean): boolean {

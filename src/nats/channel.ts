@@ -36,11 +36,11 @@ import {
   OBJECT,
   STRING,
 } from "../events/arguments.ts";
-import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
+import { draftOf, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor, parseCursor } from "../events/cursor.ts";
 import { utf8Length } from "../events/json.ts";
-import { messageOf } from "./message.ts";
+import { headersOf, messageOf } from "./message.ts";
 import { createPublisher, type Publisher, unavailable, unconfirmed } from "./publisher.ts";
 import type { Replica } from "./replica.ts";
 import { StreamMonitor, type StreamMonitorOptions } from "./stream_monitor.ts";
@@ -236,9 +236,9 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
 
   async publish<T extends PublishableType<S>>(
     type: T,
-    ...[payload]: PayloadArguments<S, T>
+    ...[payload, options]: PayloadArguments<S, T>
   ): Promise<string> {
-    return (await this.#publish([{ type, event: payload }]))[0]!;
+    return (await this.#publish([draftOf(type, payload, options)]))[0]!;
   }
 
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]> {
@@ -276,6 +276,7 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
     const stored = await this.#publisher.publish(prepared.map((draft, index) => ({
       subject: subjects.subjectOf(draft.type),
       data: messageOf(draft),
+      headers: headersOf(draft),
       ...(key !== undefined && { id: `${key}:${index}` }),
     })));
     await this.#confirm(stored, epoch, last);

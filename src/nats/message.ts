@@ -4,15 +4,28 @@
  * @module
  */
 import type { JsMsg } from "@nats-io/jetstream";
+import { headers, type MsgHdrs } from "@nats-io/nats-core";
 import type { Entry } from "../channel/channel.ts";
 import type { EncodedEvent } from "../events/encode.ts";
 import { formatCursor } from "../events/cursor.ts";
-import { isControlType } from "../events/event.ts";
+import { dictionaryHead, isControlType } from "../events/event.ts";
 import { toJson, utf8Length } from "../events/json.ts";
+import { isSubject } from "../events/subject.ts";
 import { isoTime } from "../events/time.ts";
 import type { Subjects } from "./subject.ts";
 
-/** Encodes a message: the dictionary without `id` and `time`, which come from the stream. */
+/** The header of a message that has what its event is about: the subjects of NATS name the types of events. */
+const SUBJECT_HEADER = "Events-Subject";
+
+/** Encodes the headers of a message; `undefined` if its event is about nothing in particular. */
+export function headersOf({ subject }: { readonly subject: string | undefined }): MsgHdrs | undefined {
+  if (subject === undefined) return undefined;
+  const encoded = headers();
+  encoded.append(SUBJECT_HEADER, subject);
+  return encoded;
+}
+
+/** Encodes a message: the dictionary without `id` and `time`, which come from the stream, and without its subject. */
 export function messageOf({ type, payload }: EncodedEvent): string {
   return `{"type":"${type}"${payload === undefined ? "" : `,"event":${payload}`}}`;
 }
@@ -29,11 +42,18 @@ export function entryOf(message: JsMsg, epoch: string, subjects: Subjects): Entr
   if (type === undefined || isControlType(type)) return undefined;
   const body = bodyOf(message.data, type);
   if (body === undefined) return undefined;
+  const subject = message.headers?.has(SUBJECT_HEADER) ? message.headers.get(SUBJECT_HEADER) : undefined;
+  if (subject !== undefined && !isSubject(subject)) return undefined;
   const id = formatCursor(epoch, streamSequence);
   const time = Math.floor(timestampNanos / 1e6);
   const rest = `,"id":"${id}","time":"${isoTime(time)}"}`;
-  const bytes = body.bytes - 1 + rest.length;
-  return { position: streamSequence, id, type, json: body.text.slice(0, -1) + rest, bytes, time };
+  let [start, bytes] = [body.text.slice(0, -1), body.bytes - 1 + rest.length];
+  if (subject !== undefined) {
+    const [plainHead, head] = [dictionaryHead(type, undefined), dictionaryHead(type, subject)];
+    start = head + start.slice(plainHead.length);
+    bytes += utf8Length(head) - plainHead.length;
+  }
+  return { position: streamSequence, id, type, subject, json: start + rest, bytes, time };
 }
 
 /** Returns the text `{"type":…,"event":…}` as the dictionary has it, and its size. */

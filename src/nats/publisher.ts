@@ -4,12 +4,14 @@
  * @module
  */
 import { JetStreamApiError, type JetStreamClient, type PubAck } from "@nats-io/jetstream";
+import type { MsgHdrs } from "@nats-io/nats-core";
 import { EventsError } from "../events/errors.ts";
 
 /** A message to store. */
 export interface Outgoing {
   readonly subject: string;
   readonly data: string;
+  readonly headers?: MsgHdrs | undefined;
   /** The stream stores messages with the same id only once. */
   readonly id?: string;
 }
@@ -139,8 +141,12 @@ class StreamPublisher implements Publisher {
   #send({ messages, length }: Round): Promise<PromiseSettledResult<PubAck>[] | undefined> {
     this.#inFlight.messages += messages.length;
     this.#inFlight.length += length;
-    const answers = messages.map(({ subject, data, id }) =>
-      this.#client.publish(subject, data, { timeout: ACK_TIMEOUT_MS, ...(id !== undefined && { msgID: id }) })
+    const answers = messages.map(({ subject, data, headers, id }) =>
+      this.#client.publish(subject, data, {
+        timeout: ACK_TIMEOUT_MS,
+        ...(headers !== undefined && { headers }),
+        ...(id !== undefined && { msgID: id }),
+      })
     );
     return new Promise((resolve) => {
       const end = (results?: PromiseSettledResult<PubAck>[]) => {

@@ -14,7 +14,7 @@ import {
   refusals,
   STREAM_CODES,
 } from "./openapi_refusals.ts";
-import { type Json, object, ref } from "./openapi_schemas.ts";
+import { type Json, object, ref, SUBJECT_SCHEMA } from "./openapi_schemas.ts";
 
 /** What can be done with a path. */
 export interface Operation {
@@ -87,6 +87,10 @@ const SELECT_PARAMETERS: readonly Json[] = [
     style: "form",
     explode: false,
   },
+  query("subject", "Only events of these subjects. A `*` at the end matches every subject that begins so.", {
+    type: "array",
+    items: SUBJECT_SCHEMA,
+  }),
   query("bookmarks", "Whether `events_bookmark` reports how far a filtered stream has come.", {
     type: "boolean",
     default: false,

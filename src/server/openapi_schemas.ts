@@ -11,8 +11,12 @@ import type { StandardSchema } from "../events/standard_schema.ts";
 /** A JSON object. */
 export type Json = { readonly [key: string]: unknown };
 
+/** A subject. White space is left out as far as all libraries know it. */
+export const SUBJECT_SCHEMA: Json = { type: "string", minLength: 1, maxLength: 256, pattern: "^\\S+$" };
+
 /** The schemas of events, drafts and errors: an event's is called as its type. */
 export function schemasOf({ types, schemas }: Catalogue): Json {
+  const subject = { ...SUBJECT_SCHEMA, description: "What the event is about." };
   const time = { type: "string", format: "date-time", description: "When it was published, in UTC." };
   const heartbeat = {
     type: ["number", "null"],
@@ -37,13 +41,13 @@ export function schemasOf({ types, schemas }: Catalogue): Json {
       message: { type: "string" },
     }),
   };
-  const event = (type: string, payload: Json | undefined) =>
+  const event = (type: string, payload: Json | undefined, more?: Json) =>
     object({
       type: { const: type },
       ...(payload === undefined ? {} : { event: payload }),
       id: ref("Cursor"),
       time,
-    });
+    }, more);
   const payloads = new Map(types.map((type) => [type, payloadOf(schemas[type])]));
   const startPayload = payloadOf(schemas["events_start"]);
   const all: Record<string, Json> = {
@@ -55,9 +59,9 @@ export function schemasOf({ types, schemas }: Catalogue): Json {
   for (const [type, payload] of payloads) {
     if (payload !== undefined) all[`${type}.payload`] = payload;
     const reference = payload && ref(`${type}.payload`);
-    all[type] = event(type, reference);
+    all[type] = event(type, reference, { subject });
     all[`${type}.draft`] = {
-      ...object({ type: { const: type }, ...(reference && { event: reference }) }),
+      ...object({ type: { const: type }, ...(reference && { event: reference }) }, { subject }),
       additionalProperties: false,
     };
   }

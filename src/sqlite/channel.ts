@@ -35,7 +35,7 @@ import type {
   PublishedEvent,
   Schemas,
 } from "../events/catalogue.ts";
-import { encodeEvents, type UncheckedDraft } from "../events/encode.ts";
+import { draftOf, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor } from "../events/cursor.ts";
 import { entryOf } from "./entry.ts";
@@ -211,9 +211,9 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
 
   async publish<T extends PublishableType<S>>(
     type: T,
-    ...[payload]: PayloadArguments<S, T>
+    ...[payload, options]: PayloadArguments<S, T>
   ): Promise<string> {
-    return (await this.#publish([{ type, event: payload }]))[0]!;
+    return (await this.#publish([draftOf(type, payload, options)]))[0]!;
   }
 
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]> {

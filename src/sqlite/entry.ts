@@ -6,6 +6,7 @@
  */
 import type { Entry } from "../channel/channel.ts";
 import { formatCursor } from "../events/cursor.ts";
+import { dictionaryHead } from "../events/event.ts";
 import { utf8Length } from "../events/json.ts";
 
 /** One event as the file has it. */
@@ -14,6 +15,7 @@ export interface Row {
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string;
   readonly type: string;
+  readonly subject: string | null;
   /** The JSON of its payload; `null` if the type has none. */
   readonly json: string | null;
 }
@@ -22,11 +24,12 @@ let lastTime = "";
 let lastMs = 0;
 
 /** Makes the entry of a row. */
-export function entryOf({ sequence, time, type, json }: Row, epoch: string): Entry {
+export function entryOf({ sequence, time, type, subject: about, json }: Row, epoch: string): Entry {
   const id = formatCursor(epoch, sequence);
+  const subject = about ?? undefined;
   const event = json === null ? "" : `"event":${json},`;
-  const line = `{"type":"${type}",${event}"id":"${id}","time":"${time}"}`;
+  const line = `${dictionaryHead(type, subject)},${event}"id":"${id}","time":"${time}"}`;
   // Consecutive events often have the same time.
   if (time !== lastTime) [lastTime, lastMs] = [time, Date.parse(time)];
-  return { position: sequence, id, type, json: line, bytes: utf8Length(line), time: lastMs };
+  return { position: sequence, id, type, subject, json: line, bytes: utf8Length(line), time: lastMs };
 }

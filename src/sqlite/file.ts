@@ -35,6 +35,7 @@ CREATE TABLE events (
   subject  TEXT,
   json     TEXT
 );
+CREATE INDEX events_subject ON events (subject) WHERE subject IS NOT NULL;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE publications (
   first INTEGER PRIMARY KEY,
@@ -124,10 +125,12 @@ export class EventsFile {
     );
     this.#begin = db.prepare("BEGIN");
     this.#commit = db.prepare("COMMIT");
-    this.#insert = db.prepare("INSERT INTO events (sequence, time, type, json) VALUES (?, ?, ?, ?)");
+    this.#insert = db.prepare(
+      "INSERT INTO events (sequence, time, type, subject, json) VALUES (?, ?, ?, ?, ?)",
+    );
     const range = "FROM events WHERE sequence > ? AND sequence <= ?";
     this.#measure = db.prepare(`SELECT total(octet_length(json)) AS bytes ${range}`);
-    this.#select = db.prepare(`SELECT sequence, time, type, json ${range} ORDER BY sequence`);
+    this.#select = db.prepare(`SELECT sequence, time, type, subject, json ${range} ORDER BY sequence`);
     this.#select.setReturnArrays(true);
     this.#since = db.prepare("SELECT min(sequence) AS first FROM events WHERE sequence < ? AND time >= ?");
     this.#delete = db.prepare("DELETE FROM events WHERE sequence < ?");
@@ -179,8 +182,8 @@ export class EventsFile {
   }
 
   /** Adds an event. */
-  insert({ sequence, time, type, json }: Row): void {
-    this.#insert.run(sequence, time, type, json);
+  insert({ sequence, time, type, subject, json }: Row): void {
+    this.#insert.run(sequence, time, type, subject, json);
   }
 
   /** Returns the publication that was stored with a key, if it is still known. */
@@ -255,13 +258,13 @@ export class EventsFile {
     const isLarge = bytes > RANGE_BYTES;
     const found =
       (isLarge ? this.#select.iterate(after, last) : this.#select.all(after, last)) as unknown as Iterable<
-        [number, string, string, string | null]
+        [number, string, string, string | null, string | null]
       >;
     const rows: Row[] = [];
     let size = 0;
     let previous = after;
-    for (const [sequence, time, type, json] of found) {
-      const row = { sequence, time, type, json };
+    for (const [sequence, time, type, subject, json] of found) {
+      const row = { sequence, time, type, subject, json };
       if (!(sequence > previous) || sequence > last || !isWhole(row)) {
         throw new EventsError(
           "FileDamaged",

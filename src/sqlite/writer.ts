@@ -172,11 +172,12 @@ export class Writer {
         const first = known?.first ?? this.#last + entries.length + 1;
         places.push({ first, isRepeated: known !== undefined });
         if (known !== undefined) continue;
-        for (const { type, payload } of publication.events) {
+        for (const { type, subject, payload } of publication.events) {
           const row = {
             sequence: this.#last + entries.length + 1,
             time: isoTime(time),
             type,
+            subject: subject ?? null,
             json: payload ?? null,
           };
           file.insert(row);

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { dictionaryHead } from "../events/event.ts";
 import {
   type Line,
   payloadText,
@@ -63,10 +64,10 @@ export const DIALECTS: Readonly<Record<Exclude<Dialect, "7.1">, WireFormat>> = {
 
 /** The dictionary with `"event":null` where its type has no payload. */
 function writeWithEvent(line: Line): string {
-  const { type, json } = line;
+  const { type, subject, json } = line;
   if (payloadText(line) !== undefined) return json + "\n";
-  const head = `{"type":"${type}",`;
-  return `${head}"event":null,${json.slice(head.length)}\n`;
+  const head = dictionaryHead(type, subject);
+  return `${head},"event":null${json.slice(head.length)}\n`;
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   STRING,
   STRINGS,
 } from "../events/arguments.ts";
+import { dictionaryHead } from "../events/event.ts";
 import { utf8Length } from "../events/json.ts";
 
 /** One event to be written. */
@@ -20,6 +21,8 @@ export interface Line {
   readonly id: string;
   /** The name of its type. */
   readonly type: string;
+  /** What it is about, if it has a subject. */
+  readonly subject?: string | undefined;
   /** The whole dictionary. */
   readonly json: string;
 }
@@ -231,13 +234,16 @@ export const FORMATS: readonly WireFormat[] = [ndjson, sse];
 /**
  * Returns the JSON text of the payload in a dictionary, as it stands there; `undefined` if there is none.
  *
- * The keys of a dictionary have one order (`type`, `event`, `id`, `time`), and neither type nor cursor has an escape.
+ * The keys of a dictionary have one order (`type`, `subject`, `event`, `id`, `time`), and neither type nor cursor has an
+ * escape.
  */
-export function payloadText({ id, type, json }: Line): string | undefined {
-  const start = `{"type":"${type}",`.length;
-  if (!json.startsWith('"event":', start)) return undefined;
-  return json.slice(start + '"event":'.length, json.lastIndexOf(`,"id":"${id}"`));
+export function payloadText({ id, type, subject, json }: Line): string | undefined {
+  const start = dictionaryHead(type, subject).length;
+  if (!json.startsWith(EVENT_KEY, start)) return undefined;
+  return json.slice(start + EVENT_KEY.length, json.lastIndexOf(`,"id":"${id}"`));
 }
+
+const EVENT_KEY = ',"event":';
 
 /** The text as it can be encoded: half a character becomes U+FFFD. */
 function wellFormed(text: string): string {
@@ -245,8 +251,8 @@ function wellFormed(text: string): string {
 }
 
 function formatted(line: Line): FormattedEvent {
-  const { id, type, json } = line;
-  return { id, type, json, payload: payloadText(line) };
+  const { id, type, subject, json } = line;
+  return { id, type, subject, json, payload: payloadText(line) };
 }
 
 /** Returns the text of events in a row. */

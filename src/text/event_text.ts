@@ -8,6 +8,7 @@ import { jsonLine, oneLine, printable } from "./printable.ts";
 /** The part of a received event that is shown. */
 export interface DisplayEvent {
   readonly type: string;
+  readonly subject?: unknown;
   readonly event?: unknown;
   readonly time?: unknown;
 }

@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import { type Catalogue, defineEvents } from "../events/catalogue.ts";
 import type * as payload from "./payloads.ts";
-import { hash, hex, infohash, integer } from "./scalars.ts";
+import { aboutTorrent, hash, hex, infohash, integer } from "./scalars.ts";
 
 /** The schemas of Tribler's events, by type; `null` for those without a payload. */
 // An interface would not do: a catalogue wants the index signature that only a type alias has.
@@ -193,6 +193,15 @@ const schemas: TriblerSchemas = {
 
 /**
  * The catalogue of Tribler's events: 23 documented, and `signal_low_space`, `credit_mining_error` and `shutdown`,
- * which its endpoint sends all the same. `events_start` is the head of every stream and cannot be published.
+ * which its endpoint sends all the same. `events_start` is the head of every stream and cannot be published. The subject of
+ * an event about a torrent is its infohash.
  */
-export const triblerEvents: Catalogue<TriblerSchemas> = defineEvents(schemas);
+export const triblerEvents: Catalogue<TriblerSchemas> = defineEvents(schemas, {
+  subject: {
+    search_result_torrent: ({ result }) => aboutTorrent(result),
+    torrent_discovered: aboutTorrent,
+    torrent_removed_from_channel: aboutTorrent,
+    torrent_finished: aboutTorrent,
+    torrent_error: aboutTorrent,
+  },
+});

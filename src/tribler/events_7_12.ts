@@ -8,7 +8,7 @@ import * as v from "valibot";
 import { type Catalogue, defineEvents } from "../events/catalogue.ts";
 import type { CircuitRemoved } from "./events_7_4.ts";
 import { type ReportedError, reportedError } from "./events_7_5.ts";
-import { dictionary, infohash, integer } from "./scalars.ts";
+import { aboutTorrent, dictionary, infohash, integer } from "./scalars.ts";
 
 /** The schemas of the events of Tribler 7.12 to 7.14, by topic. */
 export type Tribler712Schemas = {
@@ -59,5 +59,10 @@ const schemas: Tribler712Schemas = {
   tribler_exception: v.looseObject({ error: reportedError }),
 };
 
-/** The catalogue of Tribler 7.12 to 7.14, for the dialect `"7.12"`. */
-export const tribler712Events: Catalogue<Tribler712Schemas> = defineEvents(schemas);
+/** The catalogue of Tribler 7.12 to 7.14, for the dialect `"7.12"`. The subject of an event about a torrent is its infohash. */
+export const tribler712Events: Catalogue<Tribler712Schemas> = defineEvents(schemas, {
+  subject: {
+    torrent_finished: aboutTorrent,
+    channel_entity_updated: ({ channel_update_dict }) => aboutTorrent(channel_update_dict),
+  },
+});

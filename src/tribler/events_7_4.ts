@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { type Catalogue, defineEvents } from "../events/catalogue.ts";
 import { triblerEvents, type TriblerSchemas } from "./events.ts";
 import type * as payload from "./payloads.ts";
-import { dictionary, infohash, integer } from "./scalars.ts";
+import { aboutTorrent, dictionary, infohash, integer } from "./scalars.ts";
 
 /** A circuit of the anonymous network that is no longer in use. */
 export interface CircuitRemoved {
@@ -101,5 +101,13 @@ const schemas: Tribler74Schemas = {
   shutdown: unchanged.shutdown,
 };
 
-/** The catalogue of Tribler 7.3 and 7.4, for the dialect `"7.4"`. */
-export const tribler74Events: Catalogue<Tribler74Schemas> = defineEvents(schemas);
+/** The catalogue of Tribler 7.3 and 7.4, for the dialect `"7.4"`. The subject of an event about a torrent is its infohash. */
+export const tribler74Events: Catalogue<Tribler74Schemas> = defineEvents(schemas, {
+  subject: {
+    torrent_discovered: aboutTorrent,
+    torrent_finished: aboutTorrent,
+    torrent_error: aboutTorrent,
+    torrent_info_updated: aboutTorrent,
+    channel_entity_info_updated: aboutTorrent,
+  },
+});

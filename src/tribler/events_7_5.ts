@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { type Catalogue, defineEvents } from "../events/catalogue.ts";
 import { type CircuitRemoved, circuitRemoved } from "./events_7_4.ts";
 import type * as payload from "./payloads.ts";
-import { dictionary, infohash } from "./scalars.ts";
+import { aboutTorrent, dictionary, infohash } from "./scalars.ts";
 
 /** An error of the core, as its front end reports it. */
 export interface ReportedError {
@@ -93,5 +93,7 @@ const schemas: Tribler75Schemas = {
   tribler_exception: reportedError,
 };
 
-/** The catalogue of Tribler 7.5 to 7.11, for the dialect `"7.5"`. */
-export const tribler75Events: Catalogue<Tribler75Schemas> = defineEvents(schemas);
+/** The catalogue of Tribler 7.5 to 7.11, for the dialect `"7.5"`. The subject of an event about a torrent is its infohash. */
+export const tribler75Events: Catalogue<Tribler75Schemas> = defineEvents(schemas, {
+  subject: { torrent_finished: aboutTorrent, channel_entity_updated: aboutTorrent },
+});

@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import { type Catalogue, defineEvents } from "../events/catalogue.ts";
-import { dictionary, infohash, integer } from "./scalars.ts";
+import { aboutTorrent, dictionary, infohash, integer } from "./scalars.ts";
 
 /** The state of the core, at the head of every stream of Tribler 8. */
 export interface Tribler8Start {
@@ -101,5 +101,11 @@ const schemas: Tribler8Schemas = {
   ask_add_download: v.looseObject({ uri: v.string() }),
 };
 
-/** The catalogue of Tribler 8: its 12 topics, for the dialect `"8"`. */
-export const tribler8Events: Catalogue<Tribler8Schemas> = defineEvents(schemas);
+/** The catalogue of Tribler 8: its 12 topics, for the dialect `"8"`. The subject of an event about a torrent is its infohash. */
+export const tribler8Events: Catalogue<Tribler8Schemas> = defineEvents(schemas, {
+  subject: {
+    torrent_status_changed: aboutTorrent,
+    torrent_finished: aboutTorrent,
+    torrent_health_updated: aboutTorrent,
+  },
+});

@@ -29,6 +29,11 @@ export const infohash: v.GenericSchema<string> = v.pipe(
   ),
 );
 
+/** Returns what an event about a torrent is about: its infohash; `undefined` if there is none. */
+export function aboutTorrent({ infohash: hash }: { readonly infohash?: unknown }): string | undefined {
+  return v.is(infohash, hash) ? hash : undefined;
+}
+
 /** Any dictionary, whatever its keys. */
 export const dictionary: v.GenericSchema<Record<string, unknown>> = v.pipe(
   v.custom<Record<string, unknown>>(

@@ -97,6 +97,22 @@ function testPublishing(test: TestSuite, withChannel: WithChannel): void {
       );
     }));
 
+  test("read() returns the subject that an event was published with, and the dictionary has it behind its type", () =>
+    withChannel(100, async (channel) => {
+      const subjects = ["order/42", undefined, 'a"\\ü/😀*', "x".repeat(256)];
+      await channel.publish("tick", { n: 1 }, { subject: subjects[0] });
+      await channel.publishBatch(ticks(1));
+      await channel.publishBatch(subjects.slice(2).map((subject) => ({ type: "closed", subject })));
+      for (const [index, subject] of subjects.entries()) {
+        const { entries: [entry] } = await channel.read(channel.last - subjects.length + index, 1);
+        const event = channel.parse(entry!);
+        assert.equal([entry!.subject, event.subject], [subject, subject]);
+        const keys = ["type", subject && "subject", event.event && "event", "id", "time"].filter(Boolean);
+        assert.equal(Object.keys(event), keys);
+        assert.is(new TextEncoder().encode(entry!.json).length, entry!.bytes);
+      }
+    }));
+
   test("publishBatch() publishes nothing when one event does not fit, and reports every issue", () =>
     withChannel(100, async (channel) => {
       const { last } = channel;

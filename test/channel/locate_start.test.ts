@@ -27,6 +27,7 @@ function historyOf(times: readonly number[], kept: number): History {
       position,
       id: `e-${position}`,
       type: position % 3 === 0 ? "c" : "a",
+      subject: undefined,
       json: "{}",
       bytes: 2,
       time,

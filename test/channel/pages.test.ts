@@ -16,7 +16,15 @@ function upTo(last: number, first: number = 1): number[] {
 
 function fetchedOf(first: number, last: number, bytes = 2, isCut = false): Fetched {
   const entries = upTo(last, first).map((position) => {
-    return { position, id: `epoch-${position}`, type: "silence", json: "{}", bytes, time: 0 };
+    return {
+      position,
+      id: `epoch-${position}`,
+      type: "silence",
+      subject: undefined,
+      json: "{}",
+      bytes,
+      time: 0,
+    };
   });
   return { last, entries, isCut };
 }

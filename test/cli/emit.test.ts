@@ -28,6 +28,8 @@ interface Shop {
   readonly url: string;
   /** What was published, type and payload. */
   published(): Promise<unknown[]>;
+  /** The subject of what was published. */
+  subjects(): Promise<unknown[]>;
   /** The bytes of each request's body. */
   readonly bodies: readonly number[];
 }
@@ -50,13 +52,16 @@ async function withShop(use: (shop: Shop) => Promise<void>, key?: string): Promi
   app.post("/tribler-7", (c) => c.json({ error: { handled: true, message: "no such torrent" } }, 404));
   app.post("/tribler-8", (c) => c.json({ error: "no such torrent" }, 404));
   await serving(app, async (url) => {
-    const published = async () => {
+    const events = async () => {
       const headers = { "X-Api-Key": key ?? "" };
       const response = await app.request("/events?since=earliest&follow=false", { headers });
-      const [, ...events] = await linesOf(response.body!).rest();
-      return events.map(({ type, event }) => event === undefined ? [type] : [type, event]);
+      return (await linesOf(response.body!).rest()).slice(1);
     };
-    await use({ url: `${url}/events`, published, bodies });
+    const subjects = async () => (await events()).map(({ subject }) => subject);
+    const published = async () => {
+      return (await events()).map(({ type, event }) => event === undefined ? [type] : [type, event]);
+    };
+    await use({ url: `${url}/events`, published, subjects, bodies });
   });
 }
 
@@ -96,6 +101,22 @@ test("emit publishes the event of its command line", async () => {
       ["order_placed", { id: "o-2", total: 7 }],
       ["note", "grüße 😀"],
     ]);
+  });
+});
+
+test("emit --subject publishes an event about that, and a line of stdin has its own", async () => {
+  await withShop(async ({ url, subjects }) => {
+    const emitted = async (args: string[], input?: string) =>
+      await running(startCli(["emit", url, ...args], { input: input !== undefined }), async (child) => {
+        if (input !== undefined) child.stdin.end(input);
+        const { code } = await child.exit();
+        return [code, ...child.stderr.lines];
+      });
+    assert.equal(await emitted(["--subject", "order/42", "note", '"hello"']), [0]);
+    assert.equal(await emitted([], '{"type":"shop_closed","subject":"shop"}\n'), [0]);
+    assert.equal(await subjects(), ["order/42", "shop"]);
+    assert.is((await emitted(["--subject", "a b", "shop_closed"]))[0], 2);
+    assert.is((await emitted(["--subject", "a", "-"], ""))[0], 2);
   });
 });
 

@@ -73,6 +73,25 @@ test("tail --last begins with the last events, --since with a time, and --limit 
   });
 });
 
+test("tail --subject follows one torrent, and may be repeated", async () => {
+  await withTribler(async (url, session) => {
+    const [one, two, three] = ["1", "2", "3"].map((digit) => digit.repeat(40));
+    for (const infohash of [one, two, three, one]) {
+      session.emit("torrent_finished", { infohash: infohash!, name: "x" });
+    }
+    tick(session, "about nothing");
+    const subjects = async (...args: string[]) => {
+      const { code, lines } = await outcome([url, "--since", "earliest", ...args]);
+      assert.is(code, 0);
+      return (lines as [string[], string[]])[0].map((line) => JSON.parse(line).subject);
+    };
+    assert.equal(await subjects("--subject", one!, "--limit", "2"), [one, one]);
+    assert.equal(await subjects("--subject", "2*", "--subject", three!, "--limit", "2"), [two, three]);
+    const reason = '--subject takes 1 to 256 characters without white space and controls, not "a b"';
+    assert.equal(await outcome([url, "--subject", "a b"]), refused(2, reason));
+  });
+});
+
 test("tail prints each event as one line of JSON when stdout is no terminal", async () => {
   await withTribler(async (url, session) => {
     tick(session, "one");
@@ -498,7 +517,10 @@ test("eventRow() is at most as wide as the terminal, and contains no control cha
   for (const text of texts) {
     for (const payload of [text, { [text]: text, b: [text] }, [[text]], null, 7]) {
       for (let columns = 1; columns <= 100; columns += 9) {
-        const row = eventRow({ type: text || "t", event: payload }, { columns, colours: true });
+        const row = eventRow({ type: text || "t", subject: text, event: payload }, {
+          columns,
+          colours: true,
+        });
         const shown = row.replaceAll(ESCAPES, "");
         assert.ok(stringWidth(shown) <= columns, `${stringWidth(shown)} of ${columns}: ${jsonLine(shown)}`);
         // deno-lint-ignore no-control-regex
@@ -514,6 +536,15 @@ test("eventRow() is at most as wide as the terminal, and contains no control cha
   ) {
     assert.match(eventRow({ type: "t", event }, paper), /…/);
   }
+});
+
+test("eventRow() shows the subject of an event, unless its payload shows it", () => {
+  const row = (event: object) =>
+    eventRow({ type: "t", ...event }, { columns: 100, colours: false }).slice(40);
+  assert.is(row({ subject: "order/42", event: { total: 7 } }).trim(), "order/42 total=7");
+  assert.is(row({ subject: "order/\u009b42", event: "text" }).trim(), "order/\\u009b42 text");
+  assert.is(row({ subject: HASH, event: { infohash: HASH } }).trim(), `infohash=${HASH}`);
+  assert.is(row({ subject: 42 }).trim(), "");
 });
 
 test("tail prints the day above an event of another day, and the present time for an event without one", async () => {

@@ -27,6 +27,29 @@ test("types is sent to the server, and applied when the server ignores it", asyn
   });
 });
 
+test("subjects is sent to the server, and applied when the server ignores it", async () => {
+  const about = (subject: string, id: string) =>
+    JSON.stringify({ type: "tick", subject, event: { n: 1 }, id }) + "\n";
+  const all = start("a") + about("order/1", "b") + line("tick", "c") + about("order/2", "d") +
+    line("events_lost", "e", { reason: "slow_consumer", count: 1 }) + about("user/ann", "f");
+  await scripted([streams(NDJSON, all)], async ({ url, requests }) => {
+    const connection = connect(`${url}?subject=other`, { subjects: ["order/1", "user/*"] });
+    const events = await take(connection, 3);
+    assert.equal(events.map(({ subject, type }) => subject ?? type), ["order/1", "events_lost", "user/ann"]);
+    await connection.return();
+    assert.equal(requests[0]!.query.getAll("subject"), ["order/1", "user/*"]);
+    assert.is(requests[0]!.query.get("bookmarks"), "true");
+  });
+  assert.throws(
+    () => connect("http://localhost/", { subjects: ["a b"] }),
+    /subjects must be 1 to 256 characters.*"a b"/,
+  );
+  assert.throws(
+    () => connect("http://localhost/", { subjects: "a" } as never),
+    /subjects must be an array of strings/,
+  );
+});
+
 test("onUnknown() receives events of types that the catalogue does not have; by default a warning is printed", async () => {
   const text = start("a") + line("new", "b") + line("new", "c") + line("toString", "d") + line("closed", "e");
   await scripted([streams(NDJSON, text), streams(NDJSON, text)], async ({ url }) => {

@@ -36,6 +36,7 @@ import {
   type PayloadOf,
   type PublishableType,
   type PublishedEvent,
+  type PublishOptions,
   type Schemas,
   type StartOf,
   type StreamEvent,
@@ -135,8 +136,8 @@ export const checks: readonly (() => void)[] = [
     sure<Equal<PayloadOf<Shop, "pair">, [string, number]>>();
     sure<Equal<PayloadOf<Shop, "kind">, "a" | "b">>();
     sure<Equal<PayloadOf<Shop, "closed">, undefined>>();
-    sure<Equal<PayloadArguments<Shop, "note">, [payload: string]>>();
-    sure<Equal<PayloadArguments<Shop, "closed">, [payload?: undefined]>>();
+    sure<Equal<PayloadArguments<Shop, "note">, [payload: string, options?: PublishOptions]>>();
+    sure<Equal<PayloadArguments<Shop, "closed">, [payload?: undefined, options?: PublishOptions]>>();
     // @ts-expect-error: there is no such type
     sure<Equal<PayloadOf<Shop, "nope">, undefined>>();
     // A transformation of the schema is never applied, so the type is that of its input.
@@ -214,12 +215,38 @@ export const checks: readonly (() => void)[] = [
     tribler.publish("events_start", { tribler_started: true, version: "7" });
   },
 
+  function aSubjectIsDerivedOfThePayload() {
+    const schemas = { order: v.object({ id: v.string() }), closed: null };
+    defineEvents(schemas, {
+      subject: { order: (order) => sure<Equal<typeof order, { id: string }>>() ?? `order/${order.id}` },
+    });
+    defineEvents(schemas, { subject: { closed: () => undefined } });
+    defineEvents({ ...triblerEvents.schemas, ...schemas }, { subject: { ...triblerEvents.subject } });
+    // @ts-expect-error: there is no such type
+    defineEvents(schemas, { subject: { ordr: () => "order" } });
+    // @ts-expect-error: the payload has no such key
+    defineEvents(schemas, { subject: { order: ({ number }) => `order/${number}` } });
+    // @ts-expect-error: a subject is a string
+    defineEvents(schemas, { subject: { order: () => 42 } });
+    // @ts-expect-error: a control event has none
+    defineEvents({ ...schemas, events_start: null }, { subject: { events_start: () => "start" } });
+    const channel = createChannel(defineEvents(schemas));
+    channel.publish("order", { id: "42" }, { subject: "order/42" });
+    channel.publish("closed", undefined, { subject: "shop" });
+    channel.publishBatch([{ type: "closed", subject: "shop" }, { type: "closed", subject: undefined }]);
+    // @ts-expect-error: a subject is a string
+    channel.publish("closed", undefined, { subject: 42 });
+    const [entry] = channel.read(0, 1).entries;
+    sure<Equal<ReturnType<typeof channel.parse>["subject"], string | undefined>>();
+    sure<Equal<NonNullable<typeof entry>["subject"], string | undefined>>();
+  },
+
   function aDraftIsAUnion() {
     sure<
       Equal<
         Draft<Bare>,
-        | { readonly type: "tick"; readonly event: { n: number } }
-        | { readonly type: "done"; readonly event?: undefined }
+        | { readonly type: "tick"; readonly subject?: string | undefined; readonly event: { n: number } }
+        | { readonly type: "done"; readonly subject?: string | undefined; readonly event?: undefined }
       >
     >();
     const channel = createChannel(bare);

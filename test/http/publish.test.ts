@@ -283,7 +283,7 @@ test("POST /events rejects an empty batch and an empty body", () =>
     assert.is(channel.last, 0);
   }));
 
-test("POST /events rejects every key but type and event", () =>
+test("POST /events rejects every key but type, subject and event", () =>
   publishing(async ({ channel, post }) => {
     for (const key of ["id", "time", "Type", "", "__proto__", "constructor", "0", "a.b"]) {
       const answer = await post(`{"type":"closed",${JSON.stringify(key)}:"x"}`);

@@ -70,6 +70,12 @@ test("GET /openapi.json describes each event of Tribler, as it is streamed and a
     const event = { ...draft, id: "k3f9-17", time: "2026-11-22T15:50:52.123Z" };
     assert.is(faultsOfEvent(event), undefined, draft.type);
     assert.is(faultsOf(`/components/schemas/${draft.type}`, event), undefined, draft.type);
+    const subject = "a/b";
+    assert.is(faultsOf("/components/schemas/Draft", { ...draft, subject }), undefined, draft.type);
+    assert.is(faultsOfEvent({ ...event, subject }), undefined, draft.type);
+    for (const bad of ["", "a b", "x".repeat(257), 42]) {
+      assert.ok(faultsOf("/components/schemas/Draft", { ...draft, subject: bad }) !== undefined, String(bad));
+    }
   }
 });
 
@@ -318,6 +324,7 @@ test("GET /openapi.json names every parameter and media type of a stream", async
     "limit",
     "format",
     "types",
+    "subject",
     "bookmarks",
     "follow",
   ]);

@@ -98,6 +98,7 @@ export interface Lines {
 /** An event as it was read, not validated. */
 export interface Dictionary {
   readonly type: string;
+  readonly subject?: string;
   // deno-lint-ignore no-explicit-any
   readonly event?: any;
   readonly id: string;

@@ -84,6 +84,50 @@ async function readBy(frontEnd: FrontEnd, url: string, count: number): Promise<v
   }
 }
 
+test("createSession() makes the infohash the subject of every event about a torrent", async () => {
+  const about: Record<Generation, readonly string[]> = {
+    "7.1": [
+      "search_result_torrent",
+      "torrent_discovered",
+      "torrent_removed_from_channel",
+      "torrent_finished",
+      "torrent_error",
+    ],
+    "7.4": [
+      "torrent_discovered",
+      "torrent_finished",
+      "torrent_error",
+      "torrent_info_updated",
+      "channel_entity_info_updated",
+    ],
+    "7.5": ["torrent_finished", "channel_entity_updated"],
+    "7.12": ["torrent_finished", "channel_entity_updated"],
+    "8": ["torrent_status_changed", "torrent_finished", "torrent_health_updated"],
+  };
+  for (const generation of GENERATIONS) {
+    const { session, emit } = sessionOf(generation);
+    for (const { type, payload } of eventsOf(generation)) emit(type, payload);
+    const { entries } = session.channel.read(0, Infinity) as Batch;
+    const subjects = entries.filter(({ subject }) => subject !== undefined);
+    for (const { json, subject } of subjects) assert.ok(json.includes(`"infohash":"${subject}"`), json);
+    const withHash = entries.filter(({ json }) => /"infohash":/.test(json)).map(({ type }) => type);
+    assert.equal(subjects.map(({ type }) => type), withHash, generation);
+    for (const type of withHash) assert.ok(about[generation].includes(type), type);
+    const [{ subject } = { subject: "" }] = subjects;
+    const app = new Hono().route("/events", eventsEndpoint(session));
+    const response = await app.request(`/events?since=earliest&follow=false&subject=${subject}`);
+    const count = (await response.text()).trim().split("\n").length - 1;
+    assert.is(count, subjects.filter((entry) => entry.subject === subject).length);
+  }
+});
+
+test("createSession() leaves out the subject of a dictionary that has no valid infohash", () => {
+  const { session, emit } = sessionOf("7.4");
+  for (const infohash of [undefined, 42, "short", "AB".repeat(20)]) emit("torrent_discovered", { infohash });
+  const { entries } = session.channel.read(0, Infinity) as Batch;
+  assert.equal(entries.map(({ subject }) => subject), [undefined, undefined, undefined, undefined]);
+});
+
 for (const generation of GENERATIONS) {
   test(`eventsEndpoint() with dialect ${generation} delivers every event to the front end of that generation`, async () => {
     const { session, emit } = sessionOf(generation);

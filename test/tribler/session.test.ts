@@ -99,7 +99,13 @@ test("emit() delivers every event of the catalogue as it was published", () =>
     for (const [index, { type, payload, id }] of published.entries()) {
       const event = events[index]!;
       assert.equal([event.type, event.event, event.id], [type, payload, id]);
-      assert.equal(Object.keys(event), ["type", ...(payload === undefined ? [] : ["event"]), "id", "time"]);
+      const { infohash, result = { infohash } } = (payload ?? {}) as {
+        infohash?: string;
+        result?: { infohash?: string };
+      };
+      assert.is(event.subject, result.infohash);
+      const keys = ["type", event.subject && "subject", payload && "event", "id", "time"].filter(Boolean);
+      assert.equal(Object.keys(event), keys);
     }
     assert.equal(kept(session), events);
   }));
