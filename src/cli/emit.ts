@@ -6,9 +6,10 @@
 import process from "node:process";
 import { type Line, linesOf } from "./lines.ts";
 import { payloadOf } from "./payload.ts";
-import { printable } from "../text/printable.ts";
-import { readRemote, reasonOf, type Remote } from "./remote.ts";
-import { checkSubject, parseFlags, UsageError } from "./usage.ts";
+import { draftOf, lossIn, lossText } from "./drafts.ts";
+import { type Patience, post, type Posted, PublishError } from "./post.ts";
+import { readRemote, type Remote } from "./remote.ts";
+import { checkSubject, parseFlags, readCount, UsageError } from "./usage.ts";
 
 const HELP = `events-endpoint emit URL TYPE [JSON | KEY=VALUE …]: publish an event
 events-endpoint emit URL [-]: publish the events on standard input, one dictionary a line
@@ -17,48 +18,36 @@ events-endpoint emit URL [-]: publish the events on standard input, one dictiona
   events-endpoint emit http://localhost:8085/events upgrader_tick 'text=half way'
   events-endpoint emit http://localhost:8085/events upgrader_tick '{"text":"half way"}'
   events-endpoint emit http://localhost:8085/events < events.ndjson
+  events-endpoint tail http://localhost:8085/events | events-endpoint emit http://localhost:8086/events
 
   JSON                    the whole payload
   KEY=VALUE               one key of the payload. VALUE is JSON if it parses as JSON (42, true, '"42"'), else a string;
                           a number with an exponent, or an integer that a double would change, stays a string
   KEY:=JSON               one key of the payload, whose value must be JSON
   --subject SUBJECT       what the event is about, if the server does not derive that from the payload
+  --max-attempts N        exit after this many failed attempts in a row (never)
   --api-key KEY           the server's API key; other users of this machine see the flag, but not EVENTS_API_KEY
   --help                  show this and exit
 
 Without a TYPE, emit reads standard input, unless that is a terminal. Each read, of at most 100 000 characters, is
-published as one request, all or nothing. On success emit prints "N accepted". If an event is rejected, emit reports
+published as one request, all or nothing. Lines that tail wrote are accepted: control events, id and time are left out.
+
+emit retries until the server is up and has answered. Each request has an idempotency key, so that a server which
+accepted it and whose answer was lost accepts nothing twice, for as long as it remembers the key. On success emit prints "N accepted". If an event is rejected, emit reports
 its line and the reason on standard error, and exits with 1.`;
-
-/** Number of milliseconds to wait for the response to a request. */
-const RESPONSE_TIMEOUT_MS = 30_000;
-/** Maximum number of issues that are printed. */
-const MAX_ISSUES = 20;
-
-/** Reports that a request was not accepted. */
-class PublishError extends Error {
-  /** The reasons, one line each. */
-  readonly reasons: readonly string[];
-  /** Whether nothing was published for certain. Without a response from the server, the events may have been. */
-  readonly isCertain: boolean;
-
-  constructor(reasons: readonly string[], isCertain: boolean, cause?: unknown) {
-    super(reasons[0], { cause });
-    this.reasons = reasons;
-    this.isCertain = isCertain;
-  }
-}
 
 /** Publishes the events of the command line, and reports the result. */
 export async function emit(args: string[]): Promise<void> {
-  const options = {
+  const { values, positionals: [address, type, ...rest] } = parseFlags(args, {
     "subject": { type: "string" },
+    "max-attempts": { type: "string" },
     "api-key": { type: "string" },
     help: { type: "boolean", short: "h" },
-  } as const;
-  const { values, positionals: [address, type, ...rest] } = parseFlags(args, options, true);
+  }, true);
   if (values["help"]) return console.log(HELP);
   const remote = readRemote(address, values["api-key"], process.env);
+  const maxAttempts = readCount("max-attempts", values["max-attempts"]) ?? Infinity;
+  const patience: Patience = { maxAttempts, note };
   if (type === undefined && process.stdin.isTTY) {
     throw new UsageError("the TYPE of the event is missing: try --help");
   }
@@ -70,27 +59,35 @@ export async function emit(args: string[]): Promise<void> {
     if (rest.length > 0) {
       throw new UsageError("- reads the events from standard input: leave out the payload after it");
     }
-    return await emitLines(remote, linesOf(process.stdin));
+    return await emitLines(remote, linesOf(process.stdin), patience);
   }
   const payload = payloadOf(rest);
   const subject = given === undefined ? "" : `,"subject":${JSON.stringify(checkSubject(given))}`;
   const event = payload === undefined ? "" : `,"event":${payload}`;
   const text = `{"type":${JSON.stringify(type)}${subject}${event}}`;
   try {
-    console.log(`${await send(remote, [{ number: 0, text }], true)} accepted`);
+    const accepted = await post(remote, [{ place: "", text }], crypto.randomUUID(), patience, true);
+    console.log(`${accepted} accepted`);
   } catch (error) {
     throw error instanceof PublishError ? new Error(error.reasons.join("\nevents-endpoint: ")) : error;
   }
 }
 
 /** Publishes each portion of lines as one request, one request at a time. */
-async function emitLines(remote: Remote, portions: AsyncIterable<readonly Line[]>): Promise<void> {
+async function emitLines(
+  remote: Remote,
+  portions: AsyncIterable<readonly Line[]>,
+  patience: Patience,
+): Promise<void> {
   let accepted = 0;
   let last = 0;
   let lines: readonly Line[] = [];
   try {
     for await (lines of portions) {
-      accepted += await send(remote, lines, last === 0);
+      const events = eventsOf(lines);
+      if (events.length > 0) {
+        accepted += await post(remote, events, crypto.randomUUID(), patience, last === 0);
+      }
       last = lines.at(-1)!.number;
       showProgress(`${accepted} accepted`);
     }
@@ -108,100 +105,25 @@ async function emitLines(remote: Remote, portions: AsyncIterable<readonly Line[]
   console.log(`${accepted} accepted`);
 }
 
+/** Returns the events in lines, and reports the losses that `tail` wrote among them. */
+function eventsOf(lines: readonly Line[]): Posted[] {
+  const events: Posted[] = [];
+  for (const { number, text } of lines) {
+    const { draft, control } = draftOf(text);
+    const loss = control === undefined ? undefined : lossIn(control);
+    if (draft !== undefined) events.push({ place: `line ${number}`, text: draft });
+    if (loss !== undefined) note(`line ${number}: events_lost: ${lossText(loss.count)} before the next line`);
+  }
+  return events;
+}
+
+/** Shows a message in a line of its own. */
+function note(text: string): void {
+  showProgress("");
+  console.error(`events-endpoint: ${text}`);
+}
+
 /** Replaces the progress shown on a terminal; does nothing if standard error is not one. */
 function showProgress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-}
-
-/**
- * Publishes lines as one request, all or nothing.
- *
- * @param isFirst whether this is the first request
- * @returns the number of events that the server accepted
- * @throws {PublishError}
- */
-async function send(
-  { url, place, apiKey }: Remote,
-  lines: readonly Line[],
-  isFirst: boolean,
-): Promise<number> {
-  const headers = new Headers({
-    "Content-Type": "application/x-ndjson",
-    "Accept": "application/json",
-    // Deno repeats a request if a reused connection breaks. The key makes the server publish it once.
-    "Idempotency-Key": crypto.randomUUID(),
-  });
-  if (apiKey !== undefined) headers.set("X-Api-Key", apiKey);
-  const body = lines.map(({ text }) => `${text}\n`).join("");
-  let response: Response;
-  let text: string;
-  try {
-    const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
-    // Does not follow a redirect: the API key is for this server alone.
-    response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
-    text = await response.text();
-  } catch (error) {
-    const reason = reasonOf(error);
-    // A refused connection means that nothing was sent. On a later request it may follow a repeat of Deno's.
-    const isCertain = isFirst && reason === "connection refused";
-    throw new PublishError([`cannot reach ${place}: ${reason}`], isCertain, error);
-  }
-  const answer = parse(text);
-  if (response.ok && typeof answer?.accepted === "number") return answer.accepted;
-  if (response.ok) {
-    throw new PublishError([
-      `${place} answers ${response.status} without the number of accepted events: is it an events endpoint?`,
-    ], false);
-  }
-  throw new PublishError(
-    reasonsOf(answer, lines) ?? [`${place} answers ${response.status}`],
-    response.status < 500,
-  );
-}
-
-/** The parts of a response that are read here. */
-interface Answer {
-  readonly accepted?: unknown;
-  readonly error?: string | {
-    readonly code?: unknown;
-    readonly message?: unknown;
-    readonly details?: readonly {
-      readonly index?: unknown;
-      readonly path?: unknown;
-      readonly message?: unknown;
-    }[];
-  };
-}
-
-function parse(text: string): Answer | undefined {
-  try {
-    return JSON.parse(text) as Answer | undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Formats the errors in a response, each with its line and type; `undefined` if the response has none. */
-function reasonsOf(answer: Answer | undefined, lines: readonly Line[]): readonly string[] | undefined {
-  const error = answer?.error ?? {};
-  // Some releases of Tribler send no code, and Tribler 8 sends the message alone.
-  const { code, message, details } = typeof error === "object" ? error : { message: error };
-  if (typeof message !== "string") return undefined;
-  if (!Array.isArray(details) || details.length === 0) {
-    return [printable(typeof code === "string" ? `${code}: ${message}` : message).slice(0, 1000)];
-  }
-  const reasons = details.slice(0, MAX_ISSUES).map(({ index, path, message }) => {
-    const line = lines[Number(index)];
-    const place = line === undefined || line.number === 0 ? "" : `line ${line.number}`;
-    return [place, typeOf(line?.text), path, message].filter(Boolean).map((part) => printable(String(part)))
-      .join(": ");
-  });
-  const more = details.length - reasons.length;
-  return more > 0 ? [...reasons, `and ${more} more`] : reasons;
-}
-
-/** Returns the type in a line, cut to 128 characters; `undefined` if it has none. */
-function typeOf(text: string | undefined): string | undefined {
-  const { type } = (parse(text ?? "") ?? {}) as { type?: unknown };
-  return typeof type === "string" ? type.slice(0, 128) : undefined;
 }

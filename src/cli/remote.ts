@@ -13,19 +13,30 @@ export interface Remote {
   readonly place: string;
   /** The API key; `undefined` if there is none. */
   readonly apiKey: string | undefined;
+  /** What to do if the key is rejected. */
+  readonly keyHint: string;
 }
+
+/** The flag and the variable that a key is read from. */
+export interface KeySource {
+  readonly flag: string;
+  readonly variable: string;
+}
+
+const API_KEY: KeySource = { flag: "--api-key", variable: "EVENTS_API_KEY" };
 
 /**
  * Reads the address and the API key of a command line.
  *
  * @param address the argument that is the URL
- * @param key the value of `--api-key`, which overrides `EVENTS_API_KEY`
+ * @param key the value of the flag, which overrides the variable
  * @throws {UsageError}
  */
 export function readRemote(
   address: string | undefined,
   key: unknown,
   env: Readonly<Record<string, string | undefined>>,
+  { flag, variable }: KeySource = API_KEY,
 ): Remote {
   if (address === undefined) throw new UsageError("the URL of the events is missing: try --help");
   const url = URL.canParse(address) ? new URL(address) : undefined;
@@ -33,15 +44,14 @@ export function readRemote(
     throw new UsageError(`"${address}" is not an HTTP URL: write http://HOST:PORT/events`);
   }
   if (url.username !== "" || url.password !== "") {
-    throw new UsageError(
-      "the URL contains a user name or a password, which emit and tail do not send: use --api-key",
-    );
+    throw new UsageError(`the URL contains a user name or a password, which is not sent: use ${flag}`);
   }
-  const place = url.origin + url.pathname;
-  if (key === undefined) {
-    return { url, place, apiKey: keyOf("EVENTS_API_KEY", env["EVENTS_API_KEY"] || undefined) };
-  }
-  return { url, place, apiKey: keyOf("--api-key", key as string) };
+  return {
+    url,
+    place: url.origin + url.pathname,
+    apiKey: key === undefined ? keyOf(variable, env[variable] || undefined) : keyOf(flag, key as string),
+    keyHint: `give the key by ${flag} or ${variable}`,
+  };
 }
 
 /** Returns the key if it can be a header (RFC 9110, section 5.5); the errors of fetch() would show others. */

@@ -10,7 +10,7 @@ import { readRemote, reasonOf, type Remote } from "./remote.ts";
 import { durationMs } from "../events/time.ts";
 import type { DisplayEvent } from "../text/event_text.ts";
 import { onStopSignal } from "./signals.ts";
-import { checkSubject, parseFlags, UsageError } from "./usage.ts";
+import { checkSubject, parseFlags, readCount, UsageError } from "./usage.ts";
 import { createView, type View } from "./view.ts";
 
 const HELP = `events-endpoint tail URL: follow the events of a server, until Ctrl-C
@@ -90,7 +90,7 @@ export async function tail(args: string[]): Promise<void> {
 }
 
 async function follow(remote: Remote, reader: View, options: ConnectOptions & { signal: AbortSignal }) {
-  const { url, place, apiKey } = remote;
+  const { url, apiKey } = remote;
   const connection = connect(url, {
     ...options,
     ...(apiKey === undefined ? {} : { apiKey }),
@@ -107,7 +107,7 @@ async function follow(remote: Remote, reader: View, options: ConnectOptions & { 
   function noteOf(status: Status): string | undefined {
     if (status.type === "waiting") {
       const before = trouble;
-      trouble = describe(status.cause, place);
+      trouble = describe(status.cause, remote);
       return trouble === before ? undefined : `${trouble}; trying again`;
     }
     if (status.type !== "open") return undefined;
@@ -123,13 +123,16 @@ async function follow(remote: Remote, reader: View, options: ConnectOptions & { 
       if (!reader.event(event as DisplayEvent, connection.lastText!)) await drained(options.signal);
     }
   } catch (error) {
-    throw error instanceof EventsError ? new Error(describe(error, place)) : error;
+    throw error instanceof EventsError ? new Error(describe(error, remote)) : error;
   }
 }
 
 /** The cause in one line. */
-function describe(cause: EventsError, place: string): string {
+function describe(cause: EventsError, remote: Remote): string {
+  const { place, keyHint } = remote;
   switch (cause.code) {
+    case "Unauthorized":
+      return `${printable(cause.message)}: ${keyHint}`;
     case "ConnectionFailed":
       return `cannot reach ${place}: ${printable(reasonOf(cause.cause))}`;
     case "ConnectionLost":
@@ -137,16 +140,10 @@ function describe(cause: EventsError, place: string): string {
         ? printable(cause.message)
         : `lost ${place}: ${printable(reasonOf(cause.cause))}`;
     case "RetriesExhausted":
-      return `gave up: ${describe(cause.cause as EventsError, place)}`;
+      return `gave up: ${describe(cause.cause as EventsError, remote)}`;
     default:
       return printable(cause.message);
   }
-}
-
-function readCount(flag: string, text: unknown): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^[1-9]\d{0,8}$/.test(text as string)) return Number(text);
-  throw new UsageError(`--${flag} takes a whole number from 1 on, not "${text}"`);
 }
 
 /** Returns a place to begin; `10m` is a duration back. */

@@ -53,3 +53,14 @@ export function checkSubject(text: string): string {
     `--subject takes ${SUBJECT_TEXT}, not ${JSON.stringify((text as string).slice(0, 128))}`,
   );
 }
+
+/**
+ * Reads a whole number from 1 on; `undefined` if the flag was not given.
+ *
+ * @throws {UsageError}
+ */
+export function readCount(flag: string, text: unknown): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d{0,8}$/.test(text as string)) return Number(text);
+  throw new UsageError(`--${flag} takes a whole number from 1 on, not "${text}"`);
+}

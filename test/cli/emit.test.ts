@@ -3,9 +3,11 @@ import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { linesOf as portionsOf } from "../../src/cli/lines.ts";
+import { draftOf, lossIn } from "../../src/cli/drafts.ts";
 import { payloadOf } from "../../src/cli/payload.ts";
 import { UsageError } from "../../src/cli/usage.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import { type Fetch, listen } from "../../src/server/listen.ts";
 import {
   type ChildOptions,
   type Exit,
@@ -14,7 +16,7 @@ import {
   startCli,
   startProgram,
 } from "../support/children.ts";
-import { linesOf, serving, until, within } from "../support/harness.ts";
+import { findFreePort, linesOf, serving, until, within } from "../support/harness.ts";
 
 const test = suite("emit");
 
@@ -195,13 +197,17 @@ test("emit prints type, path and reason of what the server rejects", async () =>
   });
 });
 
-test("emit exits with 1 and one line when it cannot reach the server", async () => {
+test("emit --max-attempts 1 exits with 1 and one line when it cannot reach the server", async () => {
   let url = "";
   await serving(new Hono(), (at) => Promise.resolve(void (url = at)));
-  assert.equal(await emit([url, "note", '"x"']), refused(1, `cannot reach ${url}/: connection refused`));
+  const once = ["--max-attempts", "1"];
   assert.equal(
-    await emit([`${url}/events`], '{"type":"note"}\n'),
-    refused(1, `cannot reach ${url}/events: connection refused`, "0 accepted"),
+    await emit([url, "note", '"x"', ...once]),
+    refused(1, `gave up: cannot reach ${url}/: connection refused`),
+  );
+  assert.equal(
+    await emit([`${url}/events`, ...once], '{"type":"note"}\n'),
+    refused(1, `gave up: cannot reach ${url}/events: connection refused`, "0 accepted"),
   );
 });
 
@@ -290,7 +296,7 @@ test("emit reports which lines may have been accepted when an answer is lost", a
   });
   let child: ReturnType<typeof startCli> | undefined;
   await serving(app, async (url) => {
-    child = startCli(["emit", `${url}/events`], { input: true });
+    child = startCli(["emit", `${url}/events`, "--max-attempts", "1"], { input: true });
     child.stdin.write('{"type":"shop_closed"}\n');
     await until(() => requests === 1, "the first request is there");
     child.stdin.write('{"type":"shop_closed"}\n{"type":"shop_closed"}\n');
@@ -301,11 +307,67 @@ test("emit reports which lines may have been accepted when an answer is lost", a
     const [reason, summary, ...rest] = child.stderr.lines;
     assert.match(
       reason!,
-      /^events-endpoint: cannot reach http:\S+\/events: (?:the connection was lost|connection refused)$/,
+      /^events-endpoint: gave up: cannot reach http:\S+\/events: (?:the connection was lost|connection refused)$/,
     );
     assert.match(summary!, /^events-endpoint: 1 accepted, up to line 1; lines 2 to [23] may have been too$/);
     assert.equal(rest, []);
   });
+});
+
+test("draftOf() leaves out what the server adds to an event, and changes nothing else", () => {
+  const added = '"id":"e-1","time":"2026-11-28T03:00:00.000Z"';
+  const payload = String.raw`{"id":4611686018427387905,"time":1.0,"1":"\u00e9\/","a":-0}`;
+  assert.equal(draftOf(`{"type":"t","event":${payload},${added}}`), {
+    draft: `{"type":"t","event":${payload}}`,
+  });
+  assert.equal(draftOf(`{"type":"t","subject":"a/b",${added}}`), { draft: '{"type":"t","subject":"a/b"}' });
+  assert.equal(draftOf(String.raw`{ "\u0069d" : "e-1" , "type" : "t" }`), { draft: '{"type":"t"}' });
+  for (const same of [`{"type":"t","event":${payload}}`, '{"id"', '"id"', "[]", '{"type":"events_seen"}']) {
+    assert.equal(draftOf(same), { draft: same });
+  }
+  const lost = { type: "events_lost", event: { reason: "slow_consumer", count: 3 } };
+  assert.equal(draftOf(JSON.stringify(lost)), { control: lost });
+  assert.equal([lossIn(lost), lossIn({ type: "events_start" })], [{ count: 3 }, undefined]);
+});
+
+test("emit waits for a server that is not there, and publishes once what tail wrote", async () => {
+  const port = await findFreePort();
+  const url = `http://127.0.0.1:${port}/events`;
+  const channel = createChannel(shop);
+  const app = new Hono();
+  let posts = 0;
+  app.use(async (c, next) => {
+    await next();
+    // The first answer is lost after the events were accepted.
+    if (c.req.method === "POST" && ++posts === 1) c.res = new Response(null, { status: 503 });
+  });
+  app.route("/events", eventsEndpoint(channel));
+  const end = '"id":"e-1","time":"2026-11-28T03:00:00.000Z"}';
+  await running(startCli(["emit", url], { input: true }), async (child) => {
+    child.stdin.end([
+      `{"type":"events_start","event":{"heartbeat":5},${end}`,
+      `{"type":"note","event":"one",${end}`,
+      `{"type":"events_lost","event":{"reason":"slow_consumer","count":2},${end}`,
+      `{"type":"shop_closed",${end}`,
+      "",
+    ].join("\n"));
+    await child.stderr.match(/cannot reach .*: connection refused; trying again$/);
+    const server = await listen(app.fetch as Fetch, { host: "127.0.0.1", port });
+    try {
+      assert.is((await child.exit()).code, 0);
+    } finally {
+      await server.stop(0);
+    }
+    assert.equal(child.stdout.lines, ["2 accepted"]);
+    assert.equal(child.stderr.lines, [
+      "events-endpoint: line 3: events_lost: 2 events are missing before the next line",
+      `events-endpoint: cannot reach ${url}: connection refused; trying again`,
+      `events-endpoint: ${url} answers 503; trying again`,
+      "events-endpoint: connected",
+    ]);
+  });
+  assert.is(posts, 2);
+  assert.is(channel.last, 2);
 });
 
 test("emit shows its progress on a terminal, and reads no lines from one", async () => {
@@ -329,7 +391,10 @@ test("emit --api-key sends the key and never prints it", async () => {
     assert.equal(await emit(["--api-key=s3cret", url], '{"type":"shop_closed"}'), accepted(1));
     const env = { EVENTS_API_KEY: "s3cret" };
     assert.equal(await emit([url, "shop_closed"], undefined, { env }), accepted(1));
-    const wrong = refused(1, "Unauthorized: this wants a key");
+    const wrong = refused(
+      1,
+      "Unauthorized: this wants a key: give the key by --api-key or EVENTS_API_KEY",
+    );
     assert.equal(await emit([url, "shop_closed", "--api-key", "wr0ng"], undefined, { env }), wrong);
     assert.equal(await emit([url, "shop_closed"]), wrong);
     assert.equal(

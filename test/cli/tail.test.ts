@@ -22,6 +22,8 @@ import { findFreePort, serving, until } from "../support/harness.ts";
 
 const test = suite("tail");
 
+/** What follows a rejected key. */
+const KEY_HINT = "give the key by --api-key or EVENTS_API_KEY";
 const HASH = "08ada5a7a6183aae1e09d831df6748d566095a10";
 
 /** Runs `use` beside a server of Tribler's events. */
@@ -254,7 +256,7 @@ test("tail exits with 1 and one line when the server rejects the request", async
       await outcome([`${url}/moved`]),
       refused(1, `${url}/moved redirects to "/locked": connect to that address if you trust it`),
     );
-    const unknown = refused(1, `${url}/locked answers 401: who\\u001b[2J are you?`);
+    const unknown = refused(1, `${url}/locked answers 401: who\\u001b[2J are you?: ${KEY_HINT}`);
     assert.equal(await outcome([`${url}/locked`]), unknown);
     assert.equal(await outcome([`${url}/locked`, "--api-key", "wr0ng"]), unknown);
     // 204 is the end of a stream for good.
