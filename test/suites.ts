@@ -65,6 +65,7 @@ export const SUITES: readonly Suite[] = [
   { path: "http/filters", on: EVERY, seconds: 6, waits: true },
   { path: "http/middleware", on: EVERY, seconds: 10, waits: true },
   { path: "http/limits", on: EVERY_BUN },
+  { path: "http/mount_idle", on: ["bun", "bun12"], seconds: 25, waits: true }, // No other server has an idle timeout.
   { path: "http/mount", on: EVERY_BUN, seconds: 7, waits: true },
   { path: "http/http2", on: EVERY, seconds: 4 }, // By itself: it floods a server with streams that are reset.
   { path: "http/", on: EVERY },

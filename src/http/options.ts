@@ -50,7 +50,8 @@ export interface EventsSource<S extends Schemas> {
 export interface EndpointOptions<S extends Schemas> {
   /**
    * Number of seconds of silence after which a stream carries a heartbeat, or a bookmark; default 5. `null` for no
-   * heartbeats; then bookmarks and {@linkcode authorize} keep the pace of the default.
+   * heartbeats; then bookmarks and {@linkcode authorize} keep the pace of the default. A stream whose request is a copy of that
+   * of Bun's server, as `app.mount()` makes it, has one at least every 5 seconds.
    */
   readonly heartbeat?: number | null;
   /**
@@ -110,7 +111,7 @@ export interface EndpointOptions<S extends Schemas> {
   /**
    * Called with errors that no response can carry, because they happen while streams are open: errors thrown by
    * {@linkcode filter}, {@linkcode authorize} or {@linkcode onStreamEnd}, a channel that cannot be read, and once that requests
-   * are copies of those that Bun's server received. Default `console.error`.
+   * are copies of those that Bun's server received, if that shares a limit or may cut a stream. Default `console.error`.
    */
   readonly onError?: (error: unknown) => void;
   /** Maximum number of bytes in the body of a `POST`; default 1 MiB. */

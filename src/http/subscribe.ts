@@ -8,6 +8,7 @@ import type { Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { controlLine } from "../events/event.ts";
 import type { Hub } from "../stream/hub.ts";
+import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
 import type { Sink } from "../stream/sink.ts";
 import { SocketSink } from "../stream/socket_sink.ts";
 import type { End } from "../stream/stats.ts";
@@ -23,7 +24,7 @@ import { headersOf, negotiate, type Negotiated } from "./negotiate.ts";
 import type { EndpointSettings } from "./options.ts";
 import type { OriginCheck } from "./origin_check.ts";
 import { locateRequest, type RequestedStart, StreamLimit } from "./stream_range.ts";
-import { canParkPull, disableIdleTimeout, nodeResponse, onDisconnect } from "./runtime.ts";
+import { canParkPull, disableIdleTimeout, isCopied, nodeResponse, onDisconnect } from "./runtime.ts";
 
 /** What all streams of an endpoint share. */
 export interface SubscribeContext<S extends Schemas> {
@@ -95,14 +96,14 @@ function open<S extends Schemas>(
   checkIsolation(c, [hub]);
   const { stallTimeout } = settings;
   const hasHeartbeats = format.heartbeat !== "";
-  const heartbeat = hasHeartbeats ? settings.heartbeat : null;
+  const heartbeat = hasHeartbeats ? heartbeatOf(c, settings) : null;
   // A format without heartbeats does not mention them: a front end may take no other key than its own.
   const payload = { ...(settings.startPayload() as object), ...(hasHeartbeats && { heartbeat }) };
   const preamble = format.preamble + format.writeControl(controlLine("events_start", start.id, payload));
   disableIdleTimeout(c, Math.max(heartbeat ?? Infinity, stallTimeout ?? Infinity));
   const reportEnd = createEndReport(settings, format, address); // Code of the application: if it throws, nothing is acquired.
   const release = inTurn(limiter.acquire(address), reportEnd);
-  const stopCheck = context.checkOrigin(c, address, heartbeat ?? Infinity);
+  const stopCheck = context.checkOrigin(c, address, heartbeat === null);
   const onLeave = stopCheck === undefined ? release : inTurn(stopCheck, release);
   const until = follow ? Infinity : settings.channel.last; // After `onConnect`, which may have published.
   const filter = createFilter(settings, c, wanted, permission);
@@ -112,6 +113,7 @@ function open<S extends Schemas>(
     until,
     filter,
     bookmarks,
+    heartbeatMs: heartbeat !== null && heartbeat < settings.heartbeat! ? heartbeat * 1000 : undefined,
     firstBytes: encoder.encode(preamble),
     createSink,
     onLeave,
@@ -125,6 +127,12 @@ function open<S extends Schemas>(
   const signal = onDisconnect(c, () => hub.leave(subscriber));
   if (signal) sink.listenTo(signal);
   return new Response(sink.body, { headers });
+}
+
+/** The seconds between heartbeats. Bun's server may close a copied request after 8 seconds of silence, by default. */
+function heartbeatOf<S extends Schemas>(c: Context, { heartbeat }: EndpointSettings<S>): number | null {
+  const isLong = heartbeat !== null && heartbeat > DEFAULT_HEARTBEAT_SECONDS;
+  return isLong && isCopied(c) ? DEFAULT_HEARTBEAT_SECONDS : heartbeat;
 }
 
 // What the hub keeps for a connection must not hold on to the context of its request, which would be most of what an idle

@@ -20,6 +20,14 @@ export function startHeartbeats(hub: HubContext): void {
   schedule(hub, longestWait(hub));
 }
 
+/** Lets the timer fire earlier, if a new subscriber is due before it. */
+export function expectHeartbeat(hub: HubContext, { lastActivity, heartbeatMs }: Subscriber): void {
+  const due = lastActivity + heartbeatMs;
+  if (due >= hub.timerDue) return;
+  clearTimeout(hub.timer);
+  schedule(hub, due - performance.now());
+}
+
 /** The most milliseconds between two walks. */
 function longestWait({ heartbeatMs, stallMs }: HubContext): number {
   return Math.min(heartbeatMs, stallMs / CHECKS_PER_STALL_TIMEOUT);
@@ -32,15 +40,17 @@ function schedule(hub: HubContext, ms: number): void {
 
 /** Looks at every subscriber, and fires again when the first of them is due. */
 function walk(hub: HubContext): void {
-  const { heartbeatMs, stallMs, subscribers } = hub;
+  const { stallMs, subscribers } = hub;
   const now = performance.now() + 1; // Timers may fire a little early.
   const latest = now + longestWait(hub);
-  const soonest = Math.min(now + heartbeatMs / WALKS_PER_HEARTBEAT, (now + latest) / 2);
+  const halfway = (now + latest) / 2;
   let next = latest;
   // A process that stood still has not seen yet what was read meanwhile.
   const stoodStill = now - hub.timerDue > stallMs / 2;
   for (const subscriber of subscribers) {
     if (subscriber.sink.pollReady()) {
+      const heartbeatMs = Math.min(subscriber.heartbeatMs, hub.heartbeatMs);
+      const soonest = Math.min(now + heartbeatMs / WALKS_PER_HEARTBEAT, halfway);
       if (subscriber.lastActivity + heartbeatMs < soonest) keepAlive(hub, subscriber, now);
       next = Math.min(next, subscriber.lastActivity + heartbeatMs);
     } else {

@@ -9,7 +9,7 @@ import { resetToEpoch, startAt } from "../channel/read_position.ts";
 import type { Chunk, Filter } from "./chunk.ts";
 import { abort, end, send } from "./delivery.ts";
 import { createHubContext, type HubContext, type HubOptions } from "./hub_context.ts";
-import { startHeartbeats } from "./heartbeat.ts";
+import { expectHeartbeat, startHeartbeats } from "./heartbeat.ts";
 import { startPipeline } from "./pipeline.ts";
 import { advance, giveTurn, pump, runInContext } from "./read_loop.ts";
 import { countChunk, readStats, type StreamStats } from "./stats.ts";
@@ -71,6 +71,7 @@ function subscribe(hub: HubContext, subscription: Subscription): Subscriber {
   } else if (hub.epoch !== log.epoch) {
     enterEpoch(hub, subscriber); // The pipeline has not come as far, and its chunks are of the old epoch.
   }
+  expectHeartbeat(hub, subscriber);
   if (subscription.firstBytes.length > 0) send(hub, subscriber, subscription.firstBytes, 0);
   setFilter(hub, subscriber, subscription.filter);
   return subscriber;

@@ -19,6 +19,8 @@ export interface Subscription {
   readonly filter?: Filter | undefined;
   /** Whether `events_bookmark` reports the position while the filter hides everything. */
   readonly bookmarks: boolean;
+  /** Milliseconds of silence after which this stream is due for a heartbeat, if less than those of the hub. */
+  readonly heartbeatMs?: number | undefined;
   /** The first bytes of the response. */
   readonly firstBytes: Uint8Array;
   /** Makes the sink of the subscriber, which is not subscribed yet. */
@@ -43,6 +45,8 @@ export class Subscriber implements ReadPosition {
   until: number;
   filter: Filter | undefined;
   readonly bookmarks: boolean;
+  /** As in its {@linkcode Subscription}; infinity for none of its own. */
+  readonly heartbeatMs: number;
   readonly onLeave: (end: End) => void;
   /** When it came, in `performance.now()`. */
   readonly since: number;
@@ -66,6 +70,7 @@ export class Subscriber implements ReadPosition {
     this.until = subscription.until;
     this.filter = subscription.filter;
     this.bookmarks = subscription.bookmarks;
+    this.heartbeatMs = subscription.heartbeatMs ?? Infinity;
     this.onLeave = subscription.onLeave;
     this.since = this.lastActivity = performance.now();
     this.sink = subscription.createSink(this);

@@ -145,25 +145,6 @@ if (Bun !== undefined) {
       });
     }));
   });
-
-  test("app.mount() on Bun reports streams that are silent for longer than its idleTimeout, also without a limit", async () => {
-    const cases: [EndpointSettings<Notes>, reports: number][] = [
-      [{ heartbeat: 30, maxConnectionsPerAddress: null }, 1],
-      [{ heartbeat: null, clientAddress: () => "192.0.2.1" }, 1],
-      [{ heartbeat: 5, maxConnectionsPerAddress: null }, 0],
-      [{ heartbeat: 5, clientAddress: () => "192.0.2.1" }, 0],
-    ];
-    for (const [settings, reports] of cases) {
-      const problems: unknown[] = [];
-      const onError = (error: unknown) => void problems.push(error);
-      await withMounted(WAYS["app.mount()"]!.put, { ...settings, onError }, async (_, url) => {
-        const opened = [await openLines(url), await openLines(url)];
-        if (reports > 0) await until(() => problems.length > 0, "it is reported");
-        await Promise.all(opened.map((lines) => lines.close()));
-      });
-      assert.is(problems.length, reports, JSON.stringify(settings));
-    }
-  });
 }
 
 test("app.request() streams, resumes, publishes and cancels without a server", async () => {

@@ -60,7 +60,11 @@ interface Opened {
   readonly ends: End[];
 }
 
-function open(hub: Hub, log: EventLog, options: { since?: string; until?: number } = {}): Opened {
+function open(
+  hub: Hub,
+  log: EventLog,
+  options: { since?: string; until?: number; heartbeatMs?: number } = {},
+): Opened {
   const sink = new TestSink();
   const ends: End[] = [];
   const start = log.locate(options.since ?? "latest");
@@ -69,6 +73,7 @@ function open(hub: Hub, log: EventLog, options: { since?: string; until?: number
     start,
     until: options.until ?? Infinity,
     bookmarks: false,
+    heartbeatMs: options.heartbeatMs,
     firstBytes: new Uint8Array(),
     createSink: () => sink,
     onLeave: (end) => void ends.push(end),
@@ -220,6 +225,24 @@ test("heartbeat is sent on time to a single subscriber", async () => {
       assert.is(sink.lines.length, beats);
     }
     hub.leave(subscriber);
+  });
+});
+
+test("heartbeatMs of a subscription is kept beside streams with a longer heartbeat", async () => {
+  await inVirtualTime(async ({ elapse }) => {
+    const there = elsewhere();
+    const hub = hubOf(there.channel, 30);
+    const slow = open(hub, there.channel);
+    await elapse(1000);
+    const fast = open(hub, there.channel, { heartbeatMs: 5000 });
+    for (let beats = 1; beats <= 5; beats++) {
+      await elapse(5005);
+      assert.is(fast.sink.lines.length, beats);
+    }
+    assert.is(slow.sink.lines.length, 0);
+    await elapse(4000);
+    assert.is(slow.sink.lines.length, 1);
+    for (const { subscriber } of [slow, fast]) hub.leave(subscriber);
   });
 });
 
