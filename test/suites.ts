@@ -111,6 +111,7 @@ export const SUITES: readonly Suite[] = [
   { path: "server/watch_folder_problems", on: EACH_KIND, seconds: 12, waits: true },
   { path: "server/watch", on: EACH_KIND, seconds: 7, waits: true },
   { path: "server/torrent", on: EACH_KIND, seconds: 4 },
+  { path: "server/json_schema", on: ONCE, isUnit: true },
   { path: "server/access", on: EVERY },
   { path: "server/smoke", on: EVERY, runs: "programs" },
   { path: "server/server_shutdown", on: EACH_KIND, seconds: 10, waits: true },

@@ -166,7 +166,8 @@ function openHistory({ history, keep }: ChannelOptions): {
  * readers many are joined at a time. The fewer pieces the better.
  */
 function createWriter(types: readonly string[]): (event: EncodedEvent, id: string, time: number) => string {
-  const heads = new Map(types.map((type) => [type, headOf(type)]));
+  const known = new Map(types.map((type) => [type, headOf(type)]));
+  const heads = { get: (type: string) => known.get(type) ?? headOf(type) };
   let tailMs = NaN;
   /** How the dictionaries of this millisecond end. */
   let tail = "";

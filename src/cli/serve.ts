@@ -14,20 +14,11 @@ import { loadNatsPackages } from "../server/nats_packages.ts";
 import { type WatchFolder, watchFolder } from "../server/watch_folder.ts";
 import { sqliteChannel } from "../sqlite/mod.ts";
 import type { Draft, Schemas } from "../events/catalogue.ts";
-import {
-  type Generation,
-  type GenerationFacts,
-  GENERATIONS,
-  type GenerationSchemas,
-} from "../tribler/generations.ts";
-import { createSession } from "../tribler/session.ts";
+import type { GenerationFacts } from "../tribler/generations.ts";
 import { VERSION } from "../version.ts";
-import { onStopSignal } from "./signals.ts";
-import { UsageError } from "./usage.ts";
+import { readServed, type Served } from "./served.ts";
+import { onReloadSignal, onStopSignal } from "./signals.ts";
 import { readServeOptions, SERVE_HELP, type ServeOptions, unknownVariables } from "./serve_options.ts";
-
-/** A channel of any generation: which one is known at run time alone. */
-type AnyChannel = Channel<GenerationSchemas[Generation]>;
 
 /** How long open streams may take to end when the server shuts down. */
 const GRACE_MS = 3000;
@@ -41,16 +32,23 @@ export async function serve(args: string[]): Promise<void> {
   process.stderr.on("error", () => {}); // The reader of the log has closed it, which is no reason to stop.
   const stop = new AbortController();
   const stopped = new Promise<void>((resolve) => onStopSignal(resolve)).then(() => stop.abort());
-  // The first dialect says which events there are.
-  const generation: Generation = options.mounts[0].dialect;
-  const facts = GENERATIONS[generation];
-  const channel = await openChannel(facts, options, log, stop.signal);
+  const served = await readServed(options);
+  const channel = await openChannel(served, options, log, stop.signal);
   if (channel === undefined) return;
-  const session = createSession({ version: VERSION, generation, channel: channel as unknown as AnyChannel });
-  const app = createApp(session, { ...options, log });
+  const source = served.open(channel);
+  const app = createApp(source, { ...options, log });
   const watch = options.watchFolder === undefined
     ? undefined
-    : await watchTorrents(options.watchFolder, options, facts, channel, log);
+    : await watchTorrents(options.watchFolder, options, served.watch, channel, log);
+  const { reload } = served;
+  if (reload !== undefined) {
+    onReloadSignal(() =>
+      reload().then(
+        () => log.notice("the catalogue was read again"),
+        ({ message }: Error) => log.problem(`${message}: what was read before stays in force`),
+      )
+    );
+  }
   try {
     const server = await listen(app.fetch as Fetch, options);
     console.log(
@@ -63,7 +61,7 @@ export async function serve(args: string[]): Promise<void> {
         "other machines can reach this server, and it has no key: set EVENTS_API_KEY to say who may",
       );
     }
-    Promise.resolve(session.start()).catch((error: Error) => log.problem(error.message));
+    Promise.resolve(source.start?.()).catch((error: Error) => log.problem(error.message));
     await stopped;
     app.drain(); // First of all, so that `/healthz` reports it.
     if (options.drain > 0) await new Promise((resolve) => setTimeout(resolve, options.drain * 1000));
@@ -86,7 +84,6 @@ async function watchTorrents(
   channel: Channel<Schemas>,
   log: Log,
 ): Promise<WatchFolder> {
-  if (corruptFile === undefined) throw new UsageError("--watch-folder: this release has no events for it");
   const publish = (type: string, event: unknown, key: string) =>
     channel.publishBatch([{ type, event } as Draft<Schemas>], key);
   return await watchFolder({
@@ -94,7 +91,7 @@ async function watchTorrents(
     corruptAfter: corruptAfter * 1000,
     onTorrent: (event, key) => hasDiscovered ? publish("torrent_discovered", event, key) : undefined,
     onCorrupt: ({ name }, key) => {
-      const { type, event } = corruptFile(name);
+      const { type, event } = corruptFile!(name);
       return publish(type, event, key);
     },
     onProblem: (problem) => log.problem(problem.message),
@@ -103,7 +100,7 @@ async function watchTorrents(
 
 /** Opens the channel: in memory, in a file, or in NATS once that is up; `undefined` if the server is stopped before. */
 async function openChannel(
-  { catalogue }: GenerationFacts,
+  { catalogue }: Pick<Served, "catalogue">,
   { history: events, historyBytes: bytes, data, durability, keep, nats, stream }: ServeOptions,
   log: Log,
   signal: AbortSignal,

@@ -17,6 +17,8 @@ import { parseFlags, UsageError } from "./usage.ts";
 export interface ServeOptions extends Omit<AppOptions, "log" | "mounts"> {
   /** Where the events are, and in which dialect; at least one. */
   readonly mounts: readonly [Mount, ...Mount[]];
+  /** The file of the catalogue, or `any`; `undefined` for Tribler's events. */
+  readonly catalogue: string | undefined;
   /** Where to listen. */
   readonly host: string;
   /** The port to listen on; 0 for any that is free. */
@@ -48,6 +50,12 @@ export interface ServeOptions extends Omit<AppOptions, "log" | "mounts"> {
 const FLAGS = {
   host: { value: "HOST", fallback: "127.0.0.1", help: "address to listen on" },
   port: { value: "PORT", fallback: "8085", help: "port to listen on; 0 for any that is free" },
+  catalogue: {
+    value: "FILE",
+    fallback: "",
+    help:
+      "the events: JSON with a JSON Schema for each type, or a module that exports a catalogue; any for every type; default Tribler's",
+  },
   dialect: {
     value: "NAME",
     fallback: "7.1",
@@ -164,7 +172,7 @@ const COLUMN = 36;
 
 /** What `serve --help` shows. */
 export const SERVE_HELP: string = [
-  "events-endpoint serve: a Tribler-compatible events endpoint at /events",
+  "events-endpoint serve: an events endpoint at /events, for Tribler's events or a catalogue of your own",
   "",
   ...Object.entries(FLAGS).map(([flag, { value, fallback, help }]) =>
     `  --${flag} ${value}`.padEnd(COLUMN) + help + (fallback === "" ? "" : ` (${fallback})`)
@@ -205,6 +213,7 @@ export function readServeOptions(args: string[], env: Source["env"]): ServeOptio
   return {
     host,
     port: numberOf(source, "port", 0, 65535, true),
+    catalogue: catalogueOf(source),
     mounts: mountsOf(source),
     watchFolder: textOf(source, "watch-folder").text || undefined,
     corruptAfter: numberOf(source, "corrupt-after", 0, 86400, false),
@@ -338,6 +347,15 @@ function originsOf(source: Source): string[] {
   throw new UsageError(
     `${by} takes an origin as a browser writes it, like https://example.com, not "${wrong}"`,
   );
+}
+
+function catalogueOf(source: Source): string | undefined {
+  const { text, by } = textOf(source, "catalogue");
+  // An empty flag, as from a variable of a script, must not serve other events.
+  if (text === "" && source.flags.catalogue !== undefined) {
+    throw new UsageError(`${by} takes the path of a file, or any`);
+  }
+  return text || undefined;
 }
 
 function headerNameOf(source: Source): string | undefined {

@@ -1,5 +1,5 @@
 /**
- * SIGINT and SIGTERM: the first one asks a command to end, a later one ends the process.
+ * SIGINT and SIGTERM: the first one asks a command to end, a later one ends the process. SIGHUP: files are read again.
  *
  * @module
  */
@@ -25,4 +25,10 @@ export function onStopSignal(stop: () => void): void {
       }
     });
   }
+}
+
+/** Calls `reload` at each SIGHUP, one call after the other. Without it the signal ends the process. */
+export function onReloadSignal(reload: () => Promise<void>): void {
+  let last = Promise.resolve();
+  process.on("SIGHUP", () => void (last = last.then(reload)));
 }

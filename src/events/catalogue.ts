@@ -26,6 +26,13 @@ export interface Catalogue<S extends Schemas = Schemas> {
   readonly types: readonly string[];
   /** The functions that derive the subject of an event from its payload, by type. */
   readonly subject: Readonly<Record<string, (payload: unknown) => string | undefined>>;
+  /** Whether types that it does not name can be published too, with any payload or none; default no. */
+  readonly isOpen?: boolean;
+  /**
+   * For a catalogue whose types may change while it is in use: those that can no longer be published. Events of them may
+   * still be kept, and read.
+   */
+  readonly formerTypes?: readonly string[];
 }
 
 /** Options of {@linkcode defineEvents}. */
@@ -83,6 +90,9 @@ export type StreamEvent<S extends Schemas> =
   | EventsLost
   | EventsBookmark;
 
+/** What the name of a type is, in words. */
+export const TYPE_NAME_TEXT = "1 to 128 letters, digits and _ . : - /";
+
 /** Whether a type can have the name, which is written to a line of server-sent events without any escapes. */
 export function isTypeName(name: string): boolean {
   return /^[\w.:\-/]{1,128}$/.test(name);
@@ -126,7 +136,7 @@ export function defineEvents<const S extends Schemas>(
     if (!isTypeName(type)) {
       throw new EventsError(
         "InvalidCatalogue",
-        `${JSON.stringify(type)} cannot name an event: use 1 to 128 letters, digits and _ . : - /`,
+        `${JSON.stringify(type)} cannot name an event: use ${TYPE_NAME_TEXT}`,
       );
     }
     if (type === "events_lost" || type === "events_bookmark") {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Catalogue } from "./catalogue.ts";
+import { type Catalogue, isTypeName, TYPE_NAME_TEXT } from "./catalogue.ts";
 import { EventsError, type Issue } from "./errors.ts";
 import { isControlType } from "./event.ts";
 import { describe } from "./arguments.ts";
@@ -23,14 +23,19 @@ export function checkEvent(catalogue: Catalogue, type: unknown, payload: unknown
   if (typeof type === "string" && !isControlType(type) && Object.hasOwn(catalogue.schemas, type)) {
     return checkPayload(catalogue.schemas[type]!, type, payload, index);
   }
-  return [{ index, path: "type", message: typeIssue(type) }];
+  const message = typeIssue(type, catalogue.isOpen === true);
+  return message === undefined ? [] : [{ index, path: "type", message }];
 }
 
-/** Returns why events of a type cannot be published. */
-function typeIssue(type: unknown): string {
+/** Returns why events of a type that the catalogue does not name cannot be published; `undefined` if they can. */
+function typeIssue(type: unknown, isOpen: boolean): string | undefined {
   if (typeof type !== "string") return "must be a string: the name of an event type";
   if (isControlType(type)) return `"${type}" is a control event, which cannot be published`;
-  return `${JSON.stringify(type.slice(0, 128))} is not a type of this catalogue`;
+  if (isOpen && isTypeName(type)) return undefined;
+  const name = JSON.stringify(type.slice(0, 128));
+  return isOpen
+    ? `${name} cannot name an event: use ${TYPE_NAME_TEXT}`
+    : `${name} is not a type of this catalogue`;
 }
 
 /**

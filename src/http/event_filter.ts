@@ -5,7 +5,7 @@
  */
 import type { Context } from "hono";
 import type { Entry } from "../channel/channel.ts";
-import type { PublishedEvent, Schemas } from "../events/catalogue.ts";
+import type { Catalogue, PublishedEvent, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { CONTROL_TYPES } from "../events/event.ts";
 import { isSubject, SUBJECT_TEXT, subjectMatcher } from "../events/subject.ts";
@@ -26,9 +26,9 @@ export interface Wanted {
  *
  * @throws {EventsError} `UnknownEventType`, `InvalidParameter`
  */
-export function readWanted(c: Context, types: readonly string[]): Wanted {
+export function readWanted(c: Context, catalogue: Types): Wanted {
   return {
-    types: selectTypes((c.req.queries("types") ?? []).join(","), [...types, ...CONTROL_TYPES]),
+    types: selectTypes((c.req.queries("types") ?? []).join(","), catalogue),
     subjects: c.req.queries("subject")?.map(checkPattern),
   };
 }
@@ -39,20 +39,29 @@ function checkPattern(pattern: string): string {
   throw new EventsError("InvalidParameter", `subject must be ${SUBJECT_TEXT}, not ${given}`);
 }
 
+/** The catalogue, as far as its types are concerned. */
+type Types = Pick<Catalogue, "types" | "isOpen" | "formerTypes">;
+
 /**
  * Reads `?types=`.
  *
  * @param patterns names of types, separated by commas; `*` at the end matches a prefix
- * @param known the names of the catalogue's types, and of the control events, which pass every filter
  * @returns the names that match; `undefined` for all
- * @throws {EventsError} `UnknownEventType` for a name that no type matches
+ * @throws {EventsError} `UnknownEventType` for a name that no type matches, also none of the control events, which pass every
+ *   filter; an open catalogue has types of every name
  */
-export function selectTypes(patterns: string, known: readonly string[]): ReadonlySet<string> | undefined {
-  const selected = new Set<string>();
+export function selectTypes(
+  patterns: string,
+  { types, isOpen = false, formerTypes }: Types,
+): ReadonlySet<string> | undefined {
+  const known = [...types, ...formerTypes ?? [], ...CONTROL_TYPES];
+  // Types that match may be added while the stream is open.
+  const selected: Set<string> = isOpen || formerTypes !== undefined ? new PatternSet() : new Set();
   for (const pattern of patterns.split(",").map((text) => text.trim()).filter((text) => text !== "")) {
     const prefix = pattern.endsWith("*") ? pattern.slice(0, -1) : undefined;
     const matches = known.filter((type) => prefix === undefined ? type === pattern : type.startsWith(prefix));
-    if (matches.length === 0) {
+    if (isOpen || (prefix !== undefined && selected instanceof PatternSet)) selected.add(pattern);
+    if (matches.length === 0 && !isOpen) {
       throw new EventsError(
         "UnknownEventType",
         `no event type matches ${JSON.stringify(pattern.slice(0, 128))}`,
@@ -61,6 +70,20 @@ export function selectTypes(patterns: string, known: readonly string[]): Readonl
     for (const type of matches) selected.add(type);
   }
   return selected.size === 0 ? undefined : selected;
+}
+
+/** Names of types, among them patterns with `*` at their end. No name has that character. */
+class PatternSet extends Set<string> {
+  readonly #prefixes: string[] = [];
+
+  override add(pattern: string): this {
+    if (pattern.endsWith("*")) this.#prefixes.push(pattern.slice(0, -1));
+    return super.add(pattern);
+  }
+
+  override has(type: string): boolean {
+    return super.has(type) || this.#prefixes.some((prefix) => type.startsWith(prefix));
+  }
 }
 
 /**

@@ -249,7 +249,7 @@ function wantedOf<S extends Schemas>(
   c: Context,
   { channel: { catalogue } }: EndpointSettings<S>,
 ): Wanted {
-  return readWanted(c, catalogue.types);
+  return readWanted(c, catalogue);
 }
 
 function readBoolean(c: Context, name: string, fallback: boolean): boolean {

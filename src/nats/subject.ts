@@ -7,7 +7,7 @@ import { isTypeName } from "../events/catalogue.ts";
 
 /** The subjects of a channel's events. */
 export interface Subjects {
-  /** Returns the subject of a type of the catalogue. */
+  /** Returns the subject of a type. */
   subjectOf(type: string): string;
   /** Returns the type of a subject, which another catalogue may have; `undefined` if it is the subject of no type. */
   typeOf(subject: string): string | undefined;
@@ -18,7 +18,8 @@ export function createSubjects(prefix: string, types: readonly string[]): Subjec
   const subjects = new Map(types.map((type) => [type, `${prefix}.${tokenOf(type)}`]));
   const typesBySubject = new Map([...subjects].map(([type, subject]) => [subject, type]));
   return {
-    subjectOf: (type) => subjects.get(type)!,
+    // A catalogue may be open, or have got more types since.
+    subjectOf: (type) => subjects.get(type) ?? `${prefix}.${tokenOf(type)}`,
     typeOf: (subject) => typesBySubject.get(subject) ?? typeOf(subject.slice(prefix.length + 1)),
   };
 }

@@ -23,7 +23,7 @@ interface Rejection {
 
 /** The beginning of every reference to a schema in the description. */
 const SCHEMAS = "#/components/schemas/";
-/** The end of the name of a schema for what is published; the rest of the name is the type. */
+/** The end of the name of a schema for what is published. */
 const DRAFT = ".draft";
 
 /** Makes the dialog for publishing, and the button that opens it. */
@@ -31,8 +31,13 @@ export function createPublishing(key: Key): void {
   const dialog = byId<HTMLDialogElement>("publishing");
   const form = byId<HTMLFormElement>("publish-form");
   const chosen = byId<HTMLSelectElement>("publish-type");
+  /** Takes the place of the list if the server accepts types of every name. */
+  const typed = byId<HTMLInputElement>("publish-any-type");
   const mode = byId<HTMLButtonElement>("publish-mode");
   let schemas: Schemas = {};
+  /** The schemas of what can be published, by type. */
+  let drafts: ReadonlyMap<string, Schema> = new Map();
+  let isOpen = false;
   /** The field of the payload; `undefined` if the type has none. */
   let field: Field | undefined;
   let isJson = false;
@@ -45,14 +50,20 @@ export function createPublishing(key: Key): void {
     }
     if (!response.ok) throw new Error(`the server answers ${response.status}`);
     schemas = (await response.json()).components.schemas;
-    chosen.replaceChildren(...typesIn(schemas).map((type) => make("option", { textContent: type })));
+    drafts = draftsIn(schemas);
+    // It then is one schema, and no list of them.
+    isOpen = schemas["Draft"]?.properties !== undefined;
+    chosen.replaceChildren(...[...drafts.keys()].map((type) => make("option", { textContent: type })));
+    chosen.hidden = isOpen;
+    typed.hidden = !isOpen;
+    typed.required = isOpen;
     showFields();
   }
 
   /** Shows the fields of the chosen type, with a value if there is one. */
   function showFields(value?: unknown): void {
-    const schema = schemas[`${chosen.value}${DRAFT}`]?.properties?.["event"];
-    const resolve = (reference: string) => schemas[reference.slice(SCHEMAS.length)];
+    const schema = (isOpen ? schemas["Draft"] : drafts.get(chosen.value))?.properties?.["event"];
+    const resolve = (reference: string) => lookUp(schemas, reference);
     field = schema && createField(isJson ? {} : schema, resolve, "event", value);
     byId("publish-fields").replaceChildren(
       field?.element ?? make("p", { className: "note", textContent: "This type has no payload." }),
@@ -77,7 +88,7 @@ export function createPublishing(key: Key): void {
     const event = read();
     if (event === undefined) return;
     showResult("Publishing");
-    const response = await post(key, { type: chosen.value, event: event.value });
+    const response = await post(key, { type: isOpen ? typed.value : chosen.value, event: event.value });
     if (response.ok) return showResult(`Published as ${(await response.json()).last_id}`);
     if (response.status === 401) key.ask();
     showRejection((await response.json()).error, field);
@@ -86,7 +97,7 @@ export function createPublishing(key: Key): void {
 
   byId("publish").onclick = () => {
     dialog.showModal();
-    if (chosen.options.length === 0) load().catch(showFailure);
+    if (schemas["Draft"] === undefined) load().catch(showFailure);
   };
   byId("publishing-close").onclick = () => dialog.close();
   chosen.onchange = () => showFields();
@@ -102,11 +113,21 @@ export function createPublishing(key: Key): void {
   };
 }
 
-/** Returns the types that can be published. */
-function typesIn(schemas: Schemas): string[] {
-  return Object.keys(schemas).filter((name) => name.endsWith(DRAFT)).map((name) =>
-    name.slice(0, -DRAFT.length)
+/** Returns what a reference leads to: a schema, or one in it (RFC 6901). */
+function lookUp(schemas: Schemas, reference: string): Schema | undefined {
+  const keys = reference.slice(SCHEMAS.length).split("/").map((key) =>
+    decodeURIComponent(key).replaceAll("~1", "/").replaceAll("~0", "~")
   );
+  return keys.reduce<unknown>(
+    (found, key) => (found as Readonly<Record<string, unknown>> | undefined)?.[key],
+    schemas,
+  ) as Schema | undefined;
+}
+
+/** Returns the schemas of what can be published, by type. */
+function draftsIn(schemas: Schemas): ReadonlyMap<string, Schema> {
+  const drafts = Object.entries(schemas).filter(([name]) => name.endsWith(DRAFT));
+  return new Map(drafts.map(([, schema]) => [String(schema.properties?.["type"]?.const), schema]));
 }
 
 function keyHeaders(key: Key): Record<string, string> {

@@ -78,6 +78,8 @@ export function createApp<S extends Schemas>(
   /** Those that never came to the endpoint. */
   const refusals = createRefusalCounts();
   let api: Json | undefined;
+  /** What it describes: a catalogue can be replaced. */
+  let described: Schemas | undefined;
   let draining = false;
   const app = new Hono();
   // Before the rest, so that it answers without a key and during a shutdown.
@@ -105,7 +107,11 @@ export function createApp<S extends Schemas>(
     });
     return c.body(text, { headers: { "Content-Type": METRICS_TYPE } });
   });
-  app.get("/openapi.json", (c) => c.json(api ??= describeApi(channel.catalogue, mounts)));
+  app.get("/openapi.json", (c) => {
+    if (described !== channel.catalogue.schemas) api = undefined;
+    described = channel.catalogue.schemas;
+    return c.json(api ??= describeApi(channel.catalogue, mounts));
+  });
   app.notFound((c) => failure(c, 404, true, "NotFound", `there is no ${c.req.method} ${c.req.path} here`));
   app.onError((error, c) => {
     refusals.count(error);

@@ -18,6 +18,8 @@ export interface Log {
   problem(problem: unknown): void;
   /** Logs what has not failed yet, but may. */
   warning(message: string): void;
+  /** Logs what was done. */
+  notice(message: string): void;
 }
 
 /** A request that got no stream. */
@@ -53,6 +55,7 @@ export function createLog(
     problem: (problem) =>
       put("error", problem instanceof Error ? problem.stack ?? problem.message : `${problem}`, {}),
     warning: (message) => put("warn", message, {}),
+    notice: (message) => info(message, {}),
   };
 }
 

@@ -28,7 +28,7 @@ export type { Json } from "./openapi_schemas.ts";
  * A schema is described as far as JSON Schema can say it: a check of its own (`v.custom`, `v.check`) is left out.
  *
  * @param mounts the paths of the events
- * @param catalogue its types are the names of schemas in the document, so they may hold no `:` and no `/`
+ * @param catalogue its types are the names of schemas in the document
  */
 export function describeApi(catalogue: Catalogue, mounts: readonly Mount[]): Json {
   return {

@@ -14,6 +14,7 @@ import {
   type EventsErrorCode,
 } from "../../src/mod.ts";
 import { locateLast, locateTime } from "../../src/channel/locate_start.ts";
+import { replaceable } from "../../src/server/replaceable.ts";
 import { until, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 
@@ -26,8 +27,15 @@ export const contractEvents: Catalogue<{
 /** A channel of the suite's events. */
 export type ContractChannel = Channel<typeof contractEvents.schemas>;
 
-/** Makes an empty channel that holds this number of events, runs `use`, and removes the channel. */
-export type WithChannel = (events: number, use: (channel: ContractChannel) => Promise<void>) => Promise<void>;
+/**
+ * Makes an empty channel that holds this number of events, runs `use`, and removes the channel. Its catalogue is
+ * {@linkcode contractEvents}, or the one that is given.
+ */
+export type WithChannel = (
+  events: number,
+  use: (channel: ContractChannel) => Promise<void>,
+  catalogue?: typeof contractEvents,
+) => Promise<void>;
 
 function ticks(count: number): { type: "tick"; event: { n: number } }[] {
   return Array.from({ length: count }, (_, index) => ({ type: "tick", event: { n: index + 1 } }));
@@ -126,6 +134,26 @@ function testPublishing(test: TestSuite, withChannel: WithChannel): void {
       await channel.publish("closed");
       assert.is(channel.last, last + 1);
     }));
+
+  test("publish() follows a catalogue that is replaced, and one that takes every type", async () => {
+    const { catalogue, replace } = replaceable(contractEvents as unknown as Catalogue);
+    const use = async (given: ContractChannel) => {
+      const channel = given as unknown as Channel;
+      await channel.publish("tick", { n: 1 });
+      replace(defineEvents({ added: v.object({ n: v.string() }), closed: null }));
+      assert.is(await codeOf(() => channel.publish("tick", { n: 2 })), "InvalidEvent");
+      await channel.publish("added", { n: "3" });
+      replace({ ...defineEvents({}), isOpen: true });
+      await channel.publishBatch([{ type: "any/name", event: [4] }, { type: "closed", event: undefined }]);
+      assert.is(await codeOf(() => channel.publish("two words", 1)), "InvalidEvent");
+      const { entries } = await channel.read(channel.last - 4, 1e6);
+      const types = ["tick", "added", "any/name", "closed"];
+      assert.equal(entries.map(({ type }) => type), types);
+      assert.equal(entries.map((entry) => channel.parse(entry)["type"]), types);
+      assert.equal(channel.stats().published, { tick: 1, closed: 1, added: 1, "any/name": 1 });
+    };
+    await withChannel(100, use, catalogue as unknown as typeof contractEvents);
+  });
 
   test("stats() counts what was published by type, and what is held", () =>
     withChannel(100, async (channel) => {

@@ -1,4 +1,7 @@
 import { createChannel } from "../../src/mod.ts";
 import { contractEvents, testChannel } from "./contract.ts";
 
-testChannel("memory", (events, use) => use(createChannel(contractEvents, { history: { events } })));
+testChannel(
+  "memory",
+  (events, use, catalogue = contractEvents) => use(createChannel(catalogue, { history: { events } })),
+);

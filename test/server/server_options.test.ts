@@ -153,6 +153,7 @@ test("readServeOptions() rejects every value that is not valid, of options and o
   const defaults = {
     host: "127.0.0.1",
     port: 8085,
+    catalogue: undefined,
     watchFolder: undefined,
     heartbeat: 5,
     history: 100_000,

@@ -2,9 +2,9 @@ import { sqliteChannel } from "../../src/sqlite/mod.ts";
 import { contractEvents, testChannel } from "../channel/contract.ts";
 import { withFile } from "./channels.ts";
 
-testChannel("sqlite", (events, use) =>
+testChannel("sqlite", (events, use, catalogue = contractEvents) =>
   withFile(async (file) => {
-    const channel = await sqliteChannel(file, contractEvents, { history: { events } });
+    const channel = await sqliteChannel(file, catalogue, { history: { events } });
     try {
       await use(channel);
     } finally {

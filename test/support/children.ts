@@ -50,7 +50,7 @@ export interface Child {
   /** Its standard input. Errors of a child that reads no more are ignored. */
   readonly stdin: Writable;
   /** Sends it a signal. */
-  signal(name: "SIGINT" | "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void;
+  signal(name: "SIGINT" | "SIGTERM" | "SIGKILL" | "SIGHUP" | "SIGSTOP" | "SIGCONT"): void;
   /** Kills it if it still runs. */
   kill(): Promise<void>;
 }
