@@ -22,6 +22,9 @@ const ORDER = {
 };
 const SHOP = { $name: "shop", $version: "3", order_placed: ORDER, "shop/closed": null, Error: true };
 
+/** How the name of a module ends that the runtime can import: old releases of Node run no TypeScript. */
+const MODULE = "Deno" in globalThis || "Bun" in globalThis ? "ts" : "mjs";
+
 const OPTIONS = { mounts: [{ dialect: "7.1", path: "/events" }], watchFolder: undefined } as const;
 
 interface Hub {
@@ -117,14 +120,14 @@ test("--catalogue examples/shop.json gives three types, with what the page makes
   assert.equal(schemas["price_changed.payload"].properties.currency, { enum: ["EUR", "USD"] });
 });
 
-test("--catalogue FILE.ts takes the catalogue that a module exports, its name and its version", async () => {
+test("--catalogue FILE takes the catalogue that a module exports, its name and its version", async () => {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   const text = `import { defineEvents } from ${url("../../src/mod.ts")};
     import * as v from ${url("../../node_modules/valibot/dist/index.mjs")};
     export const version = "2.1";
     const subject = { tick: ({ n }) => "tick/" + n };
     export default defineEvents({ tick: v.object({ n: v.number() }) }, { subject });`;
-  await withFile("ticks.ts", text, async (file) => {
+  await withFile(`ticks.${MODULE}`, text, async (file) => {
     const hub = await hubOf(file);
     assert.equal(await hub.post("tick", { n: "1" }), [400, "event.n"]);
     assert.equal(await hub.post("tick", { n: 1 }), [202]);
@@ -240,13 +243,17 @@ test("serve --catalogue rejects options that need events which the catalogue lac
 
 test("serve --catalogue starts Tribler's session if the catalogue has its events", async () => {
   const module = new URL("../../src/tribler/mod.ts", import.meta.url).href;
-  await withFile("core.ts", `export { triblerEvents as default } from "${module}";`, async (catalogue) => {
-    const served = await readServed({ ...OPTIONS, catalogue, watchFolder: "torrents" });
-    const source = served.open(createChannel(served.catalogue));
-    await source.start!();
-    const { tribler_started, name } = source.startPayload("7.1") as Record<string, unknown>;
-    assert.equal([tribler_started, name, source.channel.last], [true, "core", 1]);
-  });
+  await withFile(
+    `core.${MODULE}`,
+    `export { triblerEvents as default } from "${module}";`,
+    async (catalogue) => {
+      const served = await readServed({ ...OPTIONS, catalogue, watchFolder: "torrents" });
+      const source = served.open(createChannel(served.catalogue));
+      await source.start!();
+      const { tribler_started, name } = source.startPayload("7.1") as Record<string, unknown>;
+      assert.equal([tribler_started, name, source.channel.last], [true, "core", 1]);
+    },
+  );
 });
 
 test.run();
