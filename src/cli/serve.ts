@@ -18,7 +18,8 @@ import type { GenerationFacts } from "../tribler/generations.ts";
 import { VERSION } from "../version.ts";
 import { readServed, type Served } from "./served.ts";
 import { onReloadSignal, onStopSignal } from "./signals.ts";
-import { readServeOptions, SERVE_HELP, type ServeOptions, unknownVariables } from "./serve_options.ts";
+import { SERVE_HELP, unknownVariables } from "./serve_flags.ts";
+import { readServeOptions, type ServeOptions } from "./serve_options.ts";
 
 /** How long open streams may take to end when the server shuts down. */
 const GRACE_MS = 3000;

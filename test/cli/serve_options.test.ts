@@ -1,11 +1,7 @@
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
-import {
-  readServeOptions,
-  SERVE_HELP,
-  type ServeOptions,
-  unknownVariables,
-} from "../../src/cli/serve_options.ts";
+import { SERVE_HELP, unknownVariables } from "../../src/cli/serve_flags.ts";
+import { readServeOptions, type ServeOptions } from "../../src/cli/serve_options.ts";
 import { UsageError } from "../../src/cli/usage.ts";
 
 const test = suite("serve options");

@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import * as assert from "uvu/assert";
-import { SERVE_HELP } from "../../src/cli/serve_options.ts";
+import { SERVE_HELP } from "../../src/cli/serve_flags.ts";
 import { STATUS } from "../../src/http/refusal.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { renderMetrics } from "../../src/server/metrics.ts";
