@@ -6,23 +6,25 @@
  */
 import process from "node:process";
 import { VERSION } from "../version.ts";
-import { UsageError } from "./usage.ts";
+import { ExitError, UsageError } from "./usage.ts";
 
 const HELP = `events-endpoint ${VERSION}: stream events over HTTP
 
   events-endpoint serve                     run a server on http://localhost:8085/events
   events-endpoint tail URL                  print the events of a server as they arrive
   events-endpoint emit URL TYPE [PAYLOAD]   publish an event; without TYPE, the events on standard input
+  events-endpoint forward FROM TO           publish the events of a server to another one, each once and in order
   events-endpoint --help                    show this and exit
   events-endpoint --version                 show the version and exit
 
 Each command has its own help, for example: events-endpoint serve --help`;
 
-/** Runs a command. Each is loaded on demand: `tail` and `emit` need no server. */
+/** Runs a command. Each is loaded on demand: only `serve` needs a server. */
 async function main([command, ...args]: string[]): Promise<void> {
   if (command === "serve") return await (await import("./serve.ts")).serve(args);
   if (command === "tail") return await (await import("./tail.ts")).tail(args);
   if (command === "emit") return await (await import("./emit.ts")).emit(args);
+  if (command === "forward") return await (await import("./forward.ts")).forward(args);
   if (command === "--version") return console.log(VERSION);
   if (command === undefined || command === "--help" || command === "-h") return console.log(HELP);
   throw new UsageError(`unknown command "${command}": try --help`);
@@ -33,6 +35,6 @@ main(process.argv.slice(2)).then(
   () => process.exit(0), // The sockets of stalled readers would keep the process running.
   (error: unknown) => {
     console.error(`events-endpoint: ${(error as Error).message}`);
-    process.exit(error instanceof UsageError ? 2 : 1);
+    process.exit(error instanceof UsageError ? 2 : error instanceof ExitError ? error.exitCode : 1);
   },
 );

@@ -4,13 +4,13 @@
  * @module
  */
 import process from "node:process";
-import { connect, type ConnectOptions, EventsError, type Status } from "../client/mod.ts";
-import { jsonTextLine, onOneLine, printable } from "../text/printable.ts";
-import { readRemote, reasonOf, type Remote } from "./remote.ts";
-import { durationMs } from "../events/time.ts";
+import { connect, type ConnectOptions, EventsError } from "../client/mod.ts";
+import { jsonTextLine, onOneLine } from "../text/printable.ts";
+import { createNotes, describeFailure } from "./connection_notes.ts";
+import { readRemote, type Remote } from "./remote.ts";
 import type { DisplayEvent } from "../text/event_text.ts";
 import { onStopSignal } from "./signals.ts";
-import { checkSubject, parseFlags, readCount, UsageError } from "./usage.ts";
+import { checkSubject, parseFlags, readCount, readSince, readTypes, UsageError } from "./usage.ts";
 import { createView, type View } from "./view.ts";
 
 const HELP = `events-endpoint tail URL: follow the events of a server, until Ctrl-C
@@ -52,11 +52,11 @@ export async function tail(args: string[]): Promise<void> {
   if (positionals.length > 1) throw new UsageError(`tail takes one URL, and not also "${positionals[1]}"`);
   const maxAttempts = readCount("max-attempts", values["max-attempts"]) ?? Infinity;
   const [last, limit] = [readCount("last", values["last"]), readCount("limit", values["limit"])];
-  const since = readSince(values["since"] as string | undefined);
+  const since = readSince(values["since"]);
   if (last !== undefined && since !== undefined) {
     throw new UsageError("--last and --since are two places to begin: give one");
   }
-  const types = ((values["types"] ?? []) as string[]).flatMap((list) => list.split(",")).filter(Boolean);
+  const types = readTypes(values["types"]);
   const subjects = ((values["subject"] ?? []) as string[]).map(checkSubject);
 
   const stop = new AbortController();
@@ -91,6 +91,7 @@ export async function tail(args: string[]): Promise<void> {
 
 async function follow(remote: Remote, reader: View, options: ConnectOptions & { signal: AbortSignal }) {
   const { url, apiKey } = remote;
+  const noteOf = createNotes(remote);
   const connection = connect(url, {
     ...options,
     ...(apiKey === undefined ? {} : { apiKey }),
@@ -100,55 +101,13 @@ async function follow(remote: Remote, reader: View, options: ConnectOptions & { 
       if (note !== undefined) reader.note(note);
     },
   });
-  /** What was said of the trouble there is; it is said once. */
-  let trouble: string | undefined;
-  let wasOpen = false;
-
-  function noteOf(status: Status): string | undefined {
-    if (status.type === "waiting") {
-      const before = trouble;
-      trouble = describe(status.cause, remote);
-      return trouble === before ? undefined : `${trouble}; trying again`;
-    }
-    if (status.type !== "open") return undefined;
-    const isGap = wasOpen && !status.resumed;
-    const isNews = isGap || trouble !== undefined;
-    wasOpen = true;
-    trouble = undefined;
-    return isNews ? `connected${isGap ? " again, but events between may be missing" : ""}` : undefined;
-  }
-
   try {
     for await (const event of connection) {
       if (!reader.event(event as DisplayEvent, connection.lastText!)) await drained(options.signal);
     }
   } catch (error) {
-    throw error instanceof EventsError ? new Error(describe(error, remote)) : error;
+    throw error instanceof EventsError ? new Error(describeFailure(error, remote)) : error;
   }
-}
-
-/** The cause in one line. */
-function describe(cause: EventsError, remote: Remote): string {
-  const { place, keyHint } = remote;
-  switch (cause.code) {
-    case "Unauthorized":
-      return `${printable(cause.message)}: ${keyHint}`;
-    case "ConnectionFailed":
-      return `cannot reach ${place}: ${printable(reasonOf(cause.cause))}`;
-    case "ConnectionLost":
-      return cause.cause === undefined
-        ? printable(cause.message)
-        : `lost ${place}: ${printable(reasonOf(cause.cause))}`;
-    case "RetriesExhausted":
-      return `gave up: ${describe(cause.cause as EventsError, remote)}`;
-    default:
-      return printable(cause.message);
-  }
-}
-
-/** Returns a place to begin; `10m` is a duration back. */
-function readSince(text: string | undefined): string | undefined {
-  return text !== undefined && durationMs(text) !== undefined ? `-${text}` : text;
 }
 
 /**

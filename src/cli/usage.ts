@@ -3,12 +3,24 @@
  *
  * @module
  */
+import { durationMs } from "../events/time.ts";
 import { nearestOf } from "../events/arguments.ts";
 import { isSubject, SUBJECT_TEXT } from "../events/subject.ts";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
 /** Reports an error in a command line; the message is one line. */
 export class UsageError extends Error {}
+
+/** Ends the command with an exit code of its own. */
+export class ExitError extends Error {
+  /** The exit code. */
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
 
 /** The flags and the other arguments of a command line. */
 export interface Flags {
@@ -63,4 +75,14 @@ export function readCount(flag: string, text: unknown): number | undefined {
   if (text === undefined) return undefined;
   if (/^[1-9]\d{0,8}$/.test(text as string)) return Number(text);
   throw new UsageError(`--${flag} takes a whole number from 1 on, not "${text}"`);
+}
+
+/** Returns a place to begin; `10m` is a duration back. */
+export function readSince(text: unknown): string | undefined {
+  return typeof text === "string" && durationMs(text) !== undefined ? `-${text}` : text as string | undefined;
+}
+
+/** Returns the types in a repeated flag, each of whose values is a list with commas. */
+export function readTypes(lists: unknown): string[] {
+  return ((lists ?? []) as string[]).flatMap((list) => list.split(",")).filter(Boolean);
 }

@@ -1,0 +1,173 @@
+import { Hono } from "hono";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { openStateFile } from "../../src/cli/state_file.ts";
+import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import { type Fetch, listen } from "../../src/server/listen.ts";
+import { type Child, type Exit, running, startCli } from "../support/children.ts";
+import { findFreePort, linesOf, until } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
+
+const test = suite("forward");
+
+const catalogue = defineEvents({ note: v.string(), tick: v.number() });
+const KEPT = 200;
+
+/** A hub with a key, on a port that stays the same when it is stopped and started again. */
+async function createHub(key: string) {
+  const channel = createChannel(catalogue, { history: { events: KEPT } });
+  const port = await findFreePort();
+  const app = new Hono();
+  /** The key of each request that was accepted, and what is called after it. */
+  const keys: string[] = [];
+  const hooks: { onAccepted?: (() => void) | undefined } = {};
+  app.use(async (c, next) => {
+    const error = { handled: true, code: "Unauthorized", message: "who are you?" };
+    if (c.req.header("X-Api-Key") !== key) return c.json({ error }, 401);
+    await next();
+    if (c.req.method !== "POST" || c.res.status !== 202) return;
+    keys.push(c.req.header("Idempotency-Key")!);
+    hooks.onAccepted?.();
+  });
+  app.route("/events", eventsEndpoint(channel, { heartbeat: 5 }));
+  let server: Awaited<ReturnType<typeof listen>> | undefined;
+  return {
+    channel,
+    keys,
+    hooks,
+    url: `http://127.0.0.1:${port}/events`,
+    start: async () => void (server = await listen(app.fetch as Fetch, { host: "127.0.0.1", port })),
+    stop: async () => await server?.stop(0),
+    /** The payloads of all events, with their subjects. */
+    events: async () => {
+      const headers = { "X-Api-Key": key };
+      const response = await app.request("/events?since=earliest&follow=false", { headers });
+      const [, ...events] = await linesOf(response.body!).rest();
+      return events.map((event) => [(event as { subject?: string }).subject, event.event]);
+    },
+  };
+}
+
+type Hub = Awaited<ReturnType<typeof createHub>>;
+
+function publish({ channel }: Hub, first: number, last: number): void {
+  for (let n = first; n <= last; n++) {
+    channel.publishBatch([{ type: "note", subject: `n/${n}`, event: `note ${n}` }]);
+  }
+}
+
+const expected = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, n) => [`n/${first + n}`, `note ${first + n}`]);
+
+/** Runs `use` in a folder of its own. */
+async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "forward-"));
+  try {
+    await use(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+test("openStateFile() returns what was written, and refuses a file that is something else", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "state");
+    const file = await openStateFile<{ n: number }>(path, "a");
+    assert.is(file.state, undefined);
+    await Promise.all([file.write({ n: 1 }), file.write({ n: 2 }, true)]);
+    assert.equal((await openStateFile(path, "a")).state, { n: 2 });
+    const rejected = async (path: string, kind: string, pattern: RegExp) => {
+      const error = await openStateFile(path, kind).then(() => undefined, (error: Error) => error);
+      assert.match(error?.message ?? "", pattern);
+    };
+    await rejected(path, "b", /is that of "a"/);
+    await writeFile(join(folder, "other"), '{"n":1}');
+    await rejected(join(folder, "other"), "a", /is no state file/);
+    await writeFile(join(folder, "torn"), '{"of":"a');
+    await rejected(join(folder, "torn"), "a", /is no state file/);
+    await rejected(folder, "a", /cannot read the state file/);
+  });
+});
+
+test("forward publishes each event once and in order, over kill -9 and restarts of both servers, and counts losses", async () => {
+  const [source, target] = [await createHub("s0urce"), await createHub("t4rget")];
+  await inFolder(async (folder) => {
+    const state = join(folder, "state");
+    const env = { EVENTS_FROM_API_KEY: "s0urce" };
+    const permissions = [`--allow-read=${folder}`, `--allow-write=${folder}`];
+    const start = (key = "t4rget") =>
+      startCli(["forward", source.url, target.url, "--state", state, "--to-api-key", key], {
+        env,
+        permissions,
+      });
+    const arrived = (count: number) => until(() => target.channel.last === count, `${count} events arrived`);
+    try {
+      await Promise.all([source.start(), target.start()]);
+      publish(source, 1, 50);
+      // It is killed when the target has accepted the batch, and has not answered.
+      let child: Child = start();
+      await running(child, async () => {
+        target.hooks.onAccepted = () => child.signal("SIGKILL");
+        await child.exit();
+      });
+      target.hooks.onAccepted = undefined;
+      assert.equal(await target.events(), expected(1, 50));
+      assert.is(JSON.parse(await readFile(state, "utf8")).batch.events.length, 50);
+      publish(source, 51, 60);
+      child = start();
+      await running(child, async () => {
+        await arrived(60);
+        assert.is(target.keys[1], target.keys[0]);
+        await source.stop();
+        publish(source, 61, 70);
+        await source.start();
+        await arrived(70);
+        await target.stop();
+        publish(source, 71, 80);
+        await child.stderr.match(/cannot reach .*; trying again$/);
+        await target.start();
+        await arrived(80);
+        child.signal("SIGINT");
+        assert.equal(await child.exit(), { code: 0, signal: null });
+        assert.equal(child.stdout.lines, ["80 forwarded, 0 lost"]);
+      });
+      assert.equal(await target.events(), expected(1, 80));
+      // More than the source keeps.
+      publish(source, 81, 80 + KEPT + 7);
+      child = start();
+      await running(child, async () => {
+        await arrived(80 + KEPT);
+        await child.stderr.match(/events_lost: 7 events are missing$/);
+        child.signal("SIGTERM");
+        assert.equal(await child.exit(), { code: 3, signal: null } satisfies Exit);
+        assert.is(child.stderr.lines.at(-1), `events-endpoint: ${80 + KEPT} forwarded, 7 lost`);
+      });
+      assert.equal((await target.events()).at(-1), expected(1, 80 + KEPT + 7).at(-1));
+      publish(source, 1, 1);
+      child = start("wr0ng");
+      await running(child, async () => {
+        assert.is((await child.exit()).code, 1);
+        assert.equal(child.stderr.lines, [
+          "events-endpoint: Unauthorized: who are you?: give the key by --to-api-key or EVENTS_TO_API_KEY",
+          "events-endpoint: 1 event is not confirmed: --state has kept what is sent first at the next start",
+          `events-endpoint: ${80 + KEPT} forwarded, 7 lost`,
+        ]);
+      });
+    } finally {
+      await Promise.all([source.stop(), target.stop()]);
+    }
+  });
+});
+
+test("forward exits with 2 and one line when the command line is not valid", async () => {
+  const url = "http://127.0.0.1:1/events";
+  await running(startCli(["forward", url, url]), async (child) => {
+    assert.is((await child.exit()).code, 2);
+    assert.equal(child.stderr.lines, ["events-endpoint: FROM and TO are the same address"]);
+  });
+});
+
+test.run();
