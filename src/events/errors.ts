@@ -48,7 +48,10 @@ export type EventsErrorCode =
   | "ConnectionFailed"
   /** The certificate of the server, or that of the client, is not accepted: a retry would not change that. */
   | "CertificateRejected"
-  /** A part of the client's own code could not be loaded: the bundle of a newer release has replaced it. */
+  /**
+   * A part of the code could not be loaded: the bundle of a newer release has replaced that of the client, or packages that
+   * a channel needs are not installed.
+   */
   | "ModuleNotLoaded"
   /** A client's stream ended or was aborted. */
   | "ConnectionLost"

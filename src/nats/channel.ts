@@ -47,7 +47,7 @@ import { StreamMonitor, type StreamMonitorOptions } from "./stream_monitor.ts";
 import { openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
 import { createSubjects } from "./subject.ts";
 
-/** Options of {@linkcode natsChannel}. */
+/** Options of `natsChannel`. */
 export interface NatsChannelOptions {
   /** The name of the stream; default `EVENTS`. */
   readonly stream?: string;
@@ -104,38 +104,11 @@ const CONNECTION: Expected = {
 /** Maximum size of the headers of a message without the key: `Nats-Msg-Id` and the index of the event. */
 const HEADER_BYTES = 64;
 
-/**
- * Makes a channel on a stream of NATS JetStream. All processes on the same stream share one channel: each delivers the events
- * of all, and accepts the cursors of all.
- *
- * The connection belongs to the caller, who closes it after the channel. It may use any transport, and should reconnect without
- * a limit (`maxReconnectAttempts: -1`). While it is down, open streams continue with the events that this process holds, and
- * publishing is rejected at once.
- *
- * @param connection a connection to nats-server 2.9 or later with JetStream
- * @param catalogue the event types of the channel
- * @throws {EventsError} `StreamMismatch` if the stream exists and cannot hold a channel; `ChannelUnavailable` if it cannot
- *   be opened
- * @throws {RangeError} if a limit is too small or not a whole number, or a name is not valid in NATS
- *
- * @example
- * ```ts
- * import { connect } from "@nats-io/transport-node";
- * import * as v from "valibot";
- * import { defineEvents } from "events-endpoint";
- * import { natsChannel } from "events-endpoint/nats";
- *
- * const connection = await connect({ servers: "nats://127.0.0.1:4222", maxReconnectAttempts: -1 });
- * const channel = await natsChannel(connection, defineEvents({ tick: v.object({ n: v.number() }) }));
- * await channel.publish("tick", { n: 1 });
- * channel.close();
- * await connection.close();
- * ```
- */
-export async function natsChannel<S extends Schemas>(
+/** Does what `natsChannel` does: this module needs the packages of NATS, and is loaded on demand. */
+export async function openChannel<S extends Schemas>(
   connection: NatsConnection,
   catalogue: Catalogue<S>,
-  options: NatsChannelOptions = {},
+  options: NatsChannelOptions,
 ): Promise<NatsChannel<S>> {
   checkArgument("natsChannel: the connection", connection, CONNECTION);
   checkArgument("natsChannel: the catalogue", catalogue, CATALOGUE);

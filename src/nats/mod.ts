@@ -3,6 +3,6 @@
  *
  * @module
  */
-export { natsChannel } from "./channel.ts";
+export { natsChannel } from "./nats_channel.ts";
 export type { NatsChannel, NatsChannelOptions } from "./channel.ts";
 export type { StreamLimits } from "./stream.ts";

@@ -6,12 +6,10 @@
  *
  * @module
  */
+import { isPackageMissing } from "../nats/packages.ts";
 
 /** What was loaded, by the name of the package. */
 export const natsPackages: Record<string, unknown> = {};
-
-/** The codes of the error that a package is missing: of `import()`, and of `require()` in a bundle. */
-const MISSING: readonly unknown[] = ["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"];
 
 /**
  * Loads the packages.
@@ -24,7 +22,7 @@ export async function loadNatsPackages(): Promise<void> {
     natsPackages["@nats-io/jetstream"] = await import("@nats-io/jetstream");
     natsPackages["@nats-io/transport-node"] = await import("@nats-io/transport-node");
   } catch (error) {
-    if (!MISSING.includes((error as { code?: unknown }).code)) throw error;
+    if (!isPackageMissing(error)) throw error;
     const packages = "@nats-io/jetstream @nats-io/nats-core @nats-io/transport-node";
     throw new Error(`--nats needs packages that are not installed here: npm install ${packages}`);
   }
