@@ -15,7 +15,13 @@ const KILLS = 5;
 
 test("serve --data is killed and restarted, and every client goes on without a gap, a repeat or events_lost", () =>
   withFile(async (file) => {
-    const load = { publishers: 3, readersEach: 1, isOver: (kills: number) => kills === KILLS, mostMs: 300 };
+    const load = {
+      publishers: 3,
+      readersEach: 1,
+      browser: false,
+      isOver: (kills: number) => kills === KILLS,
+      mostMs: 300,
+    };
     const { acknowledged, delivered } = await killServer(file, load);
     assert.ok(acknowledged > KILLS * 50 && delivered >= 4 * acknowledged);
   }));

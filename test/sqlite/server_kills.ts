@@ -7,9 +7,11 @@
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import process from "node:process";
+import type { Browser } from "playwright-core";
 import * as assert from "uvu/assert";
 import { connect } from "../../src/client/mod.ts";
 import { type Child, type ChildOptions, startCli, startProgram } from "../support/children.ts";
+import { hasChromium, launchChromium } from "../support/chromium.ts";
 import { findFreePort, until, within } from "../support/harness.ts";
 import { sleep } from "../support/hostile_proxy.ts";
 import { withFile } from "./channels.ts";
@@ -24,10 +26,54 @@ interface Received {
   readonly event?: any;
 }
 
-/** A reader that reconnects by itself. */
-interface Reader {
+/** What all readers together received, by position: each of them has to receive the same. */
+class Ledger {
+  /** The texts by position; a position without one is of another type. */
+  readonly texts: (string | undefined)[] = [];
+  #epoch: string | undefined;
+
+  /** Opens the account of one reader. */
+  account(name: string): Account {
+    const account: Account = {
+      name,
+      position: 0,
+      failure: undefined,
+      take: (event) => {
+        account.failure ??= this.#check(event, account.position + 1);
+        account.position++;
+      },
+    };
+    return account;
+  }
+
+  /** Returns what is wrong with an event. */
+  #check(received: Received, position: number): string | undefined {
+    const { type, id, event } = received;
+    const [epoch, sequence] = id?.split("-") ?? [];
+    this.#epoch ??= epoch;
+    const text: string | undefined = type === TYPE ? event.text : undefined;
+    const isKnown = type === TYPE || type === "tribler_started";
+    if (this.texts.length <= position) this.texts[position] = text;
+    const isExpected = isKnown && epoch === this.#epoch && sequence === `${position}`;
+    return isExpected && this.texts[position] === text
+      ? undefined
+      : `${JSON.stringify(received)} in place of ${position}: ${this.texts[position]}`;
+  }
+}
+
+/** What one reader received. */
+interface Account {
   readonly name: string;
-  readonly received: Received[];
+  /** The position of its last event; every one up to it was received once, and in order. */
+  position: number;
+  /** The first event that was missing, repeated or wrong. */
+  failure: string | undefined;
+  take(event: Received): void;
+}
+
+/** A reader that reconnects by itself. Its calls go to its account. */
+interface Reader {
+  readonly account: Account;
   stop(): void;
 }
 
@@ -59,56 +105,83 @@ async function publish(url: string, text: string): Promise<string> {
   }
 }
 
-function connected(url: string, format: "ndjson" | "sse"): Reader {
+function connected(url: string, account: Account, format: "ndjson" | "sse"): Reader {
   const stop = new AbortController();
-  const received: Received[] = [];
   const reading = (async () => {
     const options = { since: "earliest", signal: stop.signal, reconnect: { min: 0.02, max: 0.1 } };
-    for await (const event of connect(`${url}/events?format=${format}`, options)) received.push(event);
+    for await (const event of connect(`${url}/events?format=${format}`, options)) account.take(event);
   })();
-  reading.catch(() => {}); // Stopped.
-  return { name: `connect() by ${format}`, received, stop: () => stop.abort() };
+  reading.catch((error) => account.failure ??= String(error));
+  return { account, stop: () => stop.abort() };
 }
 
-function eventSource(url: string): Reader {
+const TYPES = [TYPE, "tribler_started", "events_lost"];
+
+/** Reads with the package `eventsource`. */
+function eventSource(url: string, account: Account): Reader {
   const require = createRequire(import.meta.url);
   const source = new (require("eventsource2"))(`${url}/events?since=earliest`);
-  const received: Received[] = [];
-  for (const type of [TYPE, "tribler_started", "events_lost"]) {
-    source.addEventListener(type, ({ data }: { data: string }) => received.push(JSON.parse(data)));
+  for (const type of TYPES) {
+    source.addEventListener(type, ({ data }: { data: string }) => account.take(JSON.parse(data)));
   }
-  return { name: "EventSource", received, stop: () => source.close() };
+  return { account, stop: () => source.close() };
+}
+
+/** Reads with the `EventSource` of Chromium, in a page of the server. */
+async function inBrowser(browser: Browser, url: string, account: Account): Promise<Reader> {
+  const page = await browser.newPage();
+  await page.goto(`${url}/healthz`);
+  await page.evaluate(`{
+    globalThis.received = [];
+    globalThis.source = new EventSource("/events?since=earliest");
+    for (const type of ${JSON.stringify(TYPES)}) {
+      source.addEventListener(type, ({ data }) => received.push(data));
+    }
+    0
+  }`);
+  let isOver = false;
+  (async () => {
+    for (; !isOver; await sleep(100)) {
+      for (const data of await page.evaluate("received.splice(0)") as string[]) {
+        account.take(JSON.parse(data));
+      }
+    }
+  })().catch((error) => account.failure ??= String(error));
+  return {
+    account,
+    stop: () => {
+      isOver = true;
+    },
+  };
 }
 
 /** Reads with `curl`, again and again from the last cursor. */
-function curl(url: string): Reader {
-  const received: Received[] = [];
+function curl(url: string, account: Account): Reader {
   let child: Child | undefined;
   let isOver = false;
   (async () => {
     for (let since = "earliest"; !isOver; await sleep(50)) {
       child = startProgram("curl", ["-sN", `${url}/events?since=${since}`]);
-      const { stdout } = child;
+      const { lines } = child.stdout;
       let read = 0;
       // The last line may be cut: it has no end.
       const take = (count: number) => {
         for (; read < count; read++) {
-          const line = stdout.lines[read]!;
+          const line = lines[read]!;
           if (line === "") continue;
           const event: Received = JSON.parse(line);
           since = event.id!;
-          if (event.type !== "events_start") received.push(event);
+          if (event.type !== "events_start") account.take(event);
         }
       };
-      const ended = child.exit(120_000).then(() => true);
-      while (!await Promise.race([ended, sleep(20)])) take(stdout.lines.length);
-      const isCut = stdout.lines.at(-1) !== "" && !isJson(stdout.lines.at(-1) ?? "");
-      take(stdout.lines.length - (isCut ? 1 : 0));
+      const ended = child.exit(600_000).then(() => true);
+      while (!await Promise.race([ended, sleep(20)])) take(lines.length);
+      const isCut = lines.length > 0 && lines.at(-1) !== "" && !isJson(lines.at(-1)!);
+      take(lines.length - (isCut ? 1 : 0));
     }
-  })().catch((error) => received.push({ type: String(error) }));
+  })().catch((error) => account.failure ??= String(error));
   return {
-    name: "curl",
-    received,
+    account,
     stop: () => {
       isOver = true;
       child?.signal("SIGKILL");
@@ -128,8 +201,10 @@ function isJson(text: string): boolean {
 /** How much is done. */
 export interface Load {
   readonly publishers: number;
-  /** Number of readers of each of the four kinds. */
+  /** Number of readers of each kind. */
   readonly readersEach: number;
+  /** Whether the `EventSource` of Chromium reads as well. */
+  readonly browser: boolean;
   /** Called after each kill; `false` to go on. */
   isOver(kills: number): boolean;
   /** The longest time from a start to the next kill, in milliseconds, once publishing goes on. */
@@ -139,29 +214,34 @@ export interface Load {
 /** The result, in which nothing is missing, repeated or reported as lost. */
 export interface ServerKills {
   readonly kills: number;
+  readonly readers: number;
   readonly acknowledged: number;
   readonly delivered: number;
 }
 
 /** Kills and restarts a server, and verifies the account of each reader. */
-export async function killServer(
-  file: string,
-  { publishers, readersEach, isOver, mostMs }: Load,
-): Promise<ServerKills> {
+export async function killServer(file: string, load: Load): Promise<ServerKills> {
   const port = await findFreePort();
   const url = `http://127.0.0.1:${port}`;
   let server = await start(file, port);
-  const kinds = [
-    () => connected(url, "ndjson"),
-    () => connected(url, "sse"),
-    () => eventSource(url),
-    () => curl(url),
-  ];
-  const readers = kinds.flatMap((open) => Array.from({ length: readersEach }, open));
+  const ledger = new Ledger();
+  const readers: Reader[] = [];
+  const browser = load.browser ? await launchChromium() : undefined;
   try {
+    for (let n = 0; n < load.readersEach; n++) {
+      readers.push(
+        connected(url, ledger.account("connect() by NDJSON"), "ndjson"),
+        connected(url, ledger.account("connect() by SSE"), "sse"),
+        eventSource(url, ledger.account("eventsource")),
+        curl(url, ledger.account("curl")),
+      );
+      if (browser !== undefined) {
+        readers.push(await inBrowser(browser, url, ledger.account("EventSource in Chromium")));
+      }
+    }
     const acknowledged = new Map<string, string>();
     let hasEnough = false;
-    const publishing = Promise.all(Array.from({ length: publishers }, async (_, publisher) => {
+    const publishing = Promise.all(Array.from({ length: load.publishers }, async (_, publisher) => {
       for (let n = 0; !hasEnough; n++) {
         const text = `${publisher}/${n}`;
         acknowledged.set(await publish(url, text), text);
@@ -169,11 +249,11 @@ export async function killServer(
     }));
     publishing.catch(() => {}); // It is awaited below.
     let kills = 0;
-    for (; !isOver(kills); kills++) {
+    for (; !load.isOver(kills); kills++) {
       const before = acknowledged.size;
       const goesOn = until(() => acknowledged.size > before + 50, "publishing goes on", 60_000);
       await Promise.race([goesOn, publishing]);
-      await sleep(Math.random() * mostMs);
+      await sleep(Math.random() * load.mostMs);
       await server.kill();
       server = await start(file, port);
     }
@@ -181,45 +261,57 @@ export async function killServer(
     await within(publishing, "the publishers", 60_000);
     const last = await publish(url, "last");
     acknowledged.set(last, "last");
-    let delivered = 0;
-    for (const { name, received, stop } of readers) {
-      await until(() => received.at(-1)?.id === last, `${name} has the last event`, 60_000);
+    const position = positionOf(last);
+    for (const { account, stop } of readers) {
+      const isDone = () => account.failure !== undefined || account.position >= position;
+      await until(isDone, `${account.name} has the last event`, 60_000);
       stop();
-      check(name, received, acknowledged);
-      delivered += received.length;
+      assert.is(account.failure, undefined, account.name);
+      assert.is(account.position, position, account.name);
     }
+    check(ledger, acknowledged);
     server.signal("SIGTERM");
     assert.equal(await server.exit(), { code: 0, signal: null });
-    return { kills, acknowledged: acknowledged.size, delivered };
+    return {
+      kills,
+      readers: readers.length,
+      acknowledged: acknowledged.size,
+      delivered: position * readers.length,
+    };
   } finally {
     for (const { stop } of readers) stop();
+    await browser?.close();
     await server.kill();
   }
 }
 
-/** Every event once, in order, and each that was acknowledged under its id. */
-function check(name: string, received: readonly Received[], acknowledged: ReadonlyMap<string, string>): void {
-  const wrong = received.find(({ type }) => type !== TYPE && type !== "tribler_started");
-  assert.is(wrong, undefined, `${name}: ${JSON.stringify(wrong)}`);
-  const epochs = new Set(received.map(({ id }) => id!.split("-")[0]));
-  assert.is(epochs.size, 1, name);
-  received.forEach(({ id }, index) => assert.is(Number(id!.split("-")[1]), index + 1, name));
-  const texts = new Map(
-    received.filter(({ type }) => type === TYPE).map(({ id, event }) => [id, event.text]),
-  );
-  for (const [id, text] of acknowledged) assert.is(texts.get(id), text, `${name}: ${id}`);
-  assert.is(new Set(texts.values()).size, texts.size, `${name}: no publication is stored twice`);
-  assert.is(texts.size, acknowledged.size, `${name}: nothing else is there`);
+function positionOf(id: string): number {
+  return Number(id.split("-")[1]);
+}
+
+/** Each event that was acknowledged was delivered under its id, and nothing else. */
+function check({ texts }: Ledger, acknowledged: ReadonlyMap<string, string>): void {
+  for (const [id, text] of acknowledged) assert.is(texts[positionOf(id)], text, id);
+  const delivered = texts.filter((text) => text !== undefined);
+  assert.is(new Set(delivered).size, delivered.length, "no publication is stored twice");
+  assert.is(delivered.length, acknowledged.size, "nothing else is there");
 }
 
 if (/server_kills\.ts$/.test(process.argv[1] ?? "")) {
   process.env["TEST_RUNTIME"] ??= "node24"; // The Node at hand may have no SQLite.
   const end = Date.now() + Number(process.env["SOAK_SECONDS"] || 300) * 1000;
-  const load = { publishers: 5, readersEach: 8, isOver: () => Date.now() > end, mostMs: 5000 };
+  const load = {
+    publishers: 5,
+    readersEach: 6,
+    browser: hasChromium,
+    isOver: () => Date.now() > end,
+    mostMs: 5000,
+  };
   await withFile(async (file) => {
-    const { kills, acknowledged, delivered } = await killServer(file, load);
+    const { kills, readers, acknowledged, delivered } = await killServer(file, load);
     console.log(
-      `killed: ${kills}, acknowledged: ${acknowledged}, delivered: ${delivered}, missing or repeated: 0`,
+      `${process.env["TEST_RUNTIME"]}: killed: ${kills}, acknowledged: ${acknowledged}, delivered to ` +
+        `${readers} readers: ${delivered}, missing or repeated: 0`,
     );
   });
   process.exit(0);
