@@ -21,7 +21,7 @@ import { type Patience, post, type Posted, PublishError } from "./post.ts";
 import { readRemote, type Remote } from "./remote.ts";
 import { onStopSignal } from "./signals.ts";
 import { openStateFile, type StateFile } from "./state_file.ts";
-import { ExitError, parseFlags, readCount, readSince, readTypes, UsageError } from "./usage.ts";
+import { ExitError, parseFlags, readCount, readPlace, readTypes, UsageError } from "./usage.ts";
 
 const HELP = `events-endpoint forward FROM TO: publish the events of one server to another one, until Ctrl-C
 
@@ -101,7 +101,7 @@ export async function forward(args: string[]): Promise<void> {
       ? undefined
       : await openStateFile<State>(path, `forward ${from.place} ${to.place}`),
     types: readTypes(values["types"]),
-    since: readSince(values["since"]) ?? (path === undefined ? "latest" : "earliest"),
+    since: readPlace(values["since"]) ?? (path === undefined ? "latest" : "earliest"),
     maxAttempts: readCount("max-attempts", values["max-attempts"]) ?? Infinity,
     signal: stop.signal,
   });

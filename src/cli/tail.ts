@@ -10,7 +10,7 @@ import { createNotes, describeFailure } from "./connection_notes.ts";
 import { readRemote, type Remote } from "./remote.ts";
 import type { DisplayEvent } from "../text/event_text.ts";
 import { onStopSignal } from "./signals.ts";
-import { checkSubject, parseFlags, readCount, readSince, readTypes, UsageError } from "./usage.ts";
+import { checkSubject, parseFlags, readCount, readPlace, readTypes, UsageError } from "./usage.ts";
 import { createView, type View } from "./view.ts";
 
 const HELP = `events-endpoint tail URL: follow the events of a server, until Ctrl-C
@@ -23,6 +23,7 @@ const HELP = `events-endpoint tail URL: follow the events of a server, until Ctr
   --since PLACE           go on after the event with this id; earliest: with all that is kept; latest: from now (latest);
                           with what was published since a time (2026-11-28T03:00:00Z), or in the last 10m (s, m, h, d)
   --last N                begin with the last N events
+  --until PLACE           exit at that time, or after the event with this id
   --limit N               exit after N events
   --json                  one dictionary a line, whole, also on a terminal
   --max-attempts N        exit after this many failed attempts in a row (never)
@@ -41,6 +42,7 @@ export async function tail(args: string[]): Promise<void> {
     subject: { type: "string", multiple: true },
     since: { type: "string" },
     last: { type: "string" },
+    until: { type: "string" },
     limit: { type: "string" },
     json: { type: "boolean" },
     "max-attempts": { type: "string" },
@@ -52,7 +54,8 @@ export async function tail(args: string[]): Promise<void> {
   if (positionals.length > 1) throw new UsageError(`tail takes one URL, and not also "${positionals[1]}"`);
   const maxAttempts = readCount("max-attempts", values["max-attempts"]) ?? Infinity;
   const [last, limit] = [readCount("last", values["last"]), readCount("limit", values["limit"])];
-  const since = readSince(values["since"]);
+  const since = readPlace(values["since"]);
+  const until = readPlace(values["until"]);
   if (last !== undefined && since !== undefined) {
     throw new UsageError("--last and --since are two places to begin: give one");
   }
@@ -78,6 +81,7 @@ export async function tail(args: string[]): Promise<void> {
       subjects,
       ...(since !== undefined && { since }),
       ...(last !== undefined && { last }),
+      ...(until !== undefined && { until }),
       ...(limit !== undefined && { limit }),
       reconnect: { maxAttempts },
       signal: stop.signal,

@@ -77,8 +77,8 @@ export function readCount(flag: string, text: unknown): number | undefined {
   throw new UsageError(`--${flag} takes a whole number from 1 on, not "${text}"`);
 }
 
-/** Returns a place to begin; `10m` is a duration back. */
-export function readSince(text: unknown): string | undefined {
+/** Returns a place in a stream; `10m` is a duration back. */
+export function readPlace(text: unknown): string | undefined {
   return typeof text === "string" && durationMs(text) !== undefined ? `-${text}` : text as string | undefined;
 }
 

@@ -36,6 +36,8 @@ export class Attempts {
   #failures = 0;
   /** Whether the last response was 401. */
   #isUnauthorized = false;
+  /** Whether the stream has ended after `until`, and the server is asked at once whether that was the reason: then it answers 204. */
+  #isEndAsked = false;
   #isClosed = false;
   readonly #onSilence = (ms: number) => {
     this.#request?.abort(
@@ -59,11 +61,19 @@ export class Attempts {
       this.#received.push(frames);
       return true;
     }
-    if (this.#settings.backoff === undefined) return false; // A stream that is not resumed may end.
+    const { backoff, until, untilMs } = this.#settings;
+    if (backoff === undefined) return false; // A stream that is not resumed may end.
+    if (until !== undefined && until === this.#received.lastId) return false;
+    if (!this.#isEndAsked && Date.now() >= untilMs) {
+      this.#isEndAsked = true;
+      this.#drop();
+      return true;
+    }
     return this.#onLoss(new EventsError("ConnectionLost", `${this.#place} ended the stream`));
   };
   readonly #onLoss = async (error: unknown): Promise<boolean> => {
     if (this.#isClosed) return false;
+    this.#isEndAsked = false;
     const { isOpen } = this.#received;
     const timeoutMs = this.#timeoutMs;
     const retryAfter = this.#source!.retry();

@@ -20,6 +20,7 @@ import {
 import { EventsError, type Issue } from "../events/errors.ts";
 import type { Loss } from "../events/event.ts";
 import { isSubject, SUBJECT_TEXT } from "../events/subject.ts";
+import { parseTime } from "../events/time.ts";
 import { MAX_TIMER_MS } from "../events/timing.ts";
 import type { Dictionary } from "./frame.ts";
 import type { Backoff } from "./retry.ts";
@@ -148,6 +149,11 @@ export interface ConnectOptions<S extends Schemas = Schemas, BigInts extends boo
   readonly since?: string | Date;
   /** Starts with this many of the newest events; not beside `since`. */
   readonly last?: number;
+  /**
+   * Where to end: at a time, as a `Date` or as text (RFC 3339, or a duration back), also one that is still to come; or after
+   * the event with this cursor.
+   */
+  readonly until?: string | Date;
   /** Ends the iteration after this many events, `events_lost` not counted. */
   readonly limit?: number;
   /** Ends the connection when it is aborted, as `return()` does: the iteration is done, and nothing is thrown. */
@@ -197,6 +203,10 @@ export interface Settings {
   readonly url: URL;
   /** How to reconnect; `undefined` for not at all. */
   readonly backoff: (Backoff & { readonly maxAttempts: number }) | undefined;
+  /** Where the stream ends: a cursor, or a time; `undefined` if it does not. */
+  readonly until: string | undefined;
+  /** The time at which it ends, in milliseconds since 1970; infinity if that is not known. */
+  readonly untilMs: number;
   /** The headers of every request, or the function that returns them. */
   readonly headers: Headers | ((request: HeadersRequest) => HeadersLike | Promise<HeadersLike>);
   /** Milliseconds to wait for a response. */
@@ -207,14 +217,16 @@ export interface Settings {
   readonly maxLineBytes: number;
 }
 
+const PLACE: Expected = {
+  text: "a string, or a valid Date",
+  accepts: (value) => STRING.accepts(value) || value instanceof Date && !Number.isNaN(value.getTime()),
+};
 const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
   catalogue: CATALOGUE,
   types: STRINGS,
   subjects: STRINGS,
-  since: {
-    text: "a string, or a Date",
-    accepts: (value) => STRING.accepts(value) || value instanceof Date,
-  },
+  since: PLACE,
+  until: PLACE,
   signal: {
     text: "an AbortSignal",
     accepts: (value) => FUNCTION.accepts((value as Partial<AbortSignal> | null)?.addEventListener),
@@ -273,14 +285,24 @@ export function readOptions<S extends Schemas>(
   const limit = idleTimeout === null ? Infinity : idleTimeout === undefined ? undefined : idleTimeout * 1000;
   const { headers, apiKey } = options;
   if (apiKey !== undefined) headersOf("apiKey", { "X-Api-Key": apiKey });
+  const end = endOf(options.until);
   return {
     headers: typeof headers === "function" ? headers : headersOf("headers", headers),
-    url: urlOf(address, options),
+    url: urlOf(address, options, end.until),
+    ...end,
     backoff: reconnect === false ? undefined : backoffOf(reconnect),
     responseTimeoutMs: limit ?? 30_000,
     idleTimeoutMs: limit,
     maxLineBytes,
   };
+}
+
+/** Reads where a stream ends. A duration back counts from now, and not from each attempt. */
+function endOf(until: string | Date | undefined): Pick<Settings, "until" | "untilMs"> {
+  if (until === undefined || until === "") return { until: undefined, untilMs: Infinity };
+  const ms = typeof until === "string" ? parseTime(until, Date.now()) : until.getTime();
+  if (ms === undefined) return { until: until as string, untilMs: Infinity };
+  return { until: new Date(ms).toISOString(), untilMs: ms };
 }
 
 /**
@@ -300,6 +322,7 @@ export function headersOf(option: string, headers: HeadersLike | undefined): Hea
 function urlOf(
   address: string | URL,
   { types = [], subjects = [] }: Pick<ConnectOptions, "types" | "subjects">,
+  until: string | undefined,
 ): URL {
   const base = (globalThis as { location?: { href: string } }).location?.href;
   let url: URL;
@@ -325,7 +348,9 @@ function urlOf(
   if (types.length > 0) url.searchParams.set("types", types.join(","));
   if (subjects.length > 0) url.searchParams.delete("subject");
   for (const subject of subjects) url.searchParams.append("subject", subject);
-  if (types.length + subjects.length > 0) url.searchParams.set("bookmarks", "true");
+  if (until !== undefined) url.searchParams.set("until", until);
+  // A bookmark is the cursor of what a filter of the server hides, and so of the end of the stream.
+  if (types.length + subjects.length > 0 || until !== undefined) url.searchParams.set("bookmarks", "true");
   return url;
 }
 

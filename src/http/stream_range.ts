@@ -4,7 +4,7 @@
  * @module
  */
 import type { Context } from "hono";
-import type { Entry, EventLog, Start } from "../channel/channel.ts";
+import type { Batch, Entry, EventLog, Start } from "../channel/channel.ts";
 import { locateLast, locateTime } from "../channel/locate_start.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor, parseCursor } from "../events/cursor.ts";
@@ -14,9 +14,12 @@ import type { Filter } from "../stream/chunk.ts";
 import type { Hub } from "../stream/hub.ts";
 import type { Subscriber } from "../stream/subscriber.ts";
 
-/** Where a request wants to start, and the `id` of its `events_start`. */
+/** Where a request wants to start. */
 export interface RequestedStart extends Start {
+  /** The `id` of its `events_start`. */
   readonly id: string;
+  /** Whether it resumes after a cursor. */
+  readonly isResumed: boolean;
 }
 
 /** How long after its time `until` ends a stream without further events: what was published before may still be stored. */
@@ -55,7 +58,7 @@ function acceptorOf(filter: Filter | undefined): ((entry: Entry) => boolean) | u
 
 function withId(start: Start | Promise<Start>, id?: string): RequestedStart | Promise<RequestedStart> {
   if (start instanceof Promise) return start.then((start) => withId(start, id));
-  return { ...start, id: id ?? formatCursor(start.epoch, start.position) };
+  return { ...start, id: id ?? formatCursor(start.epoch, start.position), isResumed: id !== undefined };
 }
 
 /** Ends a stream by itself: after `limit` events, or at `until`. */
@@ -67,6 +70,8 @@ export class StreamLimit {
   readonly #time: number;
   /** The number of events that may still be sent. */
   #left: number;
+  /** The position at which it has ended. The clock may be set back after it. */
+  #end: number = Infinity;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
   /** Set when its sink is made, before it sees any event. */
@@ -92,11 +97,26 @@ export class StreamLimit {
     if (time !== undefined && time + UNTIL_GRACE_MS < Date.now()) this.position = channel.last;
   }
 
+  /**
+   * Whether a request resumes at the end. It needs an answer that ends a client for good, because one that reconnects, as an
+   * `EventSource` does, would get an empty stream again and again.
+   */
+  isAtEnd({ isResumed, unknownEpoch, position }: RequestedStart): boolean | Promise<boolean> {
+    if (!isResumed || unknownEpoch) return false;
+    if (position >= this.position) return true;
+    if (Date.now() <= this.#time + UNTIL_GRACE_MS) return false;
+    const isPast = ({ lost, entries: [next] }: Batch) =>
+      lost === undefined && next !== undefined && next.time > this.#time;
+    const batch = this.#channel.read(position, 1);
+    return batch instanceof Promise ? batch.then(isPast) : isPast(batch);
+  }
+
   /** Limits a filter to what is before the end. */
   applyTo(filter: Filter | undefined): Filter {
     return {
       ...(filter?.callsApplication !== undefined && { callsApplication: filter.callsApplication }),
       accepts: (entry, event) => {
+        if (entry.position > this.#end) return false;
         if (entry.time > this.#time) return this.#endAt(entry.position - 1);
         if (this.#left === 0 || filter?.accepts(entry, event) === false) return false;
         if (--this.#left === 0) this.#endAt(entry.position);
@@ -124,6 +144,7 @@ export class StreamLimit {
 
   #endAt(position: number): false {
     const { subscriber } = this;
+    this.#end = position;
     if (subscriber !== undefined) subscriber.until = Math.min(subscriber.until, position);
     return false;
   }

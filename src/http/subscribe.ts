@@ -60,26 +60,43 @@ function locateAndOpen<S extends Schemas>(
     ? negotiate(c.req.header("Accept"), c.req.query("format"))
     : { format: wireFormat, mediaType: wireFormat.mediaTypes[0] };
   const filterOf = () => createFilter(context.settings, c, wantedOf(c, context.settings), permission);
-  const start = locateRequest(c, context.settings.channel, filterOf);
-  if (!(start instanceof Promise)) return open(context, c, negotiated, start, permission);
+  const streamLimit = StreamLimit.of(c, context.settings.channel);
+  const start = startUnlessOver(locateRequest(c, context.settings.channel, filterOf), streamLimit);
+  if (!(start instanceof Promise)) return open(context, c, negotiated, start, permission, streamLimit);
   return start.then(
-    (start) => open(context, c, negotiated, start, permission),
+    (start) => open(context, c, negotiated, start, permission, streamLimit),
     (error) => refuseForNow(context, c, negotiated, error),
   );
+}
+
+/** Returns where a stream starts; `undefined` if a request resumes where it ends. */
+function startUnlessOver(
+  start: RequestedStart | Promise<RequestedStart>,
+  streamLimit: StreamLimit | undefined,
+): RequestedStart | undefined | Promise<RequestedStart | undefined> {
+  if (streamLimit === undefined) return start;
+  if (start instanceof Promise) return start.then((start) => startUnlessOver(start, streamLimit));
+  const isAtEnd = streamLimit.isAtEnd(start);
+  if (isAtEnd instanceof Promise) return isAtEnd.then((isAtEnd) => isAtEnd ? undefined : start);
+  return isAtEnd ? undefined : start;
 }
 
 function open<S extends Schemas>(
   context: SubscribeContext<S>,
   c: Context,
   { format, mediaType }: Negotiated,
-  start: RequestedStart,
+  start: RequestedStart | undefined,
   permission: Permission<S> | undefined,
+  streamLimit: StreamLimit | undefined,
 ): Response {
   const { settings, limiter } = context;
   const follow = readBoolean(c, "follow", true);
   const bookmarks = readBoolean(c, "bookmarks", false);
   const wanted = wantedOf(c, settings);
-  const streamLimit = StreamLimit.of(c, settings.channel);
+  // Clients stop for good at this status, an EventSource too (WHATWG HTML 9.2).
+  if (start === undefined) {
+    return new Response(null, { status: 204, headers: { "Cache-Control": "no-store" } });
+  }
   const address = settings.clientAddress(c);
   try {
     limiter.check(address);

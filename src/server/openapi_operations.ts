@@ -124,6 +124,9 @@ export function streamOperation({ dialect }: Mount): Operation {
           "holds `retry` and nothing else, and ends.",
         content: contentOf(dialect),
       },
+      204: {
+        description: "The request resumes where `until` ends the stream: there is nothing more to come.",
+      },
       ...refusals(STREAM_CODES),
     },
   };

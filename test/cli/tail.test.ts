@@ -54,7 +54,7 @@ function refused(code: number, reason: string): Exit & { lines: object } {
   return { code, signal: null, lines: [[], [`events-endpoint: ${reason}`]] };
 }
 
-test("tail --last begins with the last events, --since with a time, and --limit exits after a number of events", async () => {
+test("tail --last begins with the last events, --since with a time; --limit exits after N events, --until at a time", async () => {
   await withTribler(async (url, session) => {
     for (const text of ["one", "two", "three"]) tick(session, text);
     const texts = async (...args: string[]) => {
@@ -66,6 +66,9 @@ test("tail --last begins with the last events, --since with a time, and --limit 
     assert.equal(await texts("--since", "10m", "--limit", "1"), [0, ["one"], []]);
     const time = new Date(Date.now() - 60_000).toISOString();
     assert.equal(await texts("--since", time, "--limit", "3"), [0, ["one", "two", "three"], []]);
+    const end = new Date(Date.now() + 1500).toISOString();
+    assert.equal(await texts("--last", "1", "--until", end), [0, ["three"], []]);
+    assert.equal(await texts("--since", "10m", "--until", "5m"), [0, [], []]);
     const wrong = await outcome([url, "--last", "2", "--since", "10m"]);
     assert.equal(wrong, refused(2, "--last and --since are two places to begin: give one"));
     assert.equal(

@@ -125,7 +125,6 @@ test("GET ?limit=N ends the response after N events that it carries", async () =
 test("GET ?until=CURSOR ends the response there, also if that is still to come", async () => {
   const { channel, times } = await filled(5);
   assert.equal(await read(channel, `since=earliest&until=${channel.epoch}-3`), [1, 2, 3]);
-  assert.equal(await read(channel, `since=${channel.epoch}-4&until=${channel.epoch}-3`), []);
   const live = await open(channel, `until=${channel.epoch}-7`);
   for (let n = 6; n <= 9; n++) channel.publish("tick", { n });
   assert.equal((await within(live.rest(), "the end")).map(shown), ["events_start", 6, 7]);
@@ -141,6 +140,46 @@ test("GET ?until=TIME ends the response at a time to come, also in silence", asy
   channel.publish("tick", { n: 3 });
   assert.equal((await within(lines.rest(), "the end", 5000)).map(shown), [3]);
   assert.ok(Date.now() >= at);
+});
+
+test("GET ?until= answers 204 to a request that resumes at the end, at which an EventSource stops", async () => {
+  const { channel, times } = await filled(5, 3);
+  const endpoint = eventsEndpoint(channel);
+  const cursor = (n: number) => `${channel.epoch}-${n}`;
+  const status = async (query: string, headers: Record<string, string> = {}, method = "GET") => {
+    const response = await endpoint.request(`/?${query}`, { headers, method });
+    await response.body?.cancel();
+    return response.status;
+  };
+  const past = `until=${times[3]}`;
+  for (const end of [`until=${cursor(4)}`, past]) {
+    await until(() => Date.now() > Date.parse(times[4]!) + 200, "the end is past");
+    assert.is(await status(`since=earliest&${end}`), 200);
+    assert.is(await status(`since=${cursor(3)}&${end}`), 200);
+    assert.is(await status(`since=${cursor(4)}&${end}`), 204);
+    assert.is(await status(`since=${cursor(5)}&${end}`), 204);
+    assert.is(await status(`since=${cursor(4)}&${end}`, {}, "HEAD"), 204);
+    assert.is(await status(`since=earliest&${end}`, { "Last-Event-ID": cursor(4) }), 204);
+    assert.is(await status(`since=${cursor(1)}&${end}`), 200, "the loss is reported");
+    assert.is(await status(`since=0ther-4&${end}`), 200, "the loss is reported");
+  }
+  assert.is(await status(`since=${cursor(5)}&until=2999-01-01T00:00:00Z`), 200);
+});
+
+test("GET ?until=TIME ends once, also if the clock is set back after it", async () => {
+  const { channel } = await filled(1);
+  const at = Date.now() + 60_000;
+  const lines = await open(channel, `since=earliest&until=${new Date(at).toISOString()}`);
+  const { now } = Date;
+  try {
+    for (const [n, ms] of [[2, at], [3, at + 1], [4, at - 1]] as const) {
+      Date.now = () => ms;
+      channel.publish("tick", { n });
+    }
+  } finally {
+    Date.now = now;
+  }
+  assert.equal((await within(lines.rest(), "the end")).map(shown), ["events_start", 1, 2]);
 });
 
 test("GET rejects ranges that are none", async () => {
