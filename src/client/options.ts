@@ -108,7 +108,7 @@ export interface Connection<E> extends
 
 /** How a client reconnects. */
 export interface ReconnectOptions {
-  /** The longest wait after a first failure, in seconds; default 0.5. It doubles with each failure. */
+  /** The longest wait after a first failure, in seconds; default 0.5, or `max` if that is less. It doubles with each failure. */
   readonly min?: number;
   /** The longest wait, in seconds, without what the server asks for; default 30. */
   readonly max?: number;
@@ -356,11 +356,13 @@ function urlOf(
 
 function backoffOf(options: ReconnectOptions) {
   checkOptions("connect: reconnect", options, RECONNECT);
-  const { min = 0.5, max = 30, maxAttempts = Infinity, jitter = true, maxRetryAfter = 3600 } = options;
-  checkSeconds("reconnect.min", min);
+  const { max = 30, min = Math.min(0.5, max), maxAttempts = Infinity, jitter = true, maxRetryAfter = 3600 } =
+    options;
   checkSeconds("reconnect.max", max);
-  if (min > max && options.min !== undefined && options.max !== undefined) {
-    throw new RangeError(`reconnect.min must be at most reconnect.max, not ${min} with ${max}`);
+  checkSeconds("reconnect.min", min);
+  if (min > max) {
+    const limit = options.max === undefined ? `its default of ${max}` : max;
+    throw new RangeError(`reconnect.min must be at most reconnect.max, not ${min} with ${limit}`);
   }
   checkSeconds("reconnect.maxRetryAfter", maxRetryAfter);
   checkCount("reconnect.maxAttempts", maxAttempts);

@@ -265,6 +265,10 @@ test("connect() rejects invalid options at once", () => {
   assert.throws(() => connect(url, { maxLineBytes: 0 }), /maxLineBytes/);
   assert.throws(() => connect(url, { reconnect: { min: 0 } }), /reconnect\.min/);
   assert.throws(() => connect(url, { reconnect: { max: NaN } }), /reconnect\.max/);
+  const message = /reconnect\.min must be at most reconnect\.max, not 60 with its default of 30/;
+  assert.throws(() => connect(url, { reconnect: { min: 60 } }), message);
+  assert.throws(() => connect(url, { reconnect: { min: 2, max: 1 } }), /not 2 with 1/);
+  connect(url, { reconnect: { max: 0.1 } }).return?.();
   assert.throws(() => connect(url, { reconnect: { maxAttempts: 0 } }), /reconnect\.maxAttempts/);
   assert.throws(() => connect(url, { reconnect: { maxRetryAfter: 0 } }), /reconnect\.maxRetryAfter/);
   assert.throws(() => connect("nowhere"), (error: unknown) => error instanceof TypeError);
