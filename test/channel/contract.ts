@@ -10,12 +10,13 @@ import {
   type Catalogue,
   type Channel,
   defineEvents,
+  eventsEndpoint,
   EventsError,
   type EventsErrorCode,
 } from "../../src/mod.ts";
 import { locateLast, locateTime } from "../../src/channel/locate_start.ts";
 import { replaceable } from "../../src/server/replaceable.ts";
-import { until, within } from "../support/harness.ts";
+import { linesOf, until, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 
 /** The events of the suite. */
@@ -166,6 +167,38 @@ function testPublishing(test: TestSuite, withChannel: WithChannel): void {
     }));
 }
 
+/** Requests ranges of a channel, which end by themselves, with and without a filter. */
+async function checkRanges(channel: ContractChannel, times: readonly number[]): Promise<void> {
+  const { first } = channel;
+  const isOdd = ({ id }: { readonly id: string }) => Number(id.split("-")[1]) % 2 === 1;
+  const all = times.map((time, index) => ({
+    position: first + index,
+    id: `${channel.epoch}-${first + index}`,
+    time,
+  }));
+  const odd = all.filter(isOdd);
+  const at = (index: number) => new Date(times[index]!).toISOString();
+  for (const [kept, options] of [[all, {}], [odd, { filter: isOdd }]] as const) {
+    const endpoint = eventsEndpoint(channel, options);
+    const from = kept.filter(({ time }) => time >= times[450]!);
+    const expected: Record<string, typeof all> = {
+      [`since=${at(450)}&types=tick&follow=false`]: from,
+      [`since=${at(450)}&until=${at(990)}`]: from.filter(({ time }) => time <= times[990]!),
+      [`since=${at(450)}&limit=3`]: from.slice(0, 3),
+      "since=-1h&limit=3": kept.slice(0, 3),
+      "last=700&follow=false": kept.slice(-700),
+      "last=5&limit=2": kept.slice(-5, -3),
+      [`since=earliest&until=${all[7]!.id}`]: kept.filter(({ position }) => position <= first + 7),
+    };
+    for (const [query, events] of Object.entries(expected)) {
+      const response = await endpoint.request(`/?${query}`);
+      const received = await within(linesOf(response.body!).rest(), `the end of ?${query}`);
+      const ids = received.filter(({ type }) => type === "tick").map(({ id }) => id);
+      assert.equal(ids, events.map(({ id }) => id), `?${query}`);
+    }
+  }
+}
+
 function testReading(test: TestSuite, withChannel: WithChannel): void {
   test("batches() starts at the oldest, at the newest or after a cursor, and continues live", () =>
     withChannel(100, async (channel) => {
@@ -217,7 +250,7 @@ function testReading(test: TestSuite, withChannel: WithChannel): void {
       await batches.return?.();
     }));
 
-  test("locateTime() and locateLast() find starts in what memory holds, and in what is kept elsewhere", () =>
+  test("locateTime(), locateLast() and GET ?since=, last=, until=, limit= find places in what memory holds, and in what is kept elsewhere", () =>
     withChannel(1000, async (channel) => {
       for (let round = 0; round < 12; round++) {
         const before = Date.now();
@@ -240,6 +273,7 @@ function testReading(test: TestSuite, withChannel: WithChannel): void {
       const isOdd = ({ position }: { readonly position: number }) => position % 2 === 1;
       const { position } = await locateLast(channel, 200, isOdd);
       assert.is(position, channel.last - (channel.last % 2 === 1 ? 399 : 400));
+      await checkRanges(channel, times);
     }));
 
   test("batches() delivers every event once and in order to each reader, however they are published", () =>
