@@ -101,7 +101,7 @@ async function withChannel(
 ): Promise<void> {
   const channel = await natsChannel(connection, catalogue, {
     stream,
-    create: { maxBytes: STREAM_BYTES },
+    keep: { bytes: STREAM_BYTES },
   });
   try {
     await use(channel);

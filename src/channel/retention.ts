@@ -18,6 +18,9 @@ export interface Retention {
   readonly age?: number | string | null;
 }
 
+/** How many bytes a channel keeps elsewhere than in memory if nothing else is asked for. */
+export const DEFAULT_BYTES: number = 1024 ** 3;
+
 /** The limits of a retention, infinite if there are none. */
 export interface RetentionLimits {
   readonly maxEvents: number;

@@ -16,6 +16,7 @@ import {
 import { iterate } from "../channel/iterator.ts";
 import { checkLimit, type HistoryLimits, historyLimits } from "../channel/limits.ts";
 import { type HeldLog, readHeld } from "../channel/pages.ts";
+import { DEFAULT_BYTES, type Retention, retentionLimits } from "../channel/retention.ts";
 import { createPublishedCounts } from "../channel/published_counts.ts";
 import { createWakeups } from "../channel/wakeups.ts";
 import type {
@@ -44,7 +45,7 @@ import { headersOf, messageOf } from "./message.ts";
 import { createPublisher, type Publisher, unavailable, unconfirmed } from "./publisher.ts";
 import type { Replica } from "./replica.ts";
 import { StreamMonitor, type StreamMonitorOptions } from "./stream_monitor.ts";
-import { openStream, type StreamLimits, type StreamPlace } from "./stream.ts";
+import { openStream, type StreamPlace } from "./stream.ts";
 import { createSubjects } from "./subject.ts";
 
 /** Options of `natsChannel`. */
@@ -53,8 +54,10 @@ export interface NatsChannelOptions {
   readonly stream?: string;
   /** The prefix of its subjects; default the stream's name in lower case, as in `events.order_placed`. */
   readonly prefix?: string;
-  /** Limits of the stream if it has to be created; an existing stream is used as it is. */
-  readonly create?: StreamLimits;
+  /** What the stream keeps if it has to be created; default 1 GiB. An existing stream is used as it is. */
+  readonly keep?: Retention;
+  /** Number of servers of the cluster that store the stream if it has to be created; default 1. */
+  readonly replicas?: number;
   /** Limits of the newest events that this process holds; older ones are read from the stream. */
   readonly history?: HistoryLimits;
   /** Called with errors that no pending call can report; default `console.error`. */
@@ -64,15 +67,10 @@ export interface NatsChannelOptions {
 const OPTIONS: Readonly<Record<keyof NatsChannelOptions, Expected>> = {
   stream: STRING,
   prefix: STRING,
-  create: OBJECT,
+  keep: OBJECT,
+  replicas: NUMBER,
   history: OBJECT,
   onProblem: FUNCTION,
-};
-const CREATE: Readonly<Record<keyof StreamLimits, Expected>> = {
-  maxAge: NUMBER,
-  maxBytes: NUMBER,
-  maxEvents: NUMBER,
-  replicas: NUMBER,
 };
 
 /** A channel whose events are stored in a stream of NATS JetStream, which several processes can share. */
@@ -113,11 +111,9 @@ export async function openChannel<S extends Schemas>(
   checkArgument("natsChannel: the connection", connection, CONNECTION);
   checkArgument("natsChannel: the catalogue", catalogue, CATALOGUE);
   checkOptions("natsChannel", options, OPTIONS);
-  checkOptions("natsChannel: create", options.create ?? {}, CREATE);
-  const { stream = "EVENTS", prefix = stream.toLowerCase(), create = {}, onProblem = console.error } =
-    options;
+  const { stream = "EVENTS", prefix = stream.toLowerCase(), onProblem = console.error } = options;
   const limits = historyLimits(options.history);
-  const place = placeOf(stream, prefix, create);
+  const place = placeOf(stream, prefix, options);
   const subjects = createSubjects(prefix, catalogue.types);
   const client = jetstream(connection);
   const publisher = createPublisher(client, stream);
@@ -352,8 +348,15 @@ function heldLogOf({ replica, pages }: StreamMonitor, isClosed: () => boolean): 
   };
 }
 
-function placeOf(name: string, prefix: string, create: StreamLimits): StreamPlace {
-  const { maxAge = 7 * 24 * 3600, maxBytes = 1024 ** 3, maxEvents = Infinity, replicas = 1 } = create;
+/** The least bytes and milliseconds that a stream can keep. */
+const LEAST_BYTES = 1024;
+const LEAST_AGE_MS = 100;
+
+function placeOf(
+  name: string,
+  prefix: string,
+  { keep, replicas = 1 }: Pick<NatsChannelOptions, "keep" | "replicas">,
+): StreamPlace {
   if (!/^[\w-]+$/.test(name)) {
     throw new RangeError(`stream must be letters, digits, _ and -, not ${JSON.stringify(name)}`);
   }
@@ -362,11 +365,9 @@ function placeOf(name: string, prefix: string, create: StreamLimits): StreamPlac
       `prefix must be letters, digits, _ and -, with dots between, not ${JSON.stringify(prefix)}`,
     );
   }
-  const limits = {
-    maxAge: checkLimit("create.maxAge", maxAge, 1),
-    maxBytes: checkLimit("create.maxBytes", maxBytes, 1024),
-    maxEvents: maxEvents === Infinity ? Infinity : checkLimit("create.maxEvents", maxEvents, 1),
-    replicas: checkLimit("create.replicas", replicas, 1),
-  };
-  return { name, prefix, limits };
+  const limits = retentionLimits({ bytes: DEFAULT_BYTES, ...keep }, LEAST_BYTES);
+  if (limits.maxAgeMs < LEAST_AGE_MS) {
+    throw new RangeError(`keep.age must be at least ${LEAST_AGE_MS} ms on NATS, not ${limits.maxAgeMs} ms`);
+  }
+  return { name, prefix, keep: limits, replicas: checkLimit("replicas", replicas, 1) };
 }

@@ -5,4 +5,3 @@
  */
 export { natsChannel } from "./nats_channel.ts";
 export type { NatsChannel, NatsChannelOptions } from "./channel.ts";
-export type { StreamLimits } from "./stream.ts";

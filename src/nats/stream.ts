@@ -12,35 +12,28 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from "@nats-io/jetstream";
+import type { RetentionLimits } from "../channel/retention.ts";
 import { EventsError } from "../events/errors.ts";
 
-/** Limits of a stream that is created. */
-export interface StreamLimits {
-  /** Maximum age in seconds; default seven days. */
-  readonly maxAge?: number;
-  /** Maximum number of bytes; default 1 GiB. */
-  readonly maxBytes?: number;
-  /** Maximum number of events; default any number. */
-  readonly maxEvents?: number;
-  /** Number of servers of the cluster that store it; default 1. */
-  readonly replicas?: number;
-}
-
-/** The name, the subjects and the limits of a stream. */
+/** The name and the subjects of a stream, and what it has if it is created. */
 export interface StreamPlace {
   readonly name: string;
   /** The prefix of its subjects; a `.` and the token of the type follow. */
   readonly prefix: string;
-  readonly limits: Required<StreamLimits>;
+  readonly keep: RetentionLimits;
+  /** Number of servers of the cluster that store it. */
+  readonly replicas: number;
 }
 
 /** The code of an error of the JetStream API (nats-server, `server/errors.json`). */
 const STREAM_NOT_FOUND = 10059;
 
-/** Nanoseconds in a second: the JetStream API counts in nanoseconds. */
-const NANOS = 1e9;
-/** Number of seconds for which the stream recognizes an `Idempotency-Key`: as long as a server itself does. */
-const DUPLICATE_WINDOW = 120;
+/** Nanoseconds in a millisecond: the JetStream API counts in nanoseconds. */
+const NANOS = 1e6;
+/** The greatest age: nanoseconds of 64 bits. */
+const MAX_AGE_MS = 9e12;
+/** For how long the stream recognizes an `Idempotency-Key`, in milliseconds: as long as a server itself does. */
+const DUPLICATE_WINDOW_MS = 120_000;
 
 /**
  * Opens the stream, and creates it if it is missing. Also throws the errors of the server.
@@ -78,7 +71,7 @@ export function isMissing(error: unknown): boolean {
 
 async function createStream(
   manager: JetStreamManager,
-  { name, prefix, limits }: StreamPlace,
+  { name, prefix, keep, replicas }: StreamPlace,
 ): Promise<StreamInfo> {
   try {
     await manager.streams.add({
@@ -87,11 +80,11 @@ async function createStream(
       storage: StorageType.File,
       retention: RetentionPolicy.Limits,
       discard: DiscardPolicy.Old,
-      max_age: limits.maxAge * NANOS,
-      max_bytes: limits.maxBytes,
-      max_msgs: limits.maxEvents === Infinity ? -1 : limits.maxEvents,
-      num_replicas: limits.replicas,
-      duplicate_window: Math.min(DUPLICATE_WINDOW, limits.maxAge) * NANOS,
+      max_age: keep.maxAgeMs === Infinity ? 0 : Math.min(MAX_AGE_MS, Math.round(keep.maxAgeMs)) * NANOS,
+      max_bytes: keep.maxBytes === Infinity ? -1 : keep.maxBytes,
+      max_msgs: keep.maxEvents === Infinity ? -1 : keep.maxEvents,
+      num_replicas: replicas,
+      duplicate_window: Math.min(DUPLICATE_WINDOW_MS, Math.round(keep.maxAgeMs)) * NANOS,
       deny_delete: true, // Deletions in the middle could not be reported.
     });
   } catch (error) {

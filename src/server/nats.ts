@@ -8,7 +8,7 @@ import type { Catalogue, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { abortable, delay } from "../events/timing.ts";
 import type { HistoryLimits } from "../channel/limits.ts";
-import { type NatsChannel, natsChannel, type StreamLimits } from "../nats/mod.ts";
+import { type NatsChannel, natsChannel } from "../nats/mod.ts";
 import type { Log } from "./log.ts";
 
 /** The addresses of NATS, and the user. */
@@ -36,7 +36,7 @@ export interface OpenNatsOptions {
   readonly stream: string;
   /** How much of it this process holds. */
   readonly history: HistoryLimits;
-  /** What the stream keeps if it has to be created, where that is not its default. */
+  /** What the stream keeps if it has to be created. */
   readonly keep: KeptEvents;
   /** The log for what keeps the server from its events. */
   readonly log: Pick<Log, "problem" | "warning">;
@@ -63,7 +63,7 @@ export async function openNats<S extends Schemas>(
   const onProblem = (problem: Error) => log.problem(problem.message);
   const connection = await retry(() => connectTo(servers), `NATS at ${place} cannot be reached`);
   followStatus(connection, place, log);
-  const options = { stream, history, create: streamLimitsOf(keep), onProblem };
+  const options = { stream, history, keep, onProblem };
   return await retry(() => natsChannel(connection, catalogue, options), "NATS");
 
   /** Retries until it succeeds, and logs each reason for a failure once. */
@@ -84,14 +84,6 @@ export async function openNats<S extends Schemas>(
       await delay(TRY_EVERY, signal);
     }
   }
-}
-
-function streamLimitsOf({ events, bytes, age }: KeptEvents): StreamLimits {
-  return {
-    ...(events !== null && { maxEvents: events }),
-    ...(bytes !== null && { maxBytes: bytes }),
-    ...(age !== null && { maxAge: Math.max(1, Math.round(age)) }),
-  };
 }
 
 /**

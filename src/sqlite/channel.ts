@@ -15,7 +15,12 @@ import { createHistory, type History } from "../channel/history.ts";
 import { iterate } from "../channel/iterator.ts";
 import { type HistoryLimits, historyLimits } from "../channel/limits.ts";
 import { createPages, type Fetched, type HeldLog, type Pages, readHeld } from "../channel/pages.ts";
-import { type Retention, type RetentionLimits, retentionLimits } from "../channel/retention.ts";
+import {
+  DEFAULT_BYTES,
+  type Retention,
+  type RetentionLimits,
+  retentionLimits,
+} from "../channel/retention.ts";
 import { createPublishedCounts } from "../channel/published_counts.ts";
 import { createWakeups } from "../channel/wakeups.ts";
 import {
@@ -127,7 +132,6 @@ const FILE: Expected = {
 /** The events of a page: reading one keeps the event loop busy for about a millisecond. */
 const PAGE_EVENTS = 1024;
 
-const DEFAULT_BYTES: number = 1024 ** 3;
 /** What an empty file and its tables take, and some events. */
 const LEAST_BYTES = 64 * 1024;
 

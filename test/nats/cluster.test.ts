@@ -28,7 +28,7 @@ test("natsChannel() misses no event while the nodes of a cluster are killed one 
 function killOneByOne(): Promise<void> {
   return withCluster((servers) =>
     joining(servers[0]!, async (join) => {
-      const options = { create: { replicas: 3 } };
+      const options = { replicas: 3 };
       const parties = [await join(options), await join(options, servers[1]), await join(options, servers[2])];
       const { epoch } = parties[0]!.channel;
       const { lost, epochs } = await settleDuring(parties, async (account) => {

@@ -14,7 +14,7 @@ testModel("nats", 25, (use) =>
           natsChannel(connection, contractEvents, {
             stream,
             history: { events: held },
-            create: { maxBytes: 2 ** 24 },
+            keep: { bytes: 2 ** 24 },
           });
         let channel = await open();
         const reopen = async () => {

@@ -46,10 +46,10 @@ test("natsChannel() needs no more permissions than docs/several-servers.md lists
     }, { user: "app", pass: "secret" }), { settings });
 });
 
-test("natsChannel() creates one stream with the limits of `create` when several servers start", () =>
+test("natsChannel() creates one stream with the limits of `keep` when several servers start", () =>
   onNats(async (server, join) => {
     const parties = await Promise.all(
-      Array.from({ length: 5 }, () => join({ create: { maxAge: 3600, maxBytes: 5e6, maxEvents: 7e5 } })),
+      Array.from({ length: 5 }, () => join({ keep: { age: "1h", bytes: 5e6, events: 7e5 } })),
     );
     assert.is(new Set(parties.map(({ channel }) => channel.epoch)).size, 1);
     await withConnection(server, async (connection) => {
@@ -62,7 +62,10 @@ test("natsChannel() creates one stream with the limits of `create` when several 
       assert.equal([config.max_msgs, config.duplicate_window], [7e5, 120e9]);
       const other = await join({ stream: "OTHER" });
       const { config: defaults } = await manager.streams.info("OTHER");
-      assert.equal([defaults.max_age, defaults.max_bytes], [7 * 86400e9, 2 ** 30]);
+      assert.equal([defaults.max_age, defaults.max_bytes, defaults.max_msgs], [0, 2 ** 30, -1]);
+      await join({ stream: "ALL", keep: { events: null, bytes: null, age: 9e12 } });
+      const { config: all } = await manager.streams.info("ALL");
+      assert.equal([all.max_bytes, all.max_msgs, all.duplicate_window], [-1, -1, 120e9]);
       assert.equal(defaults.subjects, ["other.*"]);
       await tickAll(other, 1, 3);
       await tickAll(parties[0]!, 1, 2);
@@ -73,12 +76,13 @@ test("natsChannel() creates one stream with the limits of `create` when several 
 test("natsChannel() throws a RangeError for invalid limits and names", () =>
   onNats(async (_, join) => {
     const wrong: NatsChannelOptions[] = [
-      { create: { maxAge: 0 } },
-      { create: { maxBytes: 0 } },
-      { create: { maxAge: Infinity } },
-      { create: { maxBytes: 1.5 } },
-      { create: { maxEvents: 0 } },
-      { create: { replicas: 0 } },
+      { keep: { age: 0 } },
+      { keep: { age: 0.05 } },
+      { keep: { bytes: 0 } },
+      { keep: { age: Infinity } },
+      { keep: { bytes: 1.5 } },
+      { keep: { events: 0 } },
+      { replicas: 0 },
       { history: { events: 0 } },
       { stream: "a.b" },
       { stream: "" },
@@ -155,7 +159,7 @@ test("natsChannel() rejects a stream with subject_transform", () =>
 
 test("natsChannel() reports ChannelUnavailable when the stream cannot be created", async () => {
   await onNats(async (_, join) => {
-    await rejects(join({ create: { replicas: 3 } }), "ChannelUnavailable");
+    await rejects(join({ replicas: 3 }), "ChannelUnavailable");
   });
 });
 
