@@ -21,7 +21,7 @@ import { type Patience, post, type Posted, PublishError } from "./post.ts";
 import { readRemote, type Remote } from "./remote.ts";
 import { onStopSignal } from "./signals.ts";
 import { openStateFile, type StateFile } from "./state_file.ts";
-import { ExitError, parseFlags, readCount, readPlace, readTypes, UsageError } from "./usage.ts";
+import { ExitError, parseFlags, readCount, readPath, readPlace, readTypes, UsageError } from "./usage.ts";
 
 const HELP = `events-endpoint forward FROM TO: publish the events of one server to another one, until Ctrl-C
 
@@ -91,8 +91,7 @@ export async function forward(args: string[]): Promise<void> {
   const from = readRemote(source, values["from-api-key"], process.env, keyOf("from"));
   const to = readRemote(target, values["to-api-key"], process.env, keyOf("to"));
   if (from.url.href === to.url.href) throw new UsageError("FROM and TO are the same address");
-  const path = values["state"] as string | undefined;
-  if (path === "") throw new UsageError("--state takes the path of a file");
+  const path = readPath("state", values["state"]);
   const stop = new AbortController();
   const forwarder = new Forwarder({
     from,

@@ -14,6 +14,7 @@ const HELP = `events-endpoint ${VERSION}: stream events over HTTP
   events-endpoint tail URL                  print the events of a server as they arrive
   events-endpoint emit URL TYPE [PAYLOAD]   publish an event; without TYPE, the events on standard input
   events-endpoint forward FROM TO           publish the events of a server to another one, each once and in order
+  events-endpoint replay FILE TO            publish recorded events in the rhythm of their times
   events-endpoint --help                    show this and exit
   events-endpoint --version                 show the version and exit
 
@@ -25,6 +26,7 @@ async function main([command, ...args]: string[]): Promise<void> {
   if (command === "tail") return await (await import("./tail.ts")).tail(args);
   if (command === "emit") return await (await import("./emit.ts")).emit(args);
   if (command === "forward") return await (await import("./forward.ts")).forward(args);
+  if (command === "replay") return await (await import("./replay.ts")).replay(args);
   if (command === "--version") return console.log(VERSION);
   if (command === undefined || command === "--help" || command === "-h") return console.log(HELP);
   throw new UsageError(`unknown command "${command}": try --help`);

@@ -9,8 +9,20 @@ import { jsonTextLine, onOneLine } from "../text/printable.ts";
 import { createNotes, describeFailure } from "./connection_notes.ts";
 import { readRemote, type Remote } from "./remote.ts";
 import type { DisplayEvent } from "../text/event_text.ts";
+import { openOutput } from "./file_output.ts";
+import { keepPosition, type Position, type TailState } from "./position.ts";
+import { openStateFile } from "./state_file.ts";
 import { onStopSignal } from "./signals.ts";
-import { checkSubject, parseFlags, readCount, readPlace, readTypes, UsageError } from "./usage.ts";
+import {
+  checkSubject,
+  parseFlags,
+  readCount,
+  readPath,
+  readPlace,
+  readSize,
+  readTypes,
+  UsageError,
+} from "./usage.ts";
 import { createView, type View } from "./view.ts";
 
 const HELP = `events-endpoint tail URL: follow the events of a server, until Ctrl-C
@@ -26,6 +38,9 @@ const HELP = `events-endpoint tail URL: follow the events of a server, until Ctr
   --until PLACE           exit at that time, or after the event with this id
   --limit N               exit after N events
   --json                  one dictionary a line, whole, also on a terminal
+  --output FILE           append the events to this file, a dictionary a line
+  --rotate SIZE           begin another file at this size, like 100MB; FILE.1 is the oldest one, and none is removed
+  --state FILE            keep the position in this file, and go on there at the next start, also after kill -9
   --max-attempts N        exit after this many failed attempts in a row (never)
   --api-key KEY           the key that the server wants (EVENTS_API_KEY, which other users of the machine do not see)
   --help                  show this and exit
@@ -33,10 +48,70 @@ const HELP = `events-endpoint tail URL: follow the events of a server, until Ctr
 On a terminal each event is one row, as wide as there is room for, with the time it has here; NO_COLOR=1 leaves out
 the colours. Elsewhere each is one line of JSON, as it was received, and stderr reports the connection. It
 waits for a server that cannot be reached, and resumes a lost connection after the last event; events_lost reports how
-many are missing. It exits with 0 at Ctrl-C and when its output is closed, with 1 if the server refuses.`;
+many are missing. With --state, --since and --last are for the first start. A kill -9 may repeat the last lines on
+stdout, and none in --output. It exits with 0 at Ctrl-C and when its output is closed, with 1 if the server refuses.`;
+
+/** What `tail` was asked to do. */
+interface TailOptions {
+  readonly remote: Remote;
+  /** Which events, and from where on. */
+  readonly range: ConnectOptions;
+  /** Whether a terminal shows JSON. */
+  readonly isJson: boolean;
+  /** The file to write to, in place of stdout. */
+  readonly output: string | undefined;
+  /** The size after which another file is begun. */
+  readonly maxBytes: number | undefined;
+  /** The file that keeps the position. */
+  readonly state: string | undefined;
+}
 
 /** Follows the events of a server until SIGINT or SIGTERM. */
 export async function tail(args: string[]): Promise<void> {
+  const options = readTailOptions(args);
+  if (options === "help") return console.log(HELP);
+  const { remote, range, isJson, output, state } = options;
+  const stop = new AbortController();
+  let failure: Error | undefined;
+  const fail = (error: Error) => {
+    failure ??= error;
+    stop.abort();
+  };
+  const file = state === undefined
+    ? undefined
+    : await openStateFile<TailState>(state, `tail ${remote.place}`);
+  const position = file === undefined ? undefined : keepPosition(file, fail);
+  onStopSignal(() => stop.abort());
+  const isView = process.stdout.isTTY && !isJson && output === undefined;
+  const reader = output !== undefined
+    ? fileReader(output, options.maxBytes, file?.state?.file, position)
+    : isView
+    ? createView(process.stdout, remote.place, !process.env["NO_COLOR"])
+    : lineReader();
+  const broken = new Promise<void>((resolve) => {
+    process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+      // The reader has closed the pipe, which is no error: `| head`.
+      if (error.code !== "EPIPE") fail(new Error(`cannot write: ${error.message}`));
+      stop.abort();
+      resolve();
+    });
+  });
+  process.stderr.on("error", () => {}); // The reader of stderr has closed it; stdout may still have one.
+  const { since, last, ...rest } = range;
+  const cursor = file?.state?.cursor;
+  const start = cursor !== undefined ? { since: cursor } : since !== undefined ? { since } : last && { last };
+  try {
+    await follow(remote, reader, position, { ...rest, ...start, signal: stop.signal });
+  } finally {
+    reader.close();
+    await Promise.race([endOutput(), broken]);
+    await position?.flush();
+  }
+  if (failure !== undefined) throw failure;
+}
+
+/** Reads the options of `tail`; `"help"` if only the help is wanted. */
+function readTailOptions(args: string[]): TailOptions | "help" {
   const { values, positionals } = parseFlags(args, {
     types: { type: "string", multiple: true },
     subject: { type: "string", multiple: true },
@@ -45,11 +120,14 @@ export async function tail(args: string[]): Promise<void> {
     until: { type: "string" },
     limit: { type: "string" },
     json: { type: "boolean" },
+    output: { type: "string" },
+    rotate: { type: "string" },
+    state: { type: "string" },
     "max-attempts": { type: "string" },
     "api-key": { type: "string" },
     help: { type: "boolean", short: "h" },
   }, true);
-  if (values["help"]) return console.log(HELP);
+  if (values["help"]) return "help";
   const remote = readRemote(positionals[0], values["api-key"], process.env);
   if (positionals.length > 1) throw new UsageError(`tail takes one URL, and not also "${positionals[1]}"`);
   const maxAttempts = readCount("max-attempts", values["max-attempts"]) ?? Infinity;
@@ -59,43 +137,44 @@ export async function tail(args: string[]): Promise<void> {
   if (last !== undefined && since !== undefined) {
     throw new UsageError("--last and --since are two places to begin: give one");
   }
-  const types = readTypes(values["types"]);
-  const subjects = ((values["subject"] ?? []) as string[]).map(checkSubject);
-
-  const stop = new AbortController();
-  onStopSignal(() => stop.abort());
-  const isView = process.stdout.isTTY && !values["json"];
-  const reader = isView ? createView(process.stdout, remote.place, !process.env["NO_COLOR"]) : lineReader();
-  let failure: Error | undefined;
-  const broken = new Promise<void>((resolve) => {
-    process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") failure = error; // The reader has closed the pipe, which is no error: `| head`.
-      stop.abort();
-      resolve();
-    });
-  });
-  process.stderr.on("error", () => {}); // The reader of stderr has closed it; stdout may still have one.
-  try {
-    await follow(remote, reader, {
-      types,
-      subjects,
+  const [output, state] = [readPath("output", values["output"]), readPath("state", values["state"])];
+  const maxBytes = readSize("rotate", values["rotate"]);
+  if (maxBytes !== undefined && output === undefined) {
+    throw new UsageError("--rotate is about a file: add --output FILE");
+  }
+  return {
+    remote,
+    range: {
+      types: readTypes(values["types"]),
+      subjects: ((values["subject"] ?? []) as string[]).map(checkSubject),
       ...(since !== undefined && { since }),
       ...(last !== undefined && { last }),
       ...(until !== undefined && { until }),
       ...(limit !== undefined && { limit }),
       reconnect: { maxAttempts },
-      signal: stop.signal,
-    });
-  } finally {
-    reader.close();
-    await Promise.race([endOutput(), broken]);
-  }
-  if (failure !== undefined) throw new Error(`cannot write: ${failure.message}`);
+    },
+    isJson: values["json"] === true,
+    output,
+    maxBytes,
+    state,
+  };
 }
 
-async function follow(remote: Remote, reader: View, options: ConnectOptions & { signal: AbortSignal }) {
+/** Number of milliseconds between two looks at whether the cursor has moved without an event. */
+const BOOKMARK_MS = 1_000;
+
+async function follow(
+  remote: Remote,
+  reader: View,
+  position: Position | undefined,
+  options: ConnectOptions & { signal: AbortSignal },
+) {
   const { url, apiKey } = remote;
   const noteOf = createNotes(remote);
+  /** The number of events that are not written out yet. */
+  let pending = 0;
+  let isWaiting = true;
+  const reached = (cursor: string | undefined) => position?.reached({ cursor, file: reader.file });
   const connection = connect(url, {
     ...options,
     ...(apiKey === undefined ? {} : { apiKey }),
@@ -103,15 +182,71 @@ async function follow(remote: Remote, reader: View, options: ConnectOptions & { 
       reader.status(status);
       const note = noteOf(status);
       if (note !== undefined) reader.note(note);
+      // The place where it starts: after a kill before the first event it starts there again.
+      if (status.type === "open" && pending === 0) reached(connection.lastId);
     },
   });
+  // Events that the filter hides move the cursor too.
+  const timer = position && setInterval(() => {
+    if (isWaiting && pending === 0 && connection.lastId !== position.cursor) reached(connection.lastId);
+  }, BOOKMARK_MS);
   try {
     for await (const event of connection) {
-      if (!reader.event(event as DisplayEvent, connection.lastText!)) await drained(options.signal);
+      isWaiting = false;
+      const { lastId } = connection;
+      const onOut = position && (() => {
+        pending--;
+        reached(lastId);
+      });
+      pending++;
+      const hasRoom = reader.event(event as DisplayEvent, connection.lastText!, onOut);
+      if (hasRoom !== true) await (hasRoom || drained(options.signal));
+      isWaiting = true;
     }
   } catch (error) {
     throw error instanceof EventsError ? new Error(describeFailure(error, remote)) : error;
+  } finally {
+    clearInterval(timer);
   }
+}
+
+/** Appends the JSON of each event to a file. */
+function fileReader(
+  path: string,
+  maxBytes: number | undefined,
+  known: TailState["file"],
+  position: Position | undefined,
+): View {
+  const output = openOutput(path, maxBytes, known?.path === path ? known.bytes : undefined);
+  const write = (line: string, onOut: (() => void) | undefined) => {
+    output.write(line);
+    onOut?.();
+    return true;
+  };
+  return {
+    get file() {
+      return { path, bytes: output.bytes };
+    },
+    event: (_event, text, onOut) => {
+      const line = `${onOneLine(text)}\n`;
+      if (!output.isFullFor(line)) return write(line, onOut);
+      return (async () => {
+        // The position is written before and after, so that a kill between repeats and loses nothing.
+        await position?.flush();
+        output.rotate();
+        position?.reached({ cursor: position.cursor, file: { path, bytes: 0 } });
+        await position?.flush();
+        write(line, onOut);
+      })();
+    },
+    status: () => {},
+    note,
+    close: output.close,
+  };
+}
+
+function note(text: string): void {
+  console.error(`events-endpoint: ${text}`);
 }
 
 /**
@@ -121,17 +256,18 @@ async function follow(remote: Remote, reader: View, options: ConnectOptions & { 
 function lineReader(): View {
   const lineOf = process.stdout.isTTY ? jsonTextLine : onOneLine;
   return {
-    event: (_event, text) => writeOut(`${lineOf(text)}\n`),
+    event: (_event, text, onOut) => writeOut(`${lineOf(text)}\n`, onOut),
     status: () => {},
-    note: (text) => console.error(`events-endpoint: ${text}`),
+    note,
     close: () => {},
   };
 }
 
 /** Writes to stdout. Deno throws the errors that other runtimes emit. */
-function writeOut(text: string): boolean {
+function writeOut(text: string, onOut: (() => void) | undefined): boolean {
   try {
-    return process.stdout.write(text);
+    if (onOut === undefined) return process.stdout.write(text);
+    return process.stdout.write(text, (error) => error ? undefined : onOut());
   } catch (error) {
     return process.stdout.emit("error", error);
   }

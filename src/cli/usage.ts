@@ -86,3 +86,37 @@ export function readPlace(text: unknown): string | undefined {
 export function readTypes(lists: unknown): string[] {
   return ((lists ?? []) as string[]).flatMap((list) => list.split(",")).filter(Boolean);
 }
+
+const UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  ki: 1024,
+  mi: 1024 ** 2,
+  gi: 1024 ** 3,
+};
+
+/**
+ * Reads a number of bytes, such as `100MB` or `64KiB`; `undefined` if the flag was not given.
+ *
+ * @throws {UsageError}
+ */
+export function readSize(flag: string, text: unknown): number | undefined {
+  if (text === undefined) return undefined;
+  const [, number, unit = ""] = /^(\d+(?:\.\d+)?) ?([kmg]i?)?b?$/i.exec(text as string) ?? [];
+  const size = Math.floor(Number(number) * UNITS[unit.toLowerCase()]!);
+  if (size >= 1) return size;
+  throw new UsageError(`--${flag} takes a size like 100MB, not "${text}"`);
+}
+
+/**
+ * Reads the path of a file; `undefined` if the flag was not given.
+ *
+ * @throws {UsageError}
+ */
+export function readPath(flag: string, text: unknown): string | undefined {
+  // An empty one may be a variable of a script that is not set.
+  if (text === "") throw new UsageError(`--${flag} takes the path of a file`);
+  return text as string | undefined;
+}

@@ -11,11 +11,14 @@ import { createScreen, type Terminal } from "./screen.ts";
 /** A view of a stream of events. */
 export interface View {
   /**
-   * Shows an event; returns false if the terminal does not keep up.
+   * Shows an event; returns false if the terminal does not keep up, or a promise of when there can be another one.
    *
    * @param text its JSON, as it was received
+   * @param onOut called when it is written out
    */
-  event(event: DisplayEvent, text: string): boolean;
+  event(event: DisplayEvent, text: string, onOut?: () => void): boolean | Promise<void>;
+  /** The file that it writes, and its size, if it writes one. */
+  readonly file?: { readonly path: string; readonly bytes: number };
   /** Shows the state of the connection. */
   status(status: Status): void;
   /** Shows a message in a row of its own. */
@@ -67,10 +70,12 @@ export function createView(terminal: Terminal, place: string, colours: boolean):
   }
 
   return {
-    event: (event) => {
+    event: (event, _text, onOut) => {
       count++;
       rate.count();
-      return show(event);
+      const hasRoom = show(event);
+      onOut?.();
+      return hasRoom;
     },
     status: (now) => {
       status = now;
