@@ -46,6 +46,9 @@ CREATE TABLE publications (
 PRAGMA application_id = ${APPLICATION_ID};
 PRAGMA user_version = ${SCHEMA_VERSION};
 `;
+/** Notes the position of the last event. */
+const NOTE_LAST = `
+UPDATE meta SET value = max(CAST(value AS INTEGER), (SELECT coalesce(max(sequence), 0) FROM events)) WHERE name = 'last'`;
 /** The size of the smallest database. */
 const LEAST_BYTES = 512;
 /** Events of a range that together have more bytes than this are read one by one, up to this size. */
@@ -117,8 +120,9 @@ export class EventsFile {
       "SELECT (SELECT min(sequence) FROM events) AS oldest, (SELECT max(sequence) FROM events) AS newest",
     );
     this.#first = Math.max(oldest ?? 1, meta.first ?? 1);
-    this.last = Math.max(newest ?? 0, this.#first - 1);
-    writeMeta(db, { epoch: this.epoch, boot: durability === "process" ? boot : undefined });
+    // Newer events than the table has are gone, and are reported as lost: a page may be damaged so that SQLite does not see it.
+    this.last = Math.max(newest ?? 0, this.#first - 1, meta.last ?? 0);
+    writeMeta(db, { epoch: this.epoch, boot: durability === "process" ? boot : undefined, last: this.last });
     this.#used = db.prepare(
       "SELECT (page_count - freelist_count) * page_size AS bytes " +
         "FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
@@ -283,7 +287,9 @@ export class EventsFile {
     try {
       await this.#disk.merge();
       // From here on the file alone holds everything, however the machine ends.
-      this.#db.exec("PRAGMA synchronous = FULL; DELETE FROM meta WHERE name = 'boot'");
+      this.#db.exec(
+        `PRAGMA synchronous = FULL; BEGIN; DELETE FROM meta WHERE name = 'boot'; ${NOTE_LAST}; COMMIT`,
+      );
     } catch {
       // The disk is full or gone: the log stays, and the next opening reads it.
     }
@@ -332,6 +338,8 @@ interface Meta {
   readonly boot?: string | undefined;
   /** The position of the first event that is kept. */
   readonly first?: number | undefined;
+  /** The position of the last event when the file was last opened or closed. */
+  readonly last?: number | undefined;
 }
 
 function readMeta(db: Database): Meta {
@@ -339,11 +347,12 @@ function readMeta(db: Database): Meta {
     name: string;
     value: string;
   }[];
-  const { epoch, boot, first } = Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+  const { epoch, boot, first, last } = Object.fromEntries(rows.map(({ name, value }) => [name, value]));
   if (epoch === undefined && rows.length > 0 || epoch !== undefined && !/^[0-9a-z]{1,32}$/.test(epoch)) {
     throw new EventsError("FileDamaged", "it has no epoch");
   }
-  return { epoch, boot, first: first === undefined ? undefined : Number(first) };
+  const numberOf = (text: string | undefined) => text === undefined ? undefined : Number(text);
+  return { epoch, boot, first: numberOf(first), last: numberOf(last) };
 }
 
 function writeMeta(db: Database, meta: Meta): void {

@@ -4,15 +4,27 @@ import { cp, mkdir, open, readFile, rename, rm, truncate, writeFile } from "node
 import { dirname, join } from "node:path";
 import process from "node:process";
 import * as assert from "uvu/assert";
-import { eventsEndpoint, EventsError } from "../../src/mod.ts";
+import { EventsError } from "../../src/mod.ts";
 import { encodeEvents } from "../../src/events/encode.ts";
 import { EventsFile } from "../../src/sqlite/file.ts";
+import { createApp } from "../../src/server/app.ts";
 import { sqliteChannel } from "../../src/sqlite/mod.ts";
 import { Writer } from "../../src/sqlite/writer.ts";
 import { linesOf, until, within } from "../support/harness.ts";
 import { sleep } from "../support/hostile_proxy.ts";
 import { suite } from "../support/suite.ts";
-import { catalogue, readAll, rejects, ticks, upTo, withChannel, withFile } from "./channels.ts";
+import {
+  catalogue,
+  readAll,
+  rejects,
+  type TestChannel,
+  type TestSchemas,
+  type Tick,
+  ticks,
+  upTo,
+  withChannel,
+  withFile,
+} from "./channels.ts";
 
 const test = suite("sqlite faults");
 
@@ -32,6 +44,30 @@ function withMount(size: string, use: (file: string) => Promise<void>): Promise<
   });
 }
 
+/** The server on a channel, as a client and an operator see it. */
+function serverOn(channel: TestChannel) {
+  const app = createApp<TestSchemas>({
+    channel,
+    version: "1",
+    startPayload: () => ({}),
+    onConnect: () => () => {},
+  }, { heartbeat: null });
+  return {
+    /** Publishes events by `POST`, and returns the status and the code of the error. */
+    post: async (...events: readonly Tick[]) => {
+      const headers = { "Content-Type": "application/json" };
+      const response = await app.request("/events", {
+        method: "POST",
+        headers,
+        body: JSON.stringify(events),
+      });
+      return [response.status, (await response.json()).error?.code];
+    },
+    open: async (query: string) => linesOf((await app.request(`/events?${query}`)).body!),
+    health: async () => (await (await app.request("/healthz")).json()).status,
+  };
+}
+
 test("publish() rejects while the disk is full, streams go on, and it recovers when there is room", () =>
   withMount("6m", async (file) => {
     const ballast = join(dirname(file), "ballast");
@@ -40,17 +76,13 @@ test("publish() rejects while the disk is full, streams go on, and it recovers w
     const onProblem = (problem: Error) => void problems.push(problem.message);
     const text = "x".repeat(20_000);
     const acknowledged = await withChannel(file, async (channel) => {
-      const endpoint = eventsEndpoint(channel);
-      const post = async (n: number) => {
-        const body = JSON.stringify(ticks(n, n + 1, text));
-        const headers = { "Content-Type": "application/json" };
-        const response = await endpoint.request("/", { method: "POST", headers, body });
-        return [response.status, (await response.json()).error?.code];
-      };
+      const { post, open, health } = serverOn(channel);
+      const publish = (n: number) => post(...ticks(n, n + 1, text));
       let n = 1;
-      let answer = await post(n);
-      for (; answer[0] === 202 && n < 1000; answer = await post(n)) n += 2;
+      let answer = await publish(n);
+      for (; answer[0] === 202 && n < 1000; answer = await publish(n)) n += 2;
       assert.equal(answer, [503, "ChannelUnavailable"]);
+      assert.is(await health(), "degraded");
       assert.is(channel.last, n - 1, "what was rejected is not stored");
       assert.match(channel.problem ?? "", /full/);
       await rejects(
@@ -59,11 +91,12 @@ test("publish() rejects while the disk is full, streams go on, and it recovers w
         /^nothing was published: .*full/,
       );
       assert.equal(await readAll(channel, "earliest"), upTo(n - 1));
-      const stream = linesOf((await endpoint.request(`/?since=${channel.epoch}-${n - 3}`)).body!);
+      const stream = await open(`since=${channel.epoch}-${n - 3}`);
       assert.equal((await stream.events(3)).map(({ event }) => event?.n), [undefined, n - 2, n - 1]);
       await rm(ballast);
       await until(() => channel.problem === undefined, "it recovers by itself", 20_000);
-      assert.equal(await post(n), [202, undefined]);
+      assert.is(await health(), "serving");
+      assert.equal(await publish(n), [202, undefined]);
       assert.equal((await stream.events(2)).map(({ event }) => event.n), [n, n + 1]);
       await stream.close();
       return n + 1;
@@ -75,6 +108,43 @@ test("publish() rejects while the disk is full, streams go on, and it recovers w
     await withChannel(file, async (channel) => {
       assert.equal(await readAll(channel, "earliest"), upTo(acknowledged));
     });
+  }));
+
+test("publish() rejects when the file system has become read-only, streams go on, and a restart on a good one has every event", () =>
+  withFile(async (path) => {
+    const [image, folder] = [`${path}.img`, join(dirname(path), "mount")];
+    const mount = () => execFileSync("mount", ["-o", "loop", image, folder]);
+    const file = join(folder, "events.db");
+    await writeFile(image, new Uint8Array(16 * 1024 * 1024));
+    execFileSync("mkfs.ext4", ["-qF", image]);
+    await mkdir(folder);
+    mount();
+    try {
+      await withChannel(file, async (channel) => {
+        const { post, open, health } = serverOn(channel);
+        assert.equal(await post(...ticks(1, 3)), [202, undefined]);
+        const stream = await open("since=earliest");
+        assert.is((await stream.events(4)).at(-1)!.event.n, 3);
+        // The system does this to a disk that fails. Without the failure it would refuse, because the file is open.
+        execFileSync("mount", ["-o", "remount,abort", folder]);
+        assert.equal(await post(...ticks(4, 4)), [503, "ChannelUnavailable"]);
+        assert.is(await health(), "degraded");
+        assert.match(channel.problem ?? "", /readonly|read-only|I\/O error/);
+        const other = await open("since=earliest&follow=false");
+        assert.equal((await other.rest()).slice(1).map(({ event }) => event.n), [1, 2, 3]);
+        await stream.close();
+      }, { durability: "power" });
+      execFileSync("umount", [folder]);
+      mount();
+      await withChannel(file, async (channel) => {
+        const { post, health } = serverOn(channel);
+        assert.equal(await post(...ticks(4, 4)), [202, undefined]);
+        assert.is(await health(), "serving");
+        assert.equal(await readAll(channel, "earliest"), upTo(4));
+      });
+    } finally {
+      execFileSync("umount", ["-l", folder]);
+    }
   }));
 
 test("sqliteChannel() rejects a file that it cannot write", () =>

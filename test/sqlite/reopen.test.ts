@@ -147,14 +147,16 @@ test("sqliteChannel() begins another epoch after a loss of power, because acknow
     });
   }));
 
-test("read() counts events that were deleted by hand as lost", () =>
+test("read() counts events that were deleted by hand as lost, also the newest, whose numbers are not given again", () =>
   withFile(async (file) => {
     await withChannel(file, (channel) => channel.publishBatch(ticks(1, 10)));
-    change(file, "DELETE FROM events WHERE sequence IN (1, 2, 5, 6, 7)");
+    change(file, "DELETE FROM events WHERE sequence IN (1, 2, 5, 6, 7, 9, 10)");
     await withChannel(file, async (channel) => {
       assert.is(channel.first, 3);
-      const lost = { reason: "slow_consumer", count: 3 };
-      assert.equal(await readAll(channel, "earliest"), [3, 4, lost, 8, 9, 10]);
+      const lost = (count: number) => ({ reason: "slow_consumer", count });
+      assert.equal(await readAll(channel, "earliest"), [3, 4, lost(3), 8, lost(2)]);
+      assert.is(await channel.publish("tick", { n: 11 }), `${channel.epoch}-11`);
+      assert.equal(await readAll(channel, "earliest"), [3, 4, lost(3), 8, lost(2), 11]);
     });
   }));
 
