@@ -32,6 +32,8 @@ export function describeFailure(cause: EventsError, remote: Remote): string {
   switch (cause.code) {
     case "Unauthorized":
       return `${printable(cause.message)}: ${keyHint}`;
+    case "CertificateRejected":
+      return `${printable(cause.message)}: --cacert FILE or --insecure accepts it`;
     case "ConnectionFailed":
       return `cannot reach ${place}: ${printable(reasonOf(cause.cause))}`;
     case "ConnectionLost":

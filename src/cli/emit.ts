@@ -9,6 +9,7 @@ import { payloadOf } from "./payload.ts";
 import { draftOf, lossIn, lossText } from "./drafts.ts";
 import { type Patience, post, type Posted, PublishError } from "./post.ts";
 import { readRemote, type Remote } from "./remote.ts";
+import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import { checkSubject, parseFlags, readCount, UsageError } from "./usage.ts";
 
 const HELP = `events-endpoint emit URL TYPE [JSON | KEY=VALUE …]: publish an event
@@ -27,6 +28,7 @@ events-endpoint emit URL [-]: publish the events on standard input, one dictiona
   --subject SUBJECT       what the event is about, if the server does not derive that from the payload
   --max-attempts N        exit after this many failed attempts in a row (never)
   --api-key KEY           the server's API key; other users of this machine see the flag, but not EVENTS_API_KEY
+${TRANSPORT_HELP}
   --help                  show this and exit
 
 Without a TYPE, emit reads standard input, unless that is a terminal. Each read, of at most 100 000 characters, is
@@ -42,10 +44,11 @@ export async function emit(args: string[]): Promise<void> {
     "subject": { type: "string" },
     "max-attempts": { type: "string" },
     "api-key": { type: "string" },
+    ...TRANSPORT_FLAGS,
     help: { type: "boolean", short: "h" },
   }, true);
   if (values["help"]) return console.log(HELP);
-  const remote = readRemote(address, values["api-key"], process.env);
+  const remote = await withTransport(readRemote(address, values["api-key"], process.env), values);
   const maxAttempts = readCount("max-attempts", values["max-attempts"]) ?? Infinity;
   const patience: Patience = { maxAttempts, note };
   if (type === undefined && process.stdin.isTTY) {

@@ -21,6 +21,7 @@ import { type Patience, post, type Posted, PublishError } from "./post.ts";
 import { readRemote, type Remote } from "./remote.ts";
 import { onStopSignal } from "./signals.ts";
 import { openStateFile, type StateFile } from "./state_file.ts";
+import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import { ExitError, parseFlags, readCount, readPath, readPlace, readTypes, UsageError } from "./usage.ts";
 
 const HELP = `events-endpoint forward FROM TO: publish the events of one server to another one, until Ctrl-C
@@ -35,6 +36,7 @@ const HELP = `events-endpoint forward FROM TO: publish the events of one server 
   --max-attempts N        exit after this many failed attempts in a row (never)
   --from-api-key KEY      the key that FROM wants (EVENTS_FROM_API_KEY, which other users of the machine do not see)
   --to-api-key KEY        the key that TO wants (EVENTS_TO_API_KEY)
+${TRANSPORT_HELP}
   --help                  show this and exit
 
 Types, payloads and subjects stay as they are; id and time are those of TO. A loss that FROM reports is printed and counted.
@@ -82,6 +84,7 @@ export async function forward(args: string[]): Promise<void> {
     "max-attempts": { type: "string" },
     "from-api-key": { type: "string" },
     "to-api-key": { type: "string" },
+    ...TRANSPORT_FLAGS,
     help: { type: "boolean", short: "h" },
   }, true);
   if (values["help"]) return console.log(HELP);
@@ -94,8 +97,8 @@ export async function forward(args: string[]): Promise<void> {
   const path = readPath("state", values["state"]);
   const stop = new AbortController();
   const forwarder = new Forwarder({
-    from,
-    to,
+    from: await withTransport(from, values),
+    to: await withTransport(to, values),
     file: path === undefined
       ? undefined
       : await openStateFile<State>(path, `forward ${from.place} ${to.place}`),
@@ -184,6 +187,7 @@ class Forwarder {
       types,
       since: this.#state.cursor ?? since,
       ...(from.apiKey !== undefined && { apiKey: from.apiKey }),
+      ...(from.fetch !== undefined && { fetch: from.fetch }),
       reconnect: { maxAttempts },
       signal,
       onStatus,

@@ -9,6 +9,7 @@
 import { failureOf } from "../client/failure.ts";
 import { delayAfter, readRetryAfter } from "../client/retry.ts";
 import { printable } from "../text/printable.ts";
+import { describeFailure } from "./connection_notes.ts";
 import { reasonOf, type Remote } from "./remote.ts";
 
 /** An event to publish. */
@@ -109,7 +110,7 @@ export function pause(ms: number, signal: AbortSignal | undefined): Promise<void
 
 /** Sends one request. */
 async function send(remote: Remote, events: readonly Posted[], key: string, isFirst: boolean) {
-  const { url, place, apiKey } = remote;
+  const { url, place, apiKey, fetch = globalThis.fetch } = remote;
   const headers = new Headers({
     "Content-Type": "application/x-ndjson",
     "Accept": "application/json",
@@ -123,12 +124,12 @@ async function send(remote: Remote, events: readonly Posted[], key: string, isFi
   try {
     const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
     // Does not follow a redirect: the API key is for this server alone.
-    response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
+    response = await fetch(url.href, { method: "POST", headers, body, redirect: "manual", signal });
     text = await response.text();
   } catch (error) {
     const failure = failureOf(place, error);
     if (failure.code !== "ConnectionFailed") {
-      throw new PublishError([printable(failure.message)], true, undefined, error);
+      throw new PublishError([describeFailure(failure, remote)], true, undefined, error);
     }
     const reason = reasonOf(error);
     // A refused connection means that nothing was sent. On a later request it may follow a repeat of Deno's.

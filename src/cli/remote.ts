@@ -13,6 +13,8 @@ export interface Remote {
   readonly place: string;
   /** The API key; `undefined` if there is none. */
   readonly apiKey: string | undefined;
+  /** Sends requests, in place of the global `fetch`. */
+  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
   /** What to do if the key is rejected. */
   readonly keyHint: string;
 }

@@ -10,6 +10,7 @@ import { type Line, linesOf } from "./lines.ts";
 import { type Patience, pause, post, type Posted, PublishError } from "./post.ts";
 import { readRemote, type Remote } from "./remote.ts";
 import { onStopSignal } from "./signals.ts";
+import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import { parseFlags, readCount, UsageError } from "./usage.ts";
 
 const HELP = `events-endpoint replay FILE TO: publish recorded events in the rhythm of their times
@@ -21,6 +22,7 @@ const HELP = `events-endpoint replay FILE TO: publish recorded events in the rhy
   --speed N               how many times as fast as the events were published, or max: as fast as TO accepts them (1)
   --max-attempts N        exit after this many failed attempts in a row (never)
   --api-key KEY           the key that TO wants (EVENTS_API_KEY, which other users of the machine do not see)
+${TRANSPORT_HELP}
   --help                  show this and exit
 
 FILE is what tail wrote: a dictionary a line; - is standard input. The difference between the times of two events is the
@@ -33,12 +35,13 @@ export async function replay(args: string[]): Promise<void> {
     speed: { type: "string" },
     "max-attempts": { type: "string" },
     "api-key": { type: "string" },
+    ...TRANSPORT_FLAGS,
     help: { type: "boolean", short: "h" },
   }, true);
   if (values["help"]) return console.log(HELP);
   if (address === undefined) throw new UsageError("replay takes a file and a URL, FILE and TO: try --help");
   if (more.length > 0) throw new UsageError(`replay takes FILE and TO, and not also "${more[0]}"`);
-  const remote = readRemote(address, values["api-key"], process.env);
+  const remote = await withTransport(readRemote(address, values["api-key"], process.env), values);
   const speed = readSpeed(values["speed"]);
   const maxAttempts = readCount("max-attempts", values["max-attempts"]) ?? Infinity;
   const stop = new AbortController();

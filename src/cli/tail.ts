@@ -13,6 +13,7 @@ import { openOutput } from "./file_output.ts";
 import { keepPosition, type Position, type TailState } from "./position.ts";
 import { openStateFile } from "./state_file.ts";
 import { onStopSignal } from "./signals.ts";
+import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import {
   checkSubject,
   parseFlags,
@@ -43,6 +44,7 @@ const HELP = `events-endpoint tail URL: follow the events of a server, until Ctr
   --state FILE            keep the position in this file, and go on there at the next start, also after kill -9
   --max-attempts N        exit after this many failed attempts in a row (never)
   --api-key KEY           the key that the server wants (EVENTS_API_KEY, which other users of the machine do not see)
+${TRANSPORT_HELP}
   --help                  show this and exit
 
 On a terminal each event is one row, as wide as there is room for, with the time it has here; NO_COLOR=1 leaves out
@@ -68,7 +70,7 @@ interface TailOptions {
 
 /** Follows the events of a server until SIGINT or SIGTERM. */
 export async function tail(args: string[]): Promise<void> {
-  const options = readTailOptions(args);
+  const options = await readTailOptions(args);
   if (options === "help") return console.log(HELP);
   const { remote, range, isJson, output, state } = options;
   const stop = new AbortController();
@@ -111,7 +113,7 @@ export async function tail(args: string[]): Promise<void> {
 }
 
 /** Reads the options of `tail`; `"help"` if only the help is wanted. */
-function readTailOptions(args: string[]): TailOptions | "help" {
+async function readTailOptions(args: string[]): Promise<TailOptions | "help"> {
   const { values, positionals } = parseFlags(args, {
     types: { type: "string", multiple: true },
     subject: { type: "string", multiple: true },
@@ -125,6 +127,7 @@ function readTailOptions(args: string[]): TailOptions | "help" {
     state: { type: "string" },
     "max-attempts": { type: "string" },
     "api-key": { type: "string" },
+    ...TRANSPORT_FLAGS,
     help: { type: "boolean", short: "h" },
   }, true);
   if (values["help"]) return "help";
@@ -143,7 +146,7 @@ function readTailOptions(args: string[]): TailOptions | "help" {
     throw new UsageError("--rotate is about a file: add --output FILE");
   }
   return {
-    remote,
+    remote: await withTransport(remote, values),
     range: {
       types: readTypes(values["types"]),
       subjects: ((values["subject"] ?? []) as string[]).map(checkSubject),
@@ -169,7 +172,7 @@ async function follow(
   position: Position | undefined,
   options: ConnectOptions & { signal: AbortSignal },
 ) {
-  const { url, apiKey } = remote;
+  const { url, apiKey, fetch } = remote;
   const noteOf = createNotes(remote);
   /** The number of events that are not written out yet. */
   let pending = 0;
@@ -177,7 +180,8 @@ async function follow(
   const reached = (cursor: string | undefined) => position?.reached({ cursor, file: reader.file });
   const connection = connect(url, {
     ...options,
-    ...(apiKey === undefined ? {} : { apiKey }),
+    ...(apiKey !== undefined && { apiKey }),
+    ...(fetch !== undefined && { fetch }),
     onStatus: (status) => {
       reader.status(status);
       const note = noteOf(status);

@@ -10,6 +10,9 @@ const CERTIFICATE_CODE =
   /CERT|^UNABLE_TO_(?:GET|VERIFY|DEC)|^(?:INVALID_CA|INVALID_PURPOSE|HOSTNAME_MISMATCH|PATH_LENGTH_EXCEEDED)$/;
 /** Deno has no code for it. */
 const CERTIFICATE_MESSAGE = /invalid peer certificate/;
+/** What answers a TLS handshake and is no TLS, most often plain HTTP: Node, Deno and Bun. */
+const NO_TLS =
+  /ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)|corrupt message of type InvalidContentType|Does the server speak TLS/;
 /** Node, and Deno. */
 const PORT_MESSAGE = /^bad port$|Requests to port \d+ are blocked/;
 /** What Chromium, Firefox and Safari say of every failure. */
@@ -35,7 +38,7 @@ interface Failure {
  *
  * @param place the address as it may be shown, without its query
  * @param error what `fetch` threw
- * @returns `InvalidParameter` for a port that `fetch` refuses, `CertificateRejected`, or else `ConnectionFailed`
+ * @returns `InvalidParameter` for a port that `fetch` refuses and for `https` where there is no TLS, `CertificateRejected`, or else `ConnectionFailed`
  */
 export function failureOf(place: string, error: unknown): EventsError {
   const { message = "", code, cause } = (error ?? {}) as Failure;
@@ -44,6 +47,11 @@ export function failureOf(place: string, error: unknown): EventsError {
   const isBadPort = BROWSER_MESSAGE.test(message) && port !== "" && BAD_PORTS.includes(Number(port));
   if (isBadPort || messages.some((text) => PORT_MESSAGE.test(text))) {
     const text = `cannot connect to ${place}: fetch refuses port ${port}: serve the events on another one`;
+    return new EventsError("InvalidParameter", text, { cause: error });
+  }
+  const codes = [code, cause?.code].map(String);
+  if ([...messages, ...codes].some((text) => NO_TLS.test(text))) {
+    const text = `cannot connect to ${place}: what answers there does not speak TLS: is it http?`;
     return new EventsError("InvalidParameter", text, { cause: error });
   }
   const reason = reasonOf(error);

@@ -16,6 +16,7 @@
  * | no connection, no response in time, or one cut off in its head | again |
  * | a certificate that is not accepted | `CertificateRejected`, closed; browsers do not say so: again |
  * | a port that `fetch` refuses, such as 6667 | `InvalidParameter`, closed |
+ * | `https` to a port that does not speak TLS | `InvalidParameter`, closed; browsers do not say so: again |
  * | a part of a bundle that is gone, which is needed for SSE or `bigint` | `ModuleNotLoaded`, closed |
  * | the stream ends, is cut off, or is silent for too long | again, after the last event that was handed out |
  * | a browser hides the page | disconnected; when the page is shown again: again, after the last event that was handed out |

@@ -15,7 +15,9 @@ export async function makeCertificate(): Promise<{ key: string; cert: string }> 
   try {
     const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
     const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-    const args = ["req", "-x509", ...curve, ...subject, "-days", "2", "-keyout", key, "-out", cert];
+    // Deno takes no certificate of an authority for that of a server, also where it is trusted.
+    const end = ["-addext", "basicConstraints=critical,CA:FALSE"];
+    const args = ["req", "-x509", ...curve, ...subject, ...end, "-days", "2", "-keyout", key, "-out", cert];
     execFileSync("openssl", args, { stdio: "pipe" });
     return { key: await readFile(key, "utf8"), cert: await readFile(cert, "utf8") };
   } finally {

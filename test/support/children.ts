@@ -72,8 +72,12 @@ export function startCli(args: readonly string[], options: ChildOptions = {}): C
 export const RUNTIMES = ["node", "deno", "bun"] as const;
 
 /** Starts the command on the given runtime. */
-export function startCliOn(runtime: RuntimeName, args: readonly string[]): Child {
-  return start(programOf(runtime), [...argumentsOf(runtime, CLI_PERMISSIONS), root + CLI, ...args], {});
+export function startCliOn(
+  runtime: RuntimeName,
+  args: readonly string[],
+  options: ChildOptions = {},
+): Child {
+  return start(programOf(runtime), [...argumentsOf(runtime, CLI_PERMISSIONS), root + CLI, ...args], options);
 }
 
 /** Returns the command with these arguments as a line for a shell. */
