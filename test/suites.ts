@@ -61,6 +61,7 @@ export const SUITES: readonly Suite[] = [
   { path: "stream/", on: EVERY },
   { path: "http/publish_memory", on: EVERY_NODE },
   { path: "http/publish", on: EVERY, seconds: 8 },
+  { path: "http/authorize_by_token", on: EACH_KIND, seconds: 4, waits: true },
   { path: "http/authorize", on: EVERY_BUN, seconds: 7, waits: true },
   { path: "http/filters", on: EVERY, seconds: 6, waits: true },
   { path: "http/middleware", on: EVERY, seconds: 10, waits: true },

@@ -8,17 +8,20 @@ import type { Channel } from "../channel/channel.ts";
 import { createChannel } from "../channel/memory.ts";
 import { isLoopback, urlHost } from "../server/access.ts";
 import { createApp } from "../server/app.ts";
+import { readKeys } from "../server/keys_file.ts";
 import { createLog, type Log } from "../server/log.ts";
 import { type Fetch, listen } from "../server/listen.ts";
 import { loadNatsPackages } from "../server/nats_packages.ts";
 import { type WatchFolder, watchFolder } from "../server/watch_folder.ts";
 import { sqliteChannel } from "../sqlite/mod.ts";
+import type { AccessKey } from "../http/credentials.ts";
 import type { Draft, Schemas } from "../events/catalogue.ts";
 import type { GenerationFacts } from "../tribler/generations.ts";
 import { VERSION } from "../version.ts";
 import { readServed, type Served } from "./served.ts";
 import { onReloadSignal, onStopSignal } from "./signals.ts";
 import { SERVE_HELP, unknownVariables } from "./serve_flags.ts";
+import { UsageError } from "./usage.ts";
 import { readServeOptions, type ServeOptions } from "./serve_options.ts";
 
 /** How long open streams may take to end when the server shuts down. */
@@ -34,22 +37,16 @@ export async function serve(args: string[]): Promise<void> {
   const stop = new AbortController();
   const stopped = new Promise<void>((resolve) => onStopSignal(resolve)).then(() => stop.abort());
   const served = await readServed(options);
+  const keys = options.keys === undefined ? undefined : await openKeys(options.keys);
   const channel = await openChannel(served, options, log, stop.signal);
   if (channel === undefined) return;
   const source = served.open(channel);
-  const app = createApp(source, { ...options, log });
+  const credentials = keys === undefined ? options.credentials : { ...options.credentials, keys: keys.read };
+  const app = createApp(source, { ...options, credentials, log });
   const watch = options.watchFolder === undefined
     ? undefined
     : await watchTorrents(options.watchFolder, options, served.watch, channel, log);
-  const { reload } = served;
-  if (reload !== undefined) {
-    onReloadSignal(() =>
-      reload().then(
-        () => log.notice("the catalogue was read again"),
-        ({ message }: Error) => log.problem(`${message}: what was read before stays in force`),
-      )
-    );
-  }
+  reloadFiles({ catalogue: served.reload, keys: keys?.reload }, log);
   try {
     const server = await listen(app.fetch as Fetch, options);
     console.log(
@@ -57,7 +54,7 @@ export async function serve(args: string[]): Promise<void> {
         options.mounts[0].path
       }`,
     );
-    if (options.apiKey === undefined && !isLoopback(options.host)) {
+    if (options.apiKey === undefined && credentials === undefined && !isLoopback(options.host)) {
       log.warning(
         "other machines can reach this server, and it has no key: set EVENTS_API_KEY to say who may",
       );
@@ -75,6 +72,35 @@ export async function serve(args: string[]): Promise<void> {
     watch?.close();
     throw error;
   }
+}
+
+/** The keys of a file, as they are now. */
+interface Keys {
+  read(): readonly AccessKey[];
+  reload(): Promise<void>;
+}
+
+async function openKeys(file: string): Promise<Keys> {
+  let keys = await readKeys(file).catch((error: Error) => {
+    throw new UsageError(error.message);
+  });
+  return { read: () => keys, reload: async () => void (keys = await readKeys(file)) };
+}
+
+/** Reads files again at SIGHUP, each by what it holds. If one is wrong, what was read before stays in force. */
+function reloadFiles(files: Readonly<Record<string, (() => Promise<void>) | undefined>>, log: Log): void {
+  const given = Object.entries(files).filter(([, reload]) => reload !== undefined);
+  if (given.length === 0) return; // SIGHUP ends the process.
+  onReloadSignal(async () => {
+    for (const [name, reload] of given) {
+      try {
+        await reload!();
+        log.notice(`read again: ${name}`);
+      } catch (error) {
+        log.problem(`${(error as Error).message}: what was read before stays in force`);
+      }
+    }
+  });
 }
 
 /** Publishes what is in the watch folder, as far as the generation has events for it. */

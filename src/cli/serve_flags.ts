@@ -74,12 +74,37 @@ const FLAGS = {
   "api-key": {
     value: "KEY",
     fallback: "",
-    help: "require this key; other users of this machine see the flag, but not EVENTS_API_KEY",
+    help:
+      "require a key: this one may read and publish; other users of this machine see flags, but no variables",
   },
+  "read-key": {
+    value: "KEY",
+    fallback: "",
+    help: "a key that may read; may be repeated, or be a list with commas",
+  },
+  "publish-key": { value: "KEY", fallback: "", help: "a key that may publish, likewise" },
+  keys: {
+    value: "FILE",
+    fallback: "",
+    help: "JSON with the names, hashes and rights of further keys; SIGHUP reads it again",
+  },
+  "jwt-secret": {
+    value: "SECRET",
+    fallback: "",
+    help: "accept JSON Web Tokens of this secret, of 32 characters or more; better as EVENTS_JWT_SECRET",
+  },
+  "jwks-url": { value: "URL", fallback: "", help: "accept tokens that these public keys verify" },
+  "jwt-issuer": { value: "TEXT", fallback: "", help: "what the iss of a token must be" },
+  "jwt-audience": { value: "TEXT", fallback: "", help: "what the aud of a token must name; may be repeated" },
   "cors-origin": {
     value: "ORIGIN",
     fallback: "",
     help: "pages of this origin may read and publish; may be repeated, or be a list with commas",
+  },
+  "cors-header": {
+    value: "NAME",
+    fallback: "",
+    help: "a further header that their requests may have; may be repeated",
   },
   "max-connections": {
     value: "N",
@@ -125,7 +150,15 @@ const FLAGS = {
 export type Flag = keyof typeof FLAGS;
 
 /** The flags that may be repeated, or be a list with commas. */
-const REPEATED: readonly string[] = ["cors-origin", "dialect", "path"] satisfies Flag[];
+const REPEATED: readonly string[] = [
+  "cors-origin",
+  "cors-header",
+  "dialect",
+  "path",
+  "read-key",
+  "publish-key",
+  "jwt-audience",
+] satisfies Flag[];
 
 /** The width of the column of flags, in characters. */
 const COLUMN = 36;

@@ -9,12 +9,12 @@ import type { LogFormat } from "../server/log.ts";
 import { durationMs } from "../events/time.ts";
 import type { KeptEvents, NatsServers } from "../server/nats.ts";
 import type { Durability } from "../sqlite/mod.ts";
-import { keyOf } from "./remote.ts";
+import { type Access, readAccess } from "./serve_access.ts";
 import { numberOf, numberOrOff, readFlags, type Source, textOf, variableOf } from "./serve_flags.ts";
 import { UsageError } from "./usage.ts";
 
 /** What `serve` was asked to do. */
-export interface ServeOptions extends Omit<AppOptions, "log" | "mounts"> {
+export interface ServeOptions extends Omit<AppOptions, "log" | "mounts" | keyof Access>, Access {
   /** Where the events are, and in which dialect; at least one. */
   readonly mounts: readonly [Mount, ...Mount[]];
   /** The file of the catalogue, or `any`; `undefined` for Tribler's events. */
@@ -79,8 +79,7 @@ export function readServeOptions(args: string[], env: Source["env"]): ServeOptio
     durability: durabilityOf(source),
     nats: natsOf(source),
     stream: streamOf(source),
-    apiKey: apiKeyOf(source),
-    corsOrigins: originsOf(source),
+    ...readAccess(source),
     maxConnections: numberOrOff(source, "max-connections", 1, 100_000_000, true),
     maxConnectionsPerAddress: numberOrOff(source, "max-connections-per-address", 1, 100_000_000, true),
     clientAddressHeader: headerNameOf(source),
@@ -92,13 +91,6 @@ export function readServeOptions(args: string[], env: Source["env"]): ServeOptio
     drain: numberOf(source, "drain", 0, 86400, false),
     log: logOf(source),
   };
-}
-
-function apiKeyOf(source: Source): string | undefined {
-  const variable = variableOf("api-key");
-  const flag = source.flags["api-key"];
-  // An empty one, as from a variable of a script that is not set, must not open the server to all.
-  return flag === undefined ? keyOf(variable, source.env[variable]) : keyOf("--api-key", flag);
 }
 
 /** The paths of the server that hold something else. */
@@ -145,16 +137,6 @@ function mountsOf(source: Source): readonly [Mount, ...Mount[]] {
     }
   }
   return mounts as [Mount, ...Mount[]];
-}
-
-function originsOf(source: Source): string[] {
-  const { text, by } = textOf(source, "cors-origin");
-  const origins = text.split(",").map((origin) => origin.trim()).filter((origin) => origin !== "");
-  const wrong = origins.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin);
-  if (wrong === undefined) return origins;
-  throw new UsageError(
-    `${by} takes an origin as a browser writes it, like https://example.com, not "${wrong}"`,
-  );
 }
 
 function catalogueOf(source: Source): string | undefined {

@@ -4,7 +4,16 @@
  * @module
  */
 import type { Context } from "hono";
-import { ARRAY, describe, FUNCTION, NUMBER, OBJECT } from "../events/arguments.ts";
+import {
+  ARRAY,
+  BOOLEAN,
+  describe,
+  type Expected,
+  FUNCTION,
+  NUMBER,
+  OBJECT,
+  STRING,
+} from "../events/arguments.ts";
 import type { PublishedEvent, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { isSubject } from "../events/subject.ts";
@@ -22,8 +31,14 @@ export interface Permission<S extends Schemas = Schemas> {
    * subject are not among them. Default all events.
    */
   readonly subjects?: readonly string[];
-  /** When the permission ends: a date, or milliseconds since 1970; default never. */
+  /** The types of the events that the request may see, and publish; `*` at the end of one matches a prefix. Default all. */
+  readonly types?: readonly string[];
+  /** When the permission ends: a date, or milliseconds (not seconds) since 1970; default never. */
   readonly expiresAt?: Date | number;
+  /** The name of whom it is for, such as that of a key: for `onStreamEnd` and the statistics. It must hold no secret. */
+  readonly name?: string;
+  /** Whether `authorize` is not asked again for the stream, which ends at {@linkcode expiresAt} at the latest; default no. */
+  readonly isFinal?: boolean;
 }
 
 /** Decides what a request may do; `true` is everything, `false` nothing. */
@@ -72,7 +87,20 @@ const SWEEPS_PER_INTERVAL = 10;
 /** Share of an interval after which a stream is asked about again, and within which the answer must arrive. */
 const ANSWER_SHARE = 0.4;
 
-const ANSWERS = "true, false, or { filter, subjects, expiresAt } and nothing else";
+const PATTERNS: Expected = {
+  text: "patterns",
+  accepts: (value) => ARRAY.accepts(value) && (value as unknown[]).every(isSubject),
+};
+const PERMISSION: Readonly<Record<keyof Permission, Expected>> = {
+  filter: FUNCTION,
+  subjects: PATTERNS,
+  types: PATTERNS,
+  expiresAt: { text: "a date", accepts: (value) => value instanceof Date || NUMBER.accepts(value) },
+  name: STRING,
+  isFinal: BOOLEAN,
+};
+
+const ANSWERS = `true, false, or { ${Object.keys(PERMISSION).join(", ")} } and nothing else`;
 
 /**
  * Whether an answer of the application is a permission. Everything else rejects the request: an object with a slip in the
@@ -82,12 +110,8 @@ function isPermission<S extends Schemas>(answer: unknown): answer is Permission<
   if (!OBJECT.accepts(answer)) return false;
   return Reflect.ownKeys(answer as object).every((name) => {
     const value = (answer as Readonly<Record<PropertyKey, unknown>>)[name];
-    if (name === "filter") return value === undefined || FUNCTION.accepts(value);
-    if (name === "subjects") {
-      return value === undefined || ARRAY.accepts(value) && (value as unknown[]).every(isSubject);
-    }
-    if (name !== "expiresAt") return false;
-    return value === undefined || value instanceof Date || NUMBER.accepts(value);
+    if (!Object.hasOwn(PERMISSION, name)) return false;
+    return value === undefined || PERMISSION[name as keyof Permission].accepts(value);
   });
 }
 
@@ -102,11 +126,13 @@ function isPermission<S extends Schemas>(answer: unknown): answer is Permission<
  * @param intervalMs number of milliseconds within which each stream is asked about and answered
  * @param onError called with what `authorize` throws for an open stream, unless that rejects the request; and with a
  *   `TypeError` if it answers something else than `true`, a permission, `false`, `undefined` or `null`
+ * @param onAuthorized called with the name of the permission for each request that has one
  */
 export function createAuthorizer<S extends Schemas>(
   authorize: Authorize<S>,
   intervalMs: number,
   onError: (error: unknown) => void,
+  onAuthorized: (name: string) => void = () => {},
 ): Authorizer<S> {
   const open = new Set<AuthorizedStream<S>>();
   const ticks = createTicks(intervalMs / SWEEPS_PER_INTERVAL);
@@ -116,6 +142,7 @@ export function createAuthorizer<S extends Schemas>(
     if (answer === true) return {};
     if (isPermission<S>(answer)) {
       if (!isExpired(answer)) return answer;
+      if (isInSeconds(answer)) onError(new TypeError(`authorize: ${secondsText(answer.expiresAt)}`));
     } else if (answer !== false && answer !== undefined && answer !== null) {
       onError(new TypeError(`authorize: the answer must be ${ANSWERS}, not ${describe(answer)}`));
     }
@@ -145,7 +172,7 @@ export function createAuthorizer<S extends Schemas>(
     while (open.has(stream)) {
       await ticks.next();
       if (!open.has(stream)) return;
-      const isDue = stream.dueAt <= performance.now();
+      const isDue = stream.dueAt <= performance.now() && stream.permission.isFinal !== true;
       if (isExpired(stream.permission) || (isDue && stream.isAsking)) revoke(stream);
       else if (isDue) void askAgain(stream);
     }
@@ -157,7 +184,11 @@ export function createAuthorizer<S extends Schemas>(
   }
 
   return {
-    authorize: ask,
+    authorize: async (c) => {
+      const permission = await ask(c);
+      if (permission.name !== undefined) onAuthorized(permission.name);
+      return permission;
+    },
     keepAuthorized: (c, permission, onChange) => {
       const dueAt = performance.now() + ANSWER_SHARE * intervalMs;
       const stream: AuthorizedStream<S> = { c, onChange, permission, dueAt, isAsking: false };
@@ -197,6 +228,19 @@ function createTicks(ms: number): Ticks {
       strike();
     },
   };
+}
+
+/** The time in 1973 before which a number of milliseconds can only be one of seconds: as such it is beyond the year 5000. */
+const FIRST_MS = 1e11;
+
+/** Whether a permission ends at a number that can only be seconds, as the `exp` of a token is. */
+function isInSeconds(permission: Permission): permission is Permission & { readonly expiresAt: number } {
+  const { expiresAt } = permission;
+  return typeof expiresAt === "number" && expiresAt * 1000 > Date.now() && expiresAt < FIRST_MS;
+}
+
+function secondsText(seconds: number): string {
+  return `expiresAt is ${seconds}, which can only be seconds: it takes milliseconds since 1970, or a Date`;
 }
 
 /** Whether the permission has ended; one with an invalid `expiresAt` has. */

@@ -6,13 +6,14 @@
 import { type Context, Hono } from "hono";
 import type { BlankEnv } from "hono/types";
 import type { Channel } from "../channel/channel.ts";
+import { createPublishedCounts } from "../channel/published_counts.ts";
 import { watchClose } from "../channel/on_close.ts";
 import type { Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { createHub, type Hub } from "../stream/hub.ts";
 import { DEFAULT_HEARTBEAT_SECONDS } from "../stream/hub_context.ts";
 import { FORMATS, type WireFormat } from "../stream/wire_format.ts";
-import { type Authorizer, createAuthorizer } from "./authorize.ts";
+import { type Authorizer, createAuthorizer, type Permission } from "./authorize.ts";
 import { createConnectionLimiter } from "./connection_limiter.ts";
 import { createRefusalCounts, errorResponse, type RefusalCounts } from "./refusal.ts";
 import { createIdempotencyStore } from "./idempotency.ts";
@@ -68,7 +69,8 @@ export function eventsEndpoint<S extends Schemas>(
       format,
     ): [WireFormat, Hub] => [format, createHub(channel, format, settings)]),
   );
-  const authorizer = authorizerOf(settings);
+  const authorized = createPublishedCounts([]);
+  const authorizer = authorizerOf(settings, authorized.count);
   const refusals = createRefusalCounts();
   const methods = settings.publish ? "GET, HEAD, POST" : "GET, HEAD";
   const app = new Hono<BlankEnv, EventsRoutes<S>>();
@@ -104,6 +106,7 @@ export function eventsEndpoint<S extends Schemas>(
         subscribers: formats.reduce((sum, [, { subscribers }]) => sum + subscribers, 0),
         formats: Object.fromEntries(formats),
         refusals: refusals.read(),
+        authorized: authorized.read(),
       };
     },
   });
@@ -126,9 +129,12 @@ function answerErrors(handler: Handler, refusals: RefusalCounts): Handler {
   };
 }
 
-function authorizerOf<S extends Schemas>(settings: EndpointSettings<S>): Authorizer<S> | undefined {
-  const { authorize, heartbeat, onError } = settings;
-  return authorize && createAuthorizer(authorize, (heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000, onError);
+function authorizerOf<S extends Schemas>(
+  { authorize, heartbeat, onError }: EndpointSettings<S>,
+  onAuthorized: (name: string) => void,
+): Authorizer<S> | undefined {
+  const intervalMs = (heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000;
+  return authorize && createAuthorizer(authorize, intervalMs, onError, onAuthorized);
 }
 
 /** Makes the handler of `GET …/info`, which answers with the payload of `events_start`, as Tribler 8 does. */
@@ -156,12 +162,11 @@ function postHandler<S extends Schemas>(
       : createIdempotencyStore<Accepted>(idempotencyWindow * 1000, maxIdempotencyKeys),
     onClose: watchClose(channel),
   });
-  const checked = (c: Context, subjects?: readonly string[]) => {
+  const checked = (c: Context, allowed?: Pick<Permission, "types" | "subjects">) => {
     checkIsolation(c, hubs);
-    return publish(c, subjects);
+    return publish(c, allowed);
   };
-  return authorizer === undefined ? (c) => checked(c) : async (c) => {
-    const { subjects } = await authorizer.authorize(c);
-    return await checked(c, subjects);
-  };
+  return authorizer === undefined
+    ? (c) => checked(c)
+    : async (c) => await checked(c, await authorizer.authorize(c));
 }

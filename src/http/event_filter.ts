@@ -98,7 +98,7 @@ export function createFilter<S extends Schemas>(
   permission: Permission<S> | undefined,
 ): Filter | undefined {
   const permitted = permission?.filter;
-  const selected = createSelection(wanted, permission?.subjects);
+  const selected = createSelection(wanted, permission ?? {});
   if (filter === undefined && permitted === undefined) return selected;
   return {
     callsApplication: true,
@@ -116,20 +116,22 @@ interface SelectionFilter extends Filter {
   accepts(entry: Entry): boolean;
 }
 
-/** Makes the filter of what was asked for, and of the subjects that are allowed. Requests with the same share its selections. */
+/** Makes the filter of what was asked for, and of what is allowed. Requests with the same share its selections. */
 function createSelection(
   { types, subjects }: Wanted,
-  allowed: readonly string[] | undefined,
+  allowed: Pick<Permission, "types" | "subjects">,
 ): SelectionFilter | undefined {
-  if (types === undefined && subjects === undefined && allowed === undefined) return undefined;
-  // Neither the name of a type nor a subject has white space.
-  const key = [types && [...types], subjects, allowed].map((names) => names && [...names].sort().join(" "))
-    .join("\n");
+  const patterns = [types && [...types], subjects, allowed.types, allowed.subjects];
+  if (patterns.every((names) => names === undefined)) return undefined;
+  // None of them is not the same as an empty list, with which nothing is allowed.
+  const key = JSON.stringify(patterns.map((names) => names && [...names].sort()));
   const isWanted = subjects && subjectMatcher(subjects);
-  const isAllowed = allowed && subjectMatcher(allowed);
+  const isAllowed = allowed.subjects && subjectMatcher(allowed.subjects);
+  const isAllowedType = allowed.types && subjectMatcher(allowed.types);
   return {
     key,
     accepts: ({ type, subject }) =>
-      types?.has(type) !== false && isWanted?.(subject) !== false && isAllowed?.(subject) !== false,
+      types?.has(type) !== false && isWanted?.(subject) !== false && isAllowed?.(subject) !== false &&
+      isAllowedType?.(type) !== false,
   };
 }

@@ -151,6 +151,8 @@ export interface StreamEnd extends End {
    * request of Bun's server, as `app.mount()` makes it.
    */
   readonly address: string | undefined;
+  /** The name of its permission, such as that of a key; `undefined` if it has none. */
+  readonly name: string | undefined;
 }
 
 /** Statistics of an endpoint: how many streams are open, and counters that only grow. */
@@ -161,6 +163,8 @@ export interface EndpointStats {
   readonly formats: Readonly<Record<string, StreamStats>>;
   /** Number of requests that were refused, by error code. */
   readonly refusals: Readonly<Partial<Record<EventsErrorCode, number>>>;
+  /** Number of requests that were authorized, by the name of their permission: of up to 500 names, and `(other)`. */
+  readonly authorized: Readonly<Record<string, number>>;
 }
 
 /** The routes of an endpoint, to be mounted with `app.route(path, endpoint)`. Hono's RPC client sees their types. */

@@ -9,11 +9,15 @@ import type { Channel } from "../channel/channel.ts";
 import { EventsError } from "../events/errors.ts";
 import { subjectMatcher } from "../events/subject.ts";
 import { checkEvent, checkSubject } from "../events/validate.ts";
+import type { Permission } from "./authorize.ts";
 import { disableIdleTimeout, restoreIdleTimeout } from "./runtime.ts";
 import { type IdempotencyStore, readIdempotencyKey } from "./idempotency.ts";
 import { type BodyLimits, checkCoding, isNdjson, parseBody, type RawDraft } from "./parse_body.ts";
 import { type BodyReaderOptions, createBodyReader } from "./read_body.ts";
 import type { Accepted } from "./routes.ts";
+
+/** What a request may publish. */
+type Allowed = Pick<Permission, "types" | "subjects">;
 
 /** Options of {@linkcode publishHandler}. */
 export interface PublishHandlerOptions extends BodyLimits, BodyReaderOptions {
@@ -23,12 +27,12 @@ export interface PublishHandlerOptions extends BodyLimits, BodyReaderOptions {
 
 /**
  * Makes the handler of `POST`, which answers 202 once the channel has the events, or throws an `EventsError`. Its second
- * argument has the patterns of the subjects that the request may publish; `undefined` for all events.
+ * argument says which types and subjects the request may publish.
  */
 export function publishHandler<S extends Schemas>(
   channel: Channel<S>,
   options: PublishHandlerOptions,
-): (c: Context, subjects?: readonly string[]) => Promise<Response> {
+): (c: Context, allowed?: Allowed) => Promise<Response> {
   const { idempotencyStore } = options;
   const readBody = createBodyReader(options);
 
@@ -49,25 +53,40 @@ export function publishHandler<S extends Schemas>(
     isLines: boolean,
     text: string,
     key: string | undefined,
-    subjects: readonly string[] | undefined,
+    allowed: Allowed,
   ): Promise<Accepted> {
     const { catalogue } = channel;
     const sent = parseBody(isLines, text, catalogue, options);
+    if (allowed.types !== undefined) checkTypes(sent, allowed.types);
+    const { subjects } = allowed;
     const drafts = subjects === undefined ? sent : withAllowedSubjects(catalogue, sent, subjects);
     const ids = await channel.publishBatch(drafts as Draft<S>[], key);
     return { accepted: ids.length, last_id: ids.at(-1)! };
   }
 
-  return async (c, subjects) => {
+  return async (c, allowed = {}) => {
     const key = readIdempotencyKey(c.req.header("Idempotency-Key"));
     checkCoding(c.req.header("Content-Encoding"));
     const text = await textOf(c);
     const isLines = isNdjson(c.req.header("Content-Type"));
     const accepted = key === undefined || idempotencyStore === undefined
-      ? await accept(isLines, text, key, subjects)
-      : await idempotencyStore.run(key, text, () => accept(isLines, text, key, subjects));
+      ? await accept(isLines, text, key, allowed)
+      : await idempotencyStore.run(key, text, () => accept(isLines, text, key, allowed));
     return c.json(accepted, 202);
   };
+}
+
+/** @throws {EventsError} `Forbidden` if the type of an event is not allowed */
+function checkTypes(drafts: readonly RawDraft[], patterns: readonly string[]): void {
+  const isAllowed = subjectMatcher(patterns);
+  for (const [index, { type }] of drafts.entries()) {
+    if (typeof type !== "string" || isAllowed(type)) continue;
+    const name = JSON.stringify(type.slice(0, 128));
+    throw new EventsError(
+      "Forbidden",
+      `event ${index}: these credentials do not allow to publish events of the type ${name}`,
+    );
+  }
 }
 
 /**

@@ -31,6 +31,7 @@ export const STATUS: Readonly<Partial<Record<EventsErrorCode, RefusedStatus>>> =
   TooManyIdempotencyKeys: 503,
   RequestsIsolated: 501,
   ShuttingDown: 503,
+  Unavailable: 503,
 };
 
 /** Errors that pass by themselves: clients should retry. */
@@ -41,6 +42,7 @@ const TEMPORARY: readonly string[] = [
   "TooManyConnections",
   "TooManyIdempotencyKeys",
   "ShuttingDown",
+  "Unavailable",
 ] satisfies EventsErrorCode[];
 /** Clients are asked to wait at least this many seconds, and at most 2.5 times as many. */
 export const RETRY_AFTER_SECONDS = 5;

@@ -118,7 +118,7 @@ function open<S extends Schemas>(
   const payload = { ...(settings.startPayload() as object), ...(hasHeartbeats && { heartbeat }) };
   const preamble = format.preamble + format.writeControl(controlLine("events_start", start.id, payload));
   disableIdleTimeout(c, Math.max(heartbeat ?? Infinity, stallTimeout ?? Infinity));
-  const reportEnd = createEndReport(settings, format, address); // Code of the application: if it throws, nothing is acquired.
+  const reportEnd = createEndReport(settings, format, address, permission?.name); // Code of the application: if it throws, nothing is acquired.
   const release = inTurn(limiter.acquire(address), reportEnd);
   const stopCheck = context.checkOrigin(c, address, heartbeat === null);
   const onLeave = stopCheck === undefined ? release : inTurn(stopCheck, release);
@@ -136,7 +136,8 @@ function open<S extends Schemas>(
     onLeave,
   };
   const subscription = streamLimit === undefined ? unlimited : limited(unlimited, streamLimit);
-  const subscriber = permission === undefined
+  const isForGood = permission?.isFinal === true && permission.expiresAt === undefined;
+  const subscriber = permission === undefined || isForGood
     ? hub.subscribe(subscription)
     : subscribeAuthorized(context, c, hub, subscription, wanted, permission, streamLimit);
   streamLimit?.start(hub);
@@ -217,6 +218,7 @@ function createEndReport<S extends Schemas>(
   { onConnect, onStreamEnd, onError }: EndpointSettings<S>,
   format: WireFormat,
   address: string | undefined,
+  name: string | undefined,
 ): ((end: End) => void) | undefined {
   const onLeave = onConnect?.();
   if (onLeave === undefined && onStreamEnd === undefined) return undefined;
@@ -227,7 +229,7 @@ function createEndReport<S extends Schemas>(
     try {
       onLeave?.();
     } finally {
-      onStreamEnd?.({ ...end, format: format.name, address });
+      onStreamEnd?.({ ...end, format: format.name, address, name });
     }
   };
   report().catch(onError);

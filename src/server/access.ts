@@ -5,40 +5,56 @@
  * @module
  */
 import type { Context, MiddlewareHandler } from "hono";
-import { getCookie } from "hono/cookie";
 import { cors } from "hono/cors";
 import { EventsError } from "../events/errors.ts";
+import type { Authorize } from "../http/authorize.ts";
+import { permissionOf, requireRight } from "../http/authorize_by_token.ts";
+import {
+  createCredentials,
+  type Credentials,
+  type CredentialsOptions,
+  type Grant,
+} from "../http/credentials.ts";
 
 /** Options of {@linkcode guardAccess}. */
 export interface AccessOptions {
   /** The address the server was bound to. */
   readonly host?: string;
-  /** The key that every request has to bring; `undefined` for none. */
+  /** A key that may read and publish. With it, or with {@linkcode credentials}, every request has to bring one. */
   readonly apiKey?: string | undefined;
+  /** Further keys, and tokens. */
+  readonly credentials?: Omit<CredentialsOptions, "apiKeys" | "cookie"> | undefined;
   /** The cookie that may hold the key too; `undefined` for none. */
   readonly keyCookie?: string | undefined;
   /** The origins whose pages may read and publish, each as a browser writes it: `https://example.com`. */
   readonly corsOrigins?: readonly string[];
+  /** The headers that their requests may have, beside those of this package and of tracers. */
+  readonly corsHeaders?: readonly string[];
 }
 
 /** The middleware that checks access, in two steps, and throws an `EventsError` for a request it rejects. */
 export interface AccessGuard {
   /** Checks the origin of a request, and the name by which it reached the server. */
   readonly origin: readonly [MiddlewareHandler, MiddlewareHandler];
-  /** Checks the key; it comes after the other. */
+  /** Checks the key or token; it comes after the other. */
   readonly key: MiddlewareHandler;
+  /** What the endpoints ask: it limits a request to what its key or token allows. `undefined` if none is needed. */
+  readonly authorize: Authorize | undefined;
 }
 
 /** Makes the guard of a server. */
 export function guardAccess(
-  { host = "127.0.0.1", apiKey, keyCookie, corsOrigins = [] }: AccessOptions,
+  { host = "127.0.0.1", apiKey, credentials: given, keyCookie, corsOrigins = [], corsHeaders = [] }:
+    AccessOptions,
 ): AccessGuard {
   const isOurs = nameCheck(host);
-  const hasKey = apiKey === undefined ? undefined : keyCheck(apiKey, keyCookie);
+  const credentials = apiKey === undefined && given === undefined
+    ? undefined
+    : createCredentials({ ...given, apiKeys: apiKey === undefined ? [] : [apiKey], cookie: keyCookie });
   const origin: MiddlewareHandler = async (c, next) => {
     // A page can reach this machine under a name of its own (DNS rebinding), but does not know the key. With a key, a proxy may
     // use any name for the server.
-    if (hasKey === undefined && !isOurs(hostOf(c))) {
+    if (credentials === undefined && !isOurs(hostOf(c))) {
       const name = JSON.stringify(hostOf(c).slice(0, 100));
       throw new EventsError(
         "ForbiddenHost",
@@ -48,15 +64,28 @@ export function guardAccess(
     refuseOtherSites(c, corsOrigins);
     await next();
   };
-  const key: MiddlewareHandler = async (c, next) => {
-    if (hasKey !== undefined && !await hasKey(c)) {
-      const message =
-        "the API key is missing or wrong: send it as X-Api-Key, Authorization: Bearer, or ?key=";
-      throw new EventsError("Unauthorized", message);
-    }
-    await next();
+  return { origin: [shareWith(corsOrigins, corsHeaders), origin], ...guardRights(credentials) };
+}
+
+/** Makes what checks keys and tokens. */
+function guardRights(credentials: Credentials | undefined): Pick<AccessGuard, "key" | "authorize"> {
+  if (credentials === undefined) return { key: async (_, next) => await next(), authorize: undefined };
+  /** What was found for requests whose endpoint has not asked yet. */
+  const grants = new WeakMap<Context, Grant>();
+  return {
+    key: async (c, next) => {
+      const grant = await credentials.check(c);
+      // The description of the API is for all who have any right.
+      if (c.req.path === "/metrics" || grant.rights.length === 0) requireRight(grant, "read");
+      grants.set(c, grant);
+      await next();
+    },
+    authorize: async (c) => {
+      const grant = grants.get(c) ?? await credentials.check(c);
+      grants.delete(c); // Asked again, it may have changed.
+      return permissionOf(c, grant);
+    },
   };
-  return { origin: [shareWith(corsOrigins), origin], key };
 }
 
 /** Returns the name and port that the request was sent to; from the URL if there is no such header, as in HTTP/2. */
@@ -121,12 +150,24 @@ function hostIn(origin: string): string | undefined {
   return (URL.canParse(origin) && new URL(origin).host) || undefined;
 }
 
+/** The headers of clients, and of tracers in pages (W3C Trace Context and Baggage). */
+const ALLOWED_HEADERS: readonly string[] = [
+  "Authorization",
+  "Content-Type",
+  "Idempotency-Key",
+  "Last-Event-ID",
+  "X-Api-Key",
+  "traceparent",
+  "tracestate",
+  "baggage",
+];
+
 /** Lets pages of these origins, and no others, read the responses (Fetch, CORS protocol). */
-function shareWith(origins: readonly string[]): MiddlewareHandler {
+function shareWith(origins: readonly string[], headers: readonly string[]): MiddlewareHandler {
   const share = cors({
     origin: [...origins],
     allowMethods: ["GET", "HEAD", "POST"],
-    allowHeaders: ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Api-Key"],
+    allowHeaders: [...ALLOWED_HEADERS, ...headers],
     exposeHeaders: ["Retry-After"],
     maxAge: 600,
   });
@@ -135,33 +176,4 @@ function shareWith(origins: readonly string[]): MiddlewareHandler {
     await next();
     if (origins.length > 0) c.header("Vary", "Origin", { append: true });
   };
-}
-
-/** Whether a request has the key, in one of three places, or in the cookie. */
-function keyCheck(key: string, cookie: string | undefined): (c: Context) => Promise<boolean> {
-  const wanted = digestOf(key);
-  return async (c) => {
-    const bearer = /^Bearer +(\S+) *$/i.exec(c.req.header("Authorization") ?? "")?.[1];
-    const inCookie = cookie === undefined ? undefined : getCookie(c, cookie);
-    for (const given of [c.req.header("X-Api-Key"), bearer, c.req.query("key"), inCookie]) {
-      if (given !== undefined && areEqual(await digestOf(given), await wanted)) return true;
-    }
-    return false;
-  };
-}
-
-/**
- * Digests have one length, so the time of a comparison does not reveal the length of the key. Hono's `timingSafeEqual`
- * also compares the texts themselves, for as many steps as the longer one has characters, and digests the key for
- * every request.
- */
-async function digestOf(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-}
-
-/** Looks at every byte, wherever the first difference is. */
-function areEqual(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
-  return difference === 0;
 }

@@ -6,6 +6,7 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import type { Schemas } from "../events/catalogue.ts";
 import { eventsEndpoint } from "../http/endpoint.ts";
+import type { Authorize } from "../http/authorize.ts";
 import type { EndpointOptions, EventsSource } from "../http/options.ts";
 import { EventsError } from "../events/errors.ts";
 import { clientAddress as connectionAddress } from "../http/runtime.ts";
@@ -64,6 +65,8 @@ export function createApp<S extends Schemas>(
     : connectionAddress;
   const mounts = withDefault(options.mounts ?? []);
   const main = mounts.find(({ dialect }) => dialect === "7.1")!;
+  const isForTribler8 = mounts.some(({ dialect }) => dialect === "8");
+  const guard = guardAccess({ ...options, keyCookie: isForTribler8 ? "api_key" : undefined });
   const endpoints = mounts.map(({ dialect }) =>
     eventsEndpoint(session, {
       heartbeat: options.heartbeat,
@@ -71,6 +74,7 @@ export function createApp<S extends Schemas>(
       dialect,
       writeToSocket: true,
       clientAddress,
+      ...(guard.authorize !== undefined && { authorize: guard.authorize as Authorize<S> }),
       onStreamEnd: log.streamEnded,
       onError: log.problem,
     })
@@ -90,8 +94,6 @@ export function createApp<S extends Schemas>(
     return c.json(problem === undefined ? { status: "serving" } : { status: "degraded", problem });
   });
   for (const { path } of mounts) app.use(path, logRefusals(log, clientAddress));
-  const isForTribler8 = mounts.some(({ dialect }) => dialect === "8");
-  const guard = guardAccess({ ...options, keyCookie: isForTribler8 ? "api_key" : undefined });
   const whileOpen = refuseWhenClosed(channel);
   app.use(...guard.origin);
   // A browser asks for the page before anybody could give it a key. It holds no data, and asks for the key itself.
@@ -103,6 +105,7 @@ export function createApp<S extends Schemas>(
     const text = renderMetrics(session.version, channel, {
       subscribers: stats.reduce((sum, { subscribers }) => sum + subscribers, 0),
       formats: Object.assign({}, ...stats.map(({ formats }) => formats)),
+      authorized: stats.reduce((counts, { authorized }) => sum(counts, authorized), {} as Counts),
       refusals: stats.reduce((counts, stats) => sum(counts, stats.refusals), refusals.read() as Counts),
     });
     return c.body(text, { headers: { "Content-Type": METRICS_TYPE } });
@@ -144,7 +147,8 @@ function logRefusals(log: Log, clientAddress: (c: Context) => string | undefined
 
 /** Both counts in one, key by key. */
 function sum(some: Counts, others: Counts): Counts {
-  return Object.fromEntries(Object.entries(some).map(([key, count]) => [key, count + (others[key] ?? 0)]));
+  const keys = new Set([...Object.keys(some), ...Object.keys(others)]);
+  return Object.fromEntries([...keys].map((key) => [key, (some[key] ?? 0) + (others[key] ?? 0)]));
 }
 
 type Counts = Readonly<Record<string, number>>;

@@ -48,8 +48,10 @@ export function createLog(
     if (format !== "off") put("info", message, fields);
   };
   return {
-    streamEnded: ({ reason, format, address, seconds, events, bytes }) =>
-      info("stream ended", { reason, format, address, seconds: Number(seconds.toFixed(3)), events, bytes }),
+    streamEnded: ({ reason, format, address, name, seconds, events, bytes }) => {
+      const fields = { seconds: Number(seconds.toFixed(3)), events, bytes };
+      info("stream ended", { reason, format, address, key: name, ...fields });
+    },
     refused: ({ code, status, address }) =>
       info("stream refused", { reason: "rejected", code, status, address }),
     problem: (problem) =>

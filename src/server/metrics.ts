@@ -30,6 +30,11 @@ export function renderMetrics(version: string, channel: EventLog, endpoint: Endp
     ...streamMetrics(formats),
     ...lossMetrics(formats),
     ...counter("refusals", "Rejected requests, by error code.", by("code", endpoint.refusals)),
+    ...counter(
+      "authorized_requests",
+      "Requests for events that were authorized, by the name of their key.",
+      by("key", endpoint.authorized),
+    ),
     ...batchMetrics(formats),
   ];
   return lines.join("\n") + "\n";

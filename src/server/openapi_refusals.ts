@@ -15,7 +15,7 @@ export const COMMON_CODES: readonly ErrorCode[] = ["InvalidParameter", "Internal
 /** What requests for the page may be refused with. */
 export const PAGE_CODES: readonly ErrorCode[] = [...COMMON_CODES, "ForbiddenHost", "ShuttingDown"];
 /** What all other requests but those to `/healthz` may be refused with. */
-export const ACCESS_CODES: readonly ErrorCode[] = [...PAGE_CODES, "Unauthorized"];
+export const ACCESS_CODES: readonly ErrorCode[] = [...PAGE_CODES, "Unauthorized", "Forbidden", "Unavailable"];
 /** What `GET /events` may be refused with. */
 export const STREAM_CODES: readonly ErrorCode[] = [
   "InvalidCursor",

@@ -107,7 +107,7 @@ test("authorize() rejects every request and reports it when it returns something
     assert.is(channel.last, 1);
     assert.match(
       String(problems[0]),
-      /^TypeError: authorize: the answer must be true, false, or \{ filter, subjects, expiresAt \}/,
+      /^TypeError: authorize: the answer must be true, false, or \{ filter, subjects, types, expiresAt, name, isFinal \}/,
     );
   }
 });

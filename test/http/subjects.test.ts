@@ -289,7 +289,7 @@ test("authorize() rejects every request and reports it when its subjects are non
     assert.equal(await post(endpoint, '{"type":"closed"}'), [401, "Unauthorized"]);
     assert.match(
       String(errors[0]),
-      /authorize: the answer must be true, false, or \{ filter, subjects, expiresAt \}/,
+      /authorize: the answer must be true, false, or \{ filter, subjects, types, expiresAt, name, isFinal \}/,
     );
     assert.is(errors.length, 2);
   }

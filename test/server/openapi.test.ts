@@ -1,6 +1,7 @@
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { suite } from "../support/suite.ts";
+import { sign } from "hono/jwt";
 import * as assert from "uvu/assert";
 import { type Channel, EventsError } from "../../src/mod.ts";
 import { STATUS } from "../../src/http/refusal.ts";
@@ -166,6 +167,18 @@ test("GET /openapi.json names exactly the errors of each operation, as they are 
     return createApp({ ...session, channel }, { heartbeat: 5 });
   };
   const locked = ofServer({ apiKey: "k" }).app;
+  // Its keys cannot be fetched, and those who publish may not read.
+  const limited = ofServer({
+    credentials: {
+      publishKeys: ["p"],
+      readKeys: ["r"],
+      jwtSecret: "s".repeat(32),
+      jwksUrl: "http://127.0.0.1:1/",
+    },
+  }).app;
+  const publisher = { "X-Api-Key": "p" };
+  const foreign = { "X-Api-Key": `${btoa('{"alg":"ES256"}').replaceAll("=", "")}.e30.e30` };
+  const nobody = { "X-Api-Key": await sign({ scope: "" }, "s".repeat(32), "HS256") };
   const impatient = ofServer({ stallTimeout: 0.05 }).app;
 
   const json = { "Content-Type": "application/json" };
@@ -194,6 +207,14 @@ test("GET /openapi.json names exactly the errors of each operation, as they are 
     ["/events get", "TooManyConnections", get("/events", {}, full)],
     ["/events get", "InternalError", get("/events", {}, failing)],
     ["/events get", "Unauthorized", get("/events", {}, locked)],
+    ["/events get", "Forbidden", get("/events", publisher, limited)],
+    ["/events get", "Unavailable", get("/events", foreign, limited)],
+    ["/events post", "Forbidden", post({ headers: { ...json, "X-Api-Key": "r" } }, limited)],
+    ["/events post", "Unavailable", post({ headers: { ...json, ...foreign } }, limited)],
+    ["/metrics get", "Forbidden", get("/metrics", publisher, limited)],
+    ["/metrics get", "Unavailable", get("/metrics", foreign, limited)],
+    ["/openapi.json get", "Forbidden", get("/openapi.json", nobody, limited)],
+    ["/openapi.json get", "Unavailable", get("/openapi.json", foreign, limited)],
     ["/events get", "ForbiddenHost", get("/events", { Host: "other.example" })],
     ["/events get", "ShuttingDown", get("/events", {}, closed.app)],
     ["/events get", "ChannelUnavailable", get("/events", {}, away("ChannelUnavailable"))],
