@@ -56,6 +56,7 @@ export type {
 export { EventsError } from "./events/errors.ts";
 export type { EventsErrorCode, Issue } from "./events/errors.ts";
 export type { Authorize, Permission } from "./http/authorize.ts";
+export type { TokenPermission } from "./http/authorize_by_token.ts";
 export { authorizeByToken } from "./http/authorize_by_token.ts";
 export type { AccessKey, CredentialsOptions, Right } from "./http/credentials.ts";
 export type {

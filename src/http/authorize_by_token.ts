@@ -14,10 +14,9 @@ import {
   STRING,
   STRINGS,
 } from "../events/arguments.ts";
-import type { Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
 import { isSubject } from "../events/subject.ts";
-import type { Authorize, Permission } from "./authorize.ts";
+import type { Permission } from "./authorize.ts";
 import {
   type AccessKey,
   createCredentials,
@@ -90,6 +89,9 @@ const ACCESS_KEY: Readonly<Record<keyof AccessKey, Expected>> = {
   },
 };
 
+/** What a key or a token allows, with the events of any catalogue. */
+export type TokenPermission = Omit<Permission, "filter">;
+
 /** Checks a value that may be a key by mistake: the message does not show it. */
 function checkSecret(name: string, value: unknown, { text, accepts }: Expected): void {
   if (!accepts(value)) throw new TypeError(`${name} must be ${text}`);
@@ -120,7 +122,7 @@ export function checkAccessKeys(
 }
 
 /**
- * Makes an {@linkcode Authorize} that lets those in who bring a key or a JSON Web Token: in `X-Api-Key`, in
+ * Makes an `authorize` that lets those in who bring a key or a JSON Web Token: in `X-Api-Key`, in
  * `Authorization: Bearer`, or as `?key=`. Each may read (`GET`, `HEAD`), publish (`POST`), or both; without the right a request
  * is answered with 403. A token says so in its `scope`: `events:read`, `events:publish`. Its claims `types` and `subjects` limit
  * it to events that match one of their patterns, and a stream ends when the token does.
@@ -141,7 +143,9 @@ export function checkAccessKeys(
  * console.log(response.status); // 403: it may publish alone
  * ```
  */
-export function authorizeByToken<S extends Schemas = Schemas>(options: CredentialsOptions): Authorize<S> {
+export function authorizeByToken(
+  options: CredentialsOptions,
+): (context: Context) => Promise<TokenPermission> {
   for (const name of ["apiKeys", "readKeys", "publishKeys", "jwtSecret"] as const) {
     const value = (options as CredentialsOptions | undefined)?.[name];
     if (value !== undefined) checkSecret(`authorizeByToken: ${name}`, value, OPTIONS[name]);
@@ -156,7 +160,7 @@ export function authorizeByToken<S extends Schemas = Schemas>(options: Credentia
   }
   if (Array.isArray(keys)) checkAccessKeys("authorizeByToken: keys", keys);
   const credentials = createCredentials(options);
-  return async (c) => permissionOf<S>(c, await credentials.check(c));
+  return async (c) => permissionOf(c, await credentials.check(c));
 }
 
 /**
@@ -164,7 +168,7 @@ export function authorizeByToken<S extends Schemas = Schemas>(options: Credentia
  *
  * @throws {EventsError} `Forbidden` if it has not the right that its method needs
  */
-export function permissionOf<S extends Schemas>(c: Context, grant: Grant): Permission<S> {
+export function permissionOf(c: Context, grant: Grant): TokenPermission {
   const { name, types, subjects, expiresAt, isFinal } = grant;
   requireRight(grant, c.req.method === "GET" || c.req.method === "HEAD" ? "read" : "publish");
   return {

@@ -7,8 +7,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { EventsError } from "../events/errors.ts";
-import type { Authorize } from "../http/authorize.ts";
-import { permissionOf, requireRight } from "../http/authorize_by_token.ts";
+import { permissionOf, requireRight, type TokenPermission } from "../http/authorize_by_token.ts";
 import {
   createCredentials,
   type Credentials,
@@ -39,7 +38,7 @@ export interface AccessGuard {
   /** Checks the key or token; it comes after the other. */
   readonly key: MiddlewareHandler;
   /** What the endpoints ask: it limits a request to what its key or token allows. `undefined` if none is needed. */
-  readonly authorize: Authorize | undefined;
+  readonly authorize: ((context: Context) => Promise<TokenPermission>) | undefined;
 }
 
 /** Makes the guard of a server. */

@@ -6,7 +6,6 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import type { Schemas } from "../events/catalogue.ts";
 import { eventsEndpoint } from "../http/endpoint.ts";
-import type { Authorize } from "../http/authorize.ts";
 import type { EndpointOptions, EventsSource } from "../http/options.ts";
 import { EventsError } from "../events/errors.ts";
 import { clientAddress as connectionAddress } from "../http/runtime.ts";
@@ -74,7 +73,7 @@ export function createApp<S extends Schemas>(
       dialect,
       writeToSocket: true,
       clientAddress,
-      ...(guard.authorize !== undefined && { authorize: guard.authorize as Authorize<S> }),
+      ...(guard.authorize !== undefined && { authorize: guard.authorize }),
       onStreamEnd: log.streamEnded,
       onError: log.problem,
     })

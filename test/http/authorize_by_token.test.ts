@@ -34,7 +34,7 @@ function shopWith(
   more: EndpointOptions<typeof events.schemas> = {},
 ): Shop {
   const channel = createChannel(events);
-  const authorize = authorizeByToken<typeof events.schemas>(options);
+  const authorize = authorizeByToken(options);
   const endpoint = eventsEndpoint(channel, { authorize, ...more });
   const app = new Hono().route("/events", endpoint);
   const request = async (
