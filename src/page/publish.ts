@@ -31,7 +31,6 @@ export function createPublishing(key: Key): void {
   const dialog = byId<HTMLDialogElement>("publishing");
   const form = byId<HTMLFormElement>("publish-form");
   const chosen = byId<HTMLSelectElement>("publish-type");
-  /** Takes the place of the list if the server accepts types of every name. */
   const typed = byId<HTMLInputElement>("publish-any-type");
   const mode = byId<HTMLButtonElement>("publish-mode");
   let schemas: Schemas = {};
@@ -51,12 +50,8 @@ export function createPublishing(key: Key): void {
     if (!response.ok) throw new Error(`the server answers ${response.status}`);
     schemas = (await response.json()).components.schemas;
     drafts = draftsIn(schemas);
-    // It then is one schema, and no list of them.
-    isOpen = schemas["Draft"]?.properties !== undefined;
-    chosen.replaceChildren(...[...drafts.keys()].map((type) => make("option", { textContent: type })));
-    chosen.hidden = isOpen;
-    typed.hidden = !isOpen;
-    typed.required = isOpen;
+    isOpen = schemas["Draft"]?.properties !== undefined; // One schema, and no list of them.
+    showTypes([...drafts.keys()], isOpen);
     showFields();
   }
 
@@ -88,7 +83,7 @@ export function createPublishing(key: Key): void {
     const event = read();
     if (event === undefined) return;
     showResult("Publishing");
-    const response = await post(key, { type: isOpen ? typed.value : chosen.value, event: event.value });
+    const response = await post(key, { type: (isOpen ? typed : chosen).value, event: event.value });
     if (response.ok) return showResult(`Published as ${(await response.json()).last_id}`);
     if (response.status === 401) key.ask();
     showRejection((await response.json()).error, field);
@@ -111,6 +106,14 @@ export function createPublishing(key: Key): void {
     event.preventDefault();
     publish().catch(showFailure);
   };
+}
+
+/** Shows the types that can be published; if they may have any name, a text field in place of the list. */
+function showTypes(types: readonly string[], isOpen: boolean): void {
+  const list = byId("publish-type");
+  list.replaceChildren(...types.map((type) => make("option", { textContent: type })));
+  list.hidden = isOpen;
+  byId("publish-any-type").hidden = !isOpen;
 }
 
 /** Returns what a reference leads to: a schema, or one in it (RFC 6901). */

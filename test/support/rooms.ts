@@ -36,6 +36,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "@nats-io/jetstream",
       "@nats-io/transport-node",
       "@valibot/to-json-schema",
+      "@cfworker/json-schema",
     ],
   },
   cli: {
