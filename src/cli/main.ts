@@ -5,6 +5,7 @@
  * @module
  */
 import process from "node:process";
+import { nearestOf } from "../events/arguments.ts";
 import { VERSION } from "../version.ts";
 import { ExitError, UsageError } from "./usage.ts";
 
@@ -20,6 +21,8 @@ const HELP = `events-endpoint ${VERSION}: stream events over HTTP
 
 Each command has its own help, for example: events-endpoint serve --help`;
 
+const COMMANDS: readonly string[] = ["serve", "tail", "emit", "forward", "replay"];
+
 /** Runs a command. Each is loaded on demand: only `serve` needs a server. */
 async function main([command, ...args]: string[]): Promise<void> {
   if (command === "serve") return await (await import("./serve.ts")).serve(args);
@@ -29,7 +32,10 @@ async function main([command, ...args]: string[]): Promise<void> {
   if (command === "replay") return await (await import("./replay.ts")).replay(args);
   if (command === "--version") return console.log(VERSION);
   if (command === undefined || command === "--help" || command === "-h") return console.log(HELP);
-  throw new UsageError(`unknown command "${command}": try --help`);
+  const nearest = nearestOf(command, COMMANDS);
+  throw new UsageError(
+    `unknown command "${command}": ${nearest === undefined ? "try --help" : `did you mean ${nearest}?`}`,
+  );
 }
 
 // Not by a top-level await, with which it could not be bundled into one file for `require`.

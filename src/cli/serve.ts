@@ -49,11 +49,9 @@ export async function serve(args: string[]): Promise<void> {
   reloadFiles({ catalogue: served.reload, keys: keys?.reload }, log);
   try {
     const server = await listen(app.fetch as Fetch, options);
-    console.log(
-      `events-endpoint ${VERSION} listens on http://${urlHost(options.host)}:${server.port}${
-        options.mounts[0].path
-      }`,
-    );
+    const origin = `http://${urlHost(options.host)}:${server.port}`;
+    console.log(`events-endpoint ${VERSION} listens on ${origin}${options.mounts[0].path}`);
+    console.log(`Its page is ${origin}/`);
     if (options.apiKey === undefined && credentials === undefined && !isLoopback(options.host)) {
       log.warning(
         "other machines can reach this server, and it has no key: set EVENTS_API_KEY to say who may",

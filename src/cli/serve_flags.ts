@@ -134,6 +134,11 @@ const FLAGS = {
     fallback: "120",
     help: "how long an Idempotency-Key is remembered; off to disable",
   },
+  "keep-alive": {
+    value: "SECONDS",
+    fallback: "75",
+    help: "close connections without a request after this long: longer than a balancer in front does",
+  },
   drain: {
     value: "SECONDS",
     fallback: "0",
@@ -204,13 +209,21 @@ export function readFlags(args: string[], env: Source["env"]): Source | "help" {
 /** Returns a warning for each variable of the environment that looks like one of `serve` and is none. */
 export function unknownVariables(env: Source["env"]): string[] {
   const known = (Object.keys(FLAGS) as Flag[]).map(variableOf);
-  const unknown = Object.keys(env).filter((name) => name.startsWith("EVENTS_") && !known.includes(name));
+  const unknown = Object.keys(env).filter((name) =>
+    name.startsWith("EVENTS_") && !known.includes(name) && !OTHERS.test(name)
+  );
   return unknown.map((name) => {
     const nearest = nearestOf(name, known);
     const hint = nearest === undefined ? "see --help" : `did you mean ${nearest}?`;
     return `the variable ${name} has no effect: ${hint}`;
   });
 }
+
+/** The variables of other commands; and those that Kubernetes sets beside a Service called `events`. */
+const OTHERS =
+  /^EVENTS_(?:FROM_API_KEY|TO_API_KEY|(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?))$/;
+/** What Kubernetes puts into `EVENTS_PORT` there. */
+const SERVICE_LINK = /^(?:tcp|udp|sctp):\/\//;
 
 /** Returns the name of the variable behind a flag. */
 export function variableOf(flag: Flag): string {
@@ -221,7 +234,8 @@ export function variableOf(flag: Flag): string {
 export function textOf({ flags, env }: Source, flag: Flag): { readonly text: string; readonly by: string } {
   const variable = variableOf(flag);
   if (flags[flag] !== undefined) return { text: flags[flag], by: `--${flag}` };
-  if (env[variable]) return { text: env[variable], by: variable };
+  const isServiceLink = flag === "port" && SERVICE_LINK.test(env[variable] ?? "");
+  if (env[variable] && !isServiceLink) return { text: env[variable], by: variable };
   return { text: FLAGS[flag].fallback, by: `--${flag}` };
 }
 

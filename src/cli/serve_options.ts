@@ -23,6 +23,8 @@ export interface ServeOptions extends Omit<AppOptions, "log" | "mounts" | keyof 
   readonly host: string;
   /** The port to listen on; 0 for any that is free. */
   readonly port: number;
+  /** Number of seconds for which a connection without a request stays open. */
+  readonly keepAlive: number;
   /** The folder whose torrents are published. */
   readonly watchFolder: string | undefined;
   /** Number of seconds for which a file in it has to rest before it counts as corrupt. */
@@ -63,6 +65,7 @@ export function readServeOptions(args: string[], env: Source["env"]): ServeOptio
   return {
     host,
     port: numberOf(source, "port", 0, 65535, true),
+    keepAlive: numberOf(source, "keep-alive", 1, 86400, false),
     catalogue: catalogueOf(source),
     mounts: mountsOf(source),
     watchFolder: textOf(source, "watch-folder").text || undefined,

@@ -111,8 +111,8 @@ export function restoreIdleTimeout(c: Context): void {
   bunServerOf(c)?.timeout(requestOf(c), BUN_IDLE_SECONDS);
 }
 
-/** Bun's default timeout. */
-const BUN_IDLE_SECONDS = 10;
+/** Longer than most balancers keep a connection without a request: one that is closed under theirs is a 502. */
+const BUN_IDLE_SECONDS = 75;
 
 /**
  * Whether Bun's server does not know this request, because it is a copy. Then it reports no address, and the request keeps

@@ -121,9 +121,9 @@ function nameIn(host: string): string | undefined {
   return /^[^\s/?#@\\%]+$/.test(host) && URL.canParse(url) ? new URL(url).hostname : undefined;
 }
 
-/** A host as it stands in a URL. */
+/** A host as it stands in a URL; the zone of an address (`fe80::1%eth0`) is for this machine alone, and in no URL (WHATWG URL). */
 export function urlHost(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
+  return host.includes(":") ? `[${host.replace(/%.*$/, "")}]` : host;
 }
 
 /**

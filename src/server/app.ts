@@ -97,6 +97,8 @@ export function createApp<S extends Schemas>(
   app.use(...guard.origin);
   // A browser asks for the page before anybody could give it a key. It holds no data, and asks for the key itself.
   app.route("/", pageRoutes(whileOpen, main.path));
+  // Also without a key: the page asks for it.
+  for (const { path } of mounts) app.get(path, showPage);
   app.use(guard.key, whileOpen);
   for (const [index, { path }] of mounts.entries()) app.route(path, endpoints[index]!);
   app.get("/metrics", (c) => {
@@ -126,6 +128,18 @@ export function createApp<S extends Schemas>(
     drain: () => void (draining = true),
   });
 }
+
+/** Sends a browser that navigates to the events to the page: the stream would be a download that never ends. */
+const showPage: MiddlewareHandler = async (c, next) => {
+  const mode = c.req.header("Sec-Fetch-Mode");
+  // Browsers send no such header to an address without TLS that is not this machine.
+  const isNavigation = mode === undefined
+    ? /^text\/html,.*\*\/\*/.test(c.req.header("Accept") ?? "")
+    : mode === "navigate";
+  // Relative, because a proxy may have put a path in front.
+  if (isNavigation) return c.redirect(c.req.path.split("/").slice(2).map(() => "..").join("/") || "./", 303);
+  await next();
+};
 
 /** The options of the endpoint among those of the server. */
 function configuredIn(options: AppOptions): Pick<EndpointOptions<Schemas>, Configured> {

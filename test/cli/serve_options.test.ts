@@ -72,6 +72,24 @@ test("serve --keep-age takes seconds or a duration, and --keep-events and --keep
   }
 });
 
+test("serve takes no variable that Kubernetes sets beside a Service called events for its own", () => {
+  const env = {
+    EVENTS_PORT: "tcp://10.96.0.1:80",
+    EVENTS_PORT_80_TCP: "tcp://10.96.0.1:80",
+    EVENTS_PORT_80_TCP_ADDR: "10.96.0.1",
+    EVENTS_SERVICE_HOST: "10.96.0.1",
+    EVENTS_SERVICE_PORT_HTTP: "80",
+    EVENTS_FROM_API_KEY: "of forward",
+  };
+  assert.is((readServeOptions([], env) as ServeOptions).port, 8085);
+  assert.equal(unknownVariables(env), []);
+  assert.is((readServeOptions([], { EVENTS_PORT: "80" }) as ServeOptions).port, 80);
+  assert.equal(unknownVariables({ EVENTS_PROT: "80" }), [
+    "the variable EVENTS_PROT has no effect: did you mean EVENTS_PORT?",
+  ]);
+  assert.is((readServeOptions(["--keep-alive", "350"], {}) as ServeOptions).keepAlive, 350);
+});
+
 test("serve --data takes a file, and not NATS beside it", () => {
   const read = (args: string[], env = {}) => readServeOptions(args, env) as ServeOptions;
   assert.equal([read([]).data, read([]).durability], [undefined, "process"]);

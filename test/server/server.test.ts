@@ -2,17 +2,31 @@ import * as assert from "uvu/assert";
 import { createApp } from "../../src/server/app.ts";
 import { createSession, triblerEvents } from "../../src/tribler/mod.ts";
 import { running, startProgram } from "../support/children.ts";
-import { type Dictionary, openLines, openWire, within } from "../support/harness.ts";
+import { type Dictionary, openLines, openWire, until, within } from "../support/harness.ts";
+import { runtimeUnderTest } from "../support/runtimes.ts";
 import { suite } from "../support/suite.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
 import { exceptions, keptSince, nextEvent, post, texts, withServer } from "./server_process.ts";
 
 const test = suite("server");
 
-test("serve prints the address that it listens on", async () => {
+test("serve prints the addresses of its events and its page, and sends a browser from the one to the other", async () => {
   await withServer([], async ({ url, port, child }) => {
     assert.is(url, `http://127.0.0.1:${port}`);
-    assert.equal(child.stdout.lines.length, 1);
+    const [events, page, ...more] = await child.stdout.take(2);
+    assert.match(events!, /^events-endpoint \S+ listens on http:\/\/127\.0\.0\.1:\d+\/events$/);
+    assert.equal([page, more], [`Its page is ${url}/`, []]);
+    // `fetch` does not let a header say how it navigates.
+    const browser = await openWire(port);
+    try {
+      browser.write("GET /events HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Mode: navigate\r\n\r\n");
+      await until(() => browser.received().includes("\r\n\r\n"), "an answer");
+      assert.match(browser.received(), /^HTTP\/1\.1 303 [^]*\r\nlocation: \.\/\r\n/i);
+      // The other runtimes do not announce it.
+      if (runtimeUnderTest().startsWith("node")) assert.match(browser.received(), /Keep-Alive: timeout=75/);
+    } finally {
+      browser.socket.destroy();
+    }
     const lines = await openLines(`${url}/events`);
     const start = await nextEvent(lines, "events_start");
     assert.equal(start.event, { tribler_started: true, version: start.event.version, heartbeat: 5 });
