@@ -80,12 +80,16 @@ async function writeLicenses(files: readonly string[]): Promise<void> {
       return name === undefined ? [] : [[name, join(ROOT, folder!)]];
     }),
   );
+  // For packages that name the licence, and leave its text out.
+  const ourText = await readFile(`${ROOT}LICENSE`, "utf8");
   const texts = await Promise.all(
     [...packages].sort().map(async ([name, folder]) => {
       const read = (file: string) => readFile(join(folder, file), "utf8");
-      const { version, license } = JSON.parse(await read("package.json"));
+      const { version, license, author } = JSON.parse(await read("package.json"));
       const text = await read("LICENSE").catch(() => read("license")).catch(() => read("LICENSE.md"))
-        .catch(() => `${license}\n`);
+        .catch(() =>
+          license === "MIT" ? ourText.replace(/^Copyright .*$/m, `Copyright (c) ${author}`) : license
+        );
       return `${name} ${version}\n\n${text.trim()}\n`;
     }),
   );

@@ -45,7 +45,13 @@ test("LICENSES.txt has the licence of each package that is bundled", async () =>
     const [, ...parts] = text.split(/^-{80}$/m);
     const names = parts.map((part) => part.trim().split(" ", 1)[0]);
     for (
-      const name of ["@hono/node-server", "@valibot/to-json-schema", "eventsource-parser", "string-width"]
+      const name of [
+        "@cfworker/json-schema",
+        "@hono/node-server",
+        "@valibot/to-json-schema",
+        "eventsource-parser",
+        "string-width",
+      ]
     ) {
       assert.ok(names.includes(name), name);
     }
