@@ -105,6 +105,7 @@ export const SUITES: readonly Suite[] = [
   // They try the tarball on each runtime themselves.
   { path: "package/checkouts", on: ONCE, seconds: 35 },
   { path: "package/installs", on: ONCE, seconds: 20 },
+  { path: "package/generators", on: ONCE, seconds: 9 },
   { path: "package/", on: ONCE, seconds: 25 },
   { path: "docs/", on: ONCE, seconds: 20, waits: true },
   { path: "server/watch_folder_corrupt", on: EACH_KIND, seconds: 9, waits: true },

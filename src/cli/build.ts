@@ -1,5 +1,5 @@
 /**
- * The part of `npm run build` that comes after the compiler: it bundles the command and the SSE parser of the client with the
+ * The part of `npm run build` that comes after the compiler: it bundles the command, and two modules of the package, with the
  * packages that they use, so that whoever adds this package gets none of them.
  *
  * @module
@@ -59,12 +59,13 @@ async function buildCommand(): Promise<readonly string[]> {
   return Object.keys(metafile!.inputs);
 }
 
-/** Bundles the one module of the client that uses a package. */
-async function buildSse(): Promise<readonly string[]> {
+/** Bundles the two modules that use a package: of the client, and of the parts of a server. */
+async function buildModules(): Promise<readonly string[]> {
   const { metafile } = await build({
     ...COMMON,
-    entryPoints: ["src/client/sse.ts"],
-    outfile: "dist/client/sse.js",
+    entryPoints: ["src/client/sse.ts", "src/server/json_schema_of.ts"],
+    outbase: "src",
+    outdir: "dist",
     platform: "neutral",
     mainFields: ["module", "main"],
   });
@@ -97,4 +98,4 @@ async function writeLicenses(files: readonly string[]): Promise<void> {
   await writeFile(`${ROOT}dist/LICENSES.txt`, [head, ...texts].join(`\n${"-".repeat(80)}\n\n`));
 }
 
-await writeLicenses([...await buildCommand(), ...await buildSse()]);
+await writeLicenses([...await buildCommand(), ...await buildModules()]);

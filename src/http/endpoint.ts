@@ -99,6 +99,7 @@ export function eventsEndpoint<S extends Schemas>(
   rejectOthers("/", methods);
   if (settings.dialect === "8") rejectOthers("/info", "GET, HEAD");
   return Object.assign(app, {
+    channel,
     abort: () => hubs.forEach((hub) => hub.abort()),
     stats: () => {
       const formats = [...hubs].map(([{ name }, hub]) => [name, hub.stats()] as const);

@@ -5,8 +5,8 @@
  */
 import type { Context, Hono } from "hono";
 import type { BlankEnv } from "hono/types";
-import type { Channel } from "../channel/channel.ts";
-import type { PublishedEvent, Schemas, StartOf } from "../events/catalogue.ts";
+import type { Channel, EventLog } from "../channel/channel.ts";
+import type { Catalogue, PublishedEvent, Schemas, StartOf } from "../events/catalogue.ts";
 import type { EventsErrorCode } from "../events/errors.ts";
 import {
   BOOLEAN,
@@ -169,6 +169,8 @@ export interface EndpointStats {
 
 /** The routes of an endpoint, to be mounted with `app.route(path, endpoint)`. Hono's RPC client sees their types. */
 export type EventsEndpoint<S extends Schemas = Schemas> = Hono<BlankEnv, EventsRoutes<S>> & {
+  /** The channel whose events it streams, for what reads it. */
+  readonly channel: EventLog & { readonly catalogue: Catalogue };
   /** Returns plain numbers for any metrics system. Nothing is counted twice or reset. */
   stats(): EndpointStats;
   /**

@@ -27,6 +27,7 @@ export function createChart(rates: Rates): Chart {
     const figure = make("b");
     const item = make("li", {}, make("span", { className: "dot" }), `${group} `, figure);
     item.dataset["group"] = group;
+    item.hidden = true; // Until it has an event: not every catalogue has every group.
     byId("legend").append(item);
     return [group, figure];
   }));
@@ -57,6 +58,7 @@ export function createChart(rates: Rates): Chart {
       sum += count;
       setText(figure, count.toLocaleString("en"));
       figure.parentElement!.dataset["count"] = `${count}`;
+      if (times.some((time) => rates.of(group, time) > 0)) figure.parentElement!.hidden = false;
     }
     const when = pointed === undefined ? "" : ` at ${clock(new Date(second * 1000))}`;
     setText(byId("rates-title"), `${sum.toLocaleString("en")} events/s${when}`);

@@ -1,5 +1,5 @@
 /**
- * The address of the events. The server writes it into the page, because another dialect may have the usual address.
+ * The addresses of the events and of their description. The server writes them into the page.
  *
  * @module
  */
@@ -7,6 +7,14 @@
 
 /** Returns the address of the events. */
 export function eventsUrl(): string {
-  const path = document.querySelector<HTMLMetaElement>('meta[name="events"]')?.content ?? "events";
-  return new URL(path, location.href).href;
+  return new URL(metaOf("events") ?? "events", location.href).href;
+}
+
+/** Returns the address of the document that describes the events; empty if there is none. */
+export function openApiUrl(): string {
+  return metaOf("openapi") ?? "";
+}
+
+function metaOf(name: string): string | undefined {
+  return document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content;
 }

@@ -5,7 +5,7 @@
  */
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-import { eventsUrl } from "./events_url.ts";
+import { eventsUrl, openApiUrl } from "./events_url.ts";
 import { byId, make, setText } from "./dom.ts";
 import { createField } from "./form.ts";
 import { clearIssues, type Field } from "./form_field.ts";
@@ -42,13 +42,12 @@ export function createPublishing(key: Key): void {
   let isJson = false;
 
   async function load(): Promise<void> {
-    const response = await fetch("openapi.json", { headers: keyHeaders(key) });
-    if (response.status === 401) {
+    const described = openApiUrl() === "" ? UNDESCRIBED : await fetchSchemas(key);
+    if (described === undefined) {
       dialog.close();
       return key.ask();
     }
-    if (!response.ok) throw new Error(`the server answers ${response.status}`);
-    schemas = (await response.json()).components.schemas;
+    schemas = described;
     drafts = draftsIn(schemas);
     isOpen = schemas["Draft"]?.properties !== undefined; // One schema, and no list of them.
     showTypes([...drafts.keys()], isOpen);
@@ -114,6 +113,17 @@ function showTypes(types: readonly string[], isOpen: boolean): void {
   list.replaceChildren(...types.map((type) => make("option", { textContent: type })));
   list.hidden = isOpen;
   byId("publish-any-type").hidden = !isOpen;
+}
+
+/** What stands for the schemas of a server that does not describe them: any type with any JSON. */
+const UNDESCRIBED: Schemas = { Draft: { properties: { event: {} } } };
+
+/** Returns the schemas that the server describes; `undefined` if it requires a key. */
+async function fetchSchemas(key: Key): Promise<Schemas | undefined> {
+  const response = await fetch(openApiUrl(), { headers: keyHeaders(key) });
+  if (response.status === 401) return undefined;
+  if (!response.ok) throw new Error(`the server answers ${response.status}`);
+  return (await response.json()).components.schemas;
 }
 
 /** Returns what a reference leads to: a schema, or one in it (RFC 6901). */

@@ -13,9 +13,10 @@ import { createRefusalCounts, errorResponse } from "../http/refusal.ts";
 import { type AccessOptions, guardAccess } from "./access.ts";
 import { refuseWhenClosed } from "./shutdown.ts";
 import { createLog, type Log } from "./log.ts";
-import { METRICS_TYPE, renderMetrics } from "./metrics.ts";
+import { healthOf } from "./health.ts";
+import { metricsOf } from "./metrics.ts";
 import { type Mount, withDefault } from "./mounts.ts";
-import { describeApi, type Json } from "./openapi.ts";
+import { apiHandler } from "./openapi.ts";
 import { pageRoutes } from "./page.ts";
 
 /** What of the endpoint is configured for the server. */
@@ -80,42 +81,21 @@ export function createApp<S extends Schemas>(
   );
   /** Those that never came to the endpoint. */
   const refusals = createRefusalCounts();
-  let api: Json | undefined;
-  /** What it describes: a catalogue can be replaced. */
-  let described: Schemas | undefined;
   let draining = false;
   const app = new Hono();
   // Before the rest, so that it answers without a key and during a shutdown.
-  app.get("/healthz", (c) => {
-    if (draining || channel.closed) return c.json({ status: "shutting down" }, 503);
-    const { problem } = channel;
-    // It serves what it has: to restart it would not help.
-    return c.json(problem === undefined ? { status: "serving" } : { status: "degraded", problem });
-  });
+  app.get("/healthz", healthOf(channel, () => draining));
   for (const { path } of mounts) app.use(path, logRefusals(log, clientAddress));
   const whileOpen = refuseWhenClosed(channel);
   app.use(...guard.origin);
   // A browser asks for the page before anybody could give it a key. It holds no data, and asks for the key itself.
-  app.route("/", pageRoutes(whileOpen, main.path));
+  app.route("/", pageRoutes({ endpoint: main.path.slice(1), openApi: "openapi.json" }, whileOpen));
   // Also without a key: the page asks for it.
   for (const { path } of mounts) app.get(path, showPage);
   app.use(guard.key, whileOpen);
   for (const [index, { path }] of mounts.entries()) app.route(path, endpoints[index]!);
-  app.get("/metrics", (c) => {
-    const stats = endpoints.map((endpoint) => endpoint.stats());
-    const text = renderMetrics(session.version, channel, {
-      subscribers: stats.reduce((sum, { subscribers }) => sum + subscribers, 0),
-      formats: Object.assign({}, ...stats.map(({ formats }) => formats)),
-      authorized: stats.reduce((counts, { authorized }) => sum(counts, authorized), {} as Counts),
-      refusals: stats.reduce((counts, stats) => sum(counts, stats.refusals), refusals.read() as Counts),
-    });
-    return c.body(text, { headers: { "Content-Type": METRICS_TYPE } });
-  });
-  app.get("/openapi.json", (c) => {
-    if (described !== channel.catalogue.schemas) api = undefined;
-    described = channel.catalogue.schemas;
-    return c.json(api ??= describeApi(channel.catalogue, mounts));
-  });
+  app.get("/metrics", metricsOf(endpoints, session.version, () => refusals.read()));
+  app.get("/openapi.json", apiHandler(() => channel.catalogue, mounts));
   app.notFound((c) => failure(c, 404, true, "NotFound", `there is no ${c.req.method} ${c.req.path} here`));
   app.onError((error, c) => {
     refusals.count(error);
@@ -157,14 +137,6 @@ function logRefusals(log: Log, clientAddress: (c: Context) => string | undefined
     log.refused({ code: isRefusal ? error.code : undefined, status, address: clientAddress(c) });
   };
 }
-
-/** Both counts in one, key by key. */
-function sum(some: Counts, others: Counts): Counts {
-  const keys = new Set([...Object.keys(some), ...Object.keys(others)]);
-  return Object.fromEntries([...keys].map((key) => [key, (some[key] ?? 0) + (others[key] ?? 0)]));
-}
-
-type Counts = Readonly<Record<string, number>>;
 
 /**
  * The address that the nearest proxy put into a header: in a list the last one, after what its client had sent. A port

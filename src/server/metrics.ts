@@ -5,10 +5,14 @@
  *
  * @module
  */
+import type { Context } from "hono";
 import type { EventLog } from "../channel/channel.ts";
+import { checkArgument, checkOptions, STRING } from "../events/arguments.ts";
 import type { EndpointStats } from "../http/options.ts";
 import type { Histogram } from "../stream/histogram.ts";
 import type { StreamStats } from "../stream/stats.ts";
+import { VERSION } from "../version.ts";
+import { type AnyEndpoint, ENDPOINTS } from "./any_endpoint.ts";
 
 /** The media type of the text: Prometheus' exposition format, version 0.0.4. */
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -17,6 +21,68 @@ type Labels = Readonly<Record<string, string>>;
 type Sample<T> = readonly [labels: Labels, value: T];
 /** The streams of each wire format, by its name. */
 type Formats = readonly (readonly [format: string, stats: StreamStats])[];
+
+/** Options of {@linkcode metricsHandler}. */
+export interface MetricsOptions {
+  /** The version in `events_endpoint_info`: that of the application, for example. Default that of this package. */
+  readonly version?: string;
+}
+
+/**
+ * Makes a handler that answers with the numbers of an endpoint and its channel in Prometheus' text format.
+ *
+ * @param endpoints the endpoint, as `eventsEndpoint` makes it; or several of one channel, whose numbers are added
+ * @throws {TypeError} for another argument, and for an option that there is not
+ *
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import { createChannel, defineEvents, eventsEndpoint } from "events-endpoint";
+ * import { metricsHandler } from "events-endpoint/server";
+ *
+ * const endpoint = eventsEndpoint(createChannel(defineEvents({ tick: null })));
+ * const app = new Hono().route("/events", endpoint).get("/metrics", metricsHandler(endpoint));
+ * console.log((await (await app.request("/metrics")).text()).includes("events_endpoint_info")); // true
+ * ```
+ */
+export function metricsHandler(
+  endpoints: AnyEndpoint | readonly AnyEndpoint[],
+  options: MetricsOptions = {},
+): (c: Context) => Response {
+  checkArgument("metricsHandler: the endpoint", endpoints, ENDPOINTS);
+  checkOptions("metricsHandler", options, { version: STRING });
+  return metricsOf([endpoints].flat(), options.version ?? VERSION);
+}
+
+/**
+ * Makes the handler.
+ *
+ * @param refusals returns the number of requests that were refused before they came to an endpoint, by code
+ */
+export function metricsOf(
+  endpoints: readonly AnyEndpoint[],
+  version: string,
+  refusals: () => Counts = () => ({}),
+): (c: Context) => Response {
+  return (c) => {
+    const stats = endpoints.map((endpoint) => endpoint.stats());
+    const text = renderMetrics(version, endpoints[0]!.channel, {
+      subscribers: stats.reduce((sum, { subscribers }) => sum + subscribers, 0),
+      formats: Object.assign({}, ...stats.map(({ formats }) => formats)),
+      authorized: stats.reduce((counts, { authorized }) => sum(counts, authorized), {} as Counts),
+      refusals: stats.reduce((counts, { refusals }) => sum(counts, refusals), refusals()),
+    });
+    return c.body(text, { headers: { "Content-Type": METRICS_TYPE } });
+  };
+}
+
+type Counts = Readonly<Record<string, number>>;
+
+/** Both counts in one, key by key. */
+function sum(some: Counts, others: Counts): Counts {
+  const keys = [...new Set([...Object.keys(some), ...Object.keys(others)])];
+  return Object.fromEntries(keys.map((key) => [key, (some[key] ?? 0) + (others[key] ?? 0)]));
+}
 
 /**
  * Renders the metrics as text. Their labels are bounded: formats, reasons and codes are few, types are those of the

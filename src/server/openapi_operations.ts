@@ -9,6 +9,7 @@ import type { Mount } from "./mounts.ts";
 import {
   ACCESS_CODES,
   COMMON_CODES,
+  type ErrorCode,
   PAGE_CODES,
   PUBLISH_CODES,
   refusals,
@@ -70,9 +71,13 @@ const RESUME_PARAMETERS: readonly Json[] = [
 ];
 /** Where it ends by itself. */
 const END_PARAMETERS: readonly Json[] = [
-  query("until", "The response ends at this cursor or time, also if that is still to come.", {
-    anyOf: [ref("Cursor"), { type: "string", format: "date-time" }],
-  }),
+  query(
+    "until",
+    "The response ends at this cursor or time, also if that is still to come. A request that resumes there gets 204.",
+    {
+      anyOf: [ref("Cursor"), { type: "string", format: "date-time" }],
+    },
+  ),
   query("limit", "The response ends after this many events.", { type: "integer", minimum: 1 }),
 ];
 /** In which format. */
@@ -102,7 +107,7 @@ const SELECT_PARAMETERS: readonly Json[] = [
 ];
 
 /** Opening a stream in a dialect. */
-export function streamOperation({ dialect }: Mount): Operation {
+export function streamOperation({ dialect }: Mount, access: readonly ErrorCode[]): Operation {
   return {
     operationId: idOf("stream", dialect),
     summary: dialect === "7.1"
@@ -124,10 +129,8 @@ export function streamOperation({ dialect }: Mount): Operation {
           "holds `retry` and nothing else, and ends.",
         content: contentOf(dialect),
       },
-      204: {
-        description: "The request resumes where `until` ends the stream: there is nothing more to come.",
-      },
-      ...refusals(STREAM_CODES),
+      // 204 is in the words of `until`: as a response, it would make `void` of the events in generated clients.
+      ...refusals([...STREAM_CODES, ...access]),
     },
   };
 }
@@ -135,8 +138,11 @@ export function streamOperation({ dialect }: Mount): Operation {
 /** The bodies of a stream, by media type. */
 function contentOf(dialect: Dialect): Json {
   if (dialect !== "7.1") return Object.fromEntries(DIALECTS[dialect].mediaTypes.map((type) => [type, {}]));
-  const line = { itemSchema: ref("StreamEvent") };
+  // For generators of clients: they take the first type, and look at `schema` alone.
+  const schema = ref("StreamEvent");
+  const line = { schema, itemSchema: schema };
   const block = {
+    schema,
     itemSchema: {
       type: "object",
       properties: {
@@ -153,14 +159,14 @@ function contentOf(dialect: Dialect): Json {
     },
   };
   return {
-    ...Object.fromEntries(ndjson.mediaTypes.map((type) => [type, line])),
     ...Object.fromEntries(sse.mediaTypes.map((type) => [type, block])),
+    ...Object.fromEntries(ndjson.mediaTypes.map((type) => [type, line])),
   };
 }
 
 /** Publishing, which is the same in every dialect. */
-export function publishOperation({ dialect }: Mount): Operation {
-  const lines = { itemSchema: ref("Draft") };
+export function publishOperation({ dialect }: Mount, access: readonly ErrorCode[]): Operation {
+  const lines = { schema: ref("Draft"), itemSchema: ref("Draft") };
   return {
     operationId: idOf("publish", dialect),
     summary: "Publish events",
@@ -191,7 +197,7 @@ export function publishOperation({ dialect }: Mount): Operation {
           },
         },
       },
-      ...refusals(PUBLISH_CODES),
+      ...refusals([...PUBLISH_CODES, ...access]),
     },
   };
 }

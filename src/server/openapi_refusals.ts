@@ -16,16 +16,24 @@ export const COMMON_CODES: readonly ErrorCode[] = ["InvalidParameter", "Internal
 export const PAGE_CODES: readonly ErrorCode[] = [...COMMON_CODES, "ForbiddenHost", "ShuttingDown"];
 /** What all other requests but those to `/healthz` may be refused with. */
 export const ACCESS_CODES: readonly ErrorCode[] = [...PAGE_CODES, "Unauthorized", "Forbidden", "Unavailable"];
-/** What `GET /events` may be refused with. */
+/** The same for requests that publish. */
+export const PUBLISH_ACCESS_CODES: readonly ErrorCode[] = [...ACCESS_CODES, "CrossSiteRequest"];
+/** What an application may refuse a request with, by the `authorize` of its endpoint. */
+export const APPLICATION_CODES: readonly ErrorCode[] = [
+  "InvalidParameter",
+  "Unauthorized",
+  "Forbidden",
+  "Unavailable",
+];
+/** What `GET /events` may be refused with, beside what every request may. */
 export const STREAM_CODES: readonly ErrorCode[] = [
   "InvalidCursor",
   "UnknownEventType",
   "NotAcceptable",
   "TooManyConnections",
   "ChannelUnavailable",
-  ...ACCESS_CODES,
 ];
-/** What `POST /events` may be refused with. */
+/** What `POST /events` may be refused with, beside what every request may. */
 export const PUBLISH_CODES: readonly ErrorCode[] = [
   "InvalidEvent",
   "BodyIncomplete",
@@ -37,8 +45,6 @@ export const PUBLISH_CODES: readonly ErrorCode[] = [
   "ChannelClosed",
   "ChannelUnavailable",
   "PublishUnconfirmed",
-  "CrossSiteRequest",
-  ...ACCESS_CODES,
 ];
 
 /** A response for each status that the codes have. */

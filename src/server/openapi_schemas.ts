@@ -3,13 +3,10 @@
  *
  * @module
  */
-import { toJsonSchema } from "@valibot/to-json-schema";
-import type { GenericSchema } from "valibot";
 import type { Catalogue } from "../events/catalogue.ts";
-import type { StandardSchema } from "../events/standard_schema.ts";
+import { type Json, jsonSchemaOf } from "./json_schema_of.ts";
 
-/** A JSON object. */
-export type Json = { readonly [key: string]: unknown };
+export type { Json } from "./json_schema_of.ts";
 
 /** A subject. White space is left out as far as all libraries know it. */
 export const SUBJECT_SCHEMA: Json = { type: "string", minLength: 1, maxLength: 256, pattern: "^\\S+$" };
@@ -122,21 +119,7 @@ function placed(schema: unknown, place: string): unknown {
 /** The JSON Schema of a payload; `undefined` for a type that has none, any value if the library of its schema offers none. */
 function payloadOf(name: string, schema: Catalogue["schemas"][string] | undefined): Json | undefined {
   if (!schema) return undefined;
-  const { $schema: _, $id: _id, ...described } = jsonSchemaOf(schema);
-  return placed(described, ref(name).$ref) as Json;
-}
-
-/** What a library adds to Standard Schema that has JSON Schema too (https://standardschema.dev/json-schema). */
-interface JsonSchemaSource {
-  readonly jsonSchema?: { input(options: { readonly target: string }): Json };
-}
-
-function jsonSchemaOf(schema: StandardSchema): Json {
-  const standard: StandardSchema["~standard"] & JsonSchemaSource = schema["~standard"];
-  if (standard.vendor === "valibot") {
-    return toJsonSchema(schema as GenericSchema, { target: "draft-2020-12", errorMode: "ignore" }) as Json;
-  }
-  return standard.jsonSchema?.input({ target: "draft-2020-12" }) ?? {};
+  return placed(jsonSchemaOf(schema), ref(name).$ref) as Json;
 }
 
 /** An object that has all of these properties, and may have more, such as these. */

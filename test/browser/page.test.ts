@@ -3,11 +3,16 @@
  *
  * @module
  */
+import { Hono } from "hono";
 import type { Locator } from "playwright-core";
 import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
+import { type Fetch, listen } from "../../src/server/listen.ts";
+import { eventsPage, openApiHandler } from "../../src/server/mod.ts";
 import { createSession, triblerEvents } from "../../src/tribler/mod.ts";
 import { running, startProgram } from "../support/children.ts";
-import { endVisits, hasChromium } from "../support/chromium.ts";
+import { endVisits, hasChromium, visiting } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
@@ -430,5 +435,43 @@ run(
     });
   },
 );
+
+run("eventsPage() below a path publishes an event of its own catalogue from a form", async () => {
+  const order = v.object({ id: v.string(), total: v.number() });
+  const channel = createChannel(defineEvents({ order_placed: order, shop_closed: null }));
+  const endpoint = eventsEndpoint(channel);
+  const app = new Hono().route("/api/events", endpoint)
+    .get("/api/openapi.json", openApiHandler(endpoint, { path: "/api/events" }))
+    .route("/shop/live", eventsPage({ endpoint: "/api/events", openApi: "/api/openapi.json" }))
+    .route("/shop/plain", eventsPage({ endpoint: "/api/events" }));
+  const server = await listen(app.fetch as Fetch, { host: "127.0.0.1", port: 0 });
+  try {
+    const url = `http://127.0.0.1:${server.port}/shop`;
+    await visiting({ url: `${url}/live` }, async (page) => {
+      await isLive(page);
+      const legend = page.locator("#legend li:visible");
+      assert.is(await legend.count(), 0);
+      await page.getByRole("button", { name: "Publish…" }).click();
+      const dialog = page.getByRole("dialog", { name: "Publish an event" });
+      await dialog.getByRole("textbox", { name: "id" }).fill("o-1");
+      await dialog.getByRole("textbox", { name: "total" }).fill("42");
+      await dialog.getByRole("button", { name: "Publish", exact: true }).click();
+      await reads(dialog.getByRole("status"), /^Published as /);
+      await dialog.getByRole("button", { name: "Close" }).click();
+      await reads(rows(page).first(), /order_placed.*o-1/s);
+      await reads(legend, /^other/);
+      await page.goto(`${url}/plain`); // Without schemas: any type, with JSON.
+      await isLive(page);
+      await page.getByRole("button", { name: "Publish…" }).click();
+      await dialog.getByRole("textbox", { name: "type" }).fill("order_placed");
+      await dialog.locator("textarea").fill('{"id": "o-2", "total": 1}');
+      await dialog.getByRole("button", { name: "Publish", exact: true }).click();
+      await reads(dialog.getByRole("status"), /^Published as /);
+    });
+  } finally {
+    channel.close();
+    await server.stop(0);
+  }
+});
 
 test.run();

@@ -17,6 +17,7 @@ const ENTRY_POINTS = [
   "src/tribler/mod.ts",
   "src/client/mod.ts",
   "src/nats/mod.ts",
+  "src/server/mod.ts",
   "src/sqlite/mod.ts",
 ];
 /** All TypeScript of the repository. */
@@ -30,7 +31,7 @@ interface Check {
 }
 
 /** The entry points that name no runtime. */
-const CORE = ["src/mod.ts", "src/tribler/mod.ts", "src/client/mod.ts"];
+const CORE = ["src/mod.ts", "src/tribler/mod.ts", "src/client/mod.ts", "src/server/mod.ts"];
 const WEB_ONLY = [
   "--ignoreConfig",
   "--noEmit",
