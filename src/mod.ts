@@ -35,7 +35,15 @@ export type {
   StreamEvent,
 } from "./events/catalogue.ts";
 export type { InferInput, StandardIssue, StandardResult, StandardSchema } from "./events/standard_schema.ts";
-export type { Batch, Channel, ChannelStats, Entry, EventLog, Start } from "./channel/channel.ts";
+export type {
+  Batch,
+  Channel,
+  ChannelStats,
+  Entry,
+  ErasedEvents,
+  EventLog,
+  Start,
+} from "./channel/channel.ts";
 export { eventsEndpoint } from "./http/endpoint.ts";
 export type {
   EndpointOptions,

@@ -40,6 +40,14 @@ export interface Batch {
   readonly lost?: Loss;
   /** The events. */
   readonly entries: readonly Entry[];
+  /** The position that it reaches, if events up to there were erased; else that of its last event. */
+  readonly last?: number;
+}
+
+/** The events that `erase` erases. */
+export interface ErasedEvents {
+  /** What they are about: this subject exactly. `*` has no meaning here. */
+  readonly subject: string;
 }
 
 /** What a channel holds at the moment. */
@@ -101,6 +109,13 @@ export interface EventLog {
    */
   batches(since?: string): AsyncIterableIterator<Batch>;
 
+  /**
+   * Calls the listener whenever events were erased, so that copies of them can be dropped; absent where none can be.
+   *
+   * @returns a function that ends this
+   */
+  onErase?(listener: () => void): () => void;
+
   /** Ends the channel: every iterator ends once it has read what was published. */
   close(): void;
 
@@ -135,8 +150,25 @@ export interface Channel<S extends Schemas = Schemas> extends EventLog {
    */
   publishBatch(drafts: readonly Draft<S>[], key?: string): string[] | Promise<string[]>;
 
+  /**
+   * Erases every event of a subject that is kept: from memory, from where the events are stored, and from what this process
+   * holds for its readers. Their positions stay. A reader that passes them receives nothing of them, and no loss is reported.
+   * What was sent before is not recalled.
+   *
+   * @returns how many events were erased, once nothing of them is left
+   * @throws {TypeError} if there is no such subject
+   * @throws {EventsError} `EraseNotSupported` where events cannot be erased, as on NATS; `ChannelClosed` after {@linkcode close};
+   *   `ChannelUnavailable` where something of them may be left: repeat it
+   */
+  erase(events: ErasedEvents): number | Promise<number>;
+
   /** The event of an entry, typed; parsed anew at each call, so it is the caller's own. */
   parse(entry: Entry): PublishedEvent<S>;
+}
+
+/** Returns the position that a reader has reached with a batch. */
+export function positionAfter({ lost, entries, last }: Batch, position: number): number {
+  return last ?? entries.at(-1)?.position ?? position + (lost?.count ?? 0);
 }
 
 /** Where a reader starts. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Batch, Entry } from "./channel.ts";
+import { erasedEntry, isErased, withoutErased } from "./erased.ts";
 
 /** The kept entries: pushed at one end, forgotten at the other. */
 export interface History {
@@ -11,6 +12,8 @@ export interface History {
   readonly first: number;
   /** The position of the newest entry; before the first the one it began after. */
   readonly last: number;
+  /** The number of events kept, without those that were erased. */
+  readonly size: number;
   /** The bytes of JSON kept. */
   readonly bytes: number;
   /** Adds the next entry, and forgets the oldest ones that are too many. */
@@ -19,6 +22,8 @@ export interface History {
   forgetBefore(position: number): void;
   /** Forgets the oldest entries that were published before this time, in milliseconds since 1970. */
   forgetOlderThan(time: number): void;
+  /** Erases the events of a subject up to a position, and returns how many there were. */
+  erase(subject: string, until: number): number;
   /** What follows the position, as `EventLog.read` gives it. */
   read(position: number, maxBytes: number): Batch;
 }
@@ -36,9 +41,12 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
   let first = after + 1;
   let last = after;
   let bytes = 0;
+  /** How many of the entries stand in the place of erased events. */
+  let erased = 0;
 
   function forgetOldest(): void {
     bytes -= entries[head]!.bytes;
+    if (isErased(entries[head]!)) erased--;
     entries[head++] = undefined;
     first++;
     if (head > 1024 && head * 2 > entries.length) {
@@ -53,6 +61,9 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
     },
     get last() {
       return last;
+    },
+    get size() {
+      return last - first + 1 - erased;
     },
     get bytes() {
       return bytes;
@@ -69,21 +80,31 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
     forgetOlderThan: (time) => {
       while (first <= last && entries[head]!.time < time) forgetOldest();
     },
+    erase: (subject, until) => {
+      const before = erased;
+      for (let i = head; i < entries.length; i++) {
+        const { subject: about, position, bytes: size, time } = entries[i]!;
+        if (about !== subject || position > until) continue;
+        entries[i] = erasedEntry(position, time);
+        bytes -= size;
+        erased++;
+      }
+      return erased - before;
+    },
     read: (position, maxBytes) => {
       const expired = position < first - 1;
       const start = head + (expired ? 0 : position - first + 1);
       let end = start;
       for (
         let size = 0;
-        end < entries.length && (end === start || size + entries[end]!.bytes <= maxBytes);
+        end < entries.length && (size === 0 || size + entries[end]!.bytes <= maxBytes);
         end++
       ) {
         size += entries[end]!.bytes;
       }
-      const batch = entries.slice(start, end) as Entry[];
-      return expired
-        ? { lost: { reason: "slow_consumer", count: first - 1 - position }, entries: batch }
-        : { entries: batch };
+      const found = entries.slice(start, end) as Entry[];
+      const batch = erased === 0 ? { entries: found } : withoutErased(found);
+      return expired ? { lost: { reason: "slow_consumer", count: first - 1 - position }, ...batch } : batch;
     },
   };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Batch, EventLog } from "./channel.ts";
+import { type Batch, type EventLog, positionAfter } from "./channel.ts";
 import { type PendingLoss, type ReadPosition, resetToEpoch, startAt, takeLoss } from "./read_position.ts";
 
 /** The most bytes of JSON in one batch. */
@@ -115,21 +115,31 @@ class BatchIterator implements AsyncIterableIterator<Batch>, ReadPosition {
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#isAsking) return undefined;
     if (channel.epoch !== this.#epoch) return this.#takeNewEpoch();
-    if (this.#batch === undefined) {
-      this.#ask(channel.read(this.position, BATCH_BYTES), (batch) => this.#batch = batch);
-    }
-    const batch = this.#batch as Batch | undefined; // It was read just now, unless the channel answers later.
-    this.#batch = undefined;
+    const batch = this.#nextBatch();
     if (batch === undefined) return undefined;
-    const { entries, lost: { count } = { count: 0 } } = batch;
-    if (count === 0 && entries.length === 0) {
+    const { lost: { count } = { count: 0 }, ...found } = batch;
+    if (count === 0 && found.entries.length === 0) {
       if (!channel.closed) return undefined;
       this.#isDone = true;
       return { done: true, value: undefined };
     }
-    this.position = entries.at(-1)?.position ?? this.position + (count ?? 0);
+    this.position = positionAfter(batch, this.position);
     const lost = takeLoss(this, count ?? 0);
-    return { done: false, value: lost === undefined ? { entries } : { lost, entries } };
+    return { done: false, value: lost === undefined ? found : { lost, ...found } };
+  }
+
+  /** The next batch with anything in it, or the empty one at the end of the log; `undefined` while it is awaited. */
+  #nextBatch(): Batch | undefined {
+    for (;;) {
+      if (this.#batch === undefined) {
+        this.#ask(this.#channel.read(this.position, BATCH_BYTES), (batch) => this.#batch = batch);
+      }
+      const batch = this.#batch as Batch | undefined; // It was read just now, unless the channel answers later.
+      this.#batch = undefined;
+      if (batch === undefined || batch.entries.length > 0 || batch.last === undefined) return batch;
+      if (batch.lost !== undefined) return batch;
+      this.position = batch.last; // All events up to there were erased.
+    }
   }
 
   /** The loss with which a new epoch begins; it has no events, because there may be none yet. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Entry, EventLog, Start } from "./channel.ts";
+import { type Entry, type EventLog, positionAfter, type Start } from "./channel.ts";
 
 /** The part of a log that is searched. */
 type SearchedLog = Pick<EventLog, "epoch" | "first" | "last" | "read">;
@@ -24,8 +24,8 @@ export async function locateTime(log: SearchedLog, time: number): Promise<Start>
   while (before < end) {
     const middle = before + Math.floor((end - before) / 2);
     const entry = await entryAfter(log, middle);
-    if (entry === undefined || log.epoch !== epoch) break;
-    if (entry.time < time) before = Math.min(entry.position, end);
+    if (log.epoch !== epoch) break;
+    if (entry !== undefined && entry.time < time) before = Math.min(entry.position, end);
     else end = middle;
   }
   // Whether events that are no longer kept were published after that time is not known.
@@ -65,20 +65,24 @@ async function searchLast(
   return { epoch, position: log.first - 1, unknownEpoch: false };
 }
 
-/** Returns the first event after a position that is still kept. */
+/** Returns the first event after a position that is still kept; `undefined` if there is none. */
 async function entryAfter(log: SearchedLog, position: number): Promise<Entry | undefined> {
-  const { lost, entries } = await log.read(position, 1);
-  if (entries[0] !== undefined || lost === undefined) return entries[0];
-  return (await log.read(position + (lost.count ?? 0), 1)).entries[0];
+  for (let reached = position;;) {
+    const batch = await log.read(reached, 1);
+    const next = positionAfter(batch, reached);
+    if (batch.entries[0] !== undefined || next === reached) return batch.entries[0];
+    reached = next;
+  }
 }
 
 async function entriesBetween(log: SearchedLog, after: number, last: number): Promise<Entry[]> {
   const found: Entry[] = [];
   for (let position = after; position < last;) {
-    const { lost, entries } = await log.read(position, STEP_BYTES);
-    if (lost === undefined && entries.length === 0) break; // It was closed, or has another epoch.
-    for (const entry of entries) if (entry.position <= last) found.push(entry);
-    position = entries.at(-1)?.position ?? position + (lost?.count ?? 0);
+    const batch = await log.read(position, STEP_BYTES);
+    const next = positionAfter(batch, position);
+    if (next === position) break; // It was closed, or has another epoch.
+    for (const entry of batch.entries) if (entry.position <= last) found.push(entry);
+    position = next;
   }
   return found;
 }

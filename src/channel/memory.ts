@@ -5,7 +5,8 @@
  */
 import { iterate } from "./iterator.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../events/catalogue.ts";
-import { type Batch, type Channel, locate, type Start } from "./channel.ts";
+import { type Batch, type Channel, type ErasedEvents, locate, type Start } from "./channel.ts";
+import { createErasures, subjectToErase } from "./erased.ts";
 import { draftOf, type EncodedEvent, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { CATALOGUE, checkArgument, checkOptions, type Expected, OBJECT } from "../events/arguments.ts";
 import { EventsError } from "../events/errors.ts";
@@ -29,6 +30,8 @@ export interface MemoryChannel<S extends Schemas = Schemas> extends Channel<S> {
   read(position: number, maxBytes: number): Batch;
   /** Finds where a reader starts: see {@linkcode EventLog.locate}. */
   locate(since: string): Start;
+  /** Erases every event of a subject: see {@linkcode Channel.erase}. */
+  erase(events: ErasedEvents): number;
 }
 
 /** Options of {@linkcode createChannel}. */
@@ -73,6 +76,7 @@ export function createChannel<S extends Schemas>(
   const { log, expiry, maxEventBytes } = openHistory(options);
   let epoch: string | undefined;
   const wakeups = createWakeups();
+  const erasures = createErasures();
   const published = createPublishedCounts(catalogue.types);
   let closed = false;
   const write = createWriter(catalogue.types);
@@ -129,6 +133,14 @@ export function createChannel<S extends Schemas>(
     parse: ({ json }) => JSON.parse(json),
     read: (position, maxBytes) => log.read(position, maxBytes),
     locate: (since) => locate(channel, since),
+    onErase: erasures.listen,
+    erase: (events) => {
+      const subject = subjectToErase(events);
+      checkOpen();
+      const count = log.erase(subject, log.last);
+      if (count > 0) erasures.report();
+      return count;
+    },
     batches: (since = "latest") => iterate(channel, since, wakeups.listen, wakeups.leave),
     close: () => {
       closed = true;
@@ -136,7 +148,7 @@ export function createChannel<S extends Schemas>(
       wakeups.wake();
     },
     stats: () => ({
-      events: log.last - log.first + 1,
+      events: log.size,
       bytes: log.bytes,
       published: published.read(),
       readers: wakeups.size,

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Batch, Entry } from "./channel.ts";
+import { type Batch, type Entry, positionAfter } from "./channel.ts";
+import { withoutErased } from "./erased.ts";
 import type { History } from "./history.ts";
 
 /** Reads positions that the window does not hold. */
@@ -16,6 +17,8 @@ export interface Pages {
   read(position: number, last: number, maxBytes: number): Batch | Promise<Batch>;
   /** Drops all pages, because another epoch begins. */
   clear(): void;
+  /** Drops all pages, and fetches those again that are pending, because events were erased. */
+  refetch(): void;
 }
 
 /** Options of {@linkcode createPages}. */
@@ -38,7 +41,7 @@ export interface PagesOptions {
 export interface Fetched {
   /** The last position that they cover. */
   readonly last: number;
-  /** The events in order, without those that are no longer kept. */
+  /** The events in order, without those that are no longer kept, and with entries in the places of those that were erased. */
   readonly entries: readonly Entry[];
   /** Whether it ends before the requested position because of its size. */
   readonly isCut: boolean;
@@ -102,6 +105,8 @@ class PageStore implements Pages {
   #pending = new Map<number, Promise<Page | undefined>>();
   #bytes = 0;
   #fetching = 0;
+  /** How many times events were erased. */
+  #erasures = 0;
   readonly #queue: (() => void)[] = [];
 
   constructor(options: PagesOptions) {
@@ -145,9 +150,10 @@ class PageStore implements Pages {
   #request(after: number, last: number): Promise<Page | undefined> {
     const shared = this.#pending.get(after);
     if (shared !== undefined) return shared;
-    const pending = this.#pending;
+    const [pending, erasures] = [this.#pending, this.#erasures];
     const end = Math.min(this.#startOf(after) + this.#options.pageEvents, last);
     const loading = this.#load(after, end).then((page) => {
+      if (page !== undefined && erasures !== this.#erasures) return this.#request(after, last);
       if (page === undefined || pending !== this.#pending) return undefined; // Another epoch has begun.
       this.#keep(page);
       return page;
@@ -176,7 +182,7 @@ class PageStore implements Pages {
 
   #take(page: Page, position: number, last: number, maxBytes: number): Batch {
     const batch = batchOf(page, position, maxBytes);
-    const isEnd = batch.entries.at(-1)?.position === page.last && page.last < last;
+    const isEnd = positionAfter(batch, position) === page.last && page.last < last;
     const isWhole = page.isCut || page.last === this.#startOf(page.last); // If not, it is fetched again.
     if (isEnd && isWhole && !this.#kept.has(page.last)) this.#request(page.last, last).catch(() => {}); // Prefetched.
     return batch;
@@ -185,6 +191,11 @@ class PageStore implements Pages {
   /** Returns the multiple after which the pages of the position begin. */
   #startOf(position: number): number {
     return position - position % this.#options.pageEvents;
+  }
+
+  refetch(): void {
+    this.#erasures++;
+    this.clear();
   }
 
   clear(): void {
@@ -205,8 +216,8 @@ function batchOf({ after, last, entries }: Page, position: number, maxBytes: num
   let end = index;
   for (let bytes = 0; end < entries.length; end++) {
     const { position: here, bytes: size } = entries[end]!;
-    if (here !== next + end - index || (end > index && bytes + size > maxBytes)) break;
+    if (here !== next + end - index || (bytes > 0 && bytes + size > maxBytes)) break;
     bytes += size;
   }
-  return { entries: entries.slice(index, end) };
+  return withoutErased(entries.slice(index, end));
 }

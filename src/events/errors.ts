@@ -30,6 +30,8 @@ export type EventsErrorCode =
   | "FileMismatch"
   /** The file of a channel is torn, or parts of it cannot be read. */
   | "FileDamaged"
+  /** Events cannot be erased from a channel of this kind. */
+  | "EraseNotSupported"
   /** The runtime lacks what the channel needs. */
   | "RuntimeNotSupported"
   /** The route does not support the method (405). */

@@ -10,9 +10,11 @@ import {
   type Channel,
   type ChannelStats,
   type Entry,
+  type ErasedEvents,
   locate,
   type Start,
 } from "../channel/channel.ts";
+import { subjectToErase } from "../channel/erased.ts";
 import { iterate } from "../channel/iterator.ts";
 import { checkLimit, type HistoryLimits, historyLimits } from "../channel/limits.ts";
 import { type HeldLog, readHeld } from "../channel/pages.ts";
@@ -84,6 +86,8 @@ export interface NatsChannel<S extends Schemas = Schemas> extends Channel<S> {
    * @throws {RangeError} if the key has line breaks
    */
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]>;
+  /** Always rejects with `EraseNotSupported`: other processes hold the events too. */
+  erase(events: ErasedEvents): Promise<number>;
 }
 
 /** How long `locate` waits until this process has received the cursor's event. */
@@ -212,6 +216,16 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
 
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]> {
     return this.#publish(drafts, key);
+  }
+
+  erase(events: ErasedEvents): Promise<number> {
+    subjectToErase(events);
+    return Promise.reject(
+      new EventsError(
+        "EraseNotSupported",
+        "a stream of NATS cannot erase events: its other readers would miss them as lost. Give such events a stream of their own with a short maxAge, or keep them in memory or in a file",
+      ),
+    );
   }
 
   parse({ json }: Entry): PublishedEvent<S> {

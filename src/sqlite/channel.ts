@@ -8,9 +8,11 @@ import {
   type Channel,
   type ChannelStats,
   type Entry,
+  type ErasedEvents,
   locate,
   type Start,
 } from "../channel/channel.ts";
+import { createErasures, subjectToErase } from "../channel/erased.ts";
 import { createHistory, type History } from "../channel/history.ts";
 import { iterate } from "../channel/iterator.ts";
 import { type HistoryLimits, historyLimits } from "../channel/limits.ts";
@@ -44,6 +46,7 @@ import { draftOf, encodeEvents, type UncheckedDraft } from "../events/encode.ts"
 import { EventsError } from "../events/errors.ts";
 import { formatCursor } from "../events/cursor.ts";
 import { entryOf } from "./entry.ts";
+import { eraseSubject } from "./eraser.ts";
 import { type Durability, EventsFile } from "./file.ts";
 import { Trimmer } from "./trimmer.ts";
 import { nextTurn, Writer } from "./writer.ts";
@@ -82,6 +85,10 @@ export interface SqliteChannel<S extends Schemas = Schemas> extends Channel<S> {
    * with the same key are stored only once within ten minutes.
    */
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]>;
+  /**
+   * Erases every event of a subject, also from the log of the file, and from its free pages: see {@linkcode Channel.erase}.
+   */
+  erase(events: ErasedEvents): Promise<number>;
   /** Ends the channel: see {@linkcode EventLog.close}. Resolves once the file is closed, and can be opened again. */
   close(): Promise<void>;
 }
@@ -144,6 +151,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   readonly #writer: Writer;
   readonly #trimmer: Trimmer;
   readonly #wakeups = createWakeups();
+  readonly #erasures = createErasures();
   readonly #published: ReturnType<typeof createPublishedCounts>;
   readonly #onProblem: (problem: Error) => void;
   /** Why events cannot be read, and the position after which. */
@@ -224,6 +232,24 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     return this.#publish(drafts, key);
   }
 
+  async erase(events: ErasedEvents): Promise<number> {
+    const subject = subjectToErase(events);
+    this.#checkOpen();
+    return await eraseSubject(this.#file, this.#writer, {
+      subject,
+      first: this.first,
+      onErased: (until) => {
+        this.window.erase(subject, until);
+        this.pages.refetch();
+        this.#erasures.report();
+      },
+    });
+  }
+
+  onErase(listener: () => void): () => void {
+    return this.#erasures.listen(listener);
+  }
+
   parse({ json }: Entry): PublishedEvent<S> {
     return JSON.parse(json);
   }
@@ -235,7 +261,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   stats(): ChannelStats {
     const { window } = this;
     return {
-      events: window.last - window.first + 1,
+      events: window.size,
       bytes: window.bytes,
       published: this.#published.read(),
       readers: this.#wakeups.size,

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Entry } from "../channel/channel.ts";
+import { erasedEntry } from "../channel/erased.ts";
 import { formatCursor } from "../events/cursor.ts";
 import { dictionaryHead } from "../events/event.ts";
 import { utf8Length } from "../events/json.ts";
@@ -14,6 +15,7 @@ export interface Row {
   readonly sequence: number;
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string;
+  /** Empty for an erased event, of which nothing but the number and the time is left. */
   readonly type: string;
   readonly subject: string | null;
   /** The JSON of its payload; `null` if the type has none. */
@@ -25,6 +27,7 @@ let lastMs = 0;
 
 /** Makes the entry of a row. */
 export function entryOf({ sequence, time, type, subject: about, json }: Row, epoch: string): Entry {
+  if (type === "") return erasedEntry(sequence, Date.parse(time));
   const id = formatCursor(epoch, sequence);
   const subject = about ?? undefined;
   const event = json === null ? "" : `"event":${json},`;

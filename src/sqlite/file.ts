@@ -78,6 +78,7 @@ export class EventsFile {
   readonly #selectKey: StatementSync;
   readonly #insertKey: StatementSync;
   readonly #deleteKeys: StatementSync;
+  readonly #erase: StatementSync;
 
   /**
    * Opens a file, and creates it if it does not exist.
@@ -109,6 +110,9 @@ export class EventsFile {
     this.path = path;
     this.#db = db;
     openLog(db);
+    // What is deleted is overwritten, in pages that are free too, so that nothing of an erased event is left. The copies that
+    // SQLite takes of pages while it changes several rows must not reach a file.
+    db.exec("PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY");
     const meta = readMeta(db);
     const boot = bootId();
     // After a loss of power the last events may be missing, and their positions are used again.
@@ -144,6 +148,10 @@ export class EventsFile {
       "DELETE FROM publications WHERE first <= (SELECT max(first) FROM " +
         "(SELECT first, time FROM publications ORDER BY first LIMIT 100) WHERE time < ?)",
     );
+    this.#erase = db.prepare(
+      "UPDATE events SET type = '', subject = NULL, json = NULL WHERE sequence IN " +
+        "(SELECT sequence FROM events WHERE subject = ? AND sequence <= ? LIMIT ?) RETURNING sequence",
+    );
     this.#disk = new Disk(db);
   }
 
@@ -177,6 +185,23 @@ export class EventsFile {
       throw error;
     }
     this.#first = position;
+  }
+
+  /**
+   * Erases events of a subject up to a position, at most this number. Their rows stay. The log holds them until it is merged.
+   *
+   * @returns their positions
+   */
+  erase(subject: string, until: number, limit: number): number[] {
+    this.begin();
+    try {
+      const erased = this.#erase.all(subject, until, limit) as unknown as { readonly sequence: number }[];
+      this.commit();
+      return erased.map(({ sequence }) => sequence);
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
   }
 
   /** Begins to store events. */
@@ -302,8 +327,9 @@ export class EventsFile {
 }
 
 /** Whether a row is one that was written. What a torn page holds may be zeros, at which a text ends. */
-function isWhole({ time, type, json }: Row): boolean {
-  if (typeof time !== "string" || time.length !== 24 || typeof type !== "string" || type === "") return false;
+function isWhole({ time, type, subject, json }: Row): boolean {
+  if (typeof time !== "string" || time.length !== 24 || typeof type !== "string") return false;
+  if (type === "") return subject === null && json === null; // It was erased.
   if (json === null) return true;
   if (typeof json !== "string" || json === "") return false;
   const end = ENDS[json[0]!];

@@ -88,7 +88,7 @@ export class Writer {
   }
 
   /**
-   * Stores events, after those of all earlier calls; all or none.
+   * Stores events, after those of all earlier calls; all or none. Without any it waits for those of earlier calls.
    *
    * @param key the same key is stored only once within some minutes
    * @throws {EventsError} `ChannelUnavailable` if nothing was stored; `PublishUnconfirmed` if it may not survive
@@ -122,6 +122,10 @@ export class Writer {
   }
 
   async #storeOrReject(group: readonly Publication[]): Promise<void> {
+    if (group.every(({ events }) => events.length === 0)) {
+      for (const { resolve } of group) resolve({ first: this.#last + 1, isRepeated: false });
+      return;
+    }
     try {
       this.#file.check();
       if (this.#file.isMergeDue) await this.#file.merge().catch((error) => this.#report(error));

@@ -6,11 +6,11 @@
 import type { Entry } from "../channel/channel.ts";
 import { endsOf, type WireFormat } from "./wire_format.ts";
 
-/** The bytes of some events in a row, whole events only. */
+/** The bytes of some events in a row, whole events only; those between them that were erased are missing. */
 export interface Chunk {
-  /** The position before its first event. */
+  /** The position after which it begins. */
   readonly after: number;
-  /** The position of its last event. */
+  /** The position that it reaches: that of its last event, unless those after it were erased. */
   readonly last: number;
   /** Its events. */
   readonly entries: readonly Entry[];
@@ -25,12 +25,20 @@ export interface Chunk {
   shared: { readonly events: unknown[]; readonly selections: Map<string, Selection> } | undefined;
 }
 
-/** Makes a chunk of entries, at least one, and of the bytes they were encoded to. */
-export function makeChunk(format: WireFormat, entries: readonly Entry[], bytes: Uint8Array): Chunk {
+/** The positions that a chunk covers. */
+export type ChunkRange = Pick<Chunk, "after" | "last">;
+
+/** Makes a chunk of entries, and of the bytes they were encoded to. */
+export function makeChunk(
+  format: WireFormat,
+  { after, last }: ChunkRange,
+  entries: readonly Entry[],
+  bytes: Uint8Array,
+): Chunk {
   let ends: readonly number[] | undefined;
   return {
-    after: entries[0]!.position - 1,
-    last: entries.at(-1)!.position,
+    after,
+    last,
     entries,
     bytes,
     ends: () => ends ??= endsOf(format, entries, bytes),
@@ -66,17 +74,32 @@ const NOTHING: Selection = { bytes: new Uint8Array(0), seen: undefined, count: 0
 
 /** Selects the events of a chunk after one position and up to another that the filter accepts. */
 export function select(chunk: Chunk, after: number, until: number, filter?: Filter): Selection {
-  const first = Math.max(after - chunk.after, 0);
-  const end = Math.min(until, chunk.last) - chunk.after;
-  const isWhole = first === 0 && end === chunk.entries.length;
+  const { entries } = chunk;
+  const [first, end] = [countUntil(chunk, after), countUntil(chunk, until)];
+  if (first >= end) return NOTHING;
+  const isWhole = first === 0 && end === entries.length;
   if (filter === undefined) {
     const bytes = isWhole ? chunk.bytes : slice(chunk, first, end);
-    return { bytes, seen: chunk.after + end, count: end - first };
+    return { bytes, seen: entries[end - 1]!.position, count: end - first };
   }
   const selections = isWhole && filter.key !== undefined ? chunk.shared?.selections : undefined;
   const selected = selections?.get(filter.key!) ?? filtered(chunk, first, end, filter);
   selections?.set(filter.key!, selected);
   return selected;
+}
+
+/** The number of the chunk's events up to a position. */
+function countUntil({ after, last, entries }: Chunk, position: number): number {
+  if (position <= after) return 0;
+  if (position >= last) return entries.length;
+  if (entries.length === last - after) return position - after;
+  let low = 0;
+  for (let high = entries.length; low < high;) {
+    const middle = (low + high) >>> 1;
+    if (entries[middle]!.position <= position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function filtered(chunk: Chunk, first: number, end: number, filter: Filter): Selection {
@@ -87,7 +110,7 @@ function filtered(chunk: Chunk, first: number, end: number, filter: Filter): Sel
   for (let i = first; i <= end; i++) {
     if (i < end && filter.accepts(chunk.entries[i]!, () => eventAt(chunk, i))) {
       runStart ??= i;
-      seen = chunk.after + i + 1;
+      seen = chunk.entries[i]!.position;
       count++;
     } else if (runStart !== undefined) {
       runs.push(slice(chunk, runStart, i));

@@ -108,6 +108,7 @@ function leave(hub: HubContext, subscriber: Subscriber, reason: EndReason): bool
   subscriber.wake?.(); // Its own read loop ends.
   if (hub.subscribers.size === 0) {
     hub.stopPipeline?.();
+    hub.stopErasures?.();
     hub.cache.restart(0);
     hub.history.clear();
     clearTimeout(hub.timer);

@@ -67,6 +67,7 @@ function subscribe(hub: HubContext, subscription: Subscription): Subscriber {
   subscribers.add(subscriber); // First of all: others may leave below, and what serves the last one stops.
   if (subscribers.size === 1) {
     startHeartbeats(hub);
+    hub.stopErasures = log.onErase?.(() => dropErased(hub));
     startAtEnd(hub);
   } else if (hub.epoch !== log.epoch) {
     enterEpoch(hub, subscriber); // The pipeline has not come as far, and its chunks are of the old epoch.
@@ -103,6 +104,7 @@ function startAtEnd(hub: HubContext): void {
       cache.restart(log.last); // No chunk carries it: readers find it in the history.
       advanceAll(hub);
     },
+    erasures: () => hub.erasures,
     onEnd() {
       hub.hasEnded = true;
       advanceAll(hub);
@@ -113,6 +115,15 @@ function startAtEnd(hub: HubContext): void {
     },
     maxDelay: options.maxDelay,
   });
+}
+
+/** Drops everything that may hold erased events. Readers find the rest in the log. */
+function dropErased(hub: HubContext): void {
+  hub.erasures++;
+  hub.history.clear();
+  hub.cache.restart(hub.log.last);
+  for (const subscriber of hub.subscribers) subscriber.replay = undefined;
+  advanceAll(hub);
 }
 
 function advanceAll(hub: HubContext): void {

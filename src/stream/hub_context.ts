@@ -56,6 +56,10 @@ export interface HubContext {
   epoch: string;
   /** Whether the pipeline has delivered everything of a closed log. */
   hasEnded: boolean;
+  /** How many times events were erased. */
+  erasures: number;
+  /** Ends the wait for erasures; it runs only while there are subscribers. */
+  stopErasures: (() => void) | undefined;
   /** Stops the pipeline; it runs only while there are subscribers. */
   stopPipeline: (() => void) | undefined;
   /** The heartbeat timer; it runs only while there are subscribers. */
@@ -92,6 +96,8 @@ export function createHubContext(
     stats: createStats(),
     epoch: "",
     hasEnded: false,
+    erasures: 0,
+    stopErasures: undefined,
     stopPipeline: undefined,
     timer: undefined,
     timerDue: 0,

@@ -8,8 +8,8 @@
  *
  * @module
  */
-import type { Batch, EventLog } from "../channel/channel.ts";
-import { type Chunk, makeChunk } from "./chunk.ts";
+import { type Batch, type EventLog, positionAfter } from "../channel/channel.ts";
+import { type Chunk, type ChunkRange, makeChunk } from "./chunk.ts";
 import { createEncoder } from "./encoder.ts";
 import { nextTurn } from "./next_turn.ts";
 import { createPacing } from "./pacing.ts";
@@ -28,8 +28,10 @@ export interface PipelineOptions {
   onChunk(chunk: Chunk): void;
   /** Called before the first chunk of another epoch. */
   onNewEpoch(): void;
-  /** Called when events are missing and none follow yet. */
+  /** Called when events are missing and none follow yet, and when events of a batch may have been erased since it was read. */
   onLoss(): void;
+  /** Returns how many times events were erased. */
+  erasures(): number;
   /** Called when the channel was closed and all its events were delivered; not after the pipeline was stopped. */
   onEnd(): void;
   /** Called with what was thrown in it: no further chunk follows. */
@@ -53,6 +55,8 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
   const pacing = createPacing();
   let isStopped = false;
   let batch: Batch | undefined;
+  /** How many times events had been erased when the batch was requested. */
+  let erasures = 0;
   /** Lets the source take the next batch; the stages after it would pull one ahead. */
   let takeNext: (() => void) | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -61,6 +65,7 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
     async pull(controller) {
       if (batch !== undefined) await new Promise<void>((resolve) => takeNext = resolve);
       for (;;) {
+        erasures = options.erasures();
         const next = await batches.next();
         if (next.done) return controller.close();
         const { entries, lost } = next.value;
@@ -77,7 +82,9 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
     const reader = source.pipeThrough(serializer(format)).pipeThrough(createEncoder()).getReader();
     for (let read; !(read = await reader.read()).done && !isStopped;) {
       const start = performance.now();
-      onChunk(makeChunk(format, batch!.entries, read.value));
+      if (erasures === options.erasures()) {
+        onChunk(makeChunk(format, rangeOf(batch!), batch!.entries, read.value));
+      } else onLoss();
       if (!isStopped) releaseNext(start, batch!.entries.length, read.value.length >= FULL_BYTES);
     }
     if (!isStopped) onEnd();
@@ -118,4 +125,10 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
     release();
     batches.return?.();
   };
+}
+
+/** The positions that a batch covers which has events. */
+function rangeOf(batch: Batch): ChunkRange {
+  const after = batch.entries[0]!.position - 1;
+  return { after, last: positionAfter(batch, after) };
 }

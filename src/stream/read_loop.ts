@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Batch } from "../channel/channel.ts";
+import { type Batch, positionAfter } from "../channel/channel.ts";
 import { takeLoss } from "../channel/read_position.ts";
 import type { Loss } from "../events/event.ts";
 import { type Chunk, makeChunk, select } from "./chunk.ts";
@@ -145,11 +145,13 @@ function readHistory(hub: HubContext, subscriber: Subscriber): Chunk | Loss | Pr
   if (batch.lost !== undefined) return { reason: "slow_consumer", count: batch.lost.count };
   // A reader that reaches the cache at the beginning of a chunk shares its bytes with all others.
   const end = Math.min(cache.after, history.nextStart(position));
+  const last = Math.min(end, positionAfter(batch, position));
+  if (last <= position) return undefined;
   const before = batch.entries.filter((entry) => entry.position <= end);
-  if (before.length === 0) return undefined;
-  const chunk = makeChunk(format, before, encoder.encode(serialize(format, before)));
+  const bytes = encoder.encode(serialize(format, before));
+  const chunk = makeChunk(format, { after: position, last }, before, bytes);
   chunk.shared = undefined;
-  history.add(chunk, log.first);
+  if (before.length > 0) history.add(chunk, log.first);
   return chunk;
 }
 

@@ -68,11 +68,16 @@ function positionsOf(batches: readonly Batch[]): number[] {
   return batches.flatMap(({ entries }) => entries.map(({ position }) => position));
 }
 
-/** Runs the suite for one kind of channel. */
-export function testChannel(kind: string, withChannel: WithChannel): void {
+/**
+ * Runs the suite for one kind of channel.
+ *
+ * @param canErase whether it can erase events
+ */
+export function testChannel(kind: string, withChannel: WithChannel, canErase: boolean = true): void {
   const test = suite(`${kind} channel`);
   testPublishing(test, withChannel);
   testReading(test, withChannel);
+  testErasing(test, withChannel, canErase);
   testEnding(test, withChannel);
   test.run();
 }
@@ -291,6 +296,80 @@ function testReading(test: TestSuite, withChannel: WithChannel): void {
         assert.ok(taken.every(({ lost }) => lost === undefined));
       }
       for (const batches of readers) await batches.return?.();
+    }));
+}
+
+function testErasing(test: TestSuite, withChannel: WithChannel, canErase: boolean): void {
+  test("erase() rejects an argument without a subject", () =>
+    withChannel(100, async (channel) => {
+      for (const wrong of [undefined, {}, { subject: "a b" }, { subject: "a", type: "tick" }, "a"]) {
+        const error = await (async () => await channel.erase(wrong as never))().catch((error) => error);
+        assert.instance(error, TypeError, String(error));
+      }
+    }));
+
+  if (!canErase) {
+    test("erase() rejects with EraseNotSupported", () =>
+      withChannel(100, async (channel) => {
+        await channel.publish("closed", undefined, { subject: "a" });
+        assert.is(await codeOf(() => channel.erase({ subject: "a" })), "EraseNotSupported");
+        assert.is((await channel.read(channel.last - 1, 1)).entries.length, 1);
+      }));
+    return;
+  }
+
+  test("erase() erases the events of exactly one subject, whose positions readers pass without a loss", () =>
+    withChannel(100, async (channel) => {
+      const subjects = ["a", "b", "a", undefined, "a/1", "A", "a*", "a"];
+      const first = channel.last + 1;
+      await channel.publishBatch(subjects.map((subject, n) => ({ type: "tick", subject, event: { n } })));
+      assert.is(await channel.erase({ subject: "a*" }), 1);
+      assert.is(await channel.erase({ subject: "a" }), 3);
+      assert.is(await channel.erase({ subject: "a" }), 0);
+      assert.is(await channel.erase({ subject: "nothing" }), 0);
+      assert.equal([channel.first, channel.last, channel.stats().events], [first, first + 7, 4]);
+      const left = [1, 3, 4, 5];
+      for (let position = first - 1, read: unknown[] = []; position <= channel.last; position++, read = []) {
+        for (let reached = position; reached < channel.last;) {
+          const { lost, entries, last = entries.at(-1)!.position } = await channel.read(reached, 150);
+          assert.is(lost, undefined);
+          assert.ok(last > reached);
+          reached = last;
+          for (const entry of entries) {
+            const event = channel.parse(entry);
+            read.push(event.event!.n);
+          }
+        }
+        assert.equal(read, left.filter((n) => first + n > position), `after ${position - first}`);
+      }
+      await channel.publish("tick", { n: 8 }, { subject: "a" });
+      const batches = channel.batches("earliest");
+      assert.equal(positionsOf(await take(batches, 5)), [...left, 8].map((n) => first + n));
+      await batches.return?.();
+    }));
+
+  test("batches() passes the newest events when they are erased, and ends behind them", () =>
+    withChannel(100, async (channel) => {
+      const first = channel.last + 1;
+      const batches = channel.batches("latest");
+      const next = batches.next();
+      const publishing = channel.publish("tick", { n: 1 }, { subject: "a" });
+      if (publishing instanceof Promise) await publishing;
+      assert.is(await channel.erase({ subject: "a" }), 1);
+      await channel.publish("tick", { n: 2 });
+      const { value } = await within(next, "a batch");
+      // Whether the first one was read before is a matter of time.
+      const positions = positionsOf([value!]);
+      assert.is(value!.lost, undefined);
+      if (positions[0] === first && positions.length === 1) await take(batches, 1);
+      else assert.is(positions.at(-1), first + 1);
+      await channel.publish("tick", { n: 3 }, { subject: "a" });
+      await channel.erase({ subject: "a" });
+      const late = channel.batches(`${channel.epoch}-${first + 1}`);
+      const end = late.next();
+      channel.close();
+      assert.is((await within(end, "the end")).done, true);
+      assert.is(await codeOf(() => channel.erase({ subject: "a" })), "ChannelClosed");
     }));
 }
 

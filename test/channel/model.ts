@@ -1,5 +1,5 @@
 /**
- * Random publications, evictions, reopenings, crashes and resumes, beside a model: one property for all channels, run by a short
+ * Random publications, evictions, erasures, reopenings, crashes and resumes, beside a model: one property for all channels, run by a short
  * file for each kind.
  *
  * @module
@@ -18,6 +18,8 @@ export interface Store {
   readonly channel: ContractChannel;
   /** The number of events that it keeps. */
   readonly kept: number;
+  /** Whether it can erase events; default it can. */
+  readonly canErase?: boolean;
   /** Closes the channel, and opens it again; absent if it forgets everything then. */
   reopen?(): Promise<ContractChannel>;
   /** Opens again what a process that is killed now leaves behind; absent if it forgets everything then. */
@@ -33,13 +35,25 @@ export type WithStores = (use: (withStore: WithStore) => Promise<void>) => Promi
 type Step =
   | { readonly type: "publish"; readonly sizes: readonly number[]; readonly key: string | undefined }
   | { readonly type: "reopen" | "crash" }
+  | { readonly type: "erase"; readonly subject: string }
   | { readonly type: "resume"; readonly at: number };
+
+const SUBJECTS = ["user/1", "user/2"];
+
+/** Returns the subject of an event by its number; every third event has none. */
+function subjectOf(n: number): string | undefined {
+  return SUBJECTS[n % 3];
+}
 
 const someSteps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: publication() },
     { weight: 1, arbitrary: fc.constant<Step>({ type: "reopen" }) },
     { weight: 1, arbitrary: fc.constant<Step>({ type: "crash" }) },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom(...SUBJECTS).map((subject): Step => ({ type: "erase", subject })),
+    },
     {
       weight: 2,
       arbitrary: fc.record({
@@ -78,13 +92,14 @@ async function run(store: Store, steps: readonly Step[]): Promise<void> {
   let { channel } = store;
   const { kept } = store;
   const { epoch } = channel;
-  /** The number of each event, in order. */
-  const published: number[] = [];
+  /** The number of each event, in order; `undefined` for one that was erased. */
+  const published: (number | undefined)[] = [];
   const before = channel.last;
   const byKey = new Map<string, string[]>();
   for (const step of steps) {
     if (step.type === "publish") await publish(channel, step, published, byKey, store.reopen !== undefined);
     else if (step.type === "resume") await resume(channel, kept, before, published, step.at);
+    else if (step.type === "erase") await erase(store, channel, step.subject, published);
     else channel = await store[step.type]?.() ?? channel;
     assert.is(channel.epoch, epoch);
     assert.is(channel.last, before + published.length);
@@ -92,11 +107,30 @@ async function run(store: Store, steps: readonly Step[]): Promise<void> {
   for (const at of [0, 0.5, 1]) await resume(channel, kept, before, published, at);
 }
 
+/** Erases the events of a subject that are kept. */
+async function erase(
+  { kept, canErase = true }: Store,
+  channel: ContractChannel,
+  subject: string,
+  published: (number | undefined)[],
+): Promise<void> {
+  const erasing = within((async () => await channel.erase({ subject }))(), "the erasure", LIMIT_MS);
+  if (!canErase) return assert.is(await erasing.catch(({ code }) => code), "EraseNotSupported");
+  let count = 0;
+  for (let i = Math.max(0, published.length - kept); i < published.length; i++) {
+    const n = published[i];
+    if (n === undefined || subjectOf(n) !== subject) continue;
+    published[i] = undefined;
+    count++;
+  }
+  assert.is(await erasing, count);
+}
+
 /** Publishes batches at the same time. A key that was used before gives the ids of then. */
 async function publish(
   channel: ContractChannel,
   { sizes, key }: Extract<Step, { type: "publish" }>,
-  published: number[],
+  published: (number | undefined)[],
   byKey: Map<string, string[]>,
   knowsKeys: boolean,
 ): Promise<void> {
@@ -106,7 +140,11 @@ async function publish(
   const batches = sizes.map((size, index) => {
     const isKnown = known !== undefined && index === 0;
     const length = isKnown ? known.length : size;
-    const drafts = Array.from({ length }, (_, n) => ({ type: "tick" as const, event: { n: next + n } }));
+    const drafts = Array.from({ length }, (_, n) => ({
+      type: "tick" as const,
+      subject: subjectOf(next + n),
+      event: { n: next + n },
+    }));
     if (!isKnown) {
       for (const { event: { n } } of drafts) published.push(n);
       next += length;
@@ -124,7 +162,7 @@ async function resume(
   channel: ContractChannel,
   kept: number,
   before: number,
-  published: readonly number[],
+  published: readonly (number | undefined)[],
   at: number,
 ): Promise<void> {
   const { last } = channel;
@@ -138,12 +176,18 @@ async function resume(
     lost += batch.lost?.count ?? 0;
     position += batch.lost?.count ?? 0;
     for (const entry of batch.entries) {
-      assert.is(entry.position, ++position);
+      while (++position < entry.position) {
+        assert.is(published[position - before - 1], undefined, "it was erased");
+      }
+      assert.is(entry.position, position);
       const event = channel.parse(entry);
       numbers.push(event.type === "tick" ? event.event.n : event.type);
+      assert.is(event.subject, event.type === "tick" ? subjectOf(event.event.n) : undefined);
     }
+    position = batch.last ?? position;
   }
+  assert.is(position, last);
   const first = Math.max(from, before + published.length - kept);
   assert.is(lost, first - from, "what is lost is counted exactly");
-  assert.equal(numbers, published.slice(first - before));
+  assert.equal(numbers, published.slice(first - before).filter((n) => n !== undefined));
 }

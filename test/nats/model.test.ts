@@ -22,7 +22,7 @@ testModel("nats", 25, (use) =>
           return channel = await open();
         };
         try {
-          await use({ channel, kept: Infinity, reopen });
+          await use({ channel, kept: Infinity, canErase: false, reopen });
         } finally {
           channel.close();
         }

@@ -280,7 +280,7 @@ test("read() reports events that a damaged file does not have, and delivers the 
       // Zeros, as a file system leaves them, or what stood in another page.
       const other = page % 2 === 0
         ? new Uint8Array(PAGE_BYTES)
-        : whole.subarray(PAGE_BYTES * 8, PAGE_BYTES * 9);
+        : whole.subarray(PAGE_BYTES * 9, PAGE_BYTES * 10);
       await handle.write(other, 0, PAGE_BYTES, page * PAGE_BYTES);
       await handle.close();
       outcomes[await outcomeOf(file)]++;

@@ -97,6 +97,7 @@ export function elsewhere(history: number = 1000): Elsewhere {
       self.wake();
       return ids;
     },
+    erase: (events) => self.store.erase(events),
     parse: (entry) => self.store.parse(entry),
     close: () => {
       self.store.close();
