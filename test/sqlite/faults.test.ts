@@ -278,7 +278,7 @@ test("read() reports events that a damaged file does not have, and delivers the 
     for (let page = 1; page < whole.length / PAGE_BYTES; page++) {
       const handle = await open(file, "r+");
       // Zeros, as a file system leaves them, or what stood in another page.
-      const other = page % 2 === 0
+      const other = page % 2 === 1
         ? new Uint8Array(PAGE_BYTES)
         : whole.subarray(PAGE_BYTES * 9, PAGE_BYTES * 10);
       await handle.write(other, 0, PAGE_BYTES, page * PAGE_BYTES);
