@@ -1,11 +1,11 @@
 /**
- * The account of one open stream: every position is delivered, hidden by its own filter, or reported as lost.
+ * The account of one open stream: every position is delivered, hidden by its own filter, erased, or reported as lost.
  *
  * @module
  */
 import * as assert from "uvu/assert";
 import type { Dictionary } from "../support/harness.ts";
-import { FILTERS, type Life } from "./model.ts";
+import { FILTERS, type Life, selects } from "./model.ts";
 import type { Format, Item } from "./parsers.ts";
 
 /** What a consumer requests, apart from its start. */
@@ -22,6 +22,8 @@ export interface Account {
   readonly wish: Wish;
   /** The start that it requested. */
   readonly since: string;
+  /** The positions of events that had been erased at the request. */
+  readonly erased: ReadonlySet<number>;
   /** The events of the channel at the request. */
   readonly asked: { readonly first: number; readonly last: number };
   /** The events of the channel at the beginning of the response; absent before that. */
@@ -35,20 +37,21 @@ export interface Account {
 }
 
 export function openAccount(life: Life, wish: Wish, since: string): Account {
-  return { life, wish, since, asked: { first: life.first, last: life.published.length }, fresh: true };
+  const { first, published } = life;
+  const erased = new Set(published.flatMap(({ isErased }, index) => isErased ? [index + 1] : []));
+  return { life, wish, since, erased, asked: { first, last: published.length }, fresh: true };
 }
 
-/** Whether this stream must deliver the event at a position. */
-function wants({ life, wish }: Account, position: number): boolean {
-  const { types } = FILTERS[wish.filter]!;
-  if (life.selects && position % 3 === 0) return false;
-  return types === undefined || types.includes(life.published[position - 1]!.type);
+/** Whether this stream may deliver the event at a position. */
+function wants({ life, wish, erased }: Account, position: number): boolean {
+  if (erased.has(position) || life.selects && position % 3 === 0) return false;
+  return selects(FILTERS[wish.filter]!, life.published[position - 1]!);
 }
 
 /** The first position after the one accounted for that the stream must deliver. */
 function nextWanted(account: Account, upTo = account.life.published.length): number | undefined {
   for (let position = account.position! + 1; position <= upTo; position++) {
-    if (wants(account, position)) return position;
+    if (wants(account, position) && !account.life.published[position - 1]!.isErased) return position;
   }
   return undefined;
 }
@@ -76,7 +79,10 @@ function pass(account: Account, position: number): void {
 
 export function take(account: Account, item: Item): void {
   const { life, wish } = account;
-  const isFiltered = FILTERS[wish.filter]!.types !== undefined || life.selects;
+  const { types, subjects } = FILTERS[wish.filter]!;
+  // Readers pass erased events as they pass those that a filter hides.
+  const isFiltered = types !== undefined || subjects !== undefined || life.selects ||
+    life.published.some(({ isErased }) => isErased);
   if (item.is === "heartbeat") {
     assert.ok(account.answered && life.heartbeat !== null, "heartbeats are on, and the stream has begun");
     return;

@@ -1,5 +1,5 @@
 /**
- * The model of the properties: all published events in order, and which of them are kept.
+ * The model of the properties: all published events in order, and which of them are kept, or were erased.
  *
  * @module
  */
@@ -32,8 +32,14 @@ const catalogue: Catalogue<Schemas> = defineEvents({
   shop_closed: null,
 });
 
-/** Values of `?types=`, and the types that they select; absent: all. */
-export const FILTERS: readonly { readonly query: string; readonly types?: readonly string[] }[] = [
+/** What a stream asks for: values of `?types=`, and the types that they select, absent: all; and values of `?subject=`. */
+export interface StreamFilter {
+  readonly query: string;
+  readonly types?: readonly string[];
+  readonly subjects?: readonly string[];
+}
+
+export const FILTERS: readonly StreamFilter[] = [
   { query: "" },
   { query: "order_*", types: ["order_placed", "order_paid"] },
   { query: "order_paid", types: ["order_paid"] },
@@ -41,7 +47,21 @@ export const FILTERS: readonly { readonly query: string; readonly types?: readon
   { query: "shop_*", types: ["shop_closed"] },
   { query: "events_lost", types: [] },
   { query: "order_*,stock_*,shop_*", types: ["order_placed", "order_paid", "stock_low", "shop_closed"] },
+  { query: "", subjects: ["order/1"] },
+  { query: "", subjects: ["order/*"] },
+  { query: "order_paid", types: ["order_paid"], subjects: ["order/2", "shop*"] },
+  { query: "", subjects: ["nothing", "order"] },
 ];
+
+/** The subjects that events have and that are erased. */
+export const SUBJECTS: readonly string[] = ["order/0", "order/1", "order/2", "shop"];
+
+/** Whether a stream that asks for this receives an event, as far as that is concerned. */
+export function selects({ types, subjects }: StreamFilter, { type, subject }: Published): boolean {
+  const isWanted = (pattern: string) =>
+    pattern.endsWith("*") ? subject?.startsWith(pattern.slice(0, -1)) === true : subject === pattern;
+  return (types === undefined || types.includes(type)) && (subjects === undefined || subjects.some(isWanted));
+}
 
 /** Sixteen bytes of JSON in UTF-8, with characters of every length and one that is escaped. */
 const UNIT = "é漢😀\u2028-";
@@ -60,10 +80,13 @@ export interface Setting {
 /** An event as the model knows it. */
 export interface Published {
   readonly type: string;
+  readonly subject: string | undefined;
+  /** Whether it was erased. Streams that were open then may have received it before. */
+  isErased?: boolean;
   /** The text of its dictionary up to the time in it. */
   readonly head: string;
-  /** The length of the whole text in UTF-8. */
-  readonly bytes: number;
+  /** The length of the whole text in UTF-8; 0 once it was erased. */
+  bytes: number;
   /** The whole text, as the first consumer received it. */
   text?: string;
 }
@@ -98,22 +121,24 @@ export type Wished = { readonly type: number; readonly units: number };
 export function publish(life: Life, wished: readonly Wished[], apart: boolean): void {
   const { channel, published } = life;
   const drafts = wished.map(({ type, units }) => {
+    const subject = SUBJECTS[units % 3];
     const text = `${units}${UNIT.repeat(Math.min(units, Math.floor(life.maxBytes / 16) - 40))}`;
     return [
-      { type: "order_placed", event: { text } },
-      { type: "order_paid", event: { text } },
+      { type: "order_placed", subject, event: { text } },
+      { type: "order_paid", subject, event: { text } },
       { type: "stock_low", event: { text } },
-      { type: "shop_closed" },
-    ][type] as { type: "order_placed"; event: { text: string } };
+      { type: "shop_closed", subject: "shop" },
+    ][type] as { type: "order_placed"; subject?: string; event: { text: string } };
   });
   const ids = apart ? drafts.flatMap((draft) => channel.publishBatch([draft])) : channel.publishBatch(drafts);
-  drafts.forEach(({ type, event }, index) => {
+  drafts.forEach(({ type, subject, event }, index) => {
     const id = `${channel.epoch}-${published.length + 1}`;
     assert.is(ids[index], id);
     const payload = event ? `"event":${JSON.stringify(event).replaceAll("\u2028", "\\u2028")},` : "";
-    const head = `{"type":"${type}",${payload}"id":"${id}","time":"`;
+    const about = subject === undefined ? "" : `"subject":"${subject}",`;
+    const head = `{"type":"${type}",${about}${payload}"id":"${id}","time":"`;
     const bytes = new TextEncoder().encode(head).length + '2026-11-22T15:50:52.123Z"}'.length;
-    published.push({ type, head, bytes });
+    published.push({ type, subject, head, bytes });
     life.bytes += bytes;
     while (published.length - life.first + 1 > life.maxEvents || life.bytes > life.maxBytes) {
       life.bytes -= published[life.first++ - 1]!.bytes;
@@ -123,4 +148,18 @@ export function publish(life: Life, wished: readonly Wished[], apart: boolean): 
   assert.is(channel.last, published.length);
   assert.is(channel.first, life.first);
   assert.is(channel.stats().bytes, life.bytes);
+}
+
+/** Erases the events of a subject that are kept. */
+export function erase(life: Life, subject: string): void {
+  const erased = life.published.filter((event, index) =>
+    index + 1 >= life.first && event.subject === subject && !event.isErased
+  );
+  assert.is(life.channel.erase({ subject }), erased.length);
+  for (const event of erased) {
+    life.bytes -= event.bytes;
+    event.bytes = 0;
+    event.isErased = true;
+  }
+  assert.is(life.channel.stats().bytes, life.bytes);
 }

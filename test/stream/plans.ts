@@ -6,7 +6,7 @@
 import * as fc from "fast-check";
 import type { Wish } from "./account.ts";
 import { WAYS } from "./grounds.ts";
-import { FILTERS, type Setting } from "./model.ts";
+import { FILTERS, type Setting, SUBJECTS } from "./model.ts";
 import { FORMATS } from "./parsers.ts";
 import type { Plan, Since, Step } from "./run_plan.ts";
 
@@ -57,6 +57,7 @@ export function plans(
   const events = fc.array(event, { minLength: 1, maxLength: 8 });
   const kinds: [number, { [K in Step["do"]]: fc.Arbitrary<Step & { do: K }> }[Step["do"]]][] = [
     [6, fc.record({ do: fc.constant("publish"), events, apart: fc.boolean() })],
+    [1, fc.record({ do: fc.constant("erase"), subject: fc.constantFrom(...SUBJECTS) })],
     [3, fc.record({ do: fc.constant("microtasks"), count: fc.integer({ min: 1, max: 30 }) })],
     [pauses, fc.record({ do: fc.constant("elapse"), ms })],
     [4, fc.record({ do: fc.constant("open"), consumer, since, wish })],

@@ -8,7 +8,7 @@ import { until } from "../support/harness.ts";
 import { flush } from "../support/virtual_time.ts";
 import { type Account, isDue, openAccount, take, takeEnd, type Wish } from "./account.ts";
 import type { Ground, Stream, Way } from "./grounds.ts";
-import { begin, FILTERS, type Life, publish, type Setting, type Wished } from "./model.ts";
+import { begin, erase, FILTERS, type Life, publish, type Setting, type Wished } from "./model.ts";
 import { type Item, type Parser, parserOf } from "./parsers.ts";
 
 /** The requested start of a stream. */
@@ -21,6 +21,7 @@ export interface Since {
 
 export type Step =
   | { readonly do: "publish"; readonly events: readonly Wished[]; readonly apart: boolean }
+  | { readonly do: "erase"; readonly subject: string }
   | { readonly do: "microtasks"; readonly count: number }
   | { readonly do: "elapse"; readonly ms: number }
   | { readonly do: "open"; readonly consumer: number; readonly since: Since; readonly wish: Wish }
@@ -91,12 +92,13 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
 
   function open(consumer: Consumer, since: string | undefined, byHeader: boolean): void {
     const { wish } = consumer;
-    const { query, types } = FILTERS[wish.filter]!;
+    const { query, types, subjects = [] } = FILTERS[wish.filter]!;
     const parameters = new URLSearchParams();
     const headers: Record<string, string> = {};
     if (wish.format === "sse" && byHeader) headers["Accept"] = "text/event-stream";
     else if (wish.format === "sse") parameters.set("format", "sse");
     if (types !== undefined) parameters.set("types", query);
+    for (const subject of subjects) parameters.append("subject", subject);
     if (wish.bookmarks) parameters.set("bookmarks", "true");
     if (!wish.follow) parameters.set("follow", "false");
     if (since?.includes("-") && byHeader) {
@@ -194,6 +196,8 @@ export async function run(ground: Ground, plan: Plan, lives: Map<string, Life>, 
     switch (step.do) {
       case "publish":
         return publish(life, step.events, step.apart);
+      case "erase":
+        return erase(life, step.subject);
       case "microtasks":
         for (let i = 0; i < step.count; i++) await undefined;
         return;
