@@ -76,6 +76,8 @@ export interface EventLog {
   readonly first: number;
   /** The position of the newest event; 0 before the first. */
   readonly last: number;
+  /** Whether events of it were erased; absent where none can be. */
+  readonly hasErased?: boolean;
   /** Whether it was closed. */
   readonly closed: boolean;
   /** What keeps it from taking or telling events at the moment, in words; `undefined`: nothing does. */

@@ -6,7 +6,7 @@
 import { type Entry, type EventLog, positionAfter, type Start } from "./channel.ts";
 
 /** The part of a log that is searched. */
-type SearchedLog = Pick<EventLog, "epoch" | "first" | "last" | "read">;
+type SearchedLog = Pick<EventLog, "epoch" | "first" | "last" | "read" | "hasErased">;
 
 /** How many events are looked at in one step, from the newest backwards; each further step has twice as many. */
 const STEP_EVENTS = 256;
@@ -44,14 +44,14 @@ export function locateLast(
   accepts?: (entry: Entry) => boolean,
 ): Start | Promise<Start> {
   const { epoch, first, last } = log;
-  if (accepts !== undefined) return searchLast(log, count, accepts);
+  if (accepts !== undefined || log.hasErased) return searchLast(log, count, accepts);
   return { epoch, position: Math.max(first - 1, last - count), unknownEpoch: false };
 }
 
 async function searchLast(
   log: SearchedLog,
   count: number,
-  accepts: (entry: Entry) => boolean,
+  accepts: (entry: Entry) => boolean = () => true,
 ): Promise<Start> {
   const { epoch } = log;
   let left = count;

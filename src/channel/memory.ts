@@ -125,6 +125,9 @@ export function createChannel<S extends Schemas>(
     get last() {
       return log.last;
     },
+    get hasErased() {
+      return log.size < log.last - log.first + 1;
+    },
     get closed() {
       return closed;
     },

@@ -46,7 +46,7 @@ import { draftOf, encodeEvents, type UncheckedDraft } from "../events/encode.ts"
 import { EventsError } from "../events/errors.ts";
 import { formatCursor } from "../events/cursor.ts";
 import { entryOf } from "./entry.ts";
-import { eraseSubject } from "./eraser.ts";
+import { Eraser } from "./eraser.ts";
 import { type Durability, EventsFile } from "./file.ts";
 import { Trimmer } from "./trimmer.ts";
 import { nextTurn, Writer } from "./writer.ts";
@@ -150,6 +150,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   readonly #maxEventBytes: number;
   readonly #writer: Writer;
   readonly #trimmer: Trimmer;
+  readonly #eraser: Eraser;
   readonly #wakeups = createWakeups();
   readonly #erasures = createErasures();
   readonly #published: ReturnType<typeof createPublishedCounts>;
@@ -182,6 +183,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
       onStored: (entries) => this.#take(entries),
       onProblem: (problem) => this.#report(problem),
     });
+    this.#eraser = new Eraser(file, this.#writer);
     this.#trimmer = new Trimmer(file, keep, this.#writer, () => this.window.forgetBefore(this.first));
   }
 
@@ -195,6 +197,10 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
 
   get last(): number {
     return this.window.last;
+  }
+
+  get hasErased(): boolean {
+    return this.#file.hasErased;
   }
 
   get closed(): boolean {
@@ -235,7 +241,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   async erase(events: ErasedEvents): Promise<number> {
     const subject = subjectToErase(events);
     this.#checkOpen();
-    return await eraseSubject(this.#file, this.#writer, {
+    return await this.#eraser.erase({
       subject,
       first: this.first,
       onErased: (until) => {

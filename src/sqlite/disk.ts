@@ -7,6 +7,7 @@
  */
 import { closeSync, fdatasync, fstatSync, openSync, statSync } from "node:fs";
 import { type Database, rowOf } from "./database.ts";
+import { scrub } from "./scrub.ts";
 
 /** The size of the log from which it is merged, in bytes: SQLite's own default of 1000 pages. It takes some 4 ms. */
 const MERGE_BYTES = 4 * 1024 * 1024;
@@ -91,6 +92,15 @@ export class Disk {
     // Else the end of the old log could come after the beginning of the new one.
     await sync(this.#log);
     this.#mergeAt = MERGE_BYTES;
+  }
+
+  /** Overwrites what SQLite has left in the pages of the file. The log must be empty, and nothing may be stored meanwhile. */
+  async scrub(): Promise<void> {
+    const { page_size: bytes } = rowOf<{ page_size: number }>(this.#db, "PRAGMA page_size");
+    const { page_count: pages } = rowOf<{ page_count: number }>(this.#db, "PRAGMA page_count");
+    await scrub(this.#file, bytes, pages);
+    await sync(this.#file);
+    this.#db.exec("PRAGMA shrink_memory"); // The pages that SQLite holds are those from before.
   }
 
   /**

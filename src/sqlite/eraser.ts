@@ -7,84 +7,99 @@ import { EventsError } from "../events/errors.ts";
 import type { EventsFile } from "./file.ts";
 import type { Writer } from "./writer.ts";
 
-/** Number of events that are erased in one commit: some 10 ms. */
-const STEP_EVENTS = 500;
+/** Number of events that are erased in one commit. */
+const STEP_EVENTS = 200;
 
-/** Options of {@linkcode eraseSubject}. */
-export interface EraseOptions {
+/** What is erased. */
+export interface Erasure {
   readonly subject: string;
   /** The position of the oldest event that is kept: older ones that the file still has are erased too, and not counted. */
   readonly first: number;
   /**
-   * Called when events were erased from the file, also if the log could not be merged after that.
+   * Called when events were erased from the file, whatever happens to their traces.
    *
    * @param until the position of the last event that was published before
    */
   onErased(until: number): void;
 }
 
-/**
- * Erases the events of a subject that were published before the call. Resolves once neither the file nor its log holds anything
- * of them.
- *
- * @returns how many events were erased
- * @throws {EventsError} `ChannelUnavailable` if something of them may be left
- */
-export async function eraseSubject(
-  file: EventsFile,
-  writer: Writer,
-  options: EraseOptions,
-): Promise<number> {
-  try {
-    const { first: next } = await writer.publish([], undefined);
-    return await eraseUntil(file, writer, next - 1, options);
-  } catch (cause) {
-    const { message } = cause as Error;
-    const place = cause instanceof EventsError ? "" : `${file.path}: `;
-    throw new EventsError(
-      "ChannelUnavailable",
-      `not everything was erased: ${place}${message}: try again later`,
-      {
-        cause,
-      },
+/** Erases events from a file. */
+export class Eraser {
+  readonly #file: EventsFile;
+  readonly #writer: Writer;
+  /** The scrubbing that has not begun, which all share whose events are erased by then: it reads the whole file. */
+  #scrubbing: Promise<void> | undefined;
+
+  constructor(file: EventsFile, writer: Writer) {
+    this.#file = file;
+    this.#writer = writer;
+  }
+
+  /**
+   * Erases the events of a subject that were published before the call. Resolves once neither the file nor its log holds
+   * anything of them.
+   *
+   * @returns how many events were erased
+   * @throws {EventsError} `ChannelUnavailable` if something of them may be left
+   */
+  async erase({ subject, first, onErased }: Erasure): Promise<number> {
+    try {
+      const { first: next } = await this.#writer.publish([], undefined);
+      const positions = await this.#eraseUntil(next - 1, subject, onErased);
+      await (this.#scrubbing ??= this.#scrub());
+      return positions.filter((position) => position >= first).length;
+    } catch (cause) {
+      const { message } = cause as Error;
+      const place = cause instanceof EventsError ? "" : `${this.#file.path}: `;
+      throw new EventsError(
+        "ChannelUnavailable",
+        `not everything was erased: ${place}${message}: try again later`,
+        {
+          cause,
+        },
+      );
+    }
+  }
+
+  /** Erases events up to a position, and returns their positions. */
+  async #eraseUntil(until: number, subject: string, onErased: Erasure["onErased"]): Promise<number[]> {
+    const erased: number[] = [];
+    try {
+      for (let isLast = false; !isLast;) {
+        await this.#between(() => {
+          this.#file.check();
+          const positions = this.#file.erase(subject, until, STEP_EVENTS);
+          erased.push(...positions);
+          isLast = positions.length < STEP_EVENTS;
+        });
+      }
+    } finally {
+      if (erased.length > 0) onErased(until);
+    }
+    return erased;
+  }
+
+  /** Removes the traces of erased events from the log, and from the pages of the file. */
+  #scrub(): Promise<void> {
+    return this.#between(() => {
+      this.#scrubbing = undefined;
+      this.#file.check();
+      return this.#file.scrub();
+    });
+  }
+
+  /** Runs a step while nothing is being stored. If it fails, the writer reports that too, and tries the disk from then on. */
+  #between(step: () => unknown): Promise<void> {
+    return new Promise((resolve, reject) =>
+      this.#writer.between(async () => {
+        try {
+          await step();
+          resolve();
+        } catch (error) {
+          reject(error);
+          throw error;
+        }
+      })
     );
   }
-}
-
-function eraseUntil(
-  file: EventsFile,
-  writer: Writer,
-  until: number,
-  { subject, first, onErased }: EraseOptions,
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let count = 0;
-    let hasErased = false;
-
-    /** Returns whether these were the last. */
-    function eraseSome(): boolean {
-      file.check();
-      const positions = file.erase(subject, until, STEP_EVENTS);
-      count += positions.filter((position) => position >= first).length;
-      hasErased ||= positions.length > 0;
-      return positions.length < STEP_EVENTS;
-    }
-
-    async function step(): Promise<void> {
-      let isLast = true;
-      try {
-        isLast = eraseSome();
-        if (isLast) await file.merge(); // Also if there was none: the last call may have failed here.
-      } catch (error) {
-        reject(error);
-        throw error; // The writer reports it, and tries the disk from then on.
-      } finally {
-        if (isLast && hasErased) onErased(until);
-      }
-      if (isLast) resolve(count);
-      else writer.between(step);
-    }
-
-    writer.between(step);
-  });
 }

@@ -65,6 +65,7 @@ export class EventsFile {
   /** The position of the newest event when the file was opened; 0 before the first. */
   readonly last: number;
   #first: number;
+  #hasErased: boolean;
   readonly #db: Database;
   readonly #disk: Disk;
   readonly #used: StatementSync;
@@ -110,8 +111,8 @@ export class EventsFile {
     this.path = path;
     this.#db = db;
     openLog(db);
-    // What is deleted is overwritten, in pages that are free too, so that nothing of an erased event is left. The copies that
-    // SQLite takes of pages while it changes several rows must not reach a file.
+    // What is deleted is overwritten, also in pages that are free then: `scrub` needs not look at it. The copies that SQLite
+    // takes of pages while it changes several rows must not reach a file.
     db.exec("PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY");
     const meta = readMeta(db);
     const boot = bootId();
@@ -124,6 +125,7 @@ export class EventsFile {
       "SELECT (SELECT min(sequence) FROM events) AS oldest, (SELECT max(sequence) FROM events) AS newest",
     );
     this.#first = Math.max(oldest ?? 1, meta.first ?? 1);
+    this.#hasErased = meta.erased !== undefined;
     // Newer events than the table has are gone, and are reported as lost: a page may be damaged so that SQLite does not see it.
     this.last = Math.max(newest ?? 0, this.#first - 1, meta.last ?? 0);
     writeMeta(db, { epoch: this.epoch, boot: durability === "process" ? boot : undefined, last: this.last });
@@ -196,12 +198,27 @@ export class EventsFile {
     this.begin();
     try {
       const erased = this.#erase.all(subject, until, limit) as unknown as { readonly sequence: number }[];
+      if (!this.#hasErased) {
+        this.#db.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('erased', 'true')");
+      }
       this.commit();
+      this.#hasErased = true;
       return erased.map(({ sequence }) => sequence);
     } catch (error) {
       this.rollback();
       throw error;
     }
+  }
+
+  /** Merges the log into the file, and overwrites what SQLite has left in its pages. Nothing may be stored meanwhile. */
+  async scrub(): Promise<void> {
+    await this.#disk.merge();
+    await this.#disk.scrub();
+  }
+
+  /** Whether events were erased. */
+  get hasErased(): boolean {
+    return this.#hasErased;
   }
 
   /** Begins to store events. */
@@ -366,6 +383,8 @@ interface Meta {
   readonly first?: number | undefined;
   /** The position of the last event when the file was last opened or closed. */
   readonly last?: number | undefined;
+  /** Whether events were erased. */
+  readonly erased?: string | undefined;
 }
 
 function readMeta(db: Database): Meta {
@@ -373,12 +392,12 @@ function readMeta(db: Database): Meta {
     name: string;
     value: string;
   }[];
-  const { epoch, boot, first, last } = Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+  const { epoch, boot, first, last, erased } = Object.fromEntries(rows.map(({ name, value }) => [name, value]));
   if (epoch === undefined && rows.length > 0 || epoch !== undefined && !/^[0-9a-z]{1,32}$/.test(epoch)) {
     throw new EventsError("FileDamaged", "it has no epoch");
   }
   const numberOf = (text: string | undefined) => text === undefined ? undefined : Number(text);
-  return { epoch, boot, first: numberOf(first), last: numberOf(last) };
+  return { epoch, boot, erased, first: numberOf(first), last: numberOf(last) };
 }
 
 function writeMeta(db: Database, meta: Meta): void {

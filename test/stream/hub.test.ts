@@ -156,6 +156,57 @@ test("leave() and a failing log end subscribers whose responses are closed", asy
   assert.is(errors.length, 1);
 });
 
+test("erase() of a channel drops what a subscriber has requested, or received and not sent", async () => {
+  const there = elsewhere();
+  there.held = Infinity;
+  for (const n of [1, 2, 3]) there.store.publish("tick", { n }, { subject: n === 2 ? "secret" : undefined });
+  const hub = hubOf(there.channel);
+  const requested = open(hub, there.channel, { since: "earliest" });
+  hub.pull(requested.subscriber);
+  there.questions.shift()!.answer(); // It has the event, and the subscriber does not know it yet.
+  assert.is(there.store.erase({ subject: "secret" }), 1);
+  await until(() => there.questions.length === 1, "it asks again");
+  there.questions.shift()!.answer();
+  await until(() => requested.sink.numbers().length === 2, "it has the events");
+  assert.equal(requested.sink.numbers(), [1, 3]);
+  hub.leave(requested.subscriber);
+
+  there.store.publish("tick", { n: 4 }, { subject: "secret" });
+  const slow = open(hub, there.channel, { since: "earliest", until: 4 });
+  hub.pull(slow.subscriber);
+  slow.sink.isReady = false;
+  there.questions.shift()!.answer();
+  await new Promise((resolve) => setTimeout(resolve)); // The subscriber has the event, and cannot send it.
+  assert.is(there.store.erase({ subject: "secret" }), 1);
+  slow.sink.isReady = true;
+  hub.pull(slow.subscriber);
+  there.questions.shift()!.answer();
+  await until(() => slow.ends.length === 1, "it ends behind the erased event");
+  assert.equal(slow.sink.numbers(), [1, 3]);
+  assert.equal(slow.ends.map(({ reason }) => reason), ["completed"]);
+});
+
+test("createHub() listens for erasures only while there are subscribers", async () => {
+  const there = elsewhere();
+  let listening = 0;
+  (there.channel as { onErase?: EventLog["onErase"] }).onErase = (listener) => {
+    listening++;
+    const stop = there.store.onErase!(listener);
+    return () => {
+      listening--;
+      stop();
+    };
+  };
+  const hub = hubOf(there.channel);
+  assert.is(listening, 0);
+  const opened = [1, 2].map(() => open(hub, there.channel));
+  assert.is(listening, 1);
+  there.beginAnew();
+  await until(() => opened.every(({ sink }) => sink.lines.length === 1), "the new epoch has begun");
+  for (const { subscriber } of opened) hub.leave(subscriber);
+  assert.is(listening, 0);
+});
+
 test("createHub() cuts off the one subscriber whose read() throws", async () => {
   const there = elsewhere();
   const errors: unknown[] = [];

@@ -98,6 +98,7 @@ export function elsewhere(history: number = 1000): Elsewhere {
       return ids;
     },
     erase: (events) => self.store.erase(events),
+    onErase: (listener) => self.store.onErase!(listener),
     parse: (entry) => self.store.parse(entry),
     close: () => {
       self.store.close();
