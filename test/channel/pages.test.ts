@@ -5,7 +5,9 @@
  */
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
+import { erasedEntry } from "../../src/channel/erased.ts";
 import { createPages, type Fetched } from "../../src/channel/pages.ts";
+import { until } from "../support/harness.ts";
 
 const test = suite("pages");
 
@@ -28,6 +30,30 @@ function fetchedOf(first: number, last: number, bytes = 2, isCut = false): Fetch
   });
   return { last, entries, isCut };
 }
+
+test("refetch() fetches a pending page again, for all that wait for it", async () => {
+  const gives: ((fetched: Fetched) => void)[] = [];
+  const pages = createPages({
+    pageEvents: 1024,
+    fetch: () => new Promise((resolve) => gives.push(resolve)),
+    refresh: () => Promise.resolve(),
+  });
+  const reading = [pages.read(0, 5, 1e6), pages.read(2, 5, 1e6)];
+  assert.is(gives.length, 1);
+  pages.refetch();
+  gives[0]!(fetchedOf(1, 5)); // It was read before the erasure.
+  await until(() => gives.length === 2, "it is fetched again");
+  const erased = fetchedOf(1, 5).entries.map((entry) =>
+    entry.position === 3 || entry.position === 5 ? erasedEntry(entry.position, 0) : entry
+  );
+  gives[1]!({ last: 5, entries: erased, isCut: false });
+  const positions = (await Promise.all(reading)).map(({ entries, last }) => [
+    ...entries.map(({ position }) => position),
+    last,
+  ]);
+  assert.equal(positions, [[1, 2, 4, 5], [4, 5]]);
+  assert.is(gives.length, 2);
+});
 
 test("clear() discards a pending page, and no page is fetched after it", async () => {
   const fetched: number[] = [];
