@@ -392,7 +392,9 @@ function readMeta(db: Database): Meta {
     name: string;
     value: string;
   }[];
-  const { epoch, boot, first, last, erased } = Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+  const { epoch, boot, first, last, erased } = Object.fromEntries(
+    rows.map(({ name, value }) => [name, value]),
+  );
   if (epoch === undefined && rows.length > 0 || epoch !== undefined && !/^[0-9a-z]{1,32}$/.test(epoch)) {
     throw new EventsError("FileDamaged", "it has no epoch");
   }
