@@ -82,12 +82,19 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
     },
     erase: (subject, until) => {
       const before = erased;
+      const times = new Set<number>();
       for (let i = head; i < entries.length; i++) {
         const { subject: about, position, bytes: size, time } = entries[i]!;
         if (about !== subject || position > until) continue;
         entries[i] = erasedEntry(position, time);
+        times.add(time);
         bytes -= size;
         erased++;
+      }
+      // Events that were published together may be parts of one text, which engines keep as a whole for each of them.
+      for (let i = head; i < entries.length && times.size > 0; i++) {
+        const { json, time } = entries[i]!;
+        if (times.has(time) && json !== "") entries[i] = { ...entries[i]!, json: copyOf(json) };
       }
       return erased - before;
     },
@@ -107,4 +114,9 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
       return expired ? { lost: { reason: "slow_consumer", count: first - 1 - position }, ...batch } : batch;
     },
   };
+}
+
+/** Copies a text, which shares nothing with the one that it was a part of then. */
+function copyOf(text: string): string {
+  return new TextDecoder().decode(new TextEncoder().encode(text));
 }
