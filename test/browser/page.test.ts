@@ -3,14 +3,16 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { Hono } from "hono";
 import type { Locator } from "playwright-core";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
+import { readServed } from "../../src/cli/served.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { type Fetch, listen } from "../../src/server/listen.ts";
 import { eventsPage, openApiHandler } from "../../src/server/mod.ts";
-import { createSession, triblerEvents } from "../../src/tribler/mod.ts";
+import { createSession, type Session, triblerEvents } from "../../src/tribler/mod.ts";
 import { running, startProgram } from "../support/children.ts";
 import { endVisits, hasChromium, visiting } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
@@ -472,6 +474,57 @@ run("eventsPage() below a path publishes an event of its own catalogue from a fo
     channel.close();
     await server.stop(0);
   }
+});
+
+/** What `serve --catalogue` streams. */
+async function hubOf(catalogue: string): Promise<Session> {
+  const mounts = [{ dialect: "7.1", path: "/events" }] as const;
+  const served = await readServed({ catalogue, mounts, watchFolder: undefined });
+  return served.open(createChannel(served.catalogue)) as unknown as Session;
+}
+
+run("the page has a form for a JSON Schema of serve --catalogue FILE, with what it refers to", async () => {
+  const session = await hubOf(fileURLToPath(new URL("../../examples/shop.json", import.meta.url)));
+  await onStage({ session }, async ({ page }) => {
+    await isLive(page);
+    await page.getByRole("button", { name: "Publish…" }).click();
+    const dialog = page.getByRole("dialog", { name: "Publish an event" });
+    const field = (name: string) => dialog.getByRole("textbox", { name });
+    await dialog.getByRole("combobox", { name: "type" }).selectOption("order_placed");
+    await field("id").fill("o-1");
+    await field("total").fill("42");
+    await dialog.getByRole("button", { name: "Add lines" }).click();
+    await dialog.getByRole("button", { name: "Add to lines" }).click();
+    await field("article").fill("tea");
+    await field("amount").fill("0");
+    const send = dialog.getByRole("button", { name: "Publish", exact: true });
+    await send.click();
+    await dialog.getByText("0 is less than 1").waitFor();
+    await field("amount").fill("2");
+    await send.click();
+    await reads(dialog.getByRole("status"), /^Published as \w+-1$/);
+    const { json } = (await session.channel.batches("earliest").next()).value!.entries[0]!;
+    assert.equal(JSON.parse(json).event, { id: "o-1", total: 42, lines: [{ article: "tea", amount: 2 }] });
+  });
+});
+
+run("the page publishes any type with any JSON to serve --catalogue any", async () => {
+  const session = await hubOf("any");
+  await onStage({ session }, async ({ page }) => {
+    await isLive(page);
+    await page.getByRole("button", { name: "Publish…" }).click();
+    const dialog = page.getByRole("dialog", { name: "Publish an event" });
+    const send = dialog.getByRole("button", { name: "Publish", exact: true });
+    await dialog.getByRole("textbox", { name: "type" }).fill("order placed");
+    await send.click();
+    await reads(dialog.locator("#publish-issues"), /^type: "order placed" cannot name an event/);
+    await dialog.getByRole("textbox", { name: "type" }).fill("order/placed");
+    await dialog.getByRole("textbox", { name: "event" }).fill('{"id": 1}');
+    await send.click();
+    await reads(dialog.getByRole("status"), /^Published as \w+-1$/);
+    const { json } = (await session.channel.batches("earliest").next()).value!.entries[0]!;
+    assert.equal([JSON.parse(json).type, JSON.parse(json).event], ["order/placed", { id: 1 }]);
+  });
 });
 
 test.run();

@@ -35,6 +35,7 @@ interface Hub {
   post(type: string, event?: unknown): Promise<[status: number, ...paths: string[]]>;
   // deno-lint-ignore no-explicit-any
   api(): Promise<any>;
+  text(path: string): Promise<string>;
 }
 
 async function hubOf(catalogue: string): Promise<Hub> {
@@ -58,6 +59,7 @@ async function hubOf(catalogue: string): Promise<Hub> {
       const { error } = await response.json();
       return [response.status, ...(error?.details ?? []).map(({ path }: { path: string }) => path)];
     },
+    text: async (path) => await (await app.request(`http://localhost${path}`)).text(),
     api: async () => await (await app.request("http://localhost/openapi.json")).json(),
   };
 }
@@ -108,7 +110,7 @@ test("--catalogue FILE.json validates, streams and describes the events of the f
   });
 });
 
-test("--catalogue examples/shop.json gives three types, with what the page makes its forms from", async () => {
+test("--catalogue examples/shop.json gives a hub with a page, metrics, and what forms are made from", async () => {
   const hub = await hubOf(fileURLToPath(new URL("../../examples/shop.json", import.meta.url)));
   assert.equal(hub.served.catalogue.types, ["order_placed", "price_changed", "shop_closed"]);
   assert.equal(await hub.post("price_changed", { article: "tea", price: 2, currency: "EUR" }), [202]);
@@ -118,6 +120,11 @@ test("--catalogue examples/shop.json gives three types, with what the page makes
   ]);
   const { schemas } = (await hub.api()).components;
   assert.equal(schemas["price_changed.payload"].properties.currency, { enum: ["EUR", "USD"] });
+  assert.match(await hub.text("/"), /<title>Events<\/title>/);
+  assert.match(
+    await hub.text("/metrics"),
+    /^events_endpoint_published_events_total\{type="price_changed"\} 1$/m,
+  );
 });
 
 test("--catalogue FILE takes the catalogue that a module exports, its name and its version", async () => {

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { writeFile } from "node:fs/promises";
 import * as assert from "uvu/assert";
-import { running, startCli } from "../support/children.ts";
+import { keptSince, post } from "../server/server_process.ts";
+import { running, startCli, whereItListens } from "../support/children.ts";
 import { suite } from "../support/suite.ts";
 import { withFile } from "./channels.ts";
 import { killServer, permissionsFor, start } from "./server_kills.ts";
@@ -42,6 +44,25 @@ test("serve --data refuses a file that another server has open", () =>
       });
     });
     await running(await start(file, 0, ["--durability", "power"]), async () => {});
+  }));
+
+test("serve --catalogue --data keeps the events of types that a later catalogue has no more", () =>
+  withFile(async (file) => {
+    const catalogue = `${file}.json`;
+    const serving = async (types: object, use: (url: string) => Promise<void>) => {
+      await writeFile(catalogue, JSON.stringify(types));
+      await running(await start(file, 0, ["--catalogue", catalogue]), async (child) => {
+        await use((await whereItListens(child)).url);
+        child.signal("SIGTERM");
+        assert.is((await child.exit()).code, 0);
+      });
+    };
+    await serving({ shop_opened: null, shop_closed: null }, (url) => post(url, { type: "shop_opened" }));
+    await serving({ shop_closed: null }, async (url) => {
+      await post(url, { type: "shop_closed" });
+      const types = (await keptSince(url, "earliest")).map(({ type }) => type);
+      assert.equal(types, ["events_start", "shop_opened", "shop_closed"]);
+    });
   }));
 
 test.run();
