@@ -8,6 +8,7 @@ import { build, type BuildOptions, type Plugin } from "esbuild";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { manualPage } from "./manual.ts";
 
 const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -98,4 +99,5 @@ async function writeLicenses(files: readonly string[]): Promise<void> {
   await writeFile(`${ROOT}dist/LICENSES.txt`, [head, ...texts].join(`\n${"-".repeat(80)}\n\n`));
 }
 
+await writeFile(`${ROOT}dist/events-endpoint.1`, await manualPage());
 await writeLicenses([...await buildCommand(), ...await buildModules()]);

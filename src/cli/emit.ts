@@ -12,7 +12,8 @@ import { readRemote, type Remote } from "./remote.ts";
 import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import { checkSubject, parseFlags, readCount, UsageError } from "./usage.ts";
 
-const HELP = `events-endpoint emit URL TYPE [JSON | KEY=VALUE …]: publish an event
+/** What `emit --help` shows. */
+export const EMIT_HELP: string = `events-endpoint emit URL TYPE [JSON | KEY=VALUE …]: publish an event
 events-endpoint emit URL [-]: publish the events on standard input, one dictionary a line
 
   events-endpoint emit http://localhost:8085/events tribler_started
@@ -47,7 +48,7 @@ export async function emit(args: string[]): Promise<void> {
     ...TRANSPORT_FLAGS,
     help: { type: "boolean", short: "h" },
   }, true);
-  if (values["help"]) return console.log(HELP);
+  if (values["help"]) return console.log(EMIT_HELP);
   const remote = await withTransport(readRemote(address, values["api-key"], process.env), values);
   const maxAttempts = readCount("max-attempts", values["max-attempts"]) ?? Infinity;
   const patience: Patience = { maxAttempts, note };
@@ -128,5 +129,6 @@ function note(text: string): void {
 
 /** Replaces the progress shown on a terminal; does nothing if standard error is not one. */
 function showProgress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  const { TERM, CI } = process.env;
+  if (process.stderr.isTTY && TERM !== "dumb" && !CI) process.stderr.write(`\r\x1b[K${text}`);
 }

@@ -24,7 +24,9 @@ import { openStateFile, type StateFile } from "./state_file.ts";
 import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import { ExitError, parseFlags, readCount, readPath, readPlace, readTypes, UsageError } from "./usage.ts";
 
-const HELP = `events-endpoint forward FROM TO: publish the events of one server to another one, until Ctrl-C
+/** What `forward --help` shows. */
+export const FORWARD_HELP: string =
+  `events-endpoint forward FROM TO: publish the events of one server to another one, until Ctrl-C
 
   events-endpoint forward http://shop:8085/events http://localhost:8085/events --state shop.state
   events-endpoint forward http://shop:8085/events http://hub:8085/events --types 'order_*' --since latest
@@ -87,7 +89,7 @@ export async function forward(args: string[]): Promise<void> {
     ...TRANSPORT_FLAGS,
     help: { type: "boolean", short: "h" },
   }, true);
-  if (values["help"]) return console.log(HELP);
+  if (values["help"]) return console.log(FORWARD_HELP);
   const [source, target, ...more] = positionals;
   if (target === undefined) throw new UsageError("forward takes two URLs, FROM and TO: try --help");
   if (more.length > 0) throw new UsageError(`forward takes two URLs, and not also "${more[0]}"`);

@@ -6,36 +6,27 @@
  */
 import process from "node:process";
 import { nearestOf } from "../events/arguments.ts";
+import { COMMANDS } from "./commands.ts";
 import { VERSION } from "../version.ts";
 import { ExitError, UsageError } from "./usage.ts";
 
 const HELP = `events-endpoint ${VERSION}: stream events over HTTP
 
-  events-endpoint serve                     run a server on http://localhost:8085/events
-  events-endpoint tail URL                  print the events of a server as they arrive
-  events-endpoint emit URL TYPE [PAYLOAD]   publish an event; without TYPE, the events on standard input
-  events-endpoint forward FROM TO           publish the events of a server to another one, each once and in order
-  events-endpoint replay FILE TO            publish recorded events in the rhythm of their times
+${COMMANDS.map(({ usage, summary }) => `  events-endpoint ${usage}`.padEnd(44) + summary).join("\n")}
   events-endpoint --help                    show this and exit
   events-endpoint --version                 show the version and exit
 
-Each command has its own help, for example: events-endpoint serve --help`;
+Each command has its own help with examples: events-endpoint serve --help`;
 
-const COMMANDS: readonly string[] = ["serve", "tail", "emit", "forward", "replay"];
-
-/** Runs a command. Each is loaded on demand: only `serve` needs a server. */
-async function main([command, ...args]: string[]): Promise<void> {
-  if (command === "serve") return await (await import("./serve.ts")).serve(args);
-  if (command === "tail") return await (await import("./tail.ts")).tail(args);
-  if (command === "emit") return await (await import("./emit.ts")).emit(args);
-  if (command === "forward") return await (await import("./forward.ts")).forward(args);
-  if (command === "replay") return await (await import("./replay.ts")).replay(args);
-  if (command === "--version") return console.log(VERSION);
-  if (command === undefined || command === "--help" || command === "-h") return console.log(HELP);
-  const nearest = nearestOf(command, COMMANDS);
-  throw new UsageError(
-    `unknown command "${command}": ${nearest === undefined ? "try --help" : `did you mean ${nearest}?`}`,
-  );
+/** Runs a command. */
+async function main([name, ...args]: string[]): Promise<void> {
+  if (name === "--version") return console.log(VERSION);
+  if (name === undefined || name === "--help" || name === "-h") return console.log(HELP);
+  const command = COMMANDS.find((one) => one.name === name);
+  if (command !== undefined) return await (await command.load()).run(args);
+  const nearest = nearestOf(name, COMMANDS.map((one) => one.name));
+  const hint = nearest === undefined ? "try --help" : `did you mean ${nearest}?`;
+  throw new UsageError(`unknown command "${name}": ${hint}`);
 }
 
 // Not by a top-level await, with which it could not be bundled into one file for `require`.

@@ -13,7 +13,9 @@ import { onStopSignal } from "./signals.ts";
 import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import { parseFlags, readCount, UsageError } from "./usage.ts";
 
-const HELP = `events-endpoint replay FILE TO: publish recorded events in the rhythm of their times
+/** What `replay --help` shows. */
+export const REPLAY_HELP: string =
+  `events-endpoint replay FILE TO: publish recorded events in the rhythm of their times
 
   events-endpoint tail http://shop:8085/events --output events.ndjson
   events-endpoint replay events.ndjson http://localhost:8085/events
@@ -38,7 +40,7 @@ export async function replay(args: string[]): Promise<void> {
     ...TRANSPORT_FLAGS,
     help: { type: "boolean", short: "h" },
   }, true);
-  if (values["help"]) return console.log(HELP);
+  if (values["help"]) return console.log(REPLAY_HELP);
   if (address === undefined) throw new UsageError("replay takes a file and a URL, FILE and TO: try --help");
   if (more.length > 0) throw new UsageError(`replay takes FILE and TO, and not also "${more[0]}"`);
   const remote = await withTransport(readRemote(address, values["api-key"], process.env), values);

@@ -172,6 +172,10 @@ const COLUMN = 36;
 export const SERVE_HELP: string = [
   "events-endpoint serve: an events endpoint at /events, for Tribler's events or a catalogue of your own",
   "",
+  "  events-endpoint serve",
+  "  events-endpoint serve --catalogue shop.json --data shop.db",
+  "  EVENTS_API_KEY=s3cret events-endpoint serve --host 0.0.0.0 --port 80",
+  "",
   ...Object.entries(FLAGS).map(([flag, { value, fallback, help }]) =>
     `  --${flag} ${value}`.padEnd(COLUMN) + help + (fallback === "" ? "" : ` (${fallback})`)
   ),

@@ -26,7 +26,8 @@ import {
 } from "./usage.ts";
 import { createView, type View } from "./view.ts";
 
-const HELP = `events-endpoint tail URL: follow the events of a server, until Ctrl-C
+/** What `tail --help` shows. */
+export const TAIL_HELP: string = `events-endpoint tail URL: follow the events of a server, until Ctrl-C
 
   tail http://localhost:8085/events --types 'torrent_*' --since earliest
   tail http://localhost:8085/events | jq -r 'select(.type == "torrent_finished").event.name'
@@ -48,7 +49,7 @@ ${TRANSPORT_HELP}
   --help                  show this and exit
 
 On a terminal each event is one row, as wide as there is room for, with the time it has here; NO_COLOR=1 leaves out
-the colours. Elsewhere each is one line of JSON, as it was received, and stderr reports the connection. It
+the colours. Elsewhere, and with TERM=dumb or CI, each is one line of JSON, as it was received, and stderr reports the connection. It
 waits for a server that cannot be reached, and resumes a lost connection after the last event; events_lost reports how
 many are missing. With --state, --since and --last are for the first start. A kill -9 may repeat the last lines on
 stdout, and none in --output. It exits with 0 at Ctrl-C and when its output is closed, with 1 if the server refuses.`;
@@ -71,7 +72,7 @@ interface TailOptions {
 /** Follows the events of a server until SIGINT or SIGTERM. */
 export async function tail(args: string[]): Promise<void> {
   const options = await readTailOptions(args);
-  if (options === "help") return console.log(HELP);
+  if (options === "help") return console.log(TAIL_HELP);
   const { remote, range, isJson, output, state } = options;
   const stop = new AbortController();
   let failure: Error | undefined;
@@ -84,7 +85,9 @@ export async function tail(args: string[]): Promise<void> {
     : await openStateFile<TailState>(state, `tail ${remote.place}`);
   const position = file === undefined ? undefined : keepPosition(file, fail);
   onStopSignal(() => stop.abort());
-  const isView = process.stdout.isTTY && !isJson && output === undefined;
+  // Neither a dumb terminal nor the log of a CI can move a cursor.
+  const isPlain = process.env["TERM"] === "dumb" || Boolean(process.env["CI"]);
+  const isView = process.stdout.isTTY && !isPlain && !isJson && output === undefined;
   const reader = output !== undefined
     ? fileReader(output, options.maxBytes, file?.state?.file, position)
     : isView
