@@ -1,0 +1,186 @@
+/**
+ * Faults that the simulator must find: `npm run simulate -- --faults` plants each alone, and counts the seeds until it fails.
+ *
+ * @module
+ */
+import type { Change } from "./load.ts";
+
+/** A fault, and what it is. */
+export interface Fault extends Change {
+  readonly name: string;
+}
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: "a channel that returns the position before",
+    file: "channel/memory.ts",
+    from: "const id = formatCursor(epochOf(), position);",
+    to: "const id = formatCursor(epochOf(), position - 1);",
+  },
+  {
+    name: "a history that keeps one event less than it counts as lost",
+    file: "channel/history.ts",
+    from: "count: first - 1 - position }",
+    to: "count: first - position }",
+  },
+  {
+    name: "a replay that begins one event too late",
+    file: "channel/history.ts",
+    from: "(expired ? 0 : position - first + 1)",
+    to: "(expired ? 0 : Math.min(entries.length - head, position - first + (last - position > 5 ? 2 : 1)))",
+  },
+  {
+    name: "a wake-up that is lost while readers run",
+    file: "channel/wakeups.ts",
+    from: "    isScheduled = false;\n    run();",
+    to: "    run();\n    isScheduled = false;",
+  },
+  {
+    name: "a cursor of another epoch that counts as one of this",
+    file: "channel/channel.ts",
+    from: "if (cursor.epoch !== epoch) return",
+    to: "if (cursor.epoch !== epoch && cursor.position > last) return",
+  },
+  {
+    name: "a loss of which the reader reads the count from the wrong end",
+    file: "stream/read_loop.ts",
+    from: "takeLoss(subscriber, log.first - 1 - position)",
+    to: "takeLoss(subscriber, log.first - position)",
+  },
+  {
+    name: "a loss that is not reported to live readers",
+    file: "stream/hub.ts",
+    from: "chunk.after >= log.first - 1 && ",
+    to: "",
+  },
+  {
+    name: "a filter that a live delivery forgets",
+    file: "stream/hub.ts",
+    from: "subscriber.position === chunk.after && subscriber.filter === undefined;",
+    to: "subscriber.position === chunk.after;",
+  },
+  {
+    name: "a filter that a replay forgets",
+    file: "stream/read_loop.ts",
+    from: "select(chunk, position, until, filter)",
+    to: "select(chunk, position, until, chunk.shared === undefined ? undefined : filter)",
+  },
+  {
+    name: "a bookmark that goes past what was sent",
+    file: "stream/delivery.ts",
+    from: "const line = controlLine(type, formatCursor(hub.epoch, subscriber.position), payload);",
+    to:
+      'const line = controlLine(type, formatCursor(hub.epoch, subscriber.position + (type === "events_bookmark" ? 1 : 0)), payload);',
+  },
+  {
+    name: "an order of waking in which the position moves after the write",
+    file: "stream/hub.ts",
+    from:
+      "      subscriber.position = subscriber.announcedPosition = chunk.last;\n      send(hub, subscriber, chunk.bytes, chunk.entries.length, now);",
+    to:
+      "      send(hub, subscriber, chunk.bytes, chunk.entries.length, now);\n      subscriber.position = subscriber.announcedPosition = chunk.last;",
+  },
+  {
+    name: "a subscriber that stays when its client cancels",
+    file: "stream/stream_sink.ts",
+    from: "  cancel(): void {\n    this.#hub.leave(this.#subscriber);",
+    to: "  cancel(): void {",
+  },
+  {
+    name: "a listener that stays on the signal of the request",
+    file: "stream/stream_sink.ts",
+    from: 'this.#signal?.removeEventListener("abort", this);',
+    to: "",
+  },
+  {
+    name: "a stall that is never noticed",
+    file: "stream/stall.ts",
+    from: 'abort(hub, subscriber, "stalled")',
+    to: "{}",
+  },
+  {
+    name: "a heartbeat that waits for twice its time",
+    file: "stream/heartbeat.ts",
+    from: "next = Math.min(next, subscriber.lastActivity + heartbeatMs);",
+    to: "next = Math.min(next, subscriber.lastActivity + 2 * heartbeatMs);",
+  },
+  {
+    name: "a heartbeat timer that the last subscriber leaves behind",
+    file: "stream/delivery.ts",
+    from: "    clearTimeout(hub.timer);\n",
+    to: "",
+  },
+  {
+    name: "a permission that is asked for once",
+    file: "http/authorize.ts",
+    from: "else if (isDue) void askAgain(stream);",
+    to: "",
+  },
+  {
+    name: "a new permission that is not applied",
+    file: "http/subscribe.ts",
+    from: "hub.setFilter(subscriber, streamLimit === undefined ? filter : streamLimit.applyTo(filter));",
+    to: "void filter;",
+  },
+  {
+    name: "subjects that a permission does not limit",
+    file: "http/event_filter.ts",
+    from: "createSelection(wanted, permission?.subjects)",
+    to: "createSelection(wanted, wanted.subjects === undefined ? permission?.subjects : undefined)",
+  },
+  {
+    name: "selections that readers with other filters share",
+    file: "http/event_filter.ts",
+    from: "[types && [...types], subjects, allowed].map(",
+    to: "[types && [...types], subjects].map(",
+  },
+  {
+    name: "an idempotency key that a repeat in the meantime does not see",
+    file: "http/idempotency.ts",
+    from: "    remembered.set(key, entry);\n    try {",
+    to: "    try {",
+  },
+  {
+    name: "a last cut short when the channel closes",
+    file: "stream/read_loop.ts",
+    from: "const isAtEnd = position >= log.last || !isRecent || hub.hasEnded;",
+    to: "const isAtEnd = true;",
+  },
+  {
+    name: "a client that takes the cursor of what it received",
+    file: "client/received.ts",
+    from: "    this.#frames = frames;\n    this.#next = 0;",
+    to:
+      "    this.#frames = frames;\n    this.#next = 0;\n    const newest = frames.length > 1 && this.isOpen ? readFrame(frames.at(-1)!, this.#catalogue, this.parse)?.id : undefined;\n    if (newest) this.lastId = newest;",
+  },
+  {
+    name: "a client that resumes where it began",
+    file: "client/attempts.ts",
+    from: "const start = lastId ?? since;",
+    to: "const start = since ?? lastId;",
+  },
+  {
+    name: "a client that does not notice silence",
+    file: "client/received.ts",
+    from: "const HEARTBEATS_MISSED = 2.5;",
+    to: "const HEARTBEATS_MISSED = 6;",
+  },
+  {
+    name: "a client that parses what was cut off as a whole line",
+    file: "client/attempt.ts",
+    from: 'if (rest === "") return undefined;',
+    to: "return undefined;",
+  },
+  {
+    name: "a client that leaves its request open",
+    file: "client/attempts.ts",
+    from: "    this.#request?.abort();\n    this.#request = undefined;",
+    to: "    this.#request = undefined;",
+  },
+  {
+    name: "a client that leaves a timer behind",
+    file: "client/attempts.ts",
+    from: "  #drop(): void {\n    this.#timer.clear();",
+    to: "  #drop(): void {",
+  },
+];

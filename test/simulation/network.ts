@@ -1,0 +1,309 @@
+/**
+ * The network of a simulation: `fetch` on one side, the handler of the server on the other, and between them everything
+ * that happens to bytes.
+ *
+ * @module
+ */
+import type { Random } from "../support/hostile_proxy.ts";
+import { Account, SLACK_MS, type Truth, type Wish } from "./account.ts";
+import { createItemParser, type ItemParser } from "./items.ts";
+import type { Plan, Way } from "./plan.ts";
+import type { Server } from "./server.ts";
+import type { World } from "./world.ts";
+
+/** One end of the network: a reader, or a publisher. */
+export interface Peer {
+  readonly name: string;
+  readonly user: string;
+  readonly wish: Wish;
+  readonly random: Random;
+  /** Its newest connection. */
+  connection?: Connection;
+  /** Until when nothing reaches it. */
+  stalledUntil: number;
+  /** When something reached it last. */
+  lastArrival: number;
+}
+
+/** The network, and the server that it leads to at the moment. */
+export class Network {
+  readonly world: World;
+  readonly truth: Truth;
+  readonly connections: Set<Connection> = new Set();
+  server: Server | undefined;
+  latencyMs: number;
+  readonly pieceBytes: number;
+  /** The number of streams that were opened. */
+  streams = 0;
+
+  constructor(world: World, truth: Truth, plan: Plan) {
+    this.world = world;
+    this.truth = truth;
+    this.latencyMs = plan.latencyMs;
+    this.pieceBytes = plan.pieceBytes;
+  }
+
+  peer(name: string, user: string, wish: Wish): Peer {
+    return { name, user, wish, random: this.world.randomOf(name), stalledUntil: 0, lastArrival: 0 };
+  }
+
+  fetch(peer: Peer, url: string, init: RequestInit): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      const { signal } = init;
+      if (signal?.aborted) return reject(signal.reason);
+      const connection = new Connection(this, peer, resolve, reject);
+      peer.connection = connection;
+      this.connections.add(connection);
+      signal?.addEventListener("abort", () => connection.abandon(signal.reason), { once: true });
+      void connection.send(url, init);
+    });
+  }
+}
+
+/** One request and its response. */
+export class Connection {
+  readonly peer: Peer;
+  /** The server that received it. */
+  server: Server | undefined;
+  /** Since when the server owes a byte; `undefined` if it does not. */
+  owedSince: number | undefined;
+  readonly openedAt: number;
+  /** Whether the response is a stream of the server that has not ended, as far as the server knows. */
+  isServed = false;
+  /** Whether nothing passes any more. */
+  isDead = false;
+  /** Whether the server knows that the client is gone. */
+  isReported = false;
+  readonly #network: Network;
+  readonly #world: World;
+  readonly #request = new AbortController();
+  readonly #listeners = new Set<unknown>();
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #resolve: ((response: Response) => void) | undefined;
+  #reject: ((error: unknown) => void) | undefined;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #isClosed = false;
+  #wanted: (() => void) | undefined;
+  #cut: { readonly way: Way; bytes: number } | undefined;
+
+  constructor(
+    network: Network,
+    peer: Peer,
+    resolve: (response: Response) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#network = network;
+    this.#world = network.world;
+    this.peer = peer;
+    this.openedAt = network.world.now;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** The number of listeners that are left on the signal of the request. */
+  get listeners(): number {
+    return this.#request.signal.aborted ? 0 : this.#listeners.size;
+  }
+
+  async send(url: string, init: RequestInit): Promise<void> {
+    await this.#travel();
+    if (this.isDead) return;
+    const server = this.server = this.#network.server;
+    if (server === undefined) return this.#fail(new TypeError("fetch failed: connection refused"));
+    const { signal: _, ...rest } = init;
+    const request = new Request(url, rest);
+    // The signal of a request that is made of another one depends on the collection of garbage.
+    Object.defineProperty(request, "signal", { value: this.#countListeners() });
+    const response = await server.app.fetch(request);
+    if (init.method === "POST") server.answered(response.status);
+    const isStream = init.method !== "POST" && response.status === 200;
+    this.isServed = isStream && response.body !== null;
+    if (isStream) this.#network.streams++;
+    this.#reader = response.body?.getReader();
+    if (this.isDead) {
+      if (this.isReported) this.report(); // The client left while the server was still thinking.
+      return;
+    }
+    await this.#travel();
+    if (this.isDead) return;
+    this.#open(response);
+    const type = response.headers.get("Content-Type") ?? "";
+    const parser = isStream ? createItemParser(type.startsWith("text/event-stream")) : undefined;
+    await this.#pump(parser, server);
+  }
+
+  /** Cuts the connection after some more bytes. */
+  cut(way: Way, bytes: number): void {
+    if (this.isDead || this.#isClosed) return;
+    if (bytes > 0) this.#cut = { way, bytes };
+    else this.#cutNow(way);
+  }
+
+  /** The client is gone. */
+  abandon(reason: unknown): void {
+    this.#fail(reason);
+    if (this.isDead) return;
+    this.isDead = true;
+    this.#world.after(this.#network.latencyMs, () => this.report());
+  }
+
+  /** Reports to the server that the client is gone, in one of the ways in which servers learn of it. */
+  report(): void {
+    this.isReported = true;
+    this.isServed = false;
+    this.owedSince = undefined;
+    const ways = [() => this.#request.abort(), () => void this.#reader?.cancel().catch(() => {})];
+    const choice = this.peer.random();
+    if (choice > 0.5) ways.reverse();
+    ways[0]!();
+    if (choice > 0.25 && choice < 0.75) ways[1]!();
+    else if (this.#reader === undefined) this.#request.abort();
+  }
+
+  #countListeners(): AbortSignal {
+    const { signal } = this.#request;
+    const listeners = this.#listeners;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    Object.assign(signal, {
+      addEventListener: (...args: Parameters<typeof add>) => {
+        listeners.add(args[1]);
+        add(...args);
+      },
+      removeEventListener: (...args: Parameters<typeof remove>) => {
+        listeners.delete(args[1]);
+        remove(...args);
+      },
+    });
+    return signal;
+  }
+
+  #open({ status, headers }: Response): void {
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => void (this.#controller = controller),
+      pull: () => {
+        this.#wanted?.();
+        this.#wanted = undefined;
+      },
+      cancel: () => this.abandon(undefined),
+    }, { highWaterMark: 1 + Math.floor(this.peer.random() * 3) });
+    this.peer.lastArrival = this.#world.now;
+    this.#resolve?.(new Response(body, { status, headers }));
+    this.#reject = this.#resolve = undefined;
+  }
+
+  /** Brings the body from the server to the client. */
+  async #pump(parser: ItemParser | undefined, server: Server): Promise<void> {
+    const world = this.#world;
+    const { truth } = this.#network;
+    const account = new Account(truth, `${this.peer.name} wire`, this.peer.wish, this.peer.user);
+    let emptyAt = this.openedAt;
+    while (this.#reader !== undefined) {
+      const [calledAt, turn] = [world.now, world.turns];
+      this.owedSince = parser === undefined ? undefined : calledAt;
+      let result;
+      try {
+        result = await this.#reader.read();
+      } catch (error) {
+        this.isServed = false;
+        this.owedSince = undefined;
+        if (!this.isDead) this.#fail(new TypeError(`terminated: ${error}`));
+        this.isDead = true;
+        return;
+      }
+      this.owedSince = undefined;
+      if (world.turns > turn) emptyAt = world.now; // The stream had nothing left, so this was sent just now.
+      if (world.now - calledAt > truth.heartbeatMs + SLACK_MS && parser !== undefined && !this.isReported) {
+        world.fail(this.peer.name, `the server is silent for ${world.now - calledAt} ms`);
+      }
+      if (result.done) {
+        this.isServed = false;
+        if (parser !== undefined && !this.isReported) this.#checkEnd(parser, account, server);
+        break;
+      }
+      for (const item of parser?.push(result.value) ?? []) {
+        if (item.type === "events_start") account.begin(item.id, server.channel.epoch);
+        else account.take(item, emptyAt);
+      }
+      if (!(await this.#deliver(result.value))) return;
+    }
+    await this.#travel();
+    if (!this.isDead && !this.#isClosed) {
+      this.#isClosed = true;
+      this.#controller?.close();
+    }
+  }
+
+  #checkEnd(parser: ItemParser, account: Account, server: Server): void {
+    const world = this.#world;
+    const { truth } = this.#network;
+    if (parser.rest() !== "") {
+      world.fail(this.peer.name, `the stream ends with ${JSON.stringify(parser.rest())}`);
+    }
+    const mayBeRevoked = truth.rightsIn(this.peer.user, this.openedAt, world.now).includes(undefined);
+    if (mayBeRevoked) return;
+    if (!server.channel.closed) world.fail(this.peer.name, "the server ends the stream without a reason");
+    else if (!account.isAtEnd) {
+      world.fail(this.peer.name, `the stream ends at ${account.place}, and more follows`);
+    }
+  }
+
+  /** Delivers a chunk in pieces. Returns whether there may be more. */
+  async #deliver(chunk: Uint8Array): Promise<boolean> {
+    const { peer } = this;
+    const { pieceBytes } = this.#network;
+    await this.#travel();
+    const longest = pieceBytes === 0 ? chunk.length : Math.max(2 * pieceBytes, chunk.length / 20);
+    for (let from = 0; from < chunk.length;) {
+      const end = Math.min(chunk.length, from + 1 + Math.floor(peer.random() * longest));
+      const to = pieceBytes === 0 ? chunk.length : end;
+      if (peer.random() < 0.1) await this.#travel();
+      while (!this.isDead && !(this.#controller!.desiredSize! > 0)) {
+        await new Promise<void>((resolve) => this.#wanted = resolve);
+      }
+      if (this.isDead) return false;
+      const cut = this.#cut;
+      const piece = chunk.subarray(from, Math.min(to, from + (cut?.bytes ?? Infinity)));
+      if (piece.length > 0) this.#controller!.enqueue(piece);
+      peer.lastArrival = this.#world.now;
+      if (cut !== undefined && (cut.bytes -= to - from) <= 0) {
+        this.#cutNow(cut.way);
+        return false;
+      }
+      from = to;
+    }
+    return true;
+  }
+
+  #cutNow(way: Way): void {
+    this.#world.log(this.peer.name, `cut, seen by ${way}`);
+    this.isDead = true;
+    if (way === "end" && this.#controller !== undefined) {
+      this.#isClosed = true;
+      this.#controller.close();
+    } else if (way !== "nobody" && way !== "server only") {
+      this.#fail(new TypeError("terminated: the connection was cut"));
+    }
+    if (way !== "nobody" && way !== "client only") {
+      this.#world.after(this.peer.random() * 200, () => this.report());
+    }
+  }
+
+  /** Ends the client's side by an error. */
+  #fail(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#reject?.(error);
+    if (this.#controller !== undefined || this.#reject !== undefined) this.#isClosed = true;
+    this.#controller?.error(error);
+    this.#resolve = this.#reject = undefined;
+    this.#wanted?.();
+  }
+
+  /** Waits for as long as something takes to arrive. */
+  async #travel(): Promise<void> {
+    const world = this.#world;
+    const ms = this.#network.latencyMs * this.peer.random();
+    if (ms > 0) await world.sleep(ms);
+    await world.sleepUntil(() => this.peer.stalledUntil);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The plan of a simulation: everything that happens on purpose, drawn from the seed before it begins.
+ *
+ * A step carries all its own choices, so that a plan without some of its steps is still a plan: that is how it is shrunk.
+ *
+ * @module
+ */
+import type { Right, Wish } from "./account.ts";
+import type { World } from "./world.ts";
+
+export const TYPES = ["tick", "trade_new", "trade_gone", "rare"] as const;
+const SUBJECTS = ["order/1", "order/2", "user/1"] as const;
+
+/** An event to publish. */
+export interface Wanted {
+  readonly type: string;
+  readonly subject: string | undefined;
+  /** The number of characters that make it larger. */
+  readonly padding: number;
+}
+
+export type ReaderKind = "connect" | "connect sse" | "ndjson" | "sse";
+
+export interface ReaderPlan {
+  readonly kind: ReaderKind;
+  readonly wish: Wish;
+  readonly user: string;
+  readonly since: "latest" | "earliest";
+  readonly bookmarks: boolean;
+}
+
+/** How a connection is cut: who sees it, and as what. */
+export type Way = "reset" | "end" | "nobody" | "client only" | "server only";
+
+export type Step = { readonly at: number } & Deed;
+
+export type Deed =
+  | { readonly do: "publish"; readonly events: readonly Wanted[] }
+  | {
+    readonly do: "post";
+    readonly events: readonly Wanted[];
+    readonly isLines: boolean;
+    /** When the request is sent, and sent again, in milliseconds after the step. */
+    readonly tries: readonly number[];
+    /** Whether it has an idempotency key: without one it is sent once. */
+    readonly hasKey: boolean;
+  }
+  | { readonly do: "join"; readonly reader: number; readonly plan: ReaderPlan }
+  | { readonly do: "pause"; readonly reader: number; readonly ms: number }
+  | { readonly do: "leave"; readonly reader: number; readonly ms: number }
+  | { readonly do: "cut"; readonly reader: number; readonly way: Way; readonly bytes: number }
+  | { readonly do: "stall"; readonly reader: number; readonly ms: number }
+  | {
+    readonly do: "restart";
+    readonly keepsChannel: boolean;
+    /** Milliseconds for which streams are let out; `undefined` for a crash. */
+    readonly drainMs: number | undefined;
+    readonly downMs: number;
+  }
+  | { readonly do: "permit"; readonly user: string; readonly right: Right }
+  | { readonly do: "set clock"; readonly ms: number };
+
+export interface Plan {
+  readonly seed: number;
+  readonly history: number;
+  readonly ageSeconds: number | undefined;
+  readonly heartbeat: number;
+  readonly hasUsers: boolean;
+  /** Milliseconds that `authorize` takes. */
+  readonly authorizeMs: number;
+  readonly workMs: number;
+  readonly latencyMs: number;
+  /** The most bytes in a piece that arrives; 0 for whole chunks. */
+  readonly pieceBytes: number;
+  readonly steps: readonly Step[];
+}
+
+export function makePlan(world: World): Plan {
+  const random = world.randomOf("plan");
+  const int = (from: number, to: number) => from + Math.floor(random() * (to - from + 1));
+  const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!;
+  const chance = (share: number) => random() < share;
+  const hasUsers = chance(0.5);
+  const users = hasUsers ? ["ann", "bob"] : ["all"];
+  const readers = int(1, 4);
+  const padding = chance(0.15) ? 30_000 : 20;
+
+  const wish = (): Wish => ({
+    types: chance(0.5) ? undefined : pick([["trade_*"], ["tick"], ["rare"], ["tick", "rare"]]),
+    subjects: chance(0.75) ? undefined : pick([["order/*"], ["order/1"], ["user/1", "order/2"]]),
+  });
+  const events = (most: number): Wanted[] =>
+    Array.from({ length: int(1, most) }, () => ({
+      type: chance(0.04) ? "rare" : pick(TYPES.slice(0, 3)),
+      subject: chance(0.4) ? undefined : pick(SUBJECTS),
+      padding: chance(0.1) ? int(0, padding) : 0,
+    }));
+  const right = (): Right => chance(0.25) ? undefined : chance(0.3) ? ALL : wish();
+  const joined = (): ReaderPlan => ({
+    kind: pick<ReaderKind>(["connect", "connect", "connect sse", "ndjson", "sse"]),
+    wish: wish(),
+    user: pick(users),
+    since: pick(["latest", "earliest"]),
+    bookmarks: chance(0.5),
+  });
+  const reader = () => int(0, readers - 1);
+  const deeds: readonly (readonly [weight: number, () => Deed])[] = [
+    [30, () => ({ do: "publish", events: events(chance(0.15) ? 60 : 4) })],
+    [8, () => {
+      const hasKey = chance(0.8);
+      const tries = hasKey ? Array.from({ length: int(1, 3) }, () => int(0, 300)) : [0];
+      return { do: "post", events: events(4), isLines: chance(0.4), tries, hasKey };
+    }],
+    [7, () => ({ do: "pause", reader: reader(), ms: pick([20, 500, 12_000, 90_000]) })],
+    [5, () => ({ do: "leave", reader: reader(), ms: pick([0, 30, 3000]) })],
+    [16, () => ({
+      do: "cut",
+      reader: reader(),
+      way: pick<Way>(["reset", "reset", "end", "nobody", "client only", "server only"]),
+      bytes: chance(0.4) ? 0 : int(0, 400),
+    })],
+    [6, () => ({ do: "stall", reader: reader(), ms: pick([50, 2000, 14_000, 100_000]) })],
+    [4, () => ({
+      do: "restart",
+      keepsChannel: chance(0.5),
+      drainMs: chance(0.5) ? pick([10, 1000]) : undefined,
+      downMs: pick([0, 50, 2500]),
+    })],
+    [hasUsers ? 7 : 0, () => ({ do: "permit", user: pick(users), right: right() })],
+    [2, () => ({ do: "set clock", ms: pick([-3_600_000, -2000, 2000, 3_600_000]) })],
+  ];
+  const total = deeds.reduce((sum, [weight]) => sum + weight, 0);
+  const deed = (): Deed => {
+    let left = random() * total;
+    return deeds.find(([weight]) => (left -= weight) < 0)![1]();
+  };
+  const steps: Step[] = [];
+  let at = 0;
+  for (let i = 0; i < readers; i++) {
+    steps.push({ at: at += int(0, 40), do: "join", reader: i, plan: joined() });
+  }
+  if (chance(0.5)) steps.unshift({ at: 0, do: "publish", events: events(30) });
+  for (let i = int(5, 45); i > 0; i--) {
+    at += chance(0.75) ? int(0, 40) : chance(0.7) ? int(100, 3000) : int(3000, 30_000);
+    steps.push({ at, ...deed() });
+  }
+  return {
+    seed: world.seed,
+    history: pick([3, 10, 40, 1000]),
+    ageSeconds: chance(0.15) ? pick([2, 20]) : undefined,
+    heartbeat: pick([5, 5, 2]),
+    hasUsers,
+    authorizeMs: pick([0, 0, 30, 600]),
+    workMs: chance(0.3) ? 0.5 : 0,
+    latencyMs: pick([0, 1, 20, 200]),
+    pieceBytes: pick([0, 0, 7, 60, 1000]),
+    steps,
+  };
+}
+
+/** The right to see everything. */
+export const ALL: Wish = { types: undefined, subjects: undefined };
+
+/** The text of a step, for people. */
+export function describeStep({ at, ...deed }: Step): string {
+  const { do: what, ...rest } = deed;
+  const text = JSON.stringify(rest, (_, value) => value === undefined ? null : value);
+  return `${(at / 1000).toFixed(3).padStart(9)}  ${what}  ${
+    text.length > 160 ? `${text.slice(0, 157)}…` : text
+  }`;
+}

@@ -1,0 +1,205 @@
+/**
+ * The readers of a simulation: `connect()`, a plain loop over NDJSON with `since`, and one over SSE with `Last-Event-ID`.
+ *
+ * @module
+ */
+import { connect, type Connection as Stream, type Status } from "../../src/client/mod.ts";
+import { EventsError } from "../../src/mod.ts";
+import { Account, type Item, SLACK_MS } from "./account.ts";
+import { createItemParser } from "./items.ts";
+import type { Network, Peer } from "./network.ts";
+import type { ReaderPlan } from "./plan.ts";
+import type { World } from "./world.ts";
+
+const URL_OF_EVENTS = "http://simulation.test/events";
+/** What `connect()` waits for a response, and again for its first event, in milliseconds. */
+const RESPONSE_MS = 30_000;
+
+/** One reader, which connects again until it leaves. */
+export class Reader {
+  readonly peer: Peer;
+  readonly account: Account;
+  pausedUntil = 0;
+  hasLeft = false;
+  /** The cursor to resume after. */
+  lastId: string | undefined;
+  /** The listeners on the signals of the application that are left. */
+  listeners = 0;
+  readonly #plan: ReaderPlan;
+  readonly #network: Network;
+  readonly #world: World;
+  #stream: Stream<Item> | undefined;
+  #abort: AbortController | undefined;
+  /** The status, since when, and since when `next()` is pending. */
+  #status: { readonly status: Status; readonly since: number } | undefined;
+  #nextAt = 0;
+
+  constructor(network: Network, name: string, plan: ReaderPlan) {
+    this.#network = network;
+    this.#world = network.world;
+    this.#plan = plan;
+    this.peer = network.peer(name, plan.user, plan.wish);
+    this.account = new Account(network.truth, name, plan.wish, plan.user);
+    void this.#start();
+  }
+
+  /** Leaves, and comes back after some time unless that is infinite. */
+  async leave(ms: number): Promise<void> {
+    if (this.hasLeft) return;
+    this.hasLeft = true;
+    if (this.#stream !== undefined && this.peer.random() < 0.5) void this.#stream.return();
+    else this.#abort?.abort();
+    this.lastId = this.#stream?.lastId ?? this.lastId;
+    if (ms === Infinity) return;
+    await this.#world.sleep(ms);
+    this.hasLeft = false;
+    void this.#start();
+  }
+
+  async #start(): Promise<void> {
+    const { kind } = this.#plan;
+    try {
+      if (kind === "ndjson" || kind === "sse") await this.#loop(kind === "sse");
+      else await this.#follow(kind === "connect sse");
+    } catch (error) {
+      this.#world.fail(this.peer.name, `${error instanceof Error ? error.stack : error}`);
+    }
+  }
+
+  async #pause(): Promise<void> {
+    await this.#world.sleepUntil(() => this.pausedUntil);
+  }
+
+  /** Follows with `connect()`. */
+  async #follow(isSse: boolean): Promise<void> {
+    const { wish: { types, subjects }, user, since, bookmarks } = this.#plan;
+    const abort = this.#abort = new AbortController();
+    while (this.#abort === abort && !this.hasLeft) {
+      const stream = this.#stream = connect(bookmarks ? `${URL_OF_EVENTS}?bookmarks=true` : URL_OF_EVENTS, {
+        since: this.lastId ?? since,
+        ...(types && { types }),
+        ...(subjects && { subjects }),
+        headers: { "X-User": user, ...(isSse && { Accept: "text/event-stream" }) },
+        signal: abort.signal,
+        onStatus: (status) => this.#changed(status),
+        fetch: (url, init) => this.#network.fetch(this.peer, url, init),
+      }) as unknown as Stream<Item>;
+      try {
+        for (;;) {
+          await this.#pause();
+          this.#nextAt = this.#world.now;
+          const { done, value } = await stream.next();
+          this.#nextAt = Infinity;
+          if (done) break;
+          this.#take(value);
+          if (value.id !== stream.lastId) {
+            this.#world.fail(this.peer.name, `lastId is ${stream.lastId} at ${value.id}`);
+          }
+        }
+        if (!this.hasLeft && this.#abort === abort) {
+          this.#world.fail(this.peer.name, "connect() ends by itself");
+        }
+        return;
+      } catch (error) {
+        if (!(error instanceof EventsError && error.code === "Unauthorized")) throw error;
+        this.lastId = stream.lastId ?? this.lastId;
+        await this.#world.sleep(2000);
+      }
+    }
+  }
+
+  #changed(status: Status): void {
+    const world = this.#world;
+    const text = status.type === "open"
+      ? ` at ${status.start?.id}`
+      : status.type === "lost"
+      ? ` ${status.cause}`
+      : "";
+    world.log(this.peer.name, `is ${status.type}${text}`);
+    this.checkWait();
+    this.#status = { status, since: world.now };
+    if (status.type !== "open") return;
+    this.account.begin(status.start?.id, this.peer.connection!.server!.channel.epoch);
+  }
+
+  /** Checks that `connect()` does not wait for longer than it says. */
+  checkWait(): void {
+    if (this.#status === undefined || this.hasLeft) return;
+    const { status, since } = this.#status;
+    const { now } = this.#world;
+    const from = Math.max(since, this.#nextAt);
+    const { heartbeatMs } = this.#network.truth;
+    let [waited, most] = [0, Infinity];
+    if (status.type === "waiting") [waited, most] = [now - from, status.delay * 1000];
+    else if (status.type === "connecting") [waited, most] = [now - from, 2 * RESPONSE_MS + 1000];
+    else if (status.type === "open") {
+      [waited, most] = [now - Math.max(from, this.peer.lastArrival), 2.5 * heartbeatMs];
+    }
+    if (waited > most + SLACK_MS) {
+      this.#world.fail(this.peer.name, `connect() is ${status.type} for ${waited} ms, not ${most}`);
+    }
+  }
+
+  #take(item: Item): void {
+    this.#world.log(this.peer.name, `receives ${item.type} ${item.id}`);
+    this.account.take(item, this.#world.now - 1e9); // When it was sent is checked on the wire.
+    this.lastId = item.id;
+  }
+
+  /** Reads in a plain loop, as it is found in scripts. */
+  async #loop(isSse: boolean): Promise<void> {
+    const { wish: { types, subjects }, user, since, bookmarks } = this.#plan;
+    const own = this.#abort = new AbortController();
+    while (this.#abort === own && !this.hasLeft) {
+      const url = new URL(URL_OF_EVENTS);
+      if (types) url.searchParams.set("types", types.join(","));
+      for (const subject of subjects ?? []) url.searchParams.append("subject", subject);
+      if (bookmarks) url.searchParams.set("bookmarks", "true");
+      const headers = new Headers({ "X-User": user });
+      if (isSse) headers.set("Accept", "text/event-stream");
+      const byHeader = isSse && this.lastId !== undefined;
+      if (byHeader) headers.set("Last-Event-ID", this.lastId!);
+      if (byHeader || this.lastId === undefined) url.searchParams.set("since", since);
+      else url.searchParams.set("since", this.lastId);
+      const abort = new AbortController();
+      const leave = () => abort.abort();
+      own.signal.addEventListener("abort", leave);
+      try {
+        await this.#readResponse(isSse, url.href, { headers, signal: abort.signal }, abort);
+      } catch {
+        // Cut off: it connects again.
+      }
+      abort.abort();
+      own.signal.removeEventListener("abort", leave);
+      await this.#world.sleep(50 + this.peer.random() * 300);
+    }
+  }
+
+  async #readResponse(isSse: boolean, url: string, init: RequestInit, abort: AbortController): Promise<void> {
+    const world = this.#world;
+    const limit = <T>(promise: Promise<T>, ms: number): Promise<T> => {
+      const timer = world.after(ms, () => abort.abort());
+      return promise.finally(() => world.cancel(timer));
+    };
+    const response = await limit(this.#network.fetch(this.peer, url, init), RESPONSE_MS);
+    if (response.status === 401) return await world.sleep(2000);
+    if (response.status !== 200) {
+      return world.fail(this.peer.name, `the response is ${response.status}: ${await response.text()}`);
+    }
+    const parser = createItemParser(isSse);
+    const reader = response.body!.getReader();
+    const epoch = this.peer.connection!.server!.channel.epoch;
+    for (let read; !(read = await limit(reader.read(), 2.5 * this.#network.truth.heartbeatMs)).done;) {
+      for (const item of parser.push(read.value)) {
+        if (abort.signal.aborted) return;
+        if (item.type !== "events_start") this.#take(item);
+        else {
+          world.log(this.peer.name, `begins at ${item.id}`);
+          this.account.begin(item.id, epoch);
+          this.lastId = item.id;
+        }
+      }
+      await this.#pause();
+    }
+  }
+}
