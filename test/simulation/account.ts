@@ -20,6 +20,8 @@ export interface Published {
   readonly n: number;
   readonly type: string;
   readonly subject: string | undefined;
+  /** When it was erased. */
+  erasedAt?: number;
 }
 
 /** One numbering. */
@@ -211,14 +213,14 @@ export class Account {
 
   #maySee(event: Published, sentFrom: number): boolean {
     const { world, heartbeatMs } = this.#truth;
-    return isWanted(event, this.#wish) &&
+    return isWanted(event, this.#wish) && !(event.erasedAt! < sentFrom) &&
       this.#truth.rightsIn(this.#user, sentFrom - heartbeatMs - SLACK_MS, world.now)
         .some((right) => right !== undefined && isWanted(event, right));
   }
 
   #mayMiss(event: Published): boolean {
     const { world, heartbeatMs } = this.#truth;
-    return !isWanted(event, this.#wish) ||
+    return !isWanted(event, this.#wish) || event.erasedAt !== undefined ||
       this.#truth.rightsIn(this.#user, this.#since - heartbeatMs, world.now)
         .some((right) => right === undefined || !isWanted(event, right));
   }

@@ -18,10 +18,16 @@ export const FAULTS: readonly Fault[] = [
     to: "const id = formatCursor(epochOf(), position - 1);",
   },
   {
-    name: "a history that keeps one event less than it counts as lost",
+    name: "a history that erases one event less",
     file: "channel/history.ts",
-    from: "count: first - 1 - position }",
-    to: "count: first - position }",
+    from: "if (about !== subject || position > until) continue;",
+    to: "if (about !== subject || position > until - 1) continue;",
+  },
+  {
+    name: "copies of erased events that a hub keeps",
+    file: "stream/hub.ts",
+    from: "  hub.cache.restart(hub.log.last);\n  for",
+    to: "  for",
   },
   {
     name: "a replay that begins one event too late",
@@ -125,14 +131,14 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "subjects that a permission does not limit",
     file: "http/event_filter.ts",
-    from: "createSelection(wanted, permission?.subjects)",
-    to: "createSelection(wanted, wanted.subjects === undefined ? permission?.subjects : undefined)",
+    from: "createSelection(wanted, permission ?? {})",
+    to: "createSelection(wanted, wanted.subjects === undefined ? permission ?? {} : {})",
   },
   {
     name: "selections that readers with other filters share",
     file: "http/event_filter.ts",
-    from: "[types && [...types], subjects, allowed].map(",
-    to: "[types && [...types], subjects].map(",
+    from: "patterns.map((names)",
+    to: "patterns.slice(0, 2).map((names)",
   },
   {
     name: "an idempotency key that a repeat in the meantime does not see",

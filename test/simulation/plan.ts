@@ -58,6 +58,7 @@ export type Deed =
     readonly downMs: number;
   }
   | { readonly do: "permit"; readonly user: string; readonly right: Right }
+  | { readonly do: "erase"; readonly subject: string }
   | { readonly do: "set clock"; readonly ms: number };
 
 export interface Plan {
@@ -127,6 +128,7 @@ export function makePlan(world: World): Plan {
       downMs: pick([0, 50, 2500]),
     })],
     [hasUsers ? 7 : 0, () => ({ do: "permit", user: pick(users), right: right() })],
+    [3, () => ({ do: "erase", subject: pick(SUBJECTS) })],
     [2, () => ({ do: "set clock", ms: pick([-3_600_000, -2000, 2000, 3_600_000]) })],
   ];
   const total = deeds.reduce((sum, [weight]) => sum + weight, 0);

@@ -6,7 +6,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { createChannel, defineEvents, eventsEndpoint, type MemoryChannel } from "../../src/mod.ts";
-import { isWanted, type Published, type Truth } from "./account.ts";
+import type { Published, Truth } from "./account.ts";
 import { type Plan, TYPES } from "./plan.ts";
 import type { World } from "./world.ts";
 
@@ -62,6 +62,7 @@ interface Asked {
   readonly req: { header(name: string): string | undefined };
 }
 
+/** Answers with the right of a user, as it was when that was asked. */
 async function authorize(world: World, truth: Truth, { authorizeMs }: Plan, c: Asked) {
   const user = c.req.header("X-User");
   if (user === undefined) return true;
@@ -69,13 +70,9 @@ async function authorize(world: World, truth: Truth, { authorizeMs }: Plan, c: A
   if (authorizeMs > 0) await world.sleep(authorizeMs);
   if (right === undefined) return false;
   const { types, subjects } = right;
-  return {
-    ...(subjects !== undefined && { subjects }),
-    ...(types !== undefined && {
-      filter: (event: { readonly type: string }) =>
-        isWanted({ n: 0, subject: undefined, type: event.type }, { types, subjects: undefined }),
-    }),
-  };
+  if (types?.length === 1) return { types, ...(subjects && { subjects }) };
+  const filter = (event: { readonly type: string }) => types!.includes(event.type);
+  return { ...(subjects && { subjects }), ...(types && { filter }) };
 }
 
 /** Makes a channel whose events are recorded. */

@@ -153,9 +153,24 @@ class Simulation {
         return void this.#restart(step);
       case "permit":
         return this.#permit(step);
+      case "erase":
+        return this.#erase(step.subject);
       case "set clock":
         world.clockStepMs += step.ms;
     }
+  }
+
+  #erase(subject: string): void {
+    const channel = this.#channel;
+    if (channel.closed) return;
+    const { events } = this.#truth.epochs.get(channel.epoch)!;
+    const kept = events.slice(channel.first - 1);
+    const erased = kept.filter((event) => event.subject === subject && event.erasedAt === undefined);
+    const count = channel.erase({ subject });
+    if (count !== erased.length) {
+      this.#world.fail("channel", `erase() returned ${count}, not ${erased.length}`);
+    }
+    for (const event of erased) event.erasedAt = this.#world.now;
   }
 
   #post({ events, isLines, tries, hasKey }: Step & { do: "post" }): void {

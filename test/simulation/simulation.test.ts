@@ -46,7 +46,7 @@ test("simulate() finds a fault that is planted", async () => {
     to: "subscriber.position === chunk.after;",
   });
   const { failed } = await faulty.runSeeds(1, 200);
-  assert.match(failed?.failure, /hidden from it/);
+  assert.match(failed?.failure ?? "", /hidden from it/);
   const { plan } = await faulty.shrink(failed!);
   assert.ok(plan.steps.length < 8, `${plan.steps.length} steps are left`);
 });
