@@ -36,22 +36,16 @@ export const FAULTS: readonly Fault[] = [
     to: "(expired ? 0 : Math.min(entries.length - head, position - first + (last - position > 5 ? 2 : 1)))",
   },
   {
-    name: "a wake-up that is lost while readers run",
-    file: "channel/wakeups.ts",
-    from: "    isScheduled = false;\n    run();",
-    to: "    run();\n    isScheduled = false;",
-  },
-  {
     name: "a cursor of another epoch that counts as one of this",
     file: "channel/channel.ts",
     from: "if (cursor.epoch !== epoch) return",
     to: "if (cursor.epoch !== epoch && cursor.position > last) return",
   },
   {
-    name: "a loss of which the reader reads the count from the wrong end",
+    name: "a loss that counts one event too many",
     file: "stream/read_loop.ts",
     from: "takeLoss(subscriber, log.first - 1 - position)",
-    to: "takeLoss(subscriber, log.first - position)",
+    to: "takeLoss(subscriber, position < log.first - 1 ? log.first - position : 0)",
   },
   {
     name: "a loss that is not reported to live readers",

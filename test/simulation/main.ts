@@ -1,6 +1,6 @@
 /**
  * `npm run simulate -- --seed N` runs one seed and prints its trace; `--seeds FROM..TO` runs many, and shrinks the first
- * one that fails.
+ * one that fails; `--faults` plants faults, and `--faults PART` those whose names contain it.
  *
  * @module
  */
@@ -9,7 +9,8 @@ import { parseArgs } from "node:util";
 import { FAULTS } from "./faults.ts";
 import { load } from "./load.ts";
 
-const { values } = parseArgs({
+const { values, positionals: [part = ""] } = parseArgs({
+  allowPositionals: true,
   options: {
     seed: { type: "string" },
     seeds: { type: "string", default: "1..2000" },
@@ -17,38 +18,44 @@ const { values } = parseArgs({
     whole: { type: "boolean", default: false },
   },
 });
-if (values.faults) {
-  await plantFaults();
-  process.exit();
-}
-const { reportOf, runSeeds, shrink, simulate } = await load();
-const [from, to] = (values.seed ?? values.seeds).split("..").map(Number) as [number, number?];
-if (values.seed !== undefined) {
-  const outcome = await simulate(from);
+
+/** Runs one seed. Returns whether it passed. */
+async function runOne(seed: number): Promise<boolean> {
+  const { reportOf, shrink, simulate } = await load();
+  const outcome = await simulate(seed);
   const isShrunk = outcome.failure !== undefined && !values.whole;
   console.log(reportOf(isShrunk ? await shrink(outcome) : outcome));
-  process.exitCode = outcome.failure === undefined ? 0 : 1;
-} else {
-  const { failed, seconds, ...sums } = await runSeeds(from, to ?? from);
-  const perSecond = Math.round(sums.seeds / seconds);
-  console.log(`${seconds.toFixed(1)} s, ${perSecond} seeds a second: ${JSON.stringify(sums)}`);
-  if (failed !== undefined) {
-    console.log(reportOf(values.whole ? failed : await shrink(failed)));
-    process.exitCode = 1;
-  }
+  return outcome.failure === undefined;
 }
 
-/** Plants each fault alone, and prints which seed finds it. */
-async function plantFaults(): Promise<void> {
-  let found = 0;
-  for (const fault of FAULTS) {
-    const { runSeeds } = await load(fault);
-    const { failed, seeds } = await runSeeds(1, 2000);
-    if (failed !== undefined) found++;
-    const how = failed === undefined
-      ? "NOT FOUND"
-      : `found by seed ${seeds}: ${failed.failure?.split("\n")[0]}`;
-    console.log(`${fault.name}: ${how}`);
-  }
-  console.log(`${found} of ${FAULTS.length} faults found`);
+/** Runs seeds until one fails. Returns whether all passed. */
+async function runMany(from: number, to: number): Promise<boolean> {
+  const { reportOf, runSeeds, shrink } = await load();
+  const { failed, seconds, ...sums } = await runSeeds(from, to);
+  const perSecond = Math.round(sums.seeds / seconds);
+  console.log(`${seconds.toFixed(1)} s, ${perSecond} seeds a second: ${JSON.stringify(sums)}`);
+  if (failed !== undefined) console.log(reportOf(values.whole ? failed : await shrink(failed)));
+  return failed === undefined;
 }
+
+/** Plants each fault alone, and prints which seed finds it. Returns whether all were found. */
+async function plantFaults(from: number, to: number): Promise<boolean> {
+  const faults = FAULTS.filter(({ name }) => name.includes(part));
+  let found = 0;
+  for (const fault of faults) {
+    const { runSeeds } = await load(fault);
+    const { failed } = await runSeeds(from, to);
+    if (failed !== undefined) found++;
+    const how = failed && `found by seed ${failed.plan.seed}: ${failed.failure?.split("\n")[0]}`;
+    console.log(`${fault.name}: ${how ?? "NOT FOUND"}`);
+  }
+  console.log(`${found} of ${faults.length} faults found`);
+  return found === faults.length;
+}
+
+const [from = 1, to = from] = values.seeds.split("..").map(Number);
+const run = () => {
+  if (values.seed !== undefined) return runOne(Number(values.seed));
+  return values.faults ? plantFaults(from, to) : runMany(from, to);
+};
+process.exitCode = await run() ? 0 : 1;
