@@ -314,6 +314,22 @@ test("authorize reports an expiresAt in seconds, with the unit that it needs", a
   assert.is(errors.length, 1);
 });
 
+test("authorize is asked once for a stream whose permission is final", async () => {
+  const asked = { final: 0, other: 0 };
+  const endpoint = eventsEndpoint(createChannel(events), {
+    heartbeat: 0.1,
+    authorize: (c) => {
+      const isFinal = c.req.query("final") === "true";
+      asked[isFinal ? "final" : "other"]++;
+      return { isFinal, expiresAt: Date.now() + 60_000 };
+    },
+  });
+  const streams = await Promise.all([endpoint.request("/?final=true"), endpoint.request("/?final=false")]);
+  await until(() => asked.other > 3, "the other one is asked again");
+  assert.is(asked.final, 1);
+  await Promise.all(streams.map((stream) => stream.body?.cancel()));
+});
+
 test("a permission without types shares no events with one that allows none", async () => {
   const channel = createChannel(events);
   const limits: Readonly<Record<string, object>> = {
