@@ -10,10 +10,7 @@ import { createErasures, subjectToErase } from "./erased.ts";
 import { draftOf, type EncodedEvent, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { CATALOGUE, checkArgument, checkOptions, type Expected, OBJECT } from "../events/arguments.ts";
 import { EventsError } from "../events/errors.ts";
-import { dictionaryHead } from "../events/event.ts";
-import { utf8Length } from "../events/json.ts";
-import { formatCursor } from "../events/cursor.ts";
-import { isoTime } from "../events/time.ts";
+import { createEntryWriter } from "./entry_writer.ts";
 import { createHistory, type History } from "./history.ts";
 import { type HistoryLimits, historyLimits } from "./limits.ts";
 import { createExpiry, type Expiry, type Retention, retentionLimits } from "./retention.ts";
@@ -79,7 +76,7 @@ export function createChannel<S extends Schemas>(
   const erasures = createErasures();
   const published = createPublishedCounts(catalogue.types);
   let closed = false;
-  const write = createWriter(catalogue.types);
+  const write = createEntryWriter(catalogue.types);
 
   /** Names the epoch when it is first asked for: Workers allow nothing random before their first request. */
   function epochOf(): string {
@@ -87,15 +84,10 @@ export function createChannel<S extends Schemas>(
   }
 
   function append(event: EncodedEvent, time: number): string {
-    const { type, subject, payload, bytes } = event;
-    const position = log.last + 1;
-    const id = formatCursor(epochOf(), position);
-    const json = write(event, id, time);
-    let extra = payload === undefined ? 0 : bytes - payload.length;
-    if (subject !== undefined) extra += utf8Length(subject) - subject.length;
-    log.push({ position, id, type, subject, json, bytes: json.length + extra, time });
-    published.count(type);
-    return id;
+    const entry = write(event, epochOf(), log.last + 1, time);
+    log.push(entry);
+    published.count(entry.type);
+    return entry.id;
   }
 
   function checkOpen(): void {
@@ -172,32 +164,4 @@ function openHistory({ history, keep }: ChannelOptions): {
   const log = createHistory(Math.min(held.maxEvents, kept.maxEvents), maxEventBytes);
   const expiry = kept.maxAgeMs < Infinity ? createExpiry(log, kept.maxAgeMs) : undefined;
   return { log, expiry, maxEventBytes };
-}
-
-/**
- * Makes a function that writes dictionaries of these types.
- *
- * Engines keep such a text in pieces until it is read. To join them here would be a third of what publishing costs, and for
- * readers many are joined at a time. The fewer pieces the better.
- */
-function createWriter(types: readonly string[]): (event: EncodedEvent, id: string, time: number) => string {
-  const known = new Map(types.map((type) => [type, headOf(type)]));
-  const heads = { get: (type: string) => known.get(type) ?? headOf(type) };
-  let tailMs = NaN;
-  /** How the dictionaries of this millisecond end. */
-  let tail = "";
-  return ({ type, subject, payload }, id, time) => {
-    if (time !== tailMs) [tailMs, tail] = [time, `","time":"${isoTime(time)}"}`];
-    if (subject !== undefined) {
-      const event = payload === undefined ? "" : `,"event":${payload}`;
-      return `${dictionaryHead(type, subject)}${event},"id":"${id}${tail}`;
-    }
-    const { withPayload, without } = heads.get(type)!;
-    return payload === undefined ? without + id + tail : `${withPayload}${payload},"id":"${id}${tail}`;
-  };
-}
-
-/** How the dictionaries of a type begin: up to their payload, or without one up to their `id`. */
-function headOf(type: string): { readonly withPayload: string; readonly without: string } {
-  return { withPayload: `{"type":"${type}","event":`, without: `{"type":"${type}","id":"` };
 }

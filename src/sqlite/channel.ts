@@ -12,6 +12,7 @@ import {
   locate,
   type Start,
 } from "../channel/channel.ts";
+import { createEntryWriter, type EntryWriter } from "../channel/entry_writer.ts";
 import { createErasures, subjectToErase } from "../channel/erased.ts";
 import { createHistory, type History } from "../channel/history.ts";
 import { iterate } from "../channel/iterator.ts";
@@ -148,6 +149,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   readonly pages: Pages;
   readonly #file: EventsFile;
   readonly #maxEventBytes: number;
+  readonly #writeEntry: EntryWriter;
   readonly #writer: Writer;
   readonly #trimmer: Trimmer;
   readonly #eraser: Eraser;
@@ -176,9 +178,11 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     });
     this.#file = file;
     this.#maxEventBytes = maxBytes;
+    this.#writeEntry = createEntryWriter(catalogue.types);
     this.#onProblem = onProblem;
     this.#published = createPublishedCounts(catalogue.types);
     this.#writer = new Writer(file, {
+      writeEntry: this.#writeEntry,
       survivesPowerLoss: durability === "power",
       onStored: (entries) => this.#take(entries),
       onProblem: (problem) => this.#report(problem),
@@ -303,7 +307,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     try {
       const { rows, isCut } = this.#file.read(after, last);
       if (this.#unreadable?.after === after) this.#unreadable = undefined;
-      const entries = rows.map((row) => entryOf(row, this.epoch));
+      const entries = rows.map((row) => entryOf(row, this.epoch, this.#writeEntry));
       return { last: isCut ? entries.at(-1)!.position : last, entries, isCut };
     } catch (error) {
       throw this.#unreadableError(after, error);

@@ -6,9 +6,8 @@
  */
 import type { Entry } from "../channel/channel.ts";
 import { erasedEntry } from "../channel/erased.ts";
-import { formatCursor } from "../events/cursor.ts";
-import { dictionaryHead } from "../events/event.ts";
 import { utf8Length } from "../events/json.ts";
+import type { EntryWriter } from "../channel/entry_writer.ts";
 
 /** One event as the file has it. */
 export interface Row {
@@ -26,13 +25,15 @@ let lastTime = "";
 let lastMs = 0;
 
 /** Makes the entry of a row. */
-export function entryOf({ sequence, time, type, subject: about, json }: Row, epoch: string): Entry {
+export function entryOf(
+  { sequence, time, type, subject, json }: Row,
+  epoch: string,
+  write: EntryWriter,
+): Entry {
   if (type === "") return erasedEntry(sequence, Date.parse(time));
-  const id = formatCursor(epoch, sequence);
-  const subject = about ?? undefined;
-  const event = json === null ? "" : `"event":${json},`;
-  const line = `${dictionaryHead(type, subject)},${event}"id":"${id}","time":"${time}"}`;
   // Consecutive events often have the same time.
   if (time !== lastTime) [lastTime, lastMs] = [time, Date.parse(time)];
-  return { position: sequence, id, type, subject, json: line, bytes: utf8Length(line), time: lastMs };
+  const bytes = json === null ? 0 : utf8Length(json);
+  const event = { type, subject: subject ?? undefined, payload: json ?? undefined, bytes };
+  return write(event, epoch, sequence, lastMs);
 }

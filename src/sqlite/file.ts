@@ -5,7 +5,9 @@
  */
 import { statSync } from "node:fs";
 import type { StatementSync } from "node:sqlite";
+import type { EncodedEvent } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
+import { isoTime } from "../events/time.ts";
 import { bootId } from "./boot.ts";
 import { type Database, openDatabase, rowOf } from "./database.ts";
 import { Disk, openLog } from "./disk.ts";
@@ -140,7 +142,9 @@ export class EventsFile {
     );
     const range = "FROM events WHERE sequence > ? AND sequence <= ?";
     this.#measure = db.prepare(`SELECT total(octet_length(json)) AS bytes ${range}`);
-    this.#select = db.prepare(`SELECT sequence, time, type, subject, json ${range} ORDER BY sequence`);
+    this.#select = db.prepare(
+      `SELECT sequence, time, type, subject, json ${range} ORDER BY sequence`,
+    );
     this.#select.setReturnArrays(true);
     this.#since = db.prepare("SELECT min(sequence) AS first FROM events WHERE sequence < ? AND time >= ?");
     this.#delete = db.prepare("DELETE FROM events WHERE sequence < ?");
@@ -227,9 +231,9 @@ export class EventsFile {
     this.#begin.run();
   }
 
-  /** Adds an event. */
-  insert({ sequence, time, type, subject, json }: Row): void {
-    this.#insert.run(sequence, time, type, subject, json);
+  /** Adds an event, which was published at a time in milliseconds since 1970. */
+  insert(sequence: number, time: number, { type, subject, payload }: EncodedEvent): void {
+    this.#insert.run(sequence, isoTime(time), type, subject ?? null, payload ?? null);
   }
 
   /** Returns the publication that was stored with a key, if it is still known. */

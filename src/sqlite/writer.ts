@@ -5,14 +5,15 @@
  */
 import { clearInterval, setImmediate, setInterval } from "node:timers";
 import type { Entry } from "../channel/channel.ts";
+import type { EntryWriter } from "../channel/entry_writer.ts";
 import type { EncodedEvent } from "../events/encode.ts";
-import { isoTime } from "../events/time.ts";
 import { EventsError } from "../events/errors.ts";
-import { entryOf } from "./entry.ts";
 import type { EventsFile } from "./file.ts";
 
 /** Options of {@linkcode Writer}. */
 export interface WriterOptions {
+  /** Makes the entry of an event. */
+  readonly writeEntry: EntryWriter;
   /** Whether a publication is acknowledged only when the disk has it. */
   readonly survivesPowerLoss: boolean;
   /** Called with events that were stored, before their publications are acknowledged. */
@@ -176,18 +177,12 @@ export class Writer {
         const first = known?.first ?? this.#last + entries.length + 1;
         places.push({ first, isRepeated: known !== undefined });
         if (known !== undefined) continue;
-        for (const { type, subject, payload } of publication.events) {
-          const row = {
-            sequence: this.#last + entries.length + 1,
-            time: isoTime(time),
-            type,
-            subject: subject ?? null,
-            json: payload ?? null,
-          };
-          file.insert(row);
-          entries.push(entryOf(row, file.epoch));
+        for (const event of publication.events) {
+          const sequence = this.#last + entries.length + 1;
+          file.insert(sequence, time, event);
+          entries.push(this.#options.writeEntry(event, file.epoch, sequence, time));
           events++;
-          length += payload?.length ?? 0;
+          length += event.payload?.length ?? 0;
           if (events > GROUP_EVENTS || length > GROUP_LENGTH) {
             await nextTurn();
             [events, length] = [0, 0];

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import * as assert from "uvu/assert";
 import { EventsError } from "../../src/mod.ts";
+import { createEntryWriter } from "../../src/channel/entry_writer.ts";
 import { encodeEvents } from "../../src/events/encode.ts";
 import { EventsFile } from "../../src/sqlite/file.ts";
 import { createApp } from "../../src/server/app.ts";
@@ -201,7 +202,8 @@ test("publish() rejects while the file is elsewhere, or another one in its place
 test("Writer tries the disk again after a failure, also while other steps always wait", () =>
   withFile(async (path) => {
     const file = await EventsFile.open(path, "process");
-    const options = { survivesPowerLoss: false, onStored: () => {}, onProblem: () => {} };
+    const writeEntry = createEntryWriter(catalogue.types);
+    const options = { writeEntry, survivesPowerLoss: false, onStored: () => {}, onProblem: () => {} };
     const writer = new Writer(file, options);
     let isOver = false;
     try {
