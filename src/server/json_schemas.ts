@@ -7,6 +7,13 @@ import { CATALOGUE, checkArgument } from "../events/arguments.ts";
 import type { Catalogue, Schemas } from "../events/catalogue.ts";
 import { type Json, jsonSchemaOf } from "./json_schema_of.ts";
 
+/** The JSON Schema of each type; `null` for one without a payload. */
+export type JsonSchemas<S extends Schemas> = {
+  readonly [T in keyof S]:
+    | (null extends S[T] ? null : never)
+    | (S[T] extends null ? never : { readonly [key: string]: unknown });
+};
+
 /**
  * Returns the JSON Schema (draft 2020-12) of each type's payload, for documentation and for forms.
  *
@@ -29,9 +36,9 @@ import { type Json, jsonSchemaOf } from "./json_schema_of.ts";
  */
 export function jsonSchemas<S extends Schemas>(
   catalogue: Catalogue<S>,
-): { readonly [T in keyof S]: { readonly [key: string]: unknown } | null } {
+): JsonSchemas<S> {
   checkArgument("jsonSchemas: the catalogue", catalogue, CATALOGUE);
   const entries = Object.entries<Schemas[string]>(catalogue.schemas)
     .map(([type, schema]): [string, Json | null] => [type, schema ? jsonSchemaOf(schema) : null]);
-  return Object.fromEntries(entries) as { readonly [T in keyof S]: Json | null };
+  return Object.fromEntries(entries) as JsonSchemas<S>;
 }

@@ -8,6 +8,7 @@ export type { AnyEndpoint } from "./any_endpoint.ts";
 export { healthHandler } from "./health.ts";
 export type { HealthOptions } from "./health.ts";
 export { jsonSchemas } from "./json_schemas.ts";
+export type { JsonSchemas } from "./json_schemas.ts";
 export { metricsHandler } from "./metrics.ts";
 export type { MetricsOptions } from "./metrics.ts";
 export { openApiHandler } from "./openapi.ts";
