@@ -4,6 +4,7 @@
  * @module
  */
 import { jetstream } from "@nats-io/jetstream";
+import { headers } from "@nats-io/nats-core";
 import * as fc from "fast-check";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
@@ -178,6 +179,67 @@ test("natsChannel() keeps its consumer, and prints the error, when onProblem thr
     }
     assert.equal([consumers, channel.problem], [0, undefined]);
     assert.equal(printed, [failure]);
+  }));
+
+test("publish() stores the subject in a header, from which every process reads it, in its window and in pages", () =>
+  onNats(async (server, join) => {
+    const party = await join();
+    const subjects = ["order/42", undefined, 'a"\\ü/😀', "x".repeat(256), "order/42"];
+    const live = await party.open("subject=order/*");
+    await live.event();
+    await party.channel.publishBatch(
+      subjects.map((subject, n) => ({ type: "tick", subject, event: { n } })),
+      "key",
+    );
+    const late = await join({ history: { events: 1 } });
+    for (const { read } of [party, late]) {
+      assert.equal((await read("earliest")).map(({ subject }) => subject), subjects);
+    }
+    assert.equal((await live.events(2)).map(({ event }) => event.n), [0, 4]);
+    await live.close();
+    await withConnection(server, async (connection) => {
+      const stored = await (await managerOf(connection)).streams.getMessage("EVENTS", { seq: 1 });
+      assert.is(stored!.header.get("Events-Subject"), "order/42");
+      assert.is(stored!.string(), '{"type":"tick","event":{"n":0}}');
+      const plain = await (await managerOf(connection)).streams.getMessage("EVENTS", { seq: 2 });
+      assert.not.ok(plain!.header?.has("Events-Subject"));
+    });
+  }));
+
+test("read() delivers messages of other programs with the subject in their header, and counts those with an invalid one as lost", () =>
+  onNats(async (server, join) => {
+    const { channel, read } = await join();
+    await withConnection(server, async (connection) => {
+      for (const subject of ["order/42", " order/43 ", "a b", "", "x".repeat(257), undefined]) {
+        const header = headers();
+        if (subject !== undefined) header.append("Events-Subject", subject);
+        await jetstream(connection).publish("events.silence", '{"type":"silence"}', { headers: header });
+      }
+    });
+    await until(() => channel.last === 6, "all events are received");
+    const events = withLossesJoined(await read("earliest"));
+    assert.equal(
+      events.map(({ type, subject, event }) => type === "events_lost" ? event.count : subject),
+      ["order/42", "order/43", 3, undefined],
+    );
+  }));
+
+test("publish() accepts the largest event that fits with its subject", () =>
+  onNats(async (_, join) => {
+    const { channel, connection } = await join({ history: { bytes: 2 ** 24 } });
+    const subject = "ü".repeat(256);
+    const most = connection.info!.max_payload;
+    const publish = (length: number) =>
+      channel.publish("note", { text: "x".repeat(length) }, { subject }).then(() => length, () => 0);
+    let [fits, tooLong] = [0, most];
+    while (tooLong - fits > 1) {
+      const middle = (fits + tooLong) >>> 1;
+      // The channel itself rejects what is too long: nothing of it is sent, and the stream goes on.
+      if (await publish(middle) > 0) fits = middle;
+      else tooLong = middle;
+    }
+    assert.ok(most - fits < 1500, `${most - fits} bytes are left`);
+    assert.is(channel.problem, undefined);
   }));
 
 test("read() delivers valid messages of other programs, and counts the others as lost", () =>
