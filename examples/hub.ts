@@ -2,7 +2,7 @@
  * A hub for events of one's own in twenty lines: the feed, its live page with forms, metrics, OpenAPI and health.
  *
  *     npx tsx examples/hub.ts          (or: bun examples/hub.ts)
- *     deno run --allow-net=127.0.0.1:8086 --allow-env examples/hub.ts
+ *     deno run --allow-net=127.0.0.1:8086 examples/hub.ts
  *
  * @module
  */

@@ -72,6 +72,20 @@ test("hono_app.ts rejects what is no order, and any POST of events", async () =>
   assert.equal((await linesOf(kept.body!).rest()).map(({ type }) => type), ["events_start"]);
 });
 
+test("hub.ts serves its events, page, metrics, OpenAPI and health", async () => {
+  await running(await startExample("hub.ts", ["0"], 0), async (child) => {
+    const { url } = await whereItListens(child);
+    const text = async (path: string, init?: RequestInit) =>
+      await (await within(fetch(`${url}${path}`, init), path)).text();
+    await text("/events", order('{"type":"order_placed","event":{"id":"o-1","total":42}}'));
+    assert.match(await text("/"), '<meta name="events" content="/events">');
+    assert.match(await text("/metrics"), 'published_events_total{type="order_placed"} 1');
+    assert.is(JSON.parse(await text("/openapi.json")).info.title, "A shop");
+    assert.is(await text("/healthz"), '{"status":"serving"}');
+    assert.equal(child.stderr.lines, []);
+  });
+});
+
 const OK = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n";
 
 /** Writes the bytes in portions so small that every line and every character is split. */
