@@ -106,8 +106,9 @@ async function furnish(folder: string) {
       .replaceAll("/tmp/", `${folder}/`);
   for (const name of CHECKOUT) await cp(ROOT + name, join(folder, name), { recursive: true });
   await symlink(`${ROOT}node_modules`, join(folder, "node_modules"));
-  for (const file of await readdir(join(folder, "examples"))) {
-    const path = join(folder, "examples", file);
+  for (const entry of await readdir(join(folder, "examples"), { withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(folder, "examples", entry.name);
     await writeFile(path, rename(await readFile(path, "utf8")));
   }
   const programs = join(folder, ".bin");
