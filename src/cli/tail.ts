@@ -12,6 +12,7 @@ import type { DisplayEvent } from "../text/event_text.ts";
 import { openOutput } from "./file_output.ts";
 import { keepPosition, type Position, type TailState } from "./position.ts";
 import { openStateFile } from "./state_file.ts";
+import { watchReader } from "./pipe_reader.ts";
 import { onStopSignal } from "./signals.ts";
 import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import {
@@ -101,6 +102,7 @@ export async function tail(args: string[]): Promise<void> {
       resolve();
     });
   });
+  const unwatch = output === undefined ? await watchReader(() => stop.abort()) : () => {};
   process.stderr.on("error", () => {}); // The reader of stderr has closed it; stdout may still have one.
   const { since, last, ...rest } = range;
   const cursor = file?.state?.cursor;
@@ -108,6 +110,7 @@ export async function tail(args: string[]): Promise<void> {
   try {
     await follow(remote, reader, position, { ...rest, ...start, signal: stop.signal });
   } finally {
+    unwatch();
     reader.close();
     await Promise.race([endOutput(), broken]);
     await position?.flush();

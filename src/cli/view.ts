@@ -41,7 +41,7 @@ export function createView(terminal: Terminal, place: string, colours: boolean):
   const style = (): TerminalStyle => ({ columns: screen.columns, colours });
   const rate = createRate(RATE_SECONDS);
   let status: Status = { type: "connecting", attempt: 1 };
-  /** When the next attempt begins, in milliseconds since 1970. */
+  /** When the next attempt begins, in milliseconds of a clock that is never set. */
   let retryAt = 0;
   let count = 0;
   let day = new Date().toDateString();
@@ -79,7 +79,7 @@ export function createView(terminal: Terminal, place: string, colours: boolean):
     },
     status: (now) => {
       status = now;
-      if (now.type === "waiting") retryAt = Date.now() + now.delay * 1000;
+      if (now.type === "waiting") retryAt = performance.now() + now.delay * 1000;
       if (now.type === "open" && now.start !== undefined) show(now.start as unknown as DisplayEvent);
       screen.refresh();
     },
@@ -96,7 +96,7 @@ function stateOf(status: Status, retryAt: number): [sign: Span, words: string] {
     case "connecting":
       return [["○", "yellow"], `connecting${status.attempt > 1 ? `, attempt ${status.attempt}` : ""}`];
     case "waiting": {
-      const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+      const seconds = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
       return [["○", "red"], `not connected, attempt ${status.attempt} in ${seconds} s`];
     }
     default:
@@ -106,22 +106,22 @@ function stateOf(status: Status, retryAt: number): [sign: Span, words: string] {
 
 /** Counts occurrences, and returns their recent rate per second. */
 function createRate(seconds: number) {
-  const started = Date.now();
-  /** The counts of the last seconds, by the second since 1970. */
+  const started = performance.now();
+  /** The counts of the last seconds, by the second of a clock that is never set. */
   const counts = new Map<number, number>();
-  const now = () => Math.floor(Date.now() / 1000);
+  const now = () => Math.floor(performance.now() / 1000);
   return {
     count(): void {
       counts.set(now(), (counts.get(now()) ?? 0) + 1);
     },
     perSecond(): number {
-      const since = Date.now() / 1000 - seconds;
+      const since = performance.now() / 1000 - seconds;
       let sum = 0;
       for (const [second, count] of counts) {
         if (second < since) counts.delete(second);
         else sum += count;
       }
-      return sum / Math.min(seconds, Math.max(1, (Date.now() - started) / 1000));
+      return sum / Math.min(seconds, Math.max(1, (performance.now() - started) / 1000));
     },
   };
 }

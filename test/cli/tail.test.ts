@@ -18,6 +18,7 @@ import {
   startCli,
   startProgram,
 } from "../support/children.ts";
+import { runtimeUnderTest } from "../support/runtimes.ts";
 import { findFreePort, serving, until } from "../support/harness.ts";
 
 const test = suite("tail");
@@ -218,10 +219,13 @@ test("tail exits with 0 when its reader closes stdout", async () => {
     await running(startProgram("bash", ["-c", command]), async (child) => {
       await child.stdout.take(2);
       const exit = child.exit();
-      let isOver = false;
-      void exit.then(() => isOver = true);
-      // tail notices that at its next write.
-      await until(() => (tick(session, "more"), isOver), "the pipe is seen to be closed");
+      if (runtimeUnderTest() === "deno") {
+        // Without the permission to look, tail notices that at its next write.
+        let isOver = false;
+        void exit.then(() => isOver = true);
+        await until(() => (tick(session, "more"), isOver), "the pipe is seen to be closed");
+      }
+      // On the others it ends although nothing more is published.
       assert.equal(await exit, { code: 0, signal: null });
       assert.is(child.stdout.lines.length, 2);
       assert.equal(child.stderr.lines, []);
