@@ -7,7 +7,7 @@ import { iterate } from "./iterator.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../events/catalogue.ts";
 import { type Batch, type Channel, type ErasedEvents, locate, type Start } from "./channel.ts";
 import { createErasures, subjectToErase } from "./erased.ts";
-import { draftOf, type EncodedEvent, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
+import { draftOf, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { CATALOGUE, checkArgument, checkOptions, type Expected, OBJECT } from "../events/arguments.ts";
 import { EventsError } from "../events/errors.ts";
 import { createEntryWriter } from "./entry_writer.ts";
@@ -71,24 +71,13 @@ export function createChannel<S extends Schemas>(
   checkArgument("createChannel: the catalogue", catalogue, CATALOGUE);
   checkOptions("createChannel", options, OPTIONS);
   const { log, expiry, maxEventBytes } = openHistory(options);
-  let epoch: string | undefined;
   const wakeups = createWakeups();
   const erasures = createErasures();
   const published = createPublishedCounts(catalogue.types);
   let closed = false;
   const write = createEntryWriter(catalogue.types);
 
-  /** Names the epoch when it is first asked for: Workers allow nothing random before their first request. */
-  function epochOf(): string {
-    return epoch ??= crypto.randomUUID().replaceAll("-", "").slice(0, 12);
-  }
-
-  function append(event: EncodedEvent, time: number): string {
-    const entry = write(event, epochOf(), log.last + 1, time);
-    log.push(entry);
-    published.count(entry.type);
-    return entry.id;
-  }
+  const epochOf = createEpoch();
 
   function checkOpen(): void {
     if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
@@ -100,7 +89,12 @@ export function createChannel<S extends Schemas>(
     checkOpen(); // What was published may have getters.
     const time = Date.now();
     const ids: string[] = [];
-    for (const event of prepared) ids.push(append(event, time));
+    for (const event of prepared) {
+      const entry = write(event, epochOf(), log.last + 1, time);
+      log.push(entry);
+      published.count(entry.type);
+      ids.push(entry.id);
+    }
     wakeups.wake();
     expiry?.start();
     return ids;
@@ -150,6 +144,12 @@ export function createChannel<S extends Schemas>(
     }),
   };
   return channel;
+}
+
+/** Makes a function that names the epoch when it is first called: Workers allow nothing random before their first request. */
+function createEpoch(): () => string {
+  let epoch: string | undefined;
+  return () => epoch ??= crypto.randomUUID().replaceAll("-", "").slice(0, 12);
 }
 
 /** Makes the history within its limits, and what drops events by their age, if that is limited. */

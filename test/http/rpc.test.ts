@@ -25,6 +25,12 @@ test("hc() publishes, reads and names the routes of eventsEndpoint()", async () 
     const lines = (await response.text() as string).trim().split("\n").map((line) => JSON.parse(line).type);
     assert.equal(lines, ["events_start", "tick"]);
 
+    await events.$post({ json: { type: "stopped", subject: "shop" } });
+    const about = await events.$get({
+      query: { since: "earliest", follow: "false", subject: ["shop", "order/*"] },
+    });
+    assert.is((await about.text() as string).match(/"subject":"shop"/g)?.length, 1);
+
     const refused = await events.$get({ query: { since: "nonsense" } });
     assert.is(refused.status, 400);
     const failure = await refused.json();

@@ -8,6 +8,9 @@ import type { Context } from "hono";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { defineEvents, type MemoryChannel, type Permission } from "../../src/mod.ts";
+import { createFilter } from "../../src/http/event_filter.ts";
+import { makeChunk, select } from "../../src/stream/chunk.ts";
+import { ndjson, serialize } from "../../src/stream/wire_format.ts";
 import { makeEndpoint } from "../support/endpoint.ts";
 import { linesOf, until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
@@ -142,6 +145,42 @@ test("?subject= delivers what a model selects, for any subjects and patterns", a
     ),
     { numRuns: 50 },
   );
+});
+
+test("streams that ask for the same subjects and types share what is selected of a chunk", () => {
+  const { channel } = makeEndpoint(catalogue, OPTIONS);
+  publish(channel, "a", "b", "a", "");
+  const { entries } = channel.read(0, 1e6);
+  const bytes = new TextEncoder().encode(serialize(ndjson, entries));
+  const chunk = makeChunk(ndjson, { after: 0, last: 4 }, entries, bytes);
+  const selected = (subjects: string[], allowed?: string[], types?: string[]) => {
+    const wanted = { types: types && new Set(types), subjects };
+    const filter = createFilter(
+      { filter: undefined },
+      {} as Context,
+      wanted,
+      allowed && { subjects: allowed },
+    );
+    return select(chunk, 0, Infinity, filter);
+  };
+  const first = selected(["a", "b*"]);
+  assert.is(first.count, 3);
+  assert.is(selected(["b*", "a"]), first, "in any order");
+  assert.is(selected(["a"]).count, 2);
+  assert.is(selected(["b"]).bytes.buffer, bytes.buffer, "events in a row are a part of the chunk itself");
+  for (
+    const other of [
+      selected(["a"]),
+      selected(["a", "b*"], ["a"]),
+      selected(["a b*"]),
+      selected(["a"], ["b*"]),
+    ]
+  ) {
+    assert.is.not(other, first);
+  }
+  assert.is.not(selected(["a"], undefined, ["closed"]), selected(["a"]));
+  assert.is(selected(["a"], undefined, ["closed"]).count, 0);
+  assert.is(selected(["a", "b"], ["b"]), selected(["b", "a"], ["b"]));
 });
 
 /** Publishes a body. Returns the status, and the code and the issues of a rejection. */
