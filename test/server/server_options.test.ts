@@ -176,6 +176,7 @@ test("readServeOptions() rejects every value that is not valid, of options and o
     maxBatch: 10_000,
     maxDepth: 64,
     idempotencyWindow: 120,
+    keepAlive: 75,
     drain: 0,
     log: "text",
     corruptAfter: 30,
