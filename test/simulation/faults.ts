@@ -48,12 +48,6 @@ export const FAULTS: readonly Fault[] = [
     to: "takeLoss(subscriber, position < log.first - 1 ? log.first - position : 0)",
   },
   {
-    name: "a loss that is not reported to live readers",
-    file: "stream/hub.ts",
-    from: "chunk.after >= log.first - 1 && ",
-    to: "",
-  },
-  {
     name: "a filter that a live delivery forgets",
     file: "stream/hub.ts",
     from: "subscriber.position === chunk.after && subscriber.filter === undefined;",
@@ -71,14 +65,6 @@ export const FAULTS: readonly Fault[] = [
     from: "const line = controlLine(type, formatCursor(hub.epoch, subscriber.position), payload);",
     to:
       'const line = controlLine(type, formatCursor(hub.epoch, subscriber.position + (type === "events_bookmark" ? 1 : 0)), payload);',
-  },
-  {
-    name: "an order of waking in which the position moves after the write",
-    file: "stream/hub.ts",
-    from:
-      "      subscriber.position = subscriber.announcedPosition = chunk.last;\n      send(hub, subscriber, chunk.bytes, chunk.entries.length, now);",
-    to:
-      "      send(hub, subscriber, chunk.bytes, chunk.entries.length, now);\n      subscriber.position = subscriber.announcedPosition = chunk.last;",
   },
   {
     name: "a subscriber that stays when its client cancels",
@@ -149,9 +135,9 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "a client that takes the cursor of what it received",
     file: "client/received.ts",
-    from: "    this.#frames = frames;\n    this.#next = 0;",
+    from: "      this.lastId = id ?? this.lastId;\n      if (isAccepted)",
     to:
-      "    this.#frames = frames;\n    this.#next = 0;\n    const newest = frames.length > 1 && this.isOpen ? readFrame(frames.at(-1)!, this.#catalogue, this.parse)?.id : undefined;\n    if (newest) this.lastId = newest;",
+      "      this.lastId = readFrame(this.#frames.at(-1)!, this.#catalogue, this.parse)?.id ?? id;\n      if (isAccepted)",
   },
   {
     name: "a client that resumes where it began",
@@ -166,10 +152,16 @@ export const FAULTS: readonly Fault[] = [
     to: "const HEARTBEATS_MISSED = 6;",
   },
   {
-    name: "a client that parses what was cut off as a whole line",
-    file: "client/attempt.ts",
-    from: 'if (rest === "") return undefined;',
-    to: "return undefined;",
+    name: "a client that waits for twice the time that it states",
+    file: "client/attempts.ts",
+    from: "this.#timer.sleep(delay * 1000)",
+    to: "this.#timer.sleep(delay * 2000)",
+  },
+  {
+    name: "a client that does not resume after a cut",
+    file: "client/retry.ts",
+    from: '["ConnectionLost", "Timeout"]',
+    to: '["Timeout"]',
   },
   {
     name: "a client that leaves its request open",

@@ -31,6 +31,8 @@ export class Network {
   readonly truth: Truth;
   readonly connections: Set<Connection> = new Set();
   server: Server | undefined;
+  /** All servers that there have been. */
+  readonly servers: Server[] = [];
   latencyMs: number;
   readonly pieceBytes: number;
   /** The number of streams that were opened. */
@@ -45,6 +47,13 @@ export class Network {
 
   peer(name: string, user: string, wish: Wish): Peer {
     return { name, user, wish, random: this.world.randomOf(name), stalledUntil: 0, lastArrival: 0 };
+  }
+
+  /** Checks that no endpoint has more subscribers than there are clients that it does not know to be gone. */
+  checkSubscribers(): void {
+    const open = this.servers.reduce((sum, { endpoint }) => sum + endpoint.stats().subscribers, 0);
+    const served = [...this.connections].filter(({ isServed }) => isServed).length;
+    if (open > served) this.world.fail("server", `${open} subscribers for ${served} clients`);
   }
 
   fetch(peer: Peer, url: string, init: RequestInit): Promise<Response> {
@@ -139,6 +148,11 @@ export class Connection {
     else this.#cutNow(way);
   }
 
+  /** Takes back a cut that has not come yet. */
+  heal(): void {
+    this.#cut = undefined;
+  }
+
   /** The client is gone. */
   abandon(reason: unknown): void {
     this.#fail(reason);
@@ -155,6 +169,7 @@ export class Connection {
     const ways = [() => this.#request.abort(), () => void this.#reader?.cancel().catch(() => {})];
     const choice = this.peer.random();
     if (choice > 0.5) ways.reverse();
+    this.#world.after(1, () => this.#network.checkSubscribers());
     ways[0]!();
     if (choice > 0.25 && choice < 0.75) ways[1]!();
     else if (this.#reader === undefined) this.#request.abort();

@@ -109,7 +109,11 @@ export function makePlan(world: World): Plan {
     [30, () => ({ do: "publish", events: events(chance(0.15) ? 60 : 4) })],
     [8, () => {
       const hasKey = chance(0.8);
-      const tries = hasKey ? Array.from({ length: int(1, 3) }, () => int(0, 300)) : [0];
+      const tries = !hasKey
+        ? [0]
+        : chance(0.3)
+        ? [0, 0]
+        : Array.from({ length: int(1, 3) }, () => int(0, 300));
       return { do: "post", events: events(4), isLines: chance(0.4), tries, hasKey };
     }],
     [7, () => ({ do: "pause", reader: reader(), ms: pick([20, 500, 12_000, 90_000]) })],

@@ -58,7 +58,6 @@ class Simulation {
   readonly #plan: Plan;
   readonly #truth: Truth;
   readonly #network: Network;
-  readonly #servers: Server[] = [];
   readonly #readers = new Map<number, Reader>();
   readonly #publisher: Peer;
   readonly #posts: Post[] = [];
@@ -109,12 +108,12 @@ class Simulation {
 
   #serve(channel?: Server["channel"]): void {
     const server = new Server(this.#world, this.#truth, this.#plan, channel);
-    this.#servers.push(server);
+    this.#network.servers.push(server);
     this.#network.server = server;
   }
 
   get #channel(): Server["channel"] {
-    return this.#servers.at(-1)!.channel;
+    return this.#network.servers.at(-1)!.channel;
   }
 
   #draftsOf(events: readonly Wanted[]) {
@@ -183,28 +182,33 @@ class Simulation {
       "Content-Type": isLines ? "application/x-ndjson" : "application/json",
       ...(hasKey && { "Idempotency-Key": `key-${post.first}` }),
     };
-    for (const ms of tries) {
-      world.after(ms, async () => {
-        try {
-          const init = { method: "POST", headers, body };
-          const response = await this.#network.fetch(this.#publisher, "http://simulation.test/events", init);
-          const { accepted, last_id: lastId } = await response.json();
-          world.log("publisher", `POST of ${post.first} is answered with ${response.status} ${lastId}`);
-          if (response.status !== 202) return;
-          if (accepted !== drafts.length) {
-            world.fail("publisher", `POST accepted ${accepted} of ${drafts.length}`);
-          }
-          const [epoch, position] = lastId.split("-");
-          const event = this.#truth.epochs.get(epoch)?.events[position - 1];
-          if (event?.n !== drafts.at(-1)!.event.n) {
-            world.fail("publisher", `${lastId} is not what was accepted`);
-          }
-          post.accepted = lastId;
-        } catch {
-          // There was no server.
-        }
-      });
+    const send = async () => {
+      try {
+        const init = { method: "POST", headers, body };
+        const response = await this.#network.fetch(this.#publisher, "http://simulation.test/events", init);
+        this.#checkAnswer(post, response.status, await response.json());
+      } catch {
+        // There was no server.
+      }
+    };
+    // Requests of the same moment are sent in one turn, so that they run side by side.
+    for (const ms of new Set(tries)) {
+      world.after(ms, () => tries.filter((other) => other === ms).forEach(() => void send()));
     }
+  }
+
+  #checkAnswer(post: Post, status: number, answer: { accepted?: number; last_id?: string }): void {
+    const world = this.#world;
+    const { accepted, last_id: lastId } = answer;
+    world.log("publisher", `POST of ${post.first} is answered with ${status} ${lastId}`);
+    if (status !== 202) return;
+    if (accepted !== post.count) world.fail("publisher", `POST accepted ${accepted} of ${post.count}`);
+    const [epoch, position] = lastId!.split("-") as [string, string];
+    const event = this.#truth.epochs.get(epoch)?.events[Number(position) - 1];
+    if (event?.n !== post.first + post.count - 1) {
+      world.fail("publisher", `${lastId} is not what was accepted`);
+    }
+    post.accepted = lastId!;
   }
 
   async #restart({ keepsChannel, drainMs, downMs }: Step & { do: "restart" }): Promise<void> {
@@ -215,6 +219,7 @@ class Simulation {
     this.#restarts++;
     const { channel, endpoint } = server;
     if (drainMs !== undefined && !keepsChannel) {
+      channel.publishBatch(this.#draftsOf([{ type: "rare", subject: undefined, padding: 0 }])); // The last words.
       channel.close();
       await world.sleep(drainMs);
     }
@@ -254,6 +259,7 @@ class Simulation {
     for (const user of ["all", "ann", "bob"]) {
       if (this.#truth.rightOf(user) === undefined) this.#truth.allow(user, ALL);
     }
+    for (const connection of this.#network.connections) connection.heal();
     for (const { peer } of this.#readers.values()) peer.stalledUntil = world.now;
     for (const reader of this.#readers.values()) {
       reader.pausedUntil = Math.min(reader.pausedUntil, world.now + 100);
@@ -285,7 +291,7 @@ class Simulation {
   }
 
   #checkStalled(name: string): void {
-    const open = this.#servers.reduce((sum, { endpoint }) => sum + endpoint.stats().subscribers, 0);
+    const open = this.#network.servers.reduce((sum, { endpoint }) => sum + endpoint.stats().subscribers, 0);
     const alive = [...this.#network.connections].filter(({ isServed, isDead }) => isServed && !isDead).length;
     if (open > alive) this.#world.fail(name, `${open} subscribers for ${alive} clients`);
   }
@@ -293,8 +299,9 @@ class Simulation {
   /** Shuts the server down with a drain, and checks that nothing is left. */
   async #finish(): Promise<void> {
     const world = this.#world;
-    const endpoint = this.#servers.at(-1)!.endpoint;
+    const endpoint = this.#network.servers.at(-1)!.endpoint;
     world.log("plan", "the server shuts down");
+    this.#channel.publishBatch(this.#draftsOf([{ type: "rare", subject: undefined, padding: 0 }]));
     this.#channel.close();
     this.#network.server = undefined;
     await world.elapse(1500);
@@ -307,11 +314,14 @@ class Simulation {
     const left = (what: string, count: number) => {
       if (count !== 0) world.fail("end", `${count} ${what} are left`);
     };
-    for (const { endpoint, channel } of this.#servers) {
+    for (const { endpoint, channel } of this.#network.servers) {
       left("subscribers", endpoint.stats().subscribers);
       left("readers of the channel", channel.stats().readers);
     }
-    left("reports of ends", this.#network.streams - this.#servers.reduce((sum, { ended }) => sum + ended, 0));
+    left(
+      "reports of ends",
+      this.#network.streams - this.#network.servers.reduce((sum, { ended }) => sum + ended, 0),
+    );
     left("timers", world.timersLeft);
     for (const connection of this.#network.connections) {
       left(`listeners of ${connection.peer.name}`, connection.listeners);
