@@ -4,15 +4,7 @@
  * @module
  */
 
-/** A command. */
-export interface Command {
-  readonly name: string;
-  /** Its arguments, as the help shows them. */
-  readonly usage: string;
-  readonly summary: string;
-  /** Loads it: `tail` needs nothing of the server. */
-  load(): Promise<{ run(args: string[]): Promise<void>; readonly help: string }>;
-}
+import type { Command } from "./command.ts";
 
 /** The commands, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
@@ -76,24 +68,7 @@ export const COMMANDS: readonly Command[] = [
     summary: "print what bash, zsh or fish needs to complete the command",
     load: async () => {
       const { completion, COMPLETION_HELP } = await import("./completion.ts");
-      return { run: completion, help: COMPLETION_HELP };
+      return { run: (args) => completion(args, COMMANDS), help: COMPLETION_HELP };
     },
   },
 ];
-
-/** A flag, as a help shows it. */
-export interface HelpFlag {
-  readonly name: string;
-  /** The name of its value; `undefined` if it takes none. */
-  readonly value: string | undefined;
-  readonly summary: string;
-}
-
-/** Returns the flags in a help. */
-export function flagsIn(help: string): HelpFlag[] {
-  return [...help.matchAll(/^ {2}--([a-z-]+)(?: ([A-Z]+))? +(.+)$/gm)].map(([, name, value, summary]) => ({
-    name: name!,
-    value,
-    summary: summary!,
-  }));
-}

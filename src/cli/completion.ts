@@ -4,7 +4,7 @@
  * @module
  */
 import { nearestOf } from "../events/arguments.ts";
-import { COMMANDS, flagsIn, type HelpFlag } from "./commands.ts";
+import { type Command, flagsIn, type HelpFlag } from "./command.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 
 /** What `completion --help` shows. */
@@ -27,7 +27,7 @@ type Table = readonly {
 const SHELLS: Readonly<Record<string, (table: Table) => string>> = { bash, zsh, fish };
 
 /** Prints the completions of a shell. */
-export async function completion(args: string[]): Promise<void> {
+export async function completion(args: string[], commands: readonly Command[]): Promise<void> {
   const { values, positionals: [shell] } = parseFlags(args, { help: { type: "boolean", short: "h" } }, true);
   if (values["help"]) return console.log(COMPLETION_HELP);
   const names = Object.keys(SHELLS);
@@ -38,12 +38,12 @@ export async function completion(args: string[]): Promise<void> {
       `completion takes ${names.join(", ")}${shell === undefined ? "" : `, not "${shell}"`}${hint}`,
     );
   }
-  console.log(await completionOf(shell));
+  console.log(await completionOf(shell, commands));
 }
 
 /** Returns the completions of a shell. */
-export async function completionOf(shell: string): Promise<string> {
-  const table = await Promise.all(COMMANDS.map(async ({ name, summary, load }) => ({
+export async function completionOf(shell: string, commands: readonly Command[]): Promise<string> {
+  const table = await Promise.all(commands.map(async ({ name, summary, load }) => ({
     name,
     summary,
     flags: flagsIn((await load()).help),

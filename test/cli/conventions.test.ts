@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { COMMANDS, flagsIn } from "../../src/cli/commands.ts";
+import { flagsIn } from "../../src/cli/command.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { completionOf } from "../../src/cli/completion.ts";
 import { manualPage } from "../../src/cli/manual.ts";
 import { createChannel, defineEvents } from "../../src/mod.ts";
@@ -28,7 +29,7 @@ test("every command has a help with examples and its flags", async () => {
 });
 
 test("completion completes commands and their flags", async () => {
-  const words = (await completionOf("bash")) + `
+  const words = (await completionOf("bash", COMMANDS)) + `
     complete_it() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _events_endpoint; echo "\${COMPREPLY[@]}"; }
     complete_it events-endpoint ta
     complete_it events-endpoint tail --ou
@@ -37,7 +38,7 @@ test("completion completes commands and their flags", async () => {
     assert.is((await child.exit()).code, 0);
     assert.equal(child.stdout.lines, ["tail", "--output", "--keep-age --keep-alive"]);
   });
-  const [zsh, fish] = [await completionOf("zsh"), await completionOf("fish")];
+  const [zsh, fish] = [await completionOf("zsh", COMMANDS), await completionOf("fish", COMMANDS)];
   assert.match(zsh, /^#compdef events-endpoint\n/);
   assert.match(zsh, /'--output\[append the events to this file, a dictionary a line\]:FILE:_files'/);
   assert.match(
