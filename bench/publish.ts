@@ -5,10 +5,7 @@
  * channel must have grown by what was accepted. `--quick` measures shorter, and `--runtimes node,bun` only these.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -16,32 +13,12 @@ import * as v from "valibot";
 import { createChannel, defineEvents } from "../src/mod.ts";
 import { Child, endAll } from "./child.ts";
 import { describeMachine, leaveServerCore } from "./machine.ts";
+import { type Body, EVENT, LINE, PostLoad } from "./post_load.ts";
 import { runtimeCommand, runtimeVersion } from "./servers.ts";
 
-const CONNECTIONS = 32;
 const LINES = 1000;
 const RUNTIMES = ["node", "deno", "bun"] as const;
 type Runtime = typeof RUNTIMES[number];
-
-/** An event of some 200 bytes, as it is sent. */
-const EVENT = {
-  type: "tick",
-  event: {
-    n: 100_000,
-    infohash: "08ada5a7a6183aae1e09d831df6748d566095a10",
-    name: "Sintel, the durian open movie project, in 1080p and more",
-    trackers: ["udp://tracker.opentrackr.org:1337/announce"],
-  },
-};
-const LINE = JSON.stringify(EVENT);
-
-/** What is sent in each request, and what every response contains. */
-interface Body {
-  readonly title: string;
-  readonly contentType: string;
-  readonly text: string;
-  readonly events: number;
-}
 
 const ONE: Body = {
   title: "one event a request",
@@ -80,22 +57,6 @@ async function start(runtime: Runtime, kind: Server["kind"]): Promise<Server> {
   return { kind, child, port: ready.port };
 }
 
-/** The load client, and the folder for its requests. */
-interface Load {
-  readonly binary: string;
-  readonly folder: string;
-}
-
-function buildLoad(): Load {
-  const folder = mkdtempSync(join(tmpdir(), "bench-publish-"));
-  const binary = join(folder, "posts");
-  const { status, stderr } = spawnSync("cc", ["-O2", "-o", binary, here("client/posts.c")], {
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new Error(`the load client is in C, and there is no C compiler: ${stderr}`);
-  return { binary, folder };
-}
-
 /** The sequence number of the last event of our channel, after one more was published. */
 async function lastPosition(port: number): Promise<number> {
   const response = await fetch(`http://127.0.0.1:${port}/events`, {
@@ -108,28 +69,13 @@ async function lastPosition(port: number): Promise<number> {
 }
 
 /** Sends requests for some time. Returns the events accepted per second. */
-async function post({ kind, port }: Server, body: Body, ms: number, load: Load): Promise<number> {
-  const head = `POST /events HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: ${body.contentType}\r\n` +
-    `Content-Length: ${Buffer.byteLength(body.text)}\r\n\r\n`;
-  const file = join(load.folder, "request");
-  writeFileSync(file, head + body.text);
+async function post({ kind, port }: Server, body: Body, ms: number, load: PostLoad): Promise<number> {
   const before = kind === "ours" ? await lastPosition(port) : 0;
-  const expected = kind === "durable" ? "" : `"accepted":${body.events}`;
-  const client = new Child(
-    "load client",
-    [load.binary, `${port}`, `${CONNECTIONS}`, `${ms}`, file, expected],
-    "client",
-  );
-  try {
-    const { requests, seconds } = await client.next<{ requests: number; seconds: number }>(60);
-    const events = requests * body.events;
-    if (kind === "ours" && await lastPosition(port) !== before + events + 1) {
-      throw new Error(`${events} events were accepted, and the channel has another number`);
-    }
-    return events / seconds;
-  } finally {
-    await client.end();
+  const { events, seconds } = await load.post(port, body, ms, kind !== "durable");
+  if (kind === "ours" && await lastPosition(port) !== before + events + 1) {
+    throw new Error(`${events} events were accepted, and the channel has another number`);
   }
+  return events / seconds;
 }
 
 function median(values: readonly number[]): number {
@@ -148,7 +94,7 @@ function ratio(values: readonly number[], others: readonly number[]): string {
 /** Rates by what was measured, one for each round. */
 type Rates = Record<string, number[]>;
 
-async function measure(runtime: Runtime, rounds: number, ms: number, load: Load): Promise<Rates> {
+async function measure(runtime: Runtime, rounds: number, ms: number, load: PostLoad): Promise<Rates> {
   const rates: Rates = {};
   const add = (name: string, value: number) => (rates[name] ??= []).push(value);
   const servers: Server[] = [];
@@ -222,7 +168,7 @@ async function main(): Promise<void> {
     cwd: here("."),
   });
   if (error) throw new Error("cannot install what is compared with: npm ci in bench/");
-  const load = buildLoad();
+  const load = new PostLoad();
   leaveServerCore();
   try {
     console.log(
@@ -256,7 +202,7 @@ async function main(): Promise<void> {
     }
   } finally {
     await endAll();
-    rmSync(load.folder, { recursive: true });
+    load.remove();
   }
 }
 

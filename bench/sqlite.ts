@@ -1,6 +1,7 @@
 /**
- * `npm run bench:sqlite`: a channel in a file beside one in memory and beside bare `node:sqlite`, on Node 24, Deno and Bun. This
- * file itself measures the runtime that runs it: `deno run --allow-all bench/sqlite.ts one`.
+ * `npm run bench:sqlite`: a channel in a file beside one in memory and beside bare `node:sqlite`, on Node 24, Deno and Bun; and by
+ * `POST` beside one on NATS, and beside Durable Streams with its file store (`npm run bench:sqlite posts` for that alone). This file
+ * itself measures the runtime that runs it: `deno run --allow-all bench/sqlite.ts one`. Wants `nats-server` and a C compiler.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -11,7 +12,11 @@ import { fileURLToPath } from "node:url";
 import * as v from "valibot";
 import { type Channel, createChannel, defineEvents } from "../src/mod.ts";
 import { sqliteChannel } from "../src/sqlite/mod.ts";
+import { withNats } from "../test/nats/server.ts";
 import { argumentsOf, installRuntimes, programOf } from "../test/support/runtimes.ts";
+import type { RuntimeName } from "../test/suites.ts";
+import { Child } from "./child.ts";
+import { LINE, PostLoad } from "./post_load.ts";
 
 const ROUNDS = 5;
 const SINGLES = 100_000;
@@ -158,14 +163,67 @@ async function measureRuntime(): Promise<void> {
   clearInterval(ticker);
 }
 
+/** What stores what is published by `POST`, and this project in memory beside it. */
+const STORES = {
+  "this channel in memory": "ours",
+  'this channel in a file, "process"': "process",
+  'this channel in a file, "power"': "power",
+  "this channel on NATS, on disk": "nats",
+  "Durable Streams with its file store, which waits for the disk": "durable",
+} as const;
+const POST_ROUNDS = 5;
+const POST_MS = 2000;
+
+/** Compares publishing by `POST`, one event a request over 32 connections: the servers take turns. */
+async function comparePosts(runtime: RuntimeName, load: PostLoad): Promise<void> {
+  await withNats(async ({ url }) => {
+    process.env["BENCH_NATS"] = url;
+    const folder = mkdtempSync(join(tmpdir(), "events-endpoint-"));
+    const script = fileURLToPath(new URL("servers/posts.ts", import.meta.url));
+    const body = { title: "", contentType: "application/json", text: LINE, events: 1 };
+    const servers: { name: string; child: Child; port: number; rates: number[]; isOurs: boolean }[] = [];
+    try {
+      for (const [name, kind] of Object.entries(STORES)) {
+        const args = [...argumentsOf(runtime, ["--allow-all"]), script, kind];
+        if (kind !== "ours") args.push(folder);
+        const child = new Child(name, [programOf(runtime), ...args], "server");
+        const { ready } = await child.next<{ ready: { port: number } }>(60);
+        servers.push({ name, child, port: ready.port, rates: [], isOurs: kind !== "durable" });
+      }
+      for (let round = 0; round <= POST_ROUNDS; round++) {
+        for (const { port, rates, isOurs } of servers) {
+          const { events, seconds } = await load.post(port, body, POST_MS, isOurs);
+          if (round > 0) rates.push(events / seconds); // The first round is for the compilers.
+        }
+      }
+      const [memory] = servers;
+      for (const { name, rates } of servers) {
+        const ratio = median(rates.map((rate, round) => rate / memory!.rates[round]!)).toFixed(2);
+        const rate = Math.round(median([...rates])).toLocaleString("en").padStart(10);
+        console.log(`${rate}  by POST: ${name} (${ratio} of memory)`);
+      }
+    } finally {
+      for (const { child } of servers) await child.end();
+      rmSync(folder, { recursive: true });
+    }
+  });
+}
+
 if (process.argv[2] === "one") await measureRuntime();
 else {
   const runtimes = ["node24", "deno", "bun"] as const;
   installRuntimes(runtimes);
+  const onlyPosts = process.argv[2] === "posts";
+  spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], {
+    cwd: fileURLToPath(new URL(".", import.meta.url)),
+  });
+  const load = new PostLoad();
   for (const runtime of runtimes) {
     console.log(`\n${runtime}, events per second, medians of ${ROUNDS} rounds:`);
     const args = [...argumentsOf(runtime, ["--allow-all"]), fileURLToPath(import.meta.url), "one"];
-    spawnSync(programOf(runtime), args, { stdio: "inherit" });
+    if (!onlyPosts) spawnSync(programOf(runtime), args, { stdio: "inherit" });
+    await comparePosts(runtime, load);
   }
+  load.remove();
   process.exit(0);
 }
