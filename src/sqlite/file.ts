@@ -12,6 +12,16 @@ import { bootId } from "./boot.ts";
 import { type Database, openDatabase, rowOf } from "./database.ts";
 import { Disk, openLog } from "./disk.ts";
 import type { Row } from "./entry.ts";
+import {
+  LEAST_BYTES,
+  lock,
+  mismatch,
+  newEpoch,
+  NOTE_LAST,
+  openingError,
+  readMeta,
+  writeMeta,
+} from "./opening.ts";
 
 /** What an acknowledged event survives: the end of the process, or the end of the power as well. */
 export type Durability = "process" | "power";
@@ -24,35 +34,6 @@ export interface StoredPublication {
   readonly count: number;
 }
 
-/** "EVTS" in ASCII: `file events.db` shows it. */
-const APPLICATION_ID = 0x45565453;
-/** The version of the tables, as `PRAGMA user_version` has it. A later release brings older ones up to date. */
-const SCHEMA_VERSION = 1;
-/** `publications` are those with a key; `first` is the position of their first event. */
-const SCHEMA = `
-CREATE TABLE events (
-  sequence INTEGER PRIMARY KEY,
-  time     TEXT NOT NULL,
-  type     TEXT NOT NULL,
-  subject  TEXT,
-  json     TEXT
-);
-CREATE INDEX events_subject ON events (subject) WHERE subject IS NOT NULL;
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE publications (
-  first INTEGER PRIMARY KEY,
-  count INTEGER NOT NULL,
-  time  TEXT NOT NULL,
-  key   TEXT NOT NULL UNIQUE
-);
-PRAGMA application_id = ${APPLICATION_ID};
-PRAGMA user_version = ${SCHEMA_VERSION};
-`;
-/** Notes the position of the last event. */
-const NOTE_LAST = `
-UPDATE meta SET value = max(CAST(value AS INTEGER), (SELECT coalesce(max(sequence), 0) FROM events)) WHERE name = 'last'`;
-/** The size of the smallest database. */
-const LEAST_BYTES = 512;
 /** Events of a range that together have more bytes than this are read one by one, up to this size. */
 const RANGE_BYTES = 1024 * 1024;
 /** How long a key is kept, in milliseconds. */
@@ -358,93 +339,3 @@ function isWhole({ time, type, subject, json }: Row): boolean {
 }
 
 const ENDS: Readonly<Record<string, string>> = { "{": "}", "[": "]", '"': '"' };
-
-/** Takes the lock that keeps all others out, before anything else is read, and checks what the file is. */
-function lock(db: Database): void {
-  // The lock is held for as long as the file is open, and the system frees it when the process ends.
-  db.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
-  const { application_id: id } = rowOf<{ application_id: number }>(db, "PRAGMA application_id");
-  const { user_version: version } = rowOf<{ user_version: number }>(db, "PRAGMA user_version");
-  const { tables } = rowOf<{ tables: number }>(db, "SELECT count(*) AS tables FROM sqlite_schema");
-  if (id === 0 && version === 0 && tables === 0) db.exec(SCHEMA);
-  else if (id !== APPLICATION_ID) throw mismatch("it is a database of something else");
-  else if (version > SCHEMA_VERSION) {
-    throw mismatch(`a newer release of this package made it (version ${version}, not ${SCHEMA_VERSION})`);
-  }
-  db.exec("COMMIT");
-}
-
-function mismatch(reason: string): EventsError {
-  return new EventsError("FileMismatch", reason);
-}
-
-interface Meta {
-  /** The epoch of all positions. */
-  readonly epoch?: string | undefined;
-  /** The boot of the machine in which the file was opened for the durability "process", until it is closed. */
-  readonly boot?: string | undefined;
-  /** The position of the first event that is kept. */
-  readonly first?: number | undefined;
-  /** The position of the last event when the file was last opened or closed. */
-  readonly last?: number | undefined;
-  /** Whether events were erased. */
-  readonly erased?: string | undefined;
-}
-
-function readMeta(db: Database): Meta {
-  const rows = db.prepare("SELECT name, value FROM meta").all() as unknown as {
-    name: string;
-    value: string;
-  }[];
-  const { epoch, boot, first, last, erased } = Object.fromEntries(
-    rows.map(({ name, value }) => [name, value]),
-  );
-  if (epoch === undefined && rows.length > 0 || epoch !== undefined && !/^[0-9a-z]{1,32}$/.test(epoch)) {
-    throw new EventsError("FileDamaged", "it has no epoch");
-  }
-  const numberOf = (text: string | undefined) => text === undefined ? undefined : Number(text);
-  return { epoch, boot, erased, first: numberOf(first), last: numberOf(last) };
-}
-
-function writeMeta(db: Database, meta: Meta): void {
-  const put = db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)");
-  db.exec("BEGIN; DELETE FROM meta WHERE name = 'boot'");
-  for (const [name, value] of Object.entries(meta)) if (value !== undefined) put.run(name, `${value}`);
-  db.exec("COMMIT");
-}
-
-function newEpoch(): string {
-  return crypto.randomUUID().replaceAll("-", "").slice(0, 12);
-}
-
-/** Names the file in the error of a failed opening, and what it means. */
-function openingError(path: string, error: unknown): unknown {
-  const { message } = error as Error;
-  if (error instanceof EventsError && error.code !== "FileMismatch" && error.code !== "FileDamaged") {
-    return error;
-  }
-  if (/\blocked\b/.test(message)) {
-    return new EventsError(
-      "FileInUse",
-      `cannot open ${path}: it is open already, in another process or another channel of this one`,
-      { cause: error },
-    );
-  }
-  if (error instanceof EventsError) return new EventsError(error.code, `cannot open ${path}: ${message}`);
-  if (/not a database/.test(message)) {
-    return new EventsError(
-      "FileMismatch",
-      `cannot open ${path}: it is no database of SQLite, or its head is torn`,
-      {
-        cause: error,
-      },
-    );
-  }
-  if (/malformed/.test(message)) {
-    return new EventsError("FileDamaged", `cannot open ${path}: it is damaged: ${message}`, { cause: error });
-  }
-  const hint = /unable to open|readonly|I\/O error/.test(message)
-    ? ": this process must be able to write to the file and its folder"
-    : "";
-  return new EventsError("ChannelUnavailable", `cannot open ${path}: ${message}${hint}`, { cause: error });
-}
