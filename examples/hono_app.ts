@@ -5,6 +5,7 @@
  *     deno run --allow-net=127.0.0.1:8086 examples/hono_app.ts
  *
  *     curl -N http://127.0.0.1:8086/events
+ *     curl -N 'http://127.0.0.1:8086/events?subject=order/o-1'
  *     curl -H 'Content-Type: application/json' -d '{"id": "o-1", "total": 42}' http://127.0.0.1:8086/orders
  *
  * @module
@@ -26,7 +27,9 @@ app.get("/", (c) => c.text("A shop\n"));
 app.get("/orders", (c) => c.json(orders));
 
 // The feed. Only the shop publishes, so `POST /events` is switched off.
-const shop = defineEvents({ order_placed: order, shop_closed: null });
+const shop = defineEvents({ order_placed: order, shop_closed: null }, {
+  subject: { order_placed: ({ id }) => `order/${id}` }, // One order can be followed.
+});
 const channel = createChannel(shop);
 app.route("/events", eventsEndpoint(channel, { publish: false }));
 

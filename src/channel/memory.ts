@@ -76,7 +76,6 @@ export function createChannel<S extends Schemas>(
   const published = createPublishedCounts(catalogue.types);
   let closed = false;
   const write = createEntryWriter(catalogue.types);
-
   const epochOf = createEpoch();
 
   function checkOpen(): void {
@@ -136,12 +135,7 @@ export function createChannel<S extends Schemas>(
       expiry?.stop();
       wakeups.wake();
     },
-    stats: () => ({
-      events: log.size,
-      bytes: log.bytes,
-      published: published.read(),
-      readers: wakeups.size,
-    }),
+    stats: () => ({ events: log.size, bytes: log.bytes, published: published.read(), readers: wakeups.size }),
   };
   return channel;
 }
