@@ -66,8 +66,9 @@ export class Eraser {
     const erased: number[] = [];
     try {
       for (let isLast = false; !isLast;) {
-        await this.#between(() => {
+        await this.#between(async () => {
           this.#file.check();
+          if (this.#file.isMergeDue) await this.#file.merge();
           const positions = this.#file.erase(subject, until, STEP_EVENTS);
           erased.push(...positions);
           isLast = positions.length < STEP_EVENTS;

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { read, write } from "node:fs";
 
 /** Number of bytes that are read at a time: a whole number of pages of any size. */
@@ -16,7 +17,7 @@ const PAGE_HEAD_BYTES: Readonly<Record<number, number>> = { 0x02: 12, 0x05: 12, 
 /** From this number of pages on (128 GiB) the number could have one of those types as its high byte. */
 const MAX_PAGES = 0x02000000;
 
-const ZEROS = new Uint8Array(65_536);
+const ZEROS = Buffer.alloc(65_536);
 
 /**
  * Overwrites the unallocated space of every page. The log must be empty, and nothing may be stored meanwhile.
@@ -25,14 +26,15 @@ const ZEROS = new Uint8Array(65_536);
  */
 export async function scrub(file: number, pageBytes: number, pages: number): Promise<void> {
   if (pages >= MAX_PAGES) throw new Error("the file is too large to be scrubbed");
-  const piece = new Uint8Array(PIECE_BYTES);
+  const piece = Buffer.alloc(PIECE_BYTES);
   for (let at = 0; at < pages * pageBytes; at += PIECE_BYTES) {
     const length = await readAt(file, piece, at);
     for (let page = 0; page + pageBytes <= length; page += pageBytes) {
       const [start, end] = unallocated(piece.subarray(page, page + pageBytes), at + page === 0);
-      if (piece.subarray(page + start, page + end).some((byte) => byte !== 0)) {
-        // These bytes alone: if the write is torn, all rows are whole.
-        await writeAt(file, ZEROS.subarray(0, end - start), at + page + start);
+      const zeros = ZEROS.subarray(0, end - start);
+      // These bytes alone: if the write is torn, all rows are whole.
+      if (!zeros.equals(piece.subarray(page + start, page + end))) {
+        await writeAt(file, zeros, at + page + start);
       }
     }
   }
