@@ -117,6 +117,11 @@ export class EventsError extends Error {
   /** For a response that a client cannot use: the `code` in its body, if it has one. */
   readonly serverCode: string | undefined;
 
+  /** Recognizes also the errors of another copy of this package, as an application may have two. */
+  static override [Symbol.hasInstance](value: unknown): value is EventsError {
+    return value instanceof Error && value.name === "EventsError" && "code" in value;
+  }
+
   /**
    * Makes the error.
    *

@@ -357,4 +357,21 @@ test("authorize() leaves nothing behind when the client disconnects before it an
   assert.equal(rejections, []);
 });
 
+test("authorize() may throw the EventsError of another copy of the package", async () => {
+  /** The class as another copy has it. */
+  class Other extends Error {
+    override readonly name = "EventsError";
+    readonly code = "Forbidden";
+    readonly issues = [];
+  }
+  const authorize = () => {
+    throw new Other("not here");
+  };
+  const { endpoint } = makeEndpoint(catalogue, { ...OPTIONS, authorize });
+  const response = await endpoint.request("/");
+  assert.is(response.status, 403);
+  assert.is((await response.json()).error.code, "Forbidden");
+  assert.not(new Error("other") instanceof EventsError);
+});
+
 test.run();
