@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, watch } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -212,6 +212,26 @@ function judge(output: string, code: number | null | string): Outcome {
   return { passed, failed: total - passed + (isBroken ? 1 : 0) + unwanted, skipped };
 }
 
+/** The share of idle time of all cores from which another process begins, and the most processes for each core. */
+const IDLE_SHARE = 0.25;
+const MOST_FOR_EACH_CORE = 5;
+
+/** Returns a function that returns the share of the time of all cores since its last call that no program used. */
+function measureIdleness(): () => number {
+  const read = () => cpus().map(({ times }) => ({ idle: times.idle, all: sumOf(Object.values(times)) }));
+  let last = read();
+  return () => {
+    const [before, now] = [last, last = read()];
+    const grown = (part: "idle" | "all") =>
+      sumOf(now.map((core, at) => core[part] - (before[at]?.[part] ?? 0)));
+    return grown("idle") / grown("all");
+  };
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}
+
 /** Runs the jobs, some side by side, and prints how they ended. */
 async function runAll(jobs: Job[]): Promise<boolean> {
   const start = performance.now();
@@ -230,9 +250,20 @@ async function runAll(jobs: Job[]): Promise<boolean> {
   };
   // As many compute as there are cores. One more than that waits beside them, and takes their places when they are fewer.
   const width = Number(values.jobs ?? availableParallelism());
-  const computers = Array.from({ length: width }, () => worker(() => computing.shift() ?? waiting.shift()));
-  const waiters = Array.from({ length: width + 1 }, () => worker(() => waiting.shift()));
-  await Promise.all([...computers, ...waiters]);
+  const workers = [
+    ...Array.from({ length: width }, () => worker(() => computing.shift() ?? waiting.shift())),
+    ...Array.from({ length: width + 1 }, () => worker(() => waiting.shift())),
+  ];
+  // Many do both in turn. Another one begins while cores are idle nevertheless.
+  const idleShare = measureIdleness();
+  const timer = setInterval(() => {
+    if (idleShare() < IDLE_SHARE || running.size >= MOST_FOR_EACH_CORE * width) return;
+    const next = [waiting.shift() ?? computing.shift()];
+    workers.push(worker(() => next.pop()));
+  }, 1000);
+  if (values.jobs !== undefined) clearInterval(timer);
+  for (const one of workers) await one; // Also of those that come later.
+  clearInterval(timer);
   if (sum.passed + sum.failed === 0) sum.failed++; // A name that no test has.
   console.log(`\n${jobs.length} processes in ${Math.round((performance.now() - start) / 1000)} s`);
   for (const title of failures) console.log(`failed: ${title}`);
