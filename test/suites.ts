@@ -81,6 +81,9 @@ export const SUITES: readonly Suite[] = [
   { path: "page/build", on: ONCE },
   { path: "page/", on: ONCE, isUnit: true },
   { path: "browser/back", on: EACH_KIND, seconds: 4, waits: true },
+  // What the page does and looks like by itself: every runtime serves the same bytes.
+  { path: "browser/looks", on: ONCE, seconds: 25, waits: true },
+  { path: "browser/page_view", on: ONCE, seconds: 35, waits: true },
   { path: "browser/", on: EACH_KIND, seconds: 25, waits: true },
   { path: "nats/outages", on: EACH_KIND, seconds: 22, waits: true },
   { path: "nats/epochs", on: EACH_KIND, seconds: 10, waits: true },

@@ -1,5 +1,5 @@
 /**
- * The live page as it is used: in Chromium, driven as a person would. Without Chromium the tests are skipped; in CI they fail.
+ * The live page and its server: in Chromium, driven as a person would. Without Chromium the tests are skipped; in CI they fail.
  *
  * @module
  */
@@ -12,12 +12,11 @@ import { readServed } from "../../src/cli/served.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { type Fetch, listen } from "../../src/server/listen.ts";
 import { eventsPage, openApiHandler } from "../../src/server/mod.ts";
-import { createSession, type Session, triblerEvents } from "../../src/tribler/mod.ts";
+import { createSession, type Session } from "../../src/tribler/mod.ts";
 import { running, startProgram } from "../support/children.ts";
 import { endVisits, hasChromium, visiting } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
-import { triblerPayloads } from "../support/tribler_payloads.ts";
 import { connection, HASH, isLive, KEY, onStage, reads, rows, tick } from "./stage.ts";
 
 const test = suite("page");
@@ -65,98 +64,6 @@ run(
   },
 );
 
-run("the page filters by type and by text", async () => {
-  await onStage({}, async ({ page, session }) => {
-    await isLive(page);
-    for (const text of ["one", "Two", "three.four"]) tick(session, text);
-    session.emit("torrent_finished", { infohash: HASH, name: "two" });
-    session.emit("market_ask", triblerPayloads.market_ask);
-    const shows = async (...summaries: string[]) => {
-      let shown: string[] = [];
-      const isSo = async () => {
-        shown = await rows(page).locator(".summary").allTextContents();
-        return shown.join("\n") === summaries.join("\n");
-      };
-      await until(isSo, `it shows ${summaries.join()}`).catch(() => assert.equal(shown, summaries));
-    };
-    const type = (name: string) => page.locator("#type-list").getByRole("button", { name });
-    const ask = "10.5 BTC for 2048 MB, order 4 of c0fe1d2c…";
-    await reads(type("upgrader_tick").locator("b"), "3");
-    await reads(page.locator("#amounts"), "5 events");
-    await type("upgrader_tick").click();
-    await shows("three.four", "Two", "one");
-    await type("torrent_finished").click();
-    await shows("two 08ada5a7…", "three.four", "Two", "one");
-    await page.getByRole("searchbox").fill("TWO");
-    await shows("two 08ada5a7…", "Two");
-    await reads(page.locator("#amounts"), "5 events, 2 shown");
-    // Later events are filtered and counted as well.
-    tick(session, "two more");
-    tick(session, "none");
-    await shows("two more", "two 08ada5a7…", "Two");
-    await reads(type("upgrader_tick").locator("b"), "5");
-    await page.getByRole("button", { name: "Show all types" }).click();
-    const cases: [text: string, ...summaries: string[]][] = [
-      ["10.5 btc FOR", ask],
-      [HASH.toUpperCase(), "two 08ada5a7…"],
-      ['"trader_id"', ask],
-      ["e.f", "three.four"],
-      ["e(", ...[]],
-      ["", "none", "two more", ask, "two 08ada5a7…", "three.four", "Two", "one"],
-    ];
-    for (const [text, ...summaries] of cases) {
-      await page.getByRole("searchbox").fill(text);
-      await shows(...summaries);
-    }
-  });
-});
-
-run("the page counts events while it is paused, and shows them when it resumes", async () => {
-  await onStage({}, async ({ page, session }) => {
-    await isLive(page);
-    tick(session, "before");
-    await reads(rows(page).locator(".summary"), "before");
-    await page.getByRole("button", { name: "Pause" }).click();
-    for (let n = 0; n < 1234; n++) tick(session, `${n}`);
-    await page.getByRole("button", { name: "Resume (1,234 new)" }).waitFor();
-    assert.equal(await rows(page).locator(".summary").allTextContents(), ["before"]);
-    await page.getByRole("button", { name: /^Resume/ }).click();
-    await reads(rows(page).first().locator(".summary"), "1233");
-    await page.getByRole("grid").press("End");
-    await reads(rows(page).last().locator(".summary"), "before");
-    assert.is(await page.getByRole("grid").getAttribute("aria-rowcount"), "1235");
-  });
-});
-
-run("the page keeps the newest 10 000 of 100 000 events, and makes rows for those in sight", async () => {
-  const session = createSession({ version: "7.1.5" });
-  for (let n = 1; n <= 100_000; n++) tick(session, `${n}`);
-  await onStage({ session }, async ({ page, session }) => {
-    await isLive(page);
-    assert.is(await rows(page).count(), 0, "it begins with what comes from now on");
-    await page.getByRole("button", { name: "Since earliest" }).click();
-    await reads(page.locator("#amounts"), "100,000 events, the newest 10,000 kept");
-    await reads(rows(page).first().locator(".summary"), "100000");
-    assert.ok(await rows(page).count() < 100);
-    await page.getByRole("grid").press("End");
-    await reads(rows(page).last().locator(".summary"), "90001");
-    assert.ok(await rows(page).count() < 100);
-    // New events do not move the selected row.
-    await page.getByRole("grid").press("Home");
-    for (let n = 0; n < 60; n++) await page.getByRole("grid").press("ArrowDown");
-    const active = page.locator("[aria-selected=true] .summary");
-    const before = await active.boundingBox();
-    await reads(active, "99940");
-    for (let n = 0; n < 500; n++) tick(session, "more");
-    await reads(page.locator("#amounts"), /^100,500 events/);
-    await page.getByRole("button", { name: /newer$/ }).waitFor();
-    await reads(active, "99940");
-    assert.is((await active.boundingBox())!.y, before!.y);
-    await page.getByRole("button", { name: /newer$/ }).click();
-    await reads(rows(page).first().locator(".summary"), "more");
-  });
-});
-
 run(
   "the page retries while the server is down, says why, and reports a loss when the server forgot its events",
   async () => {
@@ -181,34 +88,6 @@ run(
     });
   },
 );
-
-run("the page shows a loss in the list and above it, with its count, under any filter", async () => {
-  const session = createSession({ version: "7.1.5", history: { events: 3 } });
-  await onStage({ session }, async ({ page, restart }) => {
-    await isLive(page);
-    tick(session, "seen");
-    await page.locator("#type-list").getByRole("button", { name: "upgrader_tick" }).click();
-    await restart(session, async () => {
-      for (let n = 1; n <= 1204; n++) tick(session, `${n}`);
-      await reads(connection(page), /^Reconnecting/);
-    });
-    await reads(page.locator("#lost"), "1,201 events lost");
-    await reads(rows(page).first().locator(".summary"), "1204");
-    assert.equal(await rows(page).locator(".summary").allTextContents(), [
-      "1204",
-      "1203",
-      "1202",
-      "1,201 events are missing here: the server no longer keeps them",
-      "seen",
-    ]);
-    await rows(page).nth(3).click();
-    await page.getByRole("dialog", { name: "events_lost" }).waitFor();
-    assert.not(
-      await page.getByRole("button", { name: "Copy as curl" }).isVisible(),
-      "it cannot be published",
-    );
-  });
-});
 
 run("the page publishes from a form, and shows each issue at its field", async () => {
   await onStage({}, async ({ page, session }) => {
@@ -263,68 +142,6 @@ run("the page publishes from a form, and shows each issue at its field", async (
   });
 });
 
-run("the form of each Tribler type returns the payload it was filled with", async () => {
-  await onStage({}, async ({ page, session }) => {
-    await isLive(page);
-    await page.getByRole("button", { name: "Publish…" }).click();
-    const dialog = page.getByRole("dialog", { name: "Publish an event" });
-    const type = dialog.getByRole("combobox", { name: "type" });
-    await until(async () => await type.locator("option").count() > 0, "there are types");
-    assert.equal(await type.locator("option").allTextContents(), [...triblerEvents.types]);
-    const mode = dialog.getByRole("button", { name: /^(?:Write JSON|Fill in a form)$/ });
-    for (const name of triblerEvents.types) {
-      const payload = triblerPayloads[name as keyof typeof triblerPayloads];
-      await type.selectOption(name);
-      if (payload !== undefined) {
-        await mode.click();
-        // Properties that the schema does not name are kept.
-        const more = typeof payload === "object"
-          ? { ...payload, of_a_later_release: [1, { a: null }] }
-          : payload;
-        await dialog.getByRole("textbox", { name: "event" }).fill(JSON.stringify(more));
-        await mode.click();
-        assert.is(await dialog.locator("textarea.json").count(), 0, name);
-      }
-      const last = session.channel.last;
-      await dialog.getByRole("button", { name: "Publish", exact: true }).click();
-      await reads(dialog.getByRole("status"), new RegExp(`-${last + 1}$`));
-    }
-    const entries = (await session.channel.batches("earliest").next()).value!.entries;
-    assert.is(entries.length, 25);
-    for (const { json } of entries) {
-      const { type, event } = JSON.parse(json);
-      const expected = triblerPayloads[type as keyof typeof triblerPayloads];
-      if (typeof event === "object") {
-        assert.equal(event.of_a_later_release, [1, { a: null }]);
-        delete event.of_a_later_release;
-      }
-      assert.equal(event, expected, type);
-    }
-  });
-});
-
-run("the page rejects JSON that does not parse, and JSON that does not fit, as a whole", async () => {
-  await onStage({}, async ({ page, session }) => {
-    await page.getByRole("button", { name: "Publish…" }).click();
-    const dialog = page.getByRole("dialog", { name: "Publish an event" });
-    await dialog.getByRole("combobox", { name: "type" }).selectOption("torrent_finished");
-    await dialog.getByRole("button", { name: "Write JSON" }).click();
-    const text = dialog.getByRole("textbox", { name: "event" });
-    const send = dialog.getByRole("button", { name: "Publish", exact: true });
-    await text.fill("{");
-    await send.click();
-    await reads(dialog.locator("#publish-fields .issues"), /^This is not JSON: /);
-    await text.fill('{"infohash":"x"}');
-    await send.click();
-    await reads(dialog.getByRole("status"), "Not published: 2 issues");
-    await reads(
-      dialog.locator("#publish-fields .issues"),
-      /^infohash: Invalid infohash.*\nname: Invalid key/,
-    );
-    assert.is(session.channel.last, 0);
-  });
-});
-
 run("the page sends the key that a server requires, and puts it in no address", async () => {
   await onStage({ apiKey: KEY }, async ({ page, session, url }) => {
     const dialog = page.getByRole("dialog", { name: "This server requires an API key" });
@@ -365,78 +182,6 @@ run("the page sends the key that a server requires, and puts it in no address", 
     for (const address of addresses) assert.not.match(decodeURIComponent(address), KEY);
   });
 });
-
-run("the page works without a mouse", async () => {
-  await onStage({}, async ({ page, session }) => {
-    await isLive(page);
-    for (let n = 1; n <= 200; n++) tick(session, `${n}`);
-    await reads(rows(page).first().locator(".summary"), "200");
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("Enter"); // Skip to the events.
-    const grid = page.getByRole("grid");
-    const isFocused = async () => await grid.evaluate((grid) => grid === grid.ownerDocument.activeElement);
-    await until(isFocused, "the list has the focus");
-    const active = page.locator("[aria-selected=true]");
-    for (const key of ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"]) await page.keyboard.press(key);
-    await reads(active.locator(".summary"), "199");
-    assert.is(await grid.getAttribute("aria-activedescendant"), await active.getAttribute("id"));
-    assert.is(await active.getAttribute("aria-rowindex"), "2");
-    await page.keyboard.press("End");
-    await reads(active.locator(".summary"), "1");
-    await page.keyboard.press("PageUp");
-    await page.keyboard.press("Home");
-    await page.keyboard.press("Enter");
-    const details = page.getByRole("dialog", { name: "upgrader_tick" });
-    await details.waitFor();
-    assert.ok(await details.evaluate((dialog) => dialog.contains(dialog.ownerDocument.activeElement)));
-    assert.match(await details.locator("pre").textContent() ?? "", '"text": "200"');
-    await page.keyboard.press("Escape");
-    await until(isFocused, "the list has the focus again");
-    // Beside the open details the list still handles keys, and the details follow.
-    await rows(page).nth(1).click();
-    await page.keyboard.press("ArrowDown");
-    await reads(details.locator("#details-summary"), "198");
-    await page.keyboard.press("Escape");
-    assert.not(await details.isVisible());
-    await page.keyboard.press("Escape");
-    await until(async () => await active.count() === 0, "it is back at the newest");
-  });
-});
-
-run(
-  "the chart shows the last minutes by group, in the colours of the theme, whatever the clocks say",
-  async () => {
-    await onStage({}, async ({ page, session }) => {
-      await page.clock.setSystemTime(Date.now() + 3_600_000);
-      await page.reload();
-      await isLive(page);
-      const title = page.locator("#rates-title");
-      /** Whether the chart contains the colour of this group. */
-      const shows = async (group: string) => {
-        const [colour, pixels] = await page.evaluate(`(() => {
-        const dot = document.querySelector("#legend [data-group=${group}] .dot");
-        const canvas = document.querySelector("canvas");
-        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-        const pixels = new Set();
-        for (let i = 0; i < data.length; i += 4) {
-          if (data[i + 3] === 255) pixels.add("rgb(" + data.slice(i, i + 3).join(", ") + ")");
-        }
-        return [getComputedStyle(dot).backgroundColor, [...pixels]];
-      })()`) as [string, string[]];
-        return pixels.includes(colour);
-      };
-      for (const colorScheme of ["light", "dark"] as const) {
-        await page.emulateMedia({ colorScheme });
-        const happens = async () => {
-          session.emit("torrent_finished", { infohash: HASH, name: "Sintel" });
-          return /^[1-9]\d* events\/s$/.test(await title.textContent() ?? "") && await shows("torrent");
-        };
-        await until(happens, `it is shown in the ${colorScheme}`);
-        assert.not(await shows("market"), colorScheme);
-      }
-    });
-  },
-);
 
 run("eventsPage() below a path publishes an event of its own catalogue from a form", async () => {
   const order = v.object({ id: v.string(), total: v.number() });
