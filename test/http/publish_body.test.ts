@@ -280,7 +280,7 @@ test("eventsEndpoint() rejects a maxBodyBytes that is not above 0", () => {
 test("POST /events reads a long string in time linear in its length", () =>
   publishing(async ({ channel, post }) => {
     for (const text of ["x", "\\", '"', "\n", "9", "{[", "é", "😀", "\u2028"]) {
-      const event = `${text.repeat(2 * MIB / text.length)}1234567890123456789`;
+      const event = `${text.repeat(MIB / text.length)}1234567890123456789`;
       const begin = performance.now();
       const answer = await post(JSON.stringify({ type: "any", event }));
       assert.equal(answer, accepted(channel, 1), JSON.stringify(text));
@@ -430,13 +430,13 @@ test("POST /events answers bodies of many issues in bounded time and memory", ()
 
 test("POST /events rejects a body with any number of issues", () =>
   publishing(async ({ channel, post, problems }) => {
-    const many = `{"type":"words","event":[${"1,".repeat(400_000)}1]}`;
+    const many = `{"type":"words","event":[${"1,".repeat(200_000)}1]}`;
     for (const [body, type] of [[many, JSON_TYPE], [`{\n${many}`, NDJSON], [`${many}\n{`, NDJSON]] as const) {
       const issues = issuesIn(await post(body, type));
       assert.ok(issues.includes("0 event.0") || issues.includes("1 event.0"));
     }
-    assert.ok(issuesIn(await post("1\n".repeat(400_000), NDJSON)).length > 0);
-    assert.ok(issuesIn(await post(`[${"1,".repeat(400_000)}1]`)).length > 0);
+    assert.ok(issuesIn(await post("1\n".repeat(200_000), NDJSON)).length > 0);
+    assert.ok(issuesIn(await post(`[${"1,".repeat(200_000)}1]`)).length > 0);
     assert.is(channel.last, 0);
     assert.equal(problems, []);
   }, { maxBatch: 1_000_000 }));

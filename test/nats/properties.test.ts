@@ -220,7 +220,7 @@ test("GET /events delivers every event once and in order, or counts it as lost",
         fc.array(deed, { minLength: 1, maxLength: 25 }),
         (deeds) => live(server, `RUN_${++runs}`, deeds),
       ),
-      { numRuns: 150, includeErrorInReport: true },
+      { numRuns: 60, includeErrorInReport: true },
     );
   }));
 
