@@ -432,7 +432,7 @@ test("tail shows rows in colour on a terminal, and a last line that it removes a
   });
 });
 
-test("tail uses no colours with NO_COLOR, and prints JSON on a terminal with --json", async () => {
+test("tail uses no colours with NO_COLOR, and prints JSON on a terminal with --json, TERM=dumb or CI", async () => {
   await withTribler(async (url, session) => {
     tick(session, "one");
     const args = [url, "--since", "earliest"];
@@ -441,10 +441,13 @@ test("tail uses no colours with NO_COLOR, and prints JSON on a terminal with --j
       // deno-lint-ignore no-control-regex
       assert.not.match(row, /\x1b\[\d*m/);
     });
-    await running(onTerminal([...args, "--json"], 80), async (child) => {
-      const { input: line } = await child.stdout.match(/upgrader_tick/);
-      assert.is(JSON.parse(line.slice(line.indexOf("{"))).event.text, "one");
-    });
+    for (const env of [undefined, { TERM: "dumb" }, { CI: "true" }]) {
+      const flags = env === undefined ? ["--json"] : [];
+      await running(onTerminal([...args, ...flags], 80, env), async (child) => {
+        const { input: line } = await child.stdout.match(/upgrader_tick/);
+        assert.is(JSON.parse(line.slice(line.indexOf("{"))).event.text, "one");
+      });
+    }
   });
 });
 

@@ -118,8 +118,15 @@ function start(program: string, args: readonly string[], { env, input = false }:
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("EVENTS_"));
   const child = spawn(program, args, {
     cwd: root,
-    // Few tests are about the line for each stream that ends.
-    env: { ...Object.fromEntries(inherited), NO_COLOR: "1", EVENTS_LOG: "off", ...env },
+    // Few tests are about the line for each stream that ends. A terminal is one also where the tests run in CI.
+    env: {
+      ...Object.fromEntries(inherited),
+      CI: "",
+      TERM: "xterm",
+      NO_COLOR: "1",
+      EVENTS_LOG: "off",
+      ...env,
+    },
     stdio: [input ? "pipe" : "ignore", "pipe", "pipe"],
   });
   child.stdin?.on("error", () => {});
