@@ -213,14 +213,18 @@ test("types keeps events whole in a format whose events have different numbers o
         const { channel, endpoint } = makeEndpoint(catalogue, { wireFormat: tsv });
         const expected = events.flatMap(({ isNote, text }) => {
           channel.publish(...(isNote ? ["note", { text }] : ["a:b/c.d-e"]) as ["note", { text: string }]);
-          const payload = JSON.stringify({ text });
+          // Line ends of some readers are escaped.
+          const payload = JSON.stringify({ text }).replace(
+            /[\u0085\u2028\u2029]/g,
+            (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, "0")}`,
+          );
           return isNote ? [`note\t${payload}\n`.repeat(payload.length % 3 + 1)] : [];
         });
         const response = await endpoint.request("/?since=earliest&follow=false&types=note");
         assert.is(await response.text(), "type\tpayload\n" + expected.join(""));
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 100, examples: [[[{ isNote: true, text: "\u2028" }]]] },
   );
 });
 
