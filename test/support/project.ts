@@ -109,7 +109,11 @@ export async function withEmptyProject<T>(use: (project: Project) => Promise<T>)
       writeFile(join(folder, name), typeof content === "string" ? content : JSON.stringify(content)),
     run: (program, args, env) => run(program, args, folder, env),
     npm: (...packages) =>
-      project.run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...packages]),
+      project.run("npm", [
+        "install",
+        ...["--prefer-offline", "--fetch-retries=5", "--no-audit", "--no-fund"],
+        ...packages,
+      ]),
   };
   try {
     await project.write("package.json", { name: "shop", version: "1.0.0", private: true, type: "module" });
