@@ -119,16 +119,24 @@ function listenOnBun(bun: BunLike, fetch: Fetch, { host, port, keepAlive }: Addr
   };
 }
 
+/**
+ * Number of connections that wait to be accepted, if the system allows so many. Of the clients that come back at once after a
+ * restart, those beyond it are silently ignored, and try again a second later. Node's default is 511.
+ */
+const BACKLOG = 4096;
+
 async function listenOnNode(fetch: Fetch, { host, port, keepAlive }: Address): Promise<Listening> {
-  const { serve } = await import("@hono/node-server");
-  const server = serve({ fetch, hostname: host, port }) as Server;
+  const { createAdaptorServer } = await import("@hono/node-server");
+  const server = createAdaptorServer({ fetch, hostname: host }) as Server;
   if (keepAlive !== undefined) server.keepAliveTimeout = keepAlive * 1000;
   const sockets = new Set<Socket>();
   const forget = function (this: Socket) {
     sockets.delete(this);
   };
   server.on("connection", (socket) => sockets.add(socket.on("close", forget)));
-  await new Promise<void>((resolve, reject) => server.once("listening", resolve).once("error", reject));
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen({ host, port, backlog: BACKLOG }, resolve);
+  });
   const bound = server.address();
   return {
     port: typeof bound === "object" && bound !== null ? bound.port : port,
