@@ -18,7 +18,8 @@ export interface StateFile<T> {
 }
 
 /**
- * Opens a state file, and writes it once, so that a file that cannot be written is reported before anything else happens.
+ * Opens a state file. One that is there is written again, so that a file that cannot be written is reported before anything
+ * else happens.
  *
  * @param path the file; it need not exist
  * @param kind the command and what the state belongs to, such as `tail http://localhost:8085/events`
@@ -46,7 +47,8 @@ export async function openStateFile<T extends object>(path: string, kind: string
   if (state !== undefined) await replace(state, false);
   return {
     state,
-    write: (state, durable = false) => writing = writing.then(() => replace(state, durable)),
+    // A write that failed does not keep the next one from trying.
+    write: (state, durable = false) => writing = writing.catch(() => {}).then(() => replace(state, durable)),
   };
 }
 

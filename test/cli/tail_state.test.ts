@@ -1,10 +1,11 @@
 import { Hono } from "hono";
-import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { openOutput } from "../../src/cli/file_output.ts";
+import { openStateFile } from "../../src/cli/state_file.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { type Child, running, startCli } from "../support/children.ts";
 import { serving, until } from "../support/harness.ts";
@@ -77,6 +78,22 @@ test("openOutput() continues a file, removes what is not known to be whole, and 
     assert.is(await readFile(`${path}.1`, "utf8"), "one\ntwo\nabc\n");
     assert.is(await readFile(`${path}.2`, "utf8"), "def\n");
     assert.throws(() => openOutput(join(folder, "no", "a")), /^cannot write /);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("openStateFile() writes again after a write that failed", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "events-endpoint-"));
+  try {
+    const path = join(folder, "state");
+    const file = await openStateFile<{ n: number }>(path, "a test");
+    await mkdir(`${path}.new`); // In the way of the next write.
+    const reason = await file.write({ n: 1 }).then(() => "", (error: Error) => error.message);
+    assert.match(reason, `cannot write the state file ${path}`);
+    await rmdir(`${path}.new`);
+    await file.write({ n: 2 });
+    assert.equal((await openStateFile<{ n: number }>(path, "a test")).state, { n: 2 });
   } finally {
     await rm(folder, { recursive: true });
   }
