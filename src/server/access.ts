@@ -53,8 +53,9 @@ export function guardAccess(
   const origin: MiddlewareHandler = async (c, next) => {
     // A page can reach this machine under a name of its own (DNS rebinding), but does not know the key. With a key, a proxy may
     // use any name for the server.
-    if (credentials === undefined && !isOurs(hostOf(c))) {
-      const name = JSON.stringify(hostOf(c).slice(0, 100));
+    const foreign = credentials === undefined ? hostsOf(c).find((name) => !isOurs(name)) : undefined;
+    if (foreign !== undefined) {
+      const name = JSON.stringify(foreign.slice(0, 100));
       throw new EventsError(
         "ForbiddenHost",
         `this server does not answer to the name ${name}: use its address, or start it with an API key`,
@@ -87,9 +88,14 @@ function guardRights(credentials: Credentials | undefined): Pick<AccessGuard, "k
   };
 }
 
-/** Returns the name and port that the request was sent to; from the URL if there is no such header, as in HTTP/2. */
-function hostOf(c: Context): string {
-  return c.req.header("Host") ?? new URL(c.req.url).host;
+/**
+ * Returns the names, with ports, that the request was sent to: that of its URL, which is the one in the target if the target has
+ * one (RFC 9112, section 3.2.2), and that of `Host` if it is another. Of two that contradict each other neither is believed.
+ */
+function hostsOf(c: Context): string[] {
+  const { host } = new URL(c.req.url);
+  const header = c.req.header("Host");
+  return header === undefined || header === host ? [host] : [header, host];
 }
 
 const LOOPBACK = /^(?:(?:[^.]+\.)*localhost\.?|127(?:\.\d{1,3}){3}|\[::1\])$/;
@@ -136,7 +142,8 @@ function refuseOtherSites(c: Context, allowed: readonly string[]): void {
   const site = c.req.header("Sec-Fetch-Site");
   if (origin !== undefined && allowed.includes(origin)) return;
   const isOwnSite = site === undefined || site === "same-origin" || site === "none";
-  if (isOwnSite && (origin === undefined || hostIn(origin) === hostIn(`http://${hostOf(c)}`))) return;
+  const isOwnOrigin = (own: string) => hostsOf(c).every((host) => hostIn(`http://${host}`) === hostIn(own));
+  if (isOwnSite && (origin === undefined || isOwnOrigin(origin))) return;
   const from = origin === undefined ? "another site" : JSON.stringify(origin.slice(0, 100));
   throw new EventsError(
     "CrossSiteRequest",

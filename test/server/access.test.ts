@@ -8,7 +8,7 @@ import { isLoopback } from "../../src/server/access.ts";
 import { type AppOptions, createApp } from "../../src/server/app.ts";
 import { createLog } from "../../src/server/log.ts";
 import { createSession } from "../../src/tribler/mod.ts";
-import { linesOf, openLines, openWire, serving, until } from "../support/harness.ts";
+import { linesOf, openLines, openWire, serving, until, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 
 const KEY = "open-sesame+/=~";
@@ -23,7 +23,9 @@ function openServer(options: Partial<AppOptions> = {}) {
   /** The status of an answer, and the code in it where there is one. */
   async function ask(path: string, headers: Record<string, string> = {}, method = "GET"): Promise<string> {
     const isPost = method === "POST";
-    const response = await app.request(path, {
+    // A server makes the URL of the Host.
+    const own = `http://${(headers["Host"] ?? "localhost").replace(/^.*[@ ]/, "")}`;
+    const response = await app.request(new URL(path, URL.canParse(own) ? own : "http://localhost"), {
       method,
       headers: { ...(isPost && { "Content-Type": "application/json" }), ...headers },
       ...(isPost && { body: TICK }),
@@ -133,6 +135,42 @@ test("serve checks the Host of what comes over a socket", async () => {
     }
     assert.is((await fetch(`${url}/nothing`)).status, 404);
   });
+});
+
+/** Bun makes the URL of `Host`, and hands on nothing of a target that names another server. */
+const KEEPS_TARGETS = !("Bun" in globalThis);
+
+test("serve takes a target that names a server for the name that it was reached by, also beside a Host of its own", async () => {
+  const { app, session } = openServer();
+  await serving(app, async (_, port) => {
+    const answerTo = async (method: string, target: string, ...headers: string[]) => {
+      const wire = await openWire(port);
+      const fields = ["Connection: close", "Content-Type: application/json", "Content-Length: 0", ...headers];
+      wire.write(`${method} ${target}/events?follow=false HTTP/1.1\r\n${fields.join("\r\n")}\r\n\r\n`);
+      await within(wire.closed, target);
+      const [, status] = wire.received().split(" ");
+      return `${status} ${/"code":"(\w+)"/.exec(wire.received())?.[1] ?? ""}`.trim();
+    };
+    const own = `localhost:${port}`;
+    for (const scheme of ["http", "https"]) {
+      assert.is(await answerTo("GET", `${scheme}://${own}`, `Host: ${own}`), "200");
+      if (!KEEPS_TARGETS) continue;
+      for (const name of ["evil.example", "localhost.evil.example", "x@evil.example", "128.0.0.1"]) {
+        const foreign = `${scheme}://${name}`;
+        assert.is(await answerTo("GET", foreign, `Host: ${own}`), "403 ForbiddenHost", foreign);
+        assert.is(await answerTo("POST", foreign, `Host: ${own}`), "403 ForbiddenHost", foreign);
+      }
+    }
+    // Of two names that contradict each other neither is believed.
+    assert.is(await answerTo("GET", `http://${own}`, "Host: evil.example"), "403 ForbiddenHost");
+    const origin = `Origin: http://${own}`;
+    assert.is(await answerTo("POST", "", `Host: ${own}`, origin), "400 InvalidEvent");
+    if (KEEPS_TARGETS) {
+      const other = await answerTo("POST", "http://127.0.0.1", `Host: ${own}`, origin);
+      assert.is(other, "403 CrossSiteRequest");
+    }
+  });
+  assert.is(session.channel.last, 0);
 });
 
 test("serve accepts no event from a page of another site, with a key or without", async () => {
