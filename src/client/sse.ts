@@ -63,15 +63,27 @@ class Begun {
   }
 }
 
-/** Makes a function that returns text with `\n` as its only line end. */
+/** Makes a function that returns text with `\n` as its only line end, and without a byte order mark at its start. */
 function createNormalizer(): (text: string) => string {
   let wasReturn = false;
+  let isStart = true;
   return (text) => {
+    if (isStart && text !== "") {
+      isStart = false;
+      if (text.startsWith("\ufeff")) text = text.slice(1);
+    }
     // A `\r` at its end counts; a `\n` that begins the next text belongs to it.
     const rest = wasReturn && text.startsWith("\n") ? text.slice(1) : text;
     if (text !== "") wasReturn = text.endsWith("\r");
     return rest.includes("\r") ? rest.replaceAll(/\r\n?/g, "\n") : rest;
   };
+}
+
+/** Returns where the next field `data` begins, with the line end before it, and not one whose name begins so; -1 if none does. */
+function indexOfData(text: string, from: number): number {
+  let at = text.indexOf("\ndata", from);
+  while (at !== -1 && text[at + 5] !== ":" && text[at + 5] !== "\n") at = text.indexOf("\ndata", at + 5);
+  return at;
 }
 
 /**
@@ -89,7 +101,7 @@ export function sseDecoder(
   maxLineBytes: number,
   tooLong: (maxLineBytes: number) => EventsError,
 ): Decoder {
-  const decoder = new TextDecoder(); // It drops a byte order mark at the start only.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true }); // Else Deno 2.9 drops every mark that arrives in pieces.
   let frames: Frame[] = [];
   let retry = 0;
   const normalized = createNormalizer();
@@ -105,14 +117,14 @@ export function sseDecoder(
   function parse(blocks: string): void {
     let text = "";
     let from = 0;
-    let data = blocks.indexOf("\ndata");
+    let data = indexOfData(blocks, 0);
     for (let at = 0, end; (end = blocks.indexOf("\n\n", at)) !== -1; at = end + 1) {
       if (end - at > maxLineBytes) {
         parser.feed(text + blocks.slice(from, at + 1));
         frames.push(tooLong(maxLineBytes)); // It is the last frame.
         return;
       }
-      if (data < at && data !== -1) data = blocks.indexOf("\ndata", at);
+      if (data < at && data !== -1) data = indexOfData(blocks, at);
       if (data === -1 || data > end) {
         text += blocks.slice(from, end + 1) + "data:\n";
         from = end + 1;
