@@ -15,41 +15,74 @@ export type EntryWriter = (event: EncodedEvent, epoch: string, position: number,
 
 /** Makes a function that makes entries of events of these types. */
 export function createEntryWriter(types: readonly string[]): EntryWriter {
-  const write = createWriter(types);
+  const heads = new Map(types.map((type) => [type, dictionaryHead(type, undefined)]));
+  let moment = momentOf(NaN);
   return (event, epoch, position, time) => {
-    const { type, subject, payload, bytes } = event;
-    const id = formatCursor(epoch, position);
-    const json = write(event, id, time);
-    let extra = payload === undefined ? 0 : bytes - payload.length;
-    if (subject !== undefined) extra += utf8Length(subject) - subject.length;
-    return { position, id, type, subject, json, bytes: json.length + extra, time };
+    if (time !== moment.time) moment = momentOf(time);
+    const { type, subject } = event;
+    const known = subject === undefined ? heads.get(type) : undefined;
+    return new PublishedEntry(event, known ?? dictionaryHead(type, subject), epoch, position, moment);
   };
 }
+
+/** What the events of one millisecond share. */
+interface Moment {
+  readonly time: number;
+  /** How their dictionaries end. */
+  readonly tail: string;
+}
+
+function momentOf(time: number): Moment {
+  return { time, tail: Number.isNaN(time) ? "" : `","time":"${isoTime(time)}"}` };
+}
+
+const EVENT_KEY = ',"event":';
+const ID_KEY = ',"id":"';
 
 /**
- * Makes a function that writes dictionaries of these types.
- *
- * Engines keep such a text in pieces until it is read. To join them here would be a third of what publishing costs, and for
- * readers many are joined at a time. The fewer pieces the better.
+ * The entry of an event that was published. Its texts are joined from their parts when they are read, and most parts are shared
+ * by many events: the less an event has of its own, the less there is to collect, which is most of what publishing costs.
  */
-function createWriter(types: readonly string[]): (event: EncodedEvent, id: string, time: number) => string {
-  const known = new Map(types.map((type) => [type, headOf(type)]));
-  const heads = { get: (type: string) => known.get(type) ?? headOf(type) };
-  let tailMs = NaN;
-  /** How the dictionaries of this millisecond end. */
-  let tail = "";
-  return ({ type, subject, payload }, id, time) => {
-    if (time !== tailMs) [tailMs, tail] = [time, `","time":"${isoTime(time)}"}`];
-    if (subject !== undefined) {
-      const event = payload === undefined ? "" : `,"event":${payload}`;
-      return `${dictionaryHead(type, subject)}${event},"id":"${id}${tail}`;
-    }
-    const { withPayload, without } = heads.get(type)!;
-    return payload === undefined ? without + id + tail : `${withPayload}${payload},"id":"${id}${tail}`;
-  };
+class PublishedEntry implements Entry {
+  readonly position: number;
+  readonly type: string;
+  readonly subject: string | undefined;
+  readonly bytes: number;
+  readonly #head: string;
+  readonly #payload: string | undefined;
+  readonly #epoch: string;
+  readonly #moment: Moment;
+
+  constructor(event: EncodedEvent, head: string, epoch: string, position: number, moment: Moment) {
+    this.position = position;
+    this.type = event.type;
+    this.subject = event.subject;
+    this.bytes = (event.subject === undefined ? head.length : utf8Length(head)) +
+      (event.payload === undefined ? 0 : EVENT_KEY.length + event.bytes) +
+      ID_KEY.length + epoch.length + 1 + digits(position) + moment.tail.length;
+    this.#head = head;
+    this.#payload = event.payload;
+    this.#epoch = epoch;
+    this.#moment = moment;
+  }
+
+  get time(): number {
+    return this.#moment.time;
+  }
+
+  get id(): string {
+    return formatCursor(this.#epoch, this.position);
+  }
+
+  get json(): string {
+    const event = this.#payload === undefined ? "" : EVENT_KEY + this.#payload;
+    return this.#head + event + ID_KEY + this.id + this.#moment.tail;
+  }
 }
 
-/** How the dictionaries of a type begin: up to their payload, or without one up to their `id`. */
-function headOf(type: string): { readonly withPayload: string; readonly without: string } {
-  return { withPayload: `{"type":"${type}","event":`, without: `{"type":"${type}","id":"` };
+/** Returns the number of decimal digits of a whole number. */
+function digits(number: number): number {
+  let count = 1;
+  for (let power = 10; number >= power; power *= 10) count++;
+  return count;
 }

@@ -26,8 +26,8 @@ export function erasedEntry(position: number, time: number): Entry {
 }
 
 /** Whether an entry stands in the place of an erased event. */
-export function isErased({ json }: Entry): boolean {
-  return json === "";
+export function isErased({ bytes }: Entry): boolean {
+  return bytes === 0;
 }
 
 /** Returns the batch of entries in a row, at least one, without those that were erased. */

@@ -93,8 +93,8 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
       }
       // Events that were published together may be parts of one text, which engines keep as a whole for each of them.
       for (let i = head; i < entries.length && times.size > 0; i++) {
-        const { json, time } = entries[i]!;
-        if (times.has(time) && json !== "") entries[i] = { ...entries[i]!, json: copyOf(json) };
+        const entry = entries[i]!;
+        if (times.has(entry.time) && !isErased(entry)) entries[i] = copyOf(entry);
       }
       return erased - before;
     },
@@ -116,7 +116,8 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
   };
 }
 
-/** Copies a text, which shares nothing with the one that it was a part of then. */
-function copyOf(text: string): string {
-  return new TextDecoder().decode(new TextEncoder().encode(text));
+/** Copies an entry. The text of the copy shares nothing with the one that the original was a part of. */
+function copyOf({ position, id, type, subject, json, bytes, time }: Entry): Entry {
+  const copied = new TextDecoder().decode(new TextEncoder().encode(json));
+  return { position, id, type, subject, json: copied, bytes, time };
 }

@@ -7,7 +7,13 @@ import { iterate } from "./iterator.ts";
 import type { Catalogue, Draft, PayloadArguments, PublishableType, Schemas } from "../events/catalogue.ts";
 import { type Batch, type Channel, type ErasedEvents, locate, type Start } from "./channel.ts";
 import { createErasures, subjectToErase } from "./erased.ts";
-import { draftOf, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
+import {
+  draftOf,
+  type EncodedEvent,
+  encodeEvent,
+  encodeEvents,
+  type UncheckedDraft,
+} from "../events/encode.ts";
 import { CATALOGUE, checkArgument, checkOptions, type Expected, OBJECT } from "../events/arguments.ts";
 import { EventsError } from "../events/errors.ts";
 import { createEntryWriter } from "./entry_writer.ts";
@@ -87,16 +93,30 @@ export function createChannel<S extends Schemas>(
     const prepared = encodeEvents(catalogue, drafts, maxEventBytes, key);
     checkOpen(); // What was published may have getters.
     const time = Date.now();
-    const ids: string[] = [];
-    for (const event of prepared) {
-      const entry = write(event, epochOf(), log.last + 1, time);
-      log.push(entry);
-      published.count(entry.type);
-      ids.push(entry.id);
-    }
+    const ids = prepared.map((event) => append(event, time));
+    announce();
+    return ids;
+  }
+
+  function publish(draft: UncheckedDraft): string {
+    checkOpen();
+    const event = encodeEvent(catalogue, draft, maxEventBytes);
+    checkOpen();
+    const id = append(event, Date.now());
+    announce();
+    return id;
+  }
+
+  function append(event: EncodedEvent, time: number): string {
+    const entry = write(event, epochOf(), log.last + 1, time);
+    log.push(entry);
+    published.count(entry.type);
+    return entry.id;
+  }
+
+  function announce(): void {
     wakeups.wake();
     expiry?.start();
-    return ids;
   }
 
   const channel: MemoryChannel<S> = {
@@ -116,7 +136,7 @@ export function createChannel<S extends Schemas>(
     get closed() {
       return closed;
     },
-    publish: (type, ...[payload, options]) => publishBatch([draftOf(type, payload, options)])[0]!,
+    publish: (type, ...[payload, options]) => publish(draftOf(type, payload, options)),
     publishBatch,
     parse: ({ json }) => JSON.parse(json),
     read: (position, maxBytes) => log.read(position, maxBytes),

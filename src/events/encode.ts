@@ -9,6 +9,7 @@ import type { Issue } from "./errors.ts";
 import {
   copyPlain,
   hasLineEnds,
+  isAscii,
   isCanonical,
   isDictionary,
   lineSafe,
@@ -134,6 +135,17 @@ export function encodeEvents(
   return prepared;
 }
 
+/**
+ * Encodes one event as {@linkcode encodeEvents} does.
+ *
+ * @throws {EventsError} `InvalidEvent` with every issue
+ */
+export function encodeEvent(catalogue: Catalogue, draft: UncheckedDraft, maxBytes: number): EncodedEvent {
+  const checked = prepare(catalogue, draft, 0, maxBytes);
+  if ("issues" in checked) throw invalidEventError(checked.issues, [draft], checked.cause);
+  return checked;
+}
+
 /** Encodes one event, or finds its issues. Reads each property once, because it may be a getter. */
 function prepare(
   catalogue: Catalogue,
@@ -150,12 +162,12 @@ function prepare(
     ? NO_PAYLOAD
     : written === undefined
     ? write(event)
-    : { text: written, value: event };
+    : { text: written, bytes: utf8Length(written), value: event };
   if ("fault" in json) {
     const { path, message } = json.fault;
     return { issues: [{ index, path: path === "" ? "event" : `event.${path}`, message }] };
   }
-  const { text: payload, value } = json;
+  const { text: payload, bytes, value } = json;
   const issues = checkEvent(catalogue, type, value, index);
   if (issues.length > 0) return { issues };
   const checked = checkSubject(catalogue, type, given, value);
@@ -164,7 +176,6 @@ function prepare(
     return { issues: [{ index, path: "subject", message }], cause };
   }
   const { subject } = checked;
-  const bytes = payload === undefined ? 0 : utf8Length(payload);
   const room = maxBytes - ENVELOPE_BYTES - (subject === undefined ? 0 : subjectBytes(subject));
   if (bytes <= room) return { type, subject, payload, bytes };
   const path = room < 0 ? "subject" : "event";
@@ -180,26 +191,39 @@ function prepare(
   };
 }
 
-const NO_PAYLOAD = { text: undefined, value: undefined };
+const NO_PAYLOAD = { text: undefined, bytes: 0, value: undefined };
 
 function subjectBytes(subject: string): number {
   return utf8Length(JSON.stringify(subject)) + SUBJECT_KEY_BYTES;
+}
+
+/** A payload as JSON. */
+interface WrittenPayload {
+  readonly text: string;
+  /** The length of the text in UTF-8. */
+  readonly bytes: number;
+  /** What consumers will parse from the text. */
+  readonly value: unknown;
 }
 
 /**
  * Writes a payload as JSON. The value beside it is what consumers will parse from that: it is checked in place of the one
  * that was passed, so that a Date, a Map or a getter is the same in both places.
  */
-function write(
-  payload: unknown,
-): { readonly text: string; readonly value: unknown } | { readonly fault: NotJson } {
+function write(payload: unknown): WrittenPayload | { readonly fault: NotJson } {
   const copy = tryToCopy(payload);
   if (copy !== NOT_PLAIN) {
     const text = JSON.stringify(copy);
-    if (!text.includes("\\ud")) return { text: lineSafe(text), value: copy }; // Lone surrogates are replaced.
+    const hasLoneSurrogates = text.includes("\\ud"); // They are replaced.
+    if (!hasLoneSurrogates && isAscii(text)) return { text, bytes: text.length, value: copy };
+    if (!hasLoneSurrogates) return measured(lineSafe(text), copy);
   }
   const json = toJson(payload);
-  return "fault" in json ? json : { text: json.text, value: JSON.parse(json.text) };
+  return "fault" in json ? json : measured(json.text, JSON.parse(json.text));
+}
+
+function measured(text: string, value: unknown): WrittenPayload {
+  return { text, bytes: utf8Length(text), value };
 }
 
 /** Copies a payload if it is plain and none of its getters throws. */

@@ -169,6 +169,11 @@ const LINE_ENDS = new RegExp(LINE_END, "g");
 const SURROGATE = /\p{Surrogate}/gu;
 const LONE_SURROGATE = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
 
+/** Whether a text has no character but those of ASCII. */
+export function isAscii(text: string): boolean {
+  return !NON_ASCII.test(text);
+}
+
 /** Whether a text of JSON has characters that common line readers take for line ends. */
 export function hasLineEnds(text: string): boolean {
   return LINE_END.test(text);
@@ -176,7 +181,7 @@ export function hasLineEnds(text: string): boolean {
 
 /** Escapes the line ends in a text of JSON, and replaces its lone surrogates. */
 export function lineSafe(text: string): string {
-  if (NON_ASCII.test(text)) {
+  if (!isAscii(text)) {
     text = text.replace(LINE_ENDS, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
   }
   // JSON.stringify writes a surrogate as an escape only where it is alone (ECMA-262 25.5.2.3). Escaped
@@ -189,7 +194,7 @@ export function lineSafe(text: string): string {
 
 /** The number of bytes of a text in UTF-8, for a text without lone surrogates. */
 export function utf8Length(text: string): number {
-  if (!NON_ASCII.test(text)) return text.length;
+  if (isAscii(text)) return text.length;
   let bytes = text.length;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
