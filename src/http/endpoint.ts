@@ -72,32 +72,22 @@ export function eventsEndpoint<S extends Schemas>(
   const authorized = createPublishedCounts([]);
   const authorizer = authorizerOf(settings, authorized.count);
   const refusals = createRefusalCounts();
-  const methods = settings.publish ? "GET, HEAD, POST" : "GET, HEAD";
   const app = new Hono<BlankEnv, EventsRoutes<S>>();
-  const answering = (handler: Handler): Handler => answerErrors(handler, refusals);
-  app.get(
-    "/",
-    answering(subscribeHandler({
-      settings,
-      hubs,
-      limiter: createConnectionLimiter(settings),
-      authorizer,
-      refusals,
-      checkOrigin: createOriginCheck(settings),
-    })),
-  );
-  if (settings.publish) app.post("/", answering(postHandler(settings, [...hubs.values()], authorizer)));
-  if (settings.dialect === "8") app.get("/info", answering(infoHandler(settings, authorizer)));
-  const rejectOthers = (path: string, methods: string) =>
-    app.all(
-      path,
-      answering((c) => {
-        c.header("Allow", methods); // RFC 9110, section 15.5.6.
-        throw new EventsError("MethodNotAllowed", `${c.req.method} is not supported here: use ${methods}`);
-      }),
-    );
-  rejectOthers("/", methods);
-  if (settings.dialect === "8") rejectOthers("/info", "GET, HEAD");
+  const subscribe = subscribeHandler({
+    settings,
+    hubs,
+    limiter: createConnectionLimiter(settings),
+    authorizer,
+    refusals,
+    checkOrigin: createOriginCheck(settings),
+  });
+  const post = settings.publish ? postHandler(settings, [...hubs.values()], authorizer) : undefined;
+  // One route for all methods: from two on Hono wraps each request in three more functions.
+  app.all("/", answerErrors(handlerOf({ GET: subscribe, HEAD: subscribe, POST: post }), refusals));
+  if (settings.dialect === "8") {
+    const info = infoHandler(settings, authorizer);
+    app.all("/info", answerErrors(handlerOf({ GET: info, HEAD: info }), refusals));
+  }
   return Object.assign(app, {
     channel,
     abort: () => hubs.forEach((hub) => hub.abort()),
@@ -127,6 +117,18 @@ function answerErrors(handler: Handler, refusals: RefusalCounts): Handler {
       refusals.count(error);
       return errorResponse(c, error);
     }
+  };
+}
+
+/** Makes the handler of a path from those of its methods, which rejects all others (RFC 9110, section 15.5.6). */
+function handlerOf(handlers: Readonly<Record<string, Handler | undefined>>): Handler {
+  const methods = new Map(Object.entries(handlers).filter(([, handler]) => handler !== undefined));
+  const allowed = [...methods.keys()].join(", ");
+  return (c) => {
+    const handler = methods.get(c.req.method);
+    if (handler !== undefined) return handler(c);
+    c.header("Allow", allowed);
+    throw new EventsError("MethodNotAllowed", `${c.req.method} is not supported here: use ${allowed}`);
   };
 }
 
