@@ -74,6 +74,7 @@ export const SUITES: readonly Suite[] = [
   { path: "attack/", on: EVERY, seconds: 5 },
   { path: "client/sse_readers", on: ONCE, seconds: 20, waits: true }, // The packages are for Node and browsers.
   { path: "client/", on: OLDEST_AND_NEWEST, waits: true },
+  { path: "store/", on: EACH_KIND, seconds: 2, waits: true },
   { path: "chaos/client", on: EACH_KIND, seconds: 27, waits: true },
   { path: "chaos/soak", on: EACH_KIND, runs: "programs", seconds: 7, waits: true },
   { path: "chaos/", on: EVERY, seconds: 5 },
@@ -81,6 +82,7 @@ export const SUITES: readonly Suite[] = [
   { path: "page/build", on: ONCE },
   { path: "page/", on: ONCE, isUnit: true },
   { path: "browser/back", on: EACH_KIND, seconds: 4, waits: true },
+  { path: "browser/apps", on: ONCE, seconds: 8, waits: true }, // The code is that of browsers.
   // What the page does and looks like by itself: every runtime serves the same bytes.
   { path: "browser/looks", on: ONCE, seconds: 25, waits: true },
   { path: "browser/page_view", on: ONCE, seconds: 35, waits: true },

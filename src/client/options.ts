@@ -221,7 +221,8 @@ const PLACE: Expected = {
   text: "a string, or a valid Date",
   accepts: (value) => STRING.accepts(value) || value instanceof Date && !Number.isNaN(value.getTime()),
 };
-const OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
+/** The names of the options, and what each of them has to be. */
+export const CONNECT_OPTIONS: Readonly<Record<keyof ConnectOptions, Expected>> = {
   catalogue: CATALOGUE,
   types: STRINGS,
   subjects: STRINGS,
@@ -273,7 +274,7 @@ export function readOptions<S extends Schemas>(
   address: string | URL,
   options: ConnectOptions<S, boolean>,
 ): Settings {
-  checkOptions("connect", options, OPTIONS);
+  checkOptions("connect", options, CONNECT_OPTIONS);
   const { idleTimeout, reconnect = {}, maxLineBytes = 16 * 1024 * 1024 } = options;
   if (idleTimeout !== undefined && idleTimeout !== null) checkSeconds("idleTimeout", idleTimeout);
   if (!(maxLineBytes > 0)) throw new RangeError(`maxLineBytes must be above 0, not ${maxLineBytes}`);

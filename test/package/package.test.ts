@@ -4,6 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { VERSION } from "../../src/version.ts";
@@ -204,6 +205,28 @@ test("events-endpoint/client is at most 10 kB in a browser, and loads its SSE pa
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test("events-endpoint/store is at most 12 kB in a browser, and events-endpoint/react 1 kB more", async () => {
+  const sizes = await Promise.all(["store", "react"].map(async (name) => {
+    const { outputFiles } = await build({
+      absWorkingDir: root,
+      entryPoints: [`src/${name}/mod.ts`],
+      outdir: "out",
+      write: false,
+      bundle: true,
+      splitting: true,
+      minify: true,
+      format: "esm",
+      platform: "browser",
+      external: ["react"],
+    });
+    const { text } = outputFiles.find(({ path }) => path.endsWith("mod.js"))!;
+    return gzipSync(text, { level: 9 }).byteLength;
+  }));
+  console.log(`the store: ${sizes[0]} bytes gzipped with the client, and ${sizes[1]} with the hook`);
+  assert.ok(sizes[0]! <= 12_000, `${sizes[0]} bytes`);
+  assert.ok(sizes[1]! <= sizes[0]! + 1000, `${sizes[1]} bytes`);
 });
 
 test("VERSION is the version in package.json, package-lock.json and deno.json", async () => {

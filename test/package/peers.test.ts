@@ -35,8 +35,9 @@ const COMMON_JS = `
 const { createChannel, defineEvents, eventsEndpoint } = require("events-endpoint");
 const { connect } = require("events-endpoint/client");
 const { eventsPage, jsonSchemas } = require("events-endpoint/server");
+const { eventsStore } = require("events-endpoint/store");
 const { createSession } = require("events-endpoint/tribler");
-console.log(typeof createChannel, typeof eventsEndpoint, typeof connect, typeof createSession, typeof eventsPage, typeof jsonSchemas);
+console.log(typeof eventsStore, typeof createChannel, typeof eventsEndpoint, typeof connect, typeof createSession, typeof eventsPage, typeof jsonSchemas);
 `;
 
 /** Runs the program of a server on every runtime. */
@@ -46,7 +47,7 @@ async function runEverywhere(project: Project): Promise<void> {
   for (const runtime of RUNTIMES) {
     assert.is(await runScript(project, runtime, "program.mjs"), SERVER_OUTPUT, runtime);
     const output = await runScript(project, runtime, "program.cjs");
-    assert.match(output, /^(?:function ){5}function\n$/m, runtime);
+    assert.match(output, /^(?:function ){6}function\n$/m, runtime);
   }
 }
 

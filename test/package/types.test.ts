@@ -15,6 +15,8 @@ import { hc } from "hono/client";
 import * as v from "valibot";
 import { createChannel, defineEvents, type EndpointOptions, eventsEndpoint } from "events-endpoint";
 import { connect, type ConnectOptions } from "events-endpoint/client";
+import { useEvents } from "events-endpoint/react";
+import { eventsStore } from "events-endpoint/store";
 import { createSession } from "events-endpoint/tribler";
 
 const shop = defineEvents({ order_placed: v.object({ total: v.number() }), shop_closed: null });
@@ -43,6 +45,22 @@ export async function read(signal: AbortSignal): Promise<number | undefined> {
     if (event.type === "shop_closed") return event.event.total;
   }
   return undefined;
+}
+export const totals = eventsStore("/events", {
+  catalogue: shop,
+  initial: 0,
+  reduce: (sum, event) => event.type === "order_placed" ? sum + event.event.total : sum,
+});
+export function Total(): string {
+  const { state, events } = useEvents("/events", {
+    catalogue: shop,
+    initial: 0,
+    // @ts-expect-error only an order has a total
+    reduce: (sum, event) => sum + event.event.total,
+    load: () => ({ state: 1 }),
+  });
+  // @ts-expect-error a sum is a number
+  return events.length > 0 ? state : totals.get().state.toFixed(2);
 }
 `;
 

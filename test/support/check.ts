@@ -17,8 +17,10 @@ const ENTRY_POINTS = [
   "src/tribler/mod.ts",
   "src/client/mod.ts",
   "src/nats/mod.ts",
+  "src/react/mod.ts",
   "src/server/mod.ts",
   "src/sqlite/mod.ts",
+  "src/store/mod.ts",
 ];
 /** All TypeScript of the repository. */
 const SOURCES = ["src", "test", "examples", "bench", "docs"];
@@ -31,7 +33,14 @@ interface Check {
 }
 
 /** The entry points that name no runtime. */
-const CORE = ["src/mod.ts", "src/tribler/mod.ts", "src/client/mod.ts", "src/server/mod.ts"];
+const CORE = [
+  "src/mod.ts",
+  "src/tribler/mod.ts",
+  "src/client/mod.ts",
+  "src/react/mod.ts",
+  "src/server/mod.ts",
+  "src/store/mod.ts",
+];
 const WEB_ONLY = [
   "--ignoreConfig",
   "--noEmit",

@@ -20,6 +20,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   events: { rooms: [], packages: [] },
   channel: { rooms: ["events"], packages: [] },
   client: { rooms: ["events"], packages: ["eventsource-parser"] },
+  store: { rooms: ["events", "client"], packages: [] },
+  react: { rooms: ["events", "client", "store"], packages: ["react"] },
   stream: { rooms: ["events", "channel"], packages: [] },
   nats: { rooms: ["events", "channel"], packages: ["@nats-io/jetstream", "@nats-io/nats-core"] },
   sqlite: { rooms: ["events", "channel"], packages: ["node:"] },
