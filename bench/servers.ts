@@ -91,6 +91,13 @@ export const PLAIN_RESUME: ServerSpec = spec(
   "node",
 );
 
+/** nginx with nchan, whose readers resume in its message buffer. */
+export const NCHAN_RESUME: ServerSpec = {
+  ...SERVERS.find(({ name }) => name === "nchan")!,
+  name: "nchan-resume",
+  title: "nginx + nchan, its message buffer",
+};
+
 /** Not compared: the source that shows how much the load client can take. */
 export const BLAST: ServerSpec = spec("blast", "bytes made beforehand, in large writes", "blast.ts", "node");
 

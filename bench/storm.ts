@@ -16,7 +16,7 @@ import type { LatencyLoad } from "./loads.ts";
 import { describeMachine, leaveServerCore, residentKiB } from "./machine.ts";
 import { publishTables } from "./page_tables.ts";
 import { type Delivered, measure, publish, type RunningServer, start } from "./measure.ts";
-import { PLAIN_RESUME, SERVERS, type ServerSpec, STATIC } from "./servers.ts";
+import { NCHAN_RESUME, PLAIN_RESUME, SERVERS, type ServerSpec, STATIC } from "./servers.ts";
 import { describeVersions } from "./versions.ts";
 
 const READERS = 200;
@@ -63,6 +63,8 @@ interface Target {
   /** Where a reader resumes, `%ld` for the number of the event it has; and the number of the last one. */
   resumePath: string;
   last: number;
+  /** Whether what it resumes has no end: the reader leaves when it has everything. */
+  hasNoEnd?: boolean;
 }
 
 function buildStorm(folder: string): string {
@@ -81,7 +83,8 @@ function runStorm(binary: string, target: Target, yields = false): Promise<Storm
 /** Lets readers resume after a quick restart. */
 function runRestart(binary: string, target: Target): Promise<Storm> {
   const { readers, least, most } = RESTART;
-  return runClient(binary, target, target.resumePath, readers, [target.last, least, most]);
+  const end = target.hasNoEnd === true ? ["open"] : [];
+  return runClient(binary, target, target.resumePath, readers, [target.last, least, most, ...end]);
 }
 
 /**
@@ -95,7 +98,7 @@ async function runClient(
   { server, skippedLines, reference }: Target,
   path: string,
   readers: number,
-  places: number[],
+  places: (number | string)[],
   yields = false,
 ): Promise<Storm> {
   const command = yields ? ["nice", "-n", "15", binary] : [binary];
@@ -128,6 +131,37 @@ async function prepare(server: RunningServer, folder: string): Promise<Target> {
   return { server, path, skippedLines: 1, reference, resumePath, last: Number(last) };
 }
 
+/**
+ * Fills the buffer of nchan with what the last reader of a restart is behind. An id there is a second and the number of the
+ * message in it: all have to be of one second.
+ */
+async function prepareNchan(folder: string): Promise<Target> {
+  const server = { ...await start(NCHAN_RESUME), spec: NCHAN_RESUME };
+  await delay(1020 - Date.now() % 1000);
+  await publish(server, { perTurn: 10, events: RESTART.most + 1, seconds: 60, bytes: 210 });
+  const headers = { Accept: "text/event-stream" };
+  const response = await fetch(`http://127.0.0.1:${server.port}/all`, { headers });
+  let text = "";
+  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    if (text.split("\n\n").length > RESTART.most + 1) break;
+  }
+  const ids = text.match(/^id: .*$/gm) ?? [];
+  const second = /\d+/.exec(ids[0] ?? "")?.[0];
+  const body = (text.match(/^data: .+$/gm) ?? []).map((line) => `${line.slice(6)}\n`).join("");
+  if (ids.length === 0 || ids.some((id, i) => id !== `id: ${second}:${i}`)) {
+    throw new Error(`nchan: ids of several seconds: ${ids.at(-1)}`);
+  }
+  const reference = join(folder, server.spec.name);
+  writeFileSync(reference, body);
+  const resumePath = `/resume?id=${second}:%ld`;
+  return { server, path: "", skippedLines: 0, reference, resumePath, last: RESTART.most, hasNoEnd: true };
+}
+
+/** Whether it is there only to be resumed, as a yardstick of a quick restart. */
+const isOnlyResumed = ({ server }: Target): boolean =>
+  server.spec === PLAIN_RESUME || server.spec === NCHAN_RESUME;
+
 function peakMiB(pid: number): number {
   const found = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"));
   return Number(found?.[1]) / 1024;
@@ -135,13 +169,13 @@ function peakMiB(pid: number): number {
 
 async function takeTurn(bench: Bench, binary: string, target: Target, account: Account): Promise<void> {
   const { server } = target;
-  if (server.spec !== PLAIN_RESUME) {
+  if (!isOnlyResumed(target)) {
     const beforeMiB = residentKiB(server.pid) / 1024;
     account.storms.push(await runStorm(binary, target));
     account.grownMiB = Math.max(account.grownMiB, peakMiB(server.pid) - beforeMiB);
   }
   if (server.spec !== STATIC) account.restarts.push(await runRestart(binary, target));
-  if (server.spec === STATIC || server.spec === PLAIN_RESUME) return;
+  if (server.spec === STATIC || isOnlyResumed(target)) return;
   account.aloneP99.push((await measure(bench, server, LIVE) as Delivered).arrived.p99 / 1000);
   const live = measure(bench, server, LIVE) as Promise<Delivered>;
   let isOver = false;
@@ -162,10 +196,11 @@ function render(accounts: Account[]): string {
     values.length > 0 ? (median(values) / median(yardstick)).toFixed(2) : "–";
   const nginx = accounts.find(({ server }) => server === STATIC)!;
   const plain = accounts.find(({ server }) => server === PLAIN_RESUME)!;
+  const inC: readonly ServerSpec[] = [STATIC, NCHAN_RESUME];
   const rows = accounts.map((account) => {
     const { server, storms, aloneP99, besideP99, grownMiB } = account;
     const cells = [
-      `${server.title} | ${server === STATIC ? "C" : server.runtime}`,
+      `${server.title} | ${inC.includes(server) ? "C" : server.runtime}`,
       ms(totals(account)),
       times(totals(account), totals(nginx)),
       ms(storms.map(({ first50 }) => first50)),
@@ -200,6 +235,7 @@ async function run(folder: string, servers: ServerSpec[], turns: number): Promis
   targets.unshift(
     { ...ours, server: nginx, path: `/${basename(file)}`, skippedLines: 0 },
     { ...ours, server: plain },
+    await prepareNchan(folder),
   );
   const accounts = targets.map(({ server }): Account => {
     return { server: server.spec, storms: [], restarts: [], aloneP99: [], besideP99: [], grownMiB: 0 };

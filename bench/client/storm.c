@@ -1,12 +1,13 @@
 /*
  * The storm: many readers connect at almost the same moment, and each reads a whole response to its end.
  *
- * Usage: storm PORT PATH COUNT SPREAD_MS SKIP_LINES REFERENCE_FILE [LAST LEAST MOST]
+ * Usage: storm PORT PATH COUNT SPREAD_MS SKIP_LINES REFERENCE_FILE [LAST LEAST MOST [open]]
  *   SPREAD_MS         the readers connect within this time, evenly
  *   SKIP_LINES        lines at the start of each body that differ between readers
  *   REFERENCE_FILE    the body that follows those lines; every reader has to get it, byte by byte, and may get more
  *   LAST LEAST MOST   each reader resumes some lines before the end, between LEAST and MOST: %ld in PATH is the number of
  *                     the line it has already, where LAST is that of the last one
+ *   open              the bodies have no end: a reader is done when it has the whole reference
  *
  * stdout: one JSON object, in microseconds: from the connect of a reader to its first byte of the body (quantiles), and
  * from the first connect to the end of the last body.
@@ -41,7 +42,7 @@ struct reader {
   int64_t connected_at, first_byte_us;
 };
 
-static int port, count, skip_lines, poller, done;
+static int port, count, skip_lines, has_no_end, poller, done;
 static const char *path;
 static struct reader *readers;
 static unsigned char received[RECEIVE_BYTES];
@@ -125,6 +126,10 @@ static void feed(struct reader *r, const unsigned char *bytes, size_t length) {
       default:
         used = r->left < length ? r->left : length;
         take_body(r, bytes, used);
+        if (has_no_end && r->position == reference_length) {
+          finish(r);
+          break;
+        }
         if ((r->left -= used) > 0) break;
         if (r->state == COUNTED) finish(r);
         else r->state = DATA_END;
@@ -145,7 +150,7 @@ static void open_connection(struct reader *r) {
 }
 
 static void send_request(struct reader *r) {
-  const char *format = "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/x-ndjson\r\n\r\n";
+  const char *format = "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/x-ndjson\r\nTE: chunked\r\n\r\n";
   char request[512], own_path[256];
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = r};
   snprintf(own_path, sizeof own_path, path, r->has);
@@ -192,7 +197,7 @@ static void place_readers(long last, long least, long most) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 7 && argc != 10) return 2;
+  if (argc != 7 && argc != 10 && argc != 11) return 2;
   port = atoi(argv[1]), path = argv[2], count = atoi(argv[3]);
   int64_t spread_us = atoll(argv[4]) * 1000;
   skip_lines = atoi(argv[5]);
@@ -202,7 +207,8 @@ int main(int argc, char **argv) {
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
   readers = calloc(count, sizeof *readers);
-  if (argc == 10) place_readers(atol(argv[7]), atol(argv[8]), atol(argv[9]));
+  has_no_end = argc == 11;
+  if (argc >= 10) place_readers(atol(argv[7]), atol(argv[8]), atol(argv[9]));
   poller = epoll_create1(0);
   int64_t start = now_us();
   for (int opened = 0; done < count;) {

@@ -28,6 +28,13 @@ function configuration(port: number): string {
         nchan_subscriber http-chunked; nchan_channel_id bench; nchan_subscriber_first_message newest;
         default_type application/x-ndjson;
       }
+      location = /resume {
+        nchan_subscriber http-chunked; nchan_channel_id bench; nchan_subscriber_last_message_id $arg_id;
+        default_type application/x-ndjson;
+      }
+      location = /all {
+        nchan_subscriber eventsource; nchan_channel_id bench; nchan_subscriber_first_message oldest;
+      }
     }`;
 }
 
