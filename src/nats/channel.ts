@@ -19,6 +19,7 @@ import { iterate } from "../channel/iterator.ts";
 import { checkLimit, type HistoryLimits, historyLimits } from "../channel/limits.ts";
 import { type HeldLog, readHeld } from "../channel/pages.ts";
 import { DEFAULT_BYTES, type Retention, retentionLimits } from "../channel/retention.ts";
+import { createEntryWriter } from "../channel/entry_writer.ts";
 import { createPublishedCounts } from "../channel/published_counts.ts";
 import { createWakeups } from "../channel/wakeups.ts";
 import type {
@@ -130,6 +131,7 @@ export async function openChannel<S extends Schemas>(
     place,
     info,
     subjects,
+    writeEntry: createEntryWriter(catalogue.types),
     publisher,
     limits,
     onProblem,

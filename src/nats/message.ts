@@ -6,12 +6,11 @@
 import type { JsMsg } from "@nats-io/jetstream";
 import { headers, type MsgHdrs } from "@nats-io/nats-core";
 import type { Entry } from "../channel/channel.ts";
+import type { EntryWriter } from "../channel/entry_writer.ts";
 import type { EncodedEvent } from "../events/encode.ts";
-import { formatCursor } from "../events/cursor.ts";
-import { dictionaryHead, isControlType } from "../events/event.ts";
+import { isControlType } from "../events/event.ts";
 import { toJson, utf8Length } from "../events/json.ts";
 import { isSubject } from "../events/subject.ts";
-import { isoTime } from "../events/time.ts";
 import type { Subjects } from "./subject.ts";
 
 /** The header of a message that has what its event is about: the subjects of NATS name the types of events. */
@@ -36,7 +35,12 @@ const UNSAFE = ["\n", "\r", "\\u"];
 const UNSAFE_BEYOND_ASCII = /[\u0085\u2028\u2029]/;
 
 /** Decodes a message; `undefined` if it is not an event. Other programs can publish to the stream, so nothing is trusted. */
-export function entryOf(message: JsMsg, epoch: string, subjects: Subjects): Entry | undefined {
+export function entryOf(
+  message: JsMsg,
+  epoch: string,
+  subjects: Subjects,
+  write: EntryWriter,
+): Entry | undefined {
   const { streamSequence, timestampNanos } = message.info;
   const type = subjects.typeOf(message.subject);
   if (type === undefined || isControlType(type)) return undefined;
@@ -44,36 +48,32 @@ export function entryOf(message: JsMsg, epoch: string, subjects: Subjects): Entr
   if (body === undefined) return undefined;
   const subject = message.headers?.has(SUBJECT_HEADER) ? message.headers.get(SUBJECT_HEADER) : undefined;
   if (subject !== undefined && !isSubject(subject)) return undefined;
-  const id = formatCursor(epoch, streamSequence);
-  const time = Math.floor(timestampNanos / 1e6);
-  const rest = `,"id":"${id}","time":"${isoTime(time)}"}`;
-  let [start, bytes] = [body.text.slice(0, -1), body.bytes - 1 + rest.length];
-  if (subject !== undefined) {
-    const [plainHead, head] = [dictionaryHead(type, undefined), dictionaryHead(type, subject)];
-    start = head + start.slice(plainHead.length);
-    bytes += utf8Length(head) - plainHead.length;
-  }
-  return { position: streamSequence, id, type, subject, json: start + rest, bytes, time };
+  return write({ type, subject, ...body }, epoch, streamSequence, Math.floor(timestampNanos / 1e6));
 }
 
-/** Returns the text `{"type":…,"event":…}` as the dictionary has it, and its size. */
-function bodyOf(
-  data: Uint8Array,
-  type: string,
-): { readonly text: string; readonly bytes: number } | undefined {
+/** The payload of an event, as JSON that is safe for every line reader, and its size. */
+type Body = Pick<EncodedEvent, "payload" | "bytes">;
+
+const EVENT_KEY = ',"event":';
+const NO_PAYLOAD: Body = { payload: undefined, bytes: 0 };
+
+/** Returns the payload in the text `{"type":…,"event":…}`, without a copy if the text is as this program writes it. */
+function bodyOf(data: Uint8Array, type: string): Body | undefined {
   try {
     const text = decoder.decode(data);
     const value = JSON.parse(text);
     if (value?.type !== type || !hasNothingElse(value)) return undefined;
-    const head = `{"type":"${type}"`;
-    const isPlain = text.startsWith(head) && text.endsWith("}") &&
-      (text.startsWith(',"event":', head.length) || text.length === head.length + 1);
+    if (value.event === undefined) return NO_PAYLOAD;
+    const head = `{"type":"${type}"${EVENT_KEY}`;
     const isAscii = text.length === data.length; // Most texts are, and need no search for other characters.
     const isSafe = !UNSAFE.some((what) => text.includes(what)) &&
       (isAscii || !UNSAFE_BEYOND_ASCII.test(text));
-    if (isPlain && isSafe) return { text, bytes: isAscii ? data.length : utf8Length(text) };
-    const json = toJson(value.event === undefined ? { type } : { type, event: value.event });
-    return "text" in json ? { text: json.text, bytes: utf8Length(json.text) } : undefined;
+    if (isSafe && text.startsWith(head) && text.endsWith("}")) {
+      const payload = text.slice(head.length, -1);
+      return { payload, bytes: isAscii ? payload.length : utf8Length(payload) };
+    }
+    const json = toJson(value.event);
+    return "text" in json ? { payload: json.text, bytes: utf8Length(json.text) } : undefined;
   } catch {
     return undefined; // Not UTF-8, or not JSON.
   }

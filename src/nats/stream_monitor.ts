@@ -10,6 +10,7 @@ import {
   type StreamInfo,
 } from "@nats-io/jetstream";
 import type { NatsConnection, QueuedIterator, Status } from "@nats-io/nats-core";
+import type { EntryWriter } from "../channel/entry_writer.ts";
 import { oncePerTurn } from "../channel/wakeups.ts";
 import { type ConsumerLoop, startConsumerLoop } from "./consumer_loop.ts";
 import { createFetcher, type Fetcher } from "./fetcher.ts";
@@ -34,6 +35,7 @@ export interface StreamMonitorOptions {
   /** The state of the stream when it was opened. */
   readonly info: StreamInfo;
   readonly subjects: Subjects;
+  readonly writeEntry: EntryWriter;
   readonly publisher: Publisher;
   /** Maximum number of events, and of their bytes, in the window. */
   readonly limits: { readonly maxEvents: number; readonly maxBytes: number };
@@ -140,10 +142,10 @@ export class StreamMonitor {
   }
 
   #createReplica(): Replica {
-    const { info, limits, place: { name }, subjects } = this.#options;
+    const { info, limits, place: { name }, subjects, writeEntry } = this.#options;
     return createReplica(info, {
       ...limits,
-      entryOf: (message, epoch) => entryOf(message, epoch, subjects),
+      entryOf: (message, epoch) => entryOf(message, epoch, subjects, writeEntry),
       onNews: () => this.#reportNews(),
       onReset: (reason) => {
         this.pages.clear();
@@ -164,12 +166,12 @@ export class StreamMonitor {
   }
 
   #createFetcher(): Fetcher {
-    const { client, manager, info: { state }, place: { name }, subjects } = this.#options;
+    const { client, manager, info: { state }, place: { name }, subjects, writeEntry } = this.#options;
     return createFetcher(client, manager, {
       stream: name,
       request: this.#requests.request,
       bytesEach: state.bytes / Math.max(1, state.messages),
-      entryOf: (message) => entryOf(message, this.replica.epoch, subjects),
+      entryOf: (message) => entryOf(message, this.replica.epoch, subjects, writeEntry),
     });
   }
 
