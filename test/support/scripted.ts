@@ -8,6 +8,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 /** The part of a request that the tests look at. */
 export interface ScriptedRequest {
   readonly path: string;
+  readonly method: string;
   readonly query: URLSearchParams;
   /** The value of a header by its name in lower case. */
   readonly headers: ReadonlyMap<string, string>;
@@ -64,12 +65,12 @@ export async function scripted<T>(
 
 function requestOf(head: string): ScriptedRequest {
   const [first = "", ...lines] = head.split("\r\n\r\n")[0]!.split("\r\n");
-  const path = /^\w+ (\S+)/.exec(first)?.[1] ?? "";
+  const [, method = "", path = ""] = /^(\w+) (\S+)/.exec(first) ?? [];
   const headers = lines.map((line): [string, string] => {
     const colon = line.indexOf(":");
     return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
   });
-  return { path, query: new URL(path, "http://x").searchParams, headers: new Map(headers) };
+  return { method, path, query: new URL(path, "http://x").searchParams, headers: new Map(headers) };
 }
 
 /** Headers by name. */
