@@ -72,7 +72,7 @@ export const SUITES: readonly Suite[] = [
   { path: "http/", on: EVERY },
   { path: "attack/inputs", on: OLDEST_AND_NEWEST, seconds: 12 },
   { path: "attack/", on: EVERY, seconds: 5 },
-  { path: "client/sse_readers", on: ONCE, seconds: 20, waits: true }, // The packages are for Node and browsers.
+  { path: "client/sse_readers", on: EACH_KIND, seconds: 20, waits: true },
   { path: "client/", on: OLDEST_AND_NEWEST, waits: true },
   { path: "store/", on: EACH_KIND, seconds: 2, waits: true },
   { path: "chaos/client", on: EACH_KIND, seconds: 27, waits: true },

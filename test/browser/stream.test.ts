@@ -3,7 +3,9 @@
  *
  * Without Chromium the tests are skipped; in CI they fail.
  */
+import { readFile } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
+import { fileURLToPath } from "node:url";
 import { Hono } from "hono";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
@@ -79,6 +81,19 @@ const EVENT_SOURCE = `<script>${REPORT}
     });
   }
 </script>`;
+/** The package sse.js, which is for pages: it reads with an `XMLHttpRequest`. */
+const SSE_JS = `<script type="module">${REPORT}
+  import { SSE } from "/sse.js";
+  const source = new SSE("/events?types=tick&format=sse", { autoReconnect: true, reconnectDelay: 100 });
+  source.addEventListener("open", () => opened++);
+  for (const type of ["tick", "events_lost"]) {
+    source.addEventListener(type, ({ data, id }) => {
+      const event = JSON.parse(data);
+      if (event.id !== id || event.type !== type) lost = NaN;
+      look(event);
+    });
+  }
+</script>`;
 const CLIENT = (url: string) =>
   `<script type="module">${REPORT}
   import { connect } from "/js/mod.js";
@@ -101,6 +116,10 @@ async function readThroughCuts(html: string): Promise<{ report: Report; asked: r
   const app = new Hono();
   const reports = servePage<Report>(app, html);
   const asked = await serveScript(app, "src/client/mod.ts");
+  app.get("/sse.js", async (c) => {
+    const text = await readFile(fileURLToPath(import.meta.resolve("sse.js")), "utf8");
+    return c.body(text, 200, { "Content-Type": "text/javascript" });
+  });
   app.route("/events", endpoint);
   let report: Report | undefined;
   await serving(app, (_, port) =>
@@ -123,6 +142,12 @@ const ALL = Array.from({ length: LAST }, (_, i) => i + 1);
 
 run("EventSource receives every event when its connections are cut", async () => {
   const { report } = await readThroughCuts(EVENT_SOURCE);
+  assert.equal([report.seen, report.lost], [ALL, 0]);
+  assert.ok(report.opened >= 3, `connected ${report.opened} times`);
+});
+
+run("sse.js receives every event when its connections are cut", async () => {
+  const { report } = await readThroughCuts(SSE_JS);
   assert.equal([report.seen, report.lost], [ALL, 0]);
   assert.ok(report.opened >= 3, `connected ${report.opened} times`);
 });

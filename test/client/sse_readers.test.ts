@@ -1,16 +1,17 @@
 /**
- * Readers of server-sent events that others wrote: each resumes from our endpoint through connections that are cut.
+ * Readers of events that others wrote: each resumes from our endpoint through connections that are cut.
  *
  * @module
  */
 import { createRequire } from "node:module";
 import { connect, createServer, type Socket } from "node:net";
+import { Readable, type Transform } from "node:stream";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { defineEvents } from "../../src/mod.ts";
 import { withEndpoint } from "../support/endpoint.ts";
 import { openWire, until } from "../support/harness.ts";
-import { type Random, randomOf } from "../support/hostile_proxy.ts";
+import { type Random, randomOf, sleep } from "../support/hostile_proxy.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("client: SSE readers");
@@ -31,20 +32,26 @@ interface Source {
   close(): void;
 }
 
+type SourceClass = new (url: string, options?: object) => Source;
 type Listener = (type: string, message: Message) => void;
 /** Reads a URL; returns what ends that. */
-type Reader = (url: string, listener: Listener) => () => void;
+type Reader = (url: string, listener: Listener) => (() => void) | Promise<() => void>;
 
 const require = createRequire(import.meta.url);
 const TYPES = ["note", "events_start", "events_lost"];
 
 /** Makes a reader of a class that is an `EventSource`. */
-function sourceReader(load: () => new (url: string) => Source): Reader {
-  return (url, listener) => {
-    const source = new (load())(url);
+function sourceReader(load: () => SourceClass | Promise<SourceClass>, options: object = {}): Reader {
+  return async (url, listener) => {
+    const source = new (await load())(url, options);
     for (const type of TYPES) source.addEventListener(type, (message) => listener(type, message));
     return () => source.close();
   };
+}
+
+/** Loads the class of a package that has it under a name. */
+async function exported(name: string): Promise<SourceClass> {
+  return (await import(name) as { EventSource: SourceClass }).EventSource;
 }
 
 /** Options of `fetchEventSource`. */
@@ -79,12 +86,61 @@ const fetchReader: Reader = (url, listener) => {
   };
 };
 
+/** Reads with `createEventSource()` of eventsource-client. */
+const clientReader: Reader = async (url, listener) => {
+  const { createEventSource } = await import("eventsource-client");
+  const onMessage = (message: Message & { event?: string | undefined }) =>
+    listener(message.event ?? "", message);
+  const client = createEventSource({ url, onMessage });
+  return () => client.close();
+};
+
+/** Reads NDJSON with the package that is named so, and resumes after the last id. */
+const ndjsonReader: Reader = (url, listener) => {
+  const { parse } = require("ndjson") as { parse(): Transform };
+  const ending = new AbortController();
+  const { signal } = ending;
+  const from = new URL(url);
+  void (async () => {
+    for (; !signal.aborted; await sleep(10)) {
+      try {
+        const { body } = await fetch(from, { signal, headers: { Accept: "application/x-ndjson" } });
+        // A connection that is cut off is an error, and the line that has begun is dropped.
+        const lines = Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]);
+        const events = lines.on("error", (error) => events.destroy(error)).pipe(parse());
+        for await (const event of events) {
+          from.searchParams.set("since", event.id);
+          listener(event.type, { data: JSON.stringify(event) });
+        }
+      } catch {
+        // The next request resumes.
+      }
+    }
+  })();
+  return () => ending.abort();
+};
+
 const READERS: Readonly<Record<string, Reader>> = {
   "eventsource 1": sourceReader(() => require("eventsource1")),
   "eventsource 2": sourceReader(() => require("eventsource2")),
+  "eventsource 3": sourceReader(() => exported("eventsource3")),
+  "eventsource 4": sourceReader(() => exported("eventsource4")),
+  "eventsource 5": sourceReader(() => exported("eventsource5")),
   "event-source-polyfill": sourceReader(() => require("event-source-polyfill").EventSourcePolyfill),
+  "reconnecting-eventsource": async (url, listener) => {
+    const options = { eventSourceClass: await exported("eventsource3"), max_retry_time: 20 };
+    return await sourceReader(() => require("reconnecting-eventsource").default, options)(url, listener);
+  },
+  "launchdarkly-eventsource": sourceReader(() => require("launchdarkly-eventsource").EventSource),
+  "eventsource-client": clientReader,
   "fetch-event-source": fetchReader,
+  "ndjson": ndjsonReader,
 };
+
+/** Readers that make a new `EventSource` when a response has another status; the others end then. */
+const RESTARTS = ["reconnecting-eventsource"];
+/** Readers that wait 3 s after every cut on Bun, whatever `retry` says. */
+const SLOW_ON_BUN = ["reconnecting-eventsource"];
 
 /**
  * The end of a response that is not cut there: the line of an `id` without the empty line behind it. Readers that take the
@@ -92,15 +148,27 @@ const READERS: Readonly<Record<string, Reader>> = {
  */
 const BETWEEN = /\nid: [^\n]*\n$/;
 
-/** A proxy that cuts connections after some bytes of the response, and counts the cuts. */
+/**
+ * A proxy that cuts connections after some bytes of the response, and counts the cuts.
+ *
+ * @param fails whether every other connection is answered with 500
+ */
 async function cutting(
   target: number,
   random: Random,
+  fails: boolean,
   use: (port: number, cuts: () => number) => Promise<void>,
 ) {
   const sockets = new Set<Socket>();
   let cuts = 0;
+  let connections = 0;
   const server = createServer((client) => {
+    if (++connections % 2 === 0 && fails && cuts < CUTS) {
+      sockets.add(client.on("error", () => {}));
+      const answer = "HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+      client.once("data", () => client.end(answer));
+      return;
+    }
     const upstream = connect(target, "127.0.0.1");
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -139,15 +207,16 @@ async function cutting(
 }
 
 for (const [name, reader] of Object.entries(READERS)) {
+  if ("Bun" in globalThis && SLOW_ON_BUN.includes(name)) continue;
   test(`eventsEndpoint() lets ${name} resume: after ${CUTS} cuts at any byte no event is missing or repeated`, async () => {
     await withEndpoint(catalogue, { heartbeat: 0.05 }, async ({ port, channel }) => {
-      await cutting(port, randomOf(SEED), async (proxyPort, cuts) => {
+      await cutting(port, randomOf(SEED), RESTARTS.includes(name), async (proxyPort, cuts) => {
         const { error } = console;
         console.error = () => {}; // event-source-polyfill reports each cut there.
         const received: number[] = [];
         const faults: string[] = [];
         let isWhole = true;
-        const stop = reader(`http://127.0.0.1:${proxyPort}/events?since=earliest`, (type, { data }) => {
+        const stop = await reader(`http://127.0.0.1:${proxyPort}/events?since=earliest`, (type, { data }) => {
           try {
             // eventsource 1 and 2 put the data of a block that was cut off before the next one, which is events_start.
             const { event } = JSON.parse(data.split("\n").at(-1)!);
@@ -183,7 +252,7 @@ for (const [name, reader] of Object.entries(READERS)) {
 test("eventsEndpoint() sends heartbeats that fetch-event-source does not call back for", async () => {
   await withEndpoint(catalogue, { heartbeat: 0.02 }, async ({ url, port, channel }) => {
     const messages: string[] = [];
-    const stop = fetchReader(
+    const stop = await fetchReader(
       `${url}/events`,
       (type, { data }) => messages.push(`${type} ${data.length > 0}`),
     );
