@@ -70,7 +70,7 @@ export async function emit(args: string[]): Promise<void> {
   const event = payload === undefined ? "" : `,"event":${payload}`;
   const text = `{"type":${JSON.stringify(type)}${subject}${event}}`;
   try {
-    const accepted = await post(remote, [{ place: "", text }], crypto.randomUUID(), patience, true);
+    const { accepted } = await post(remote, [{ place: "", text }], crypto.randomUUID(), patience, true);
     console.log(`${accepted} accepted`);
   } catch (error) {
     throw error instanceof PublishError ? new Error(error.reasons.join("\nevents-endpoint: ")) : error;
@@ -90,7 +90,7 @@ async function emitLines(
     for await (lines of portions) {
       const events = eventsOf(lines);
       if (events.length > 0) {
-        accepted += await post(remote, events, crypto.randomUUID(), patience, last === 0);
+        accepted += (await post(remote, events, crypto.randomUUID(), patience, last === 0)).accepted;
       }
       last = lines.at(-1)!.number;
       showProgress(`${accepted} accepted`);

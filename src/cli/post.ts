@@ -28,6 +28,21 @@ export interface Patience {
   readonly signal?: AbortSignal;
   /** Shows a message: why there is a wait, and that it is over. */
   note(text: string): void;
+  /**
+   * Called before each attempt, and can fail as one does.
+   *
+   * @param isUncertain whether an attempt before this one may have been accepted
+   * @returns what the server has accepted, so that nothing is sent; `undefined` to send the request
+   */
+  beforeAttempt?(isUncertain: boolean): Promise<Accepted | undefined>;
+}
+
+/** What a server has accepted. */
+export interface Accepted {
+  /** The number of events. */
+  readonly accepted: number;
+  /** The cursor of the last one, if the server has cursors. */
+  readonly lastId: string | undefined;
 }
 
 /** Number of milliseconds to wait for the response to a request. */
@@ -62,21 +77,20 @@ export class PublishError extends Error {
  *
  * @param key the idempotency key: the same events with the same key are published once
  * @param isFirst whether nothing was sent to this server before
- * @returns the number of events that the server accepted
  * @throws {PublishError}
  */
 export async function post(
   remote: Remote,
   events: readonly Posted[],
   key: string,
-  { maxAttempts, signal, note }: Patience,
+  { maxAttempts, signal, note, beforeAttempt }: Patience,
   isFirst: boolean,
-): Promise<number> {
+): Promise<Accepted> {
   let trouble: string | undefined;
   let isCertain = true;
   for (let failures = 0;;) {
     try {
-      const accepted = await send(remote, events, key, isFirst);
+      const accepted = await beforeAttempt?.(!isCertain) ?? await send(remote, events, key, isFirst);
       if (trouble !== undefined) note("connected");
       return accepted;
     } catch (error) {
@@ -139,12 +153,20 @@ async function send(remote: Remote, events: readonly Posted[], key: string, isFi
   return acceptedIn(remote, response, text, events);
 }
 
-/** Returns the number of events that a response confirms. */
-function acceptedIn(remote: Remote, response: Response, text: string, events: readonly Posted[]): number {
+/** Returns what a response confirms. */
+function acceptedIn(
+  remote: Remote,
+  response: Response,
+  text: string,
+  events: readonly Posted[],
+): Accepted {
   const { place } = remote;
   const { status } = response;
   const answer = parse(text);
-  if (response.ok && typeof answer?.accepted === "number") return answer.accepted;
+  if (response.ok && typeof answer?.accepted === "number") {
+    const { accepted, last_id: lastId } = answer;
+    return { accepted, lastId: typeof lastId === "string" ? lastId : undefined };
+  }
   if (response.ok) {
     throw new PublishError([
       `${place} answers ${status} without the number of accepted events: is it an events endpoint?`,
@@ -163,6 +185,7 @@ function acceptedIn(remote: Remote, response: Response, text: string, events: re
 /** The parts of a response that are read here. */
 interface Answer {
   readonly accepted?: unknown;
+  readonly last_id?: unknown;
   readonly error?: string | {
     readonly code?: unknown;
     readonly message?: unknown;

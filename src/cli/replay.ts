@@ -132,7 +132,8 @@ class Replayer {
   async #flush(line: number): Promise<void> {
     if (this.#due.length === 0) return;
     const key = crypto.randomUUID();
-    this.accepted += await post(this.#remote, this.#due, key, this.#patience, this.#lastLine === 0);
+    const { accepted } = await post(this.#remote, this.#due, key, this.#patience, this.#lastLine === 0);
+    this.accepted += accepted;
     this.#lastLine = line;
     this.#due = [];
     this.#length = 0;

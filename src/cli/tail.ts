@@ -15,16 +15,8 @@ import { openStateFile } from "./state_file.ts";
 import { watchReader } from "./pipe_reader.ts";
 import { onStopSignal } from "./signals.ts";
 import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
-import {
-  checkSubject,
-  parseFlags,
-  readCount,
-  readPath,
-  readPlace,
-  readSize,
-  readTypes,
-  UsageError,
-} from "./usage.ts";
+import { END_HELP, type Range, RANGE_FLAGS, rangeFrom, readRange, SELECTION_HELP } from "./range.ts";
+import { parseFlags, readCount, readPath, readSize, UsageError } from "./usage.ts";
 import { createView, type View } from "./view.ts";
 
 /** What `tail --help` shows. */
@@ -33,13 +25,11 @@ export const TAIL_HELP: string = `events-endpoint tail URL: follow the events of
   tail http://localhost:8085/events --types 'torrent_*' --since earliest
   tail http://localhost:8085/events | jq -r 'select(.type == "torrent_finished").event.name'
 
-  --types TYPES           only these types, with commas between; * at the end matches a prefix
-  --subject SUBJECT       only events about this; * at the end matches a prefix; may be repeated
+${SELECTION_HELP}
   --since PLACE           go on after the event with this id; earliest: with all that is kept; latest: from now (latest);
                           with what was published since a time (2026-11-28T03:00:00Z), or in the last 10m (s, m, h, d)
   --last N                begin with the last N events
-  --until PLACE           exit at that time, or after the event with this id
-  --limit N               exit after N events
+${END_HELP}
   --json                  one dictionary a line, whole, also on a terminal
   --output FILE           append the events to this file, a dictionary a line
   --rotate SIZE           begin another file at this size, like 100MB; FILE.1 is the oldest one, and none is removed
@@ -59,7 +49,9 @@ stdout, and none in --output. It exits with 0 at Ctrl-C and when its output is c
 interface TailOptions {
   readonly remote: Remote;
   /** Which events, and from where on. */
-  readonly range: ConnectOptions;
+  readonly range: Range;
+  /** Maximum number of attempts in a row that may fail. */
+  readonly maxAttempts: number;
   /** Whether a terminal shows JSON. */
   readonly isJson: boolean;
   /** The file to write to, in place of stdout. */
@@ -74,7 +66,7 @@ interface TailOptions {
 export async function tail(args: string[]): Promise<void> {
   const options = await readTailOptions(args);
   if (options === "help") return console.log(TAIL_HELP);
-  const { remote, range, isJson, output, state } = options;
+  const { remote, range, maxAttempts, isJson, output, state } = options;
   const stop = new AbortController();
   let failure: Error | undefined;
   const fail = (error: Error) => {
@@ -104,16 +96,15 @@ export async function tail(args: string[]): Promise<void> {
   });
   const unwatch = output === undefined ? await watchReader(() => stop.abort()) : () => {};
   process.stderr.on("error", () => {}); // The reader of stderr has closed it; stdout may still have one.
-  const { since, last, ...rest } = range;
-  const cursor = file?.state?.cursor;
-  const start = cursor !== undefined ? { since: cursor } : since !== undefined ? { since } : last && { last };
+  const wanted = rangeFrom(range, file?.state?.cursor);
   try {
-    await follow(remote, reader, position, { ...rest, ...start, signal: stop.signal });
+    await follow(remote, reader, position, { ...wanted, reconnect: { maxAttempts }, signal: stop.signal });
   } finally {
     unwatch();
     reader.close();
     await Promise.race([endOutput(), broken]);
     await position?.flush();
+    file?.close();
   }
   if (failure !== undefined) throw failure;
 }
@@ -121,12 +112,7 @@ export async function tail(args: string[]): Promise<void> {
 /** Reads the options of `tail`; `"help"` if only the help is wanted. */
 async function readTailOptions(args: string[]): Promise<TailOptions | "help"> {
   const { values, positionals } = parseFlags(args, {
-    types: { type: "string", multiple: true },
-    subject: { type: "string", multiple: true },
-    since: { type: "string" },
-    last: { type: "string" },
-    until: { type: "string" },
-    limit: { type: "string" },
+    ...RANGE_FLAGS,
     json: { type: "boolean" },
     output: { type: "string" },
     rotate: { type: "string" },
@@ -139,13 +125,8 @@ async function readTailOptions(args: string[]): Promise<TailOptions | "help"> {
   if (values["help"]) return "help";
   const remote = readRemote(positionals[0], values["api-key"], process.env);
   if (positionals.length > 1) throw new UsageError(`tail takes one URL, and not also "${positionals[1]}"`);
+  const range = readRange(values);
   const maxAttempts = readCount("max-attempts", values["max-attempts"]) ?? Infinity;
-  const [last, limit] = [readCount("last", values["last"]), readCount("limit", values["limit"])];
-  const since = readPlace(values["since"]);
-  const until = readPlace(values["until"]);
-  if (last !== undefined && since !== undefined) {
-    throw new UsageError("--last and --since are two places to begin: give one");
-  }
   const [output, state] = [readPath("output", values["output"]), readPath("state", values["state"])];
   const maxBytes = readSize("rotate", values["rotate"]);
   if (maxBytes !== undefined && output === undefined) {
@@ -153,15 +134,8 @@ async function readTailOptions(args: string[]): Promise<TailOptions | "help"> {
   }
   return {
     remote: await withTransport(remote, values),
-    range: {
-      types: readTypes(values["types"]),
-      subjects: ((values["subject"] ?? []) as string[]).map(checkSubject),
-      ...(since !== undefined && { since }),
-      ...(last !== undefined && { last }),
-      ...(until !== undefined && { until }),
-      ...(limit !== undefined && { limit }),
-      reconnect: { maxAttempts },
-    },
+    range,
+    maxAttempts,
     isJson: values["json"] === true,
     output,
     maxBytes,

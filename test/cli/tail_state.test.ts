@@ -93,7 +93,10 @@ test("openStateFile() writes again after a write that failed", async () => {
     assert.match(reason, `cannot write the state file ${path}`);
     await rmdir(`${path}.new`);
     await file.write({ n: 2 });
-    assert.equal((await openStateFile<{ n: number }>(path, "a test")).state, { n: 2 });
+    file.close();
+    const again = await openStateFile<{ n: number }>(path, "a test");
+    assert.equal(again.state, { n: 2 });
+    again.close();
   } finally {
     await rm(folder, { recursive: true });
   }
