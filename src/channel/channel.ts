@@ -80,6 +80,11 @@ export interface EventLog {
   readonly hasErased?: boolean;
   /** Whether it was closed. */
   readonly closed: boolean;
+  /**
+   * The types of events that were stored before, which its catalogue may lack by now; absent where no event is older than the
+   * process.
+   */
+  readonly storedTypes?: readonly string[];
   /** What keeps it from taking or telling events at the moment, in words; `undefined`: nothing does. */
   readonly problem?: string | undefined;
 

@@ -101,10 +101,21 @@ export function nearestOf(name: string, names: readonly string[]): string | unde
   const most = Math.max(2, name.length / 3);
   const distances = names.map((one) => {
     const isBegun = given.length > 2 && one.toLowerCase().startsWith(given);
-    return { one, distance: isBegun ? most : distanceBetween(given, one.toLowerCase()) };
+    if (isBegun) return { one, distance: most };
+    const isFar = Math.abs(one.length - given.length) > most;
+    return { one, distance: isFar ? Infinity : distanceBetween(given, one.toLowerCase()) };
   });
-  const nearest = distances.reduce((best, next) => next.distance < best.distance ? next : best);
+  const nearest = distances.reduce(
+    (best, next) => next.distance < best.distance ? next : best,
+    { one: "", distance: Infinity },
+  );
   return nearest.distance <= most ? nearest.one : undefined;
+}
+
+/** Returns the question that ends a message about an unknown name; empty if no name is near. */
+export function hintFor(name: string, names: readonly string[]): string {
+  const nearest = nearestOf(name, names);
+  return nearest === undefined ? "" : `: did you mean ${nearest}?`;
 }
 
 /** The number of characters to insert, to remove or to replace to make one name of the other (Levenshtein). */

@@ -6,10 +6,12 @@
 import { type Catalogue, isTypeName, TYPE_NAME_TEXT } from "./catalogue.ts";
 import { EventsError, type Issue } from "./errors.ts";
 import { isControlType } from "./event.ts";
-import { describe } from "./arguments.ts";
+import { describe, hintFor } from "./arguments.ts";
 import { isSubject, SUBJECT_TEXT } from "./subject.ts";
 import { type StandardIssue, type StandardSchema, validate } from "./standard_schema.ts";
 
+/** Only the first events of a batch get the nearest type: each one costs a comparison with all types. */
+const MAX_HINTS = 5;
 /** The most characters in the paths of one event's issues: a path may be as long as the payload, and each issue has one. */
 const MAX_PATH_LENGTH = 1_000_000;
 
@@ -23,19 +25,23 @@ export function checkEvent(catalogue: Catalogue, type: unknown, payload: unknown
   if (typeof type === "string" && !isControlType(type) && Object.hasOwn(catalogue.schemas, type)) {
     return checkPayload(catalogue.schemas[type]!, type, payload, index);
   }
-  const message = typeIssue(type, catalogue.isOpen === true);
+  const message = typeIssue(type, catalogue, index);
   return message === undefined ? [] : [{ index, path: "type", message }];
 }
 
 /** Returns why events of a type that the catalogue does not name cannot be published; `undefined` if they can. */
-function typeIssue(type: unknown, isOpen: boolean): string | undefined {
+function typeIssue(
+  type: unknown,
+  { types, isOpen = false }: Catalogue,
+  index: number,
+): string | undefined {
   if (typeof type !== "string") return "must be a string: the name of an event type";
   if (isControlType(type)) return `"${type}" is a control event, which cannot be published`;
   if (isOpen && isTypeName(type)) return undefined;
   const name = JSON.stringify(type.slice(0, 128));
-  return isOpen
-    ? `${name} cannot name an event: use ${TYPE_NAME_TEXT}`
-    : `${name} is not a type of this catalogue`;
+  if (isOpen) return `${name} cannot name an event: use ${TYPE_NAME_TEXT}`;
+  const hint = index < MAX_HINTS && isTypeName(type) ? hintFor(type, types) : "";
+  return `${name} is not a type of this catalogue${hint}`;
 }
 
 /**

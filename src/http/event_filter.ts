@@ -4,9 +4,10 @@
  * @module
  */
 import type { Context } from "hono";
-import type { Entry } from "../channel/channel.ts";
+import type { Entry, EventLog } from "../channel/channel.ts";
 import type { Catalogue, PublishedEvent, Schemas } from "../events/catalogue.ts";
 import { EventsError } from "../events/errors.ts";
+import { hintFor } from "../events/arguments.ts";
 import { CONTROL_TYPES } from "../events/event.ts";
 import { isSubject, SUBJECT_TEXT, subjectMatcher } from "../events/subject.ts";
 import type { Filter } from "../stream/chunk.ts";
@@ -26,9 +27,9 @@ export interface Wanted {
  *
  * @throws {EventsError} `UnknownEventType`, `InvalidParameter`
  */
-export function readWanted(c: Context, catalogue: Types): Wanted {
+export function readWanted(c: Context, channel: TypesOfChannel): Wanted {
   return {
-    types: selectTypes((c.req.queries("types") ?? []).join(","), catalogue),
+    types: selectTypes((c.req.queries("types") ?? []).join(","), channel),
     subjects: c.req.queries("subject")?.map(checkPattern),
   };
 }
@@ -39,8 +40,10 @@ function checkPattern(pattern: string): string {
   throw new EventsError("InvalidParameter", `subject must be ${SUBJECT_TEXT}, not ${given}`);
 }
 
-/** The catalogue, as far as its types are concerned. */
-type Types = Pick<Catalogue, "types" | "isOpen" | "formerTypes">;
+/** A channel, as far as its types are concerned. */
+interface TypesOfChannel extends Pick<EventLog, "storedTypes"> {
+  readonly catalogue: Pick<Catalogue, "types" | "isOpen" | "formerTypes">;
+}
 
 /**
  * Reads `?types=`.
@@ -52,20 +55,20 @@ type Types = Pick<Catalogue, "types" | "isOpen" | "formerTypes">;
  */
 export function selectTypes(
   patterns: string,
-  { types, isOpen = false, formerTypes }: Types,
+  { catalogue: { types, isOpen = false, formerTypes }, storedTypes }: TypesOfChannel,
 ): ReadonlySet<string> | undefined {
-  const known = [...types, ...formerTypes ?? [], ...CONTROL_TYPES];
+  const known = [...types, ...formerTypes ?? [], ...storedTypes ?? [], ...CONTROL_TYPES];
   // Types that match may be added while the stream is open.
-  const selected: Set<string> = isOpen || formerTypes !== undefined ? new PatternSet() : new Set();
+  const mayGrow = isOpen || formerTypes !== undefined || storedTypes !== undefined;
+  const selected: Set<string> = mayGrow ? new PatternSet() : new Set();
   for (const pattern of patterns.split(",").map((text) => text.trim()).filter((text) => text !== "")) {
     const prefix = pattern.endsWith("*") ? pattern.slice(0, -1) : undefined;
     const matches = known.filter((type) => prefix === undefined ? type === pattern : type.startsWith(prefix));
     if (isOpen || (prefix !== undefined && selected instanceof PatternSet)) selected.add(pattern);
     if (matches.length === 0 && !isOpen) {
-      throw new EventsError(
-        "UnknownEventType",
-        `no event type matches ${JSON.stringify(pattern.slice(0, 128))}`,
-      );
+      const name = pattern.slice(0, 128);
+      const message = `no event type matches ${JSON.stringify(name)}`;
+      throw new EventsError("UnknownEventType", message + hintFor(name, types));
     }
     for (const type of matches) selected.add(type);
   }

@@ -266,9 +266,9 @@ function refuseForNow<S extends Schemas>(
 
 function wantedOf<S extends Schemas>(
   c: Context,
-  { channel: { catalogue } }: EndpointSettings<S>,
+  { channel }: EndpointSettings<S>,
 ): Wanted {
-  return readWanted(c, catalogue);
+  return readWanted(c, channel);
 }
 
 function readBoolean(c: Context, name: string, fallback: boolean): boolean {

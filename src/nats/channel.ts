@@ -48,7 +48,7 @@ import { headersOf, messageOf } from "./message.ts";
 import { createPublisher, type Publisher, unavailable, unconfirmed } from "./publisher.ts";
 import type { Replica } from "./replica.ts";
 import { StreamMonitor, type StreamMonitorOptions } from "./stream_monitor.ts";
-import { openStream, type StreamPlace } from "./stream.ts";
+import { openStream, storedSubjects, type StreamPlace } from "./stream.ts";
 import { createSubjects } from "./subject.ts";
 
 /** Options of `natsChannel`. */
@@ -124,7 +124,9 @@ export async function openChannel<S extends Schemas>(
   const publisher = createPublisher(client, stream);
   const manager = await jetstreamManager(connection, { checkAPI: false });
   const info = await openAt(manager, place);
-  return new StreamChannel(catalogue, {
+  const stored = await storedSubjects(manager, place).catch(() => []);
+  const storedTypes = stored.flatMap((subject) => subjects.typeOf(subject) ?? []);
+  return new StreamChannel(catalogue, storedTypes, {
     connection,
     client,
     manager,
@@ -152,6 +154,7 @@ async function openAt(manager: JetStreamManager, place: StreamPlace): Promise<St
 
 class StreamChannel<S extends Schemas> implements NatsChannel<S> {
   readonly catalogue: Catalogue<S>;
+  readonly storedTypes: readonly string[];
   readonly #options: Omit<StreamMonitorOptions, "onNews">;
   readonly #publisher: Publisher;
   readonly #monitor: StreamMonitor;
@@ -161,8 +164,13 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
   readonly #published: ReturnType<typeof createPublishedCounts>;
   #closed = false;
 
-  constructor(catalogue: Catalogue<S>, options: Omit<StreamMonitorOptions, "onNews">) {
+  constructor(
+    catalogue: Catalogue<S>,
+    storedTypes: readonly string[],
+    options: Omit<StreamMonitorOptions, "onNews">,
+  ) {
     this.catalogue = catalogue;
+    this.storedTypes = storedTypes;
     this.#options = options;
     this.#publisher = options.publisher;
     this.#published = createPublishedCounts(catalogue.types);

@@ -64,6 +64,15 @@ async function findStream(manager: JetStreamManager, name: string): Promise<Stre
   }
 }
 
+/** Returns the subjects that the stream holds messages of. */
+export async function storedSubjects(
+  manager: JetStreamManager,
+  { name, prefix }: StreamPlace,
+): Promise<string[]> {
+  const { state } = await manager.streams.info(name, { subjects_filter: `${prefix}.*` });
+  return Object.keys(state.subjects ?? {});
+}
+
 /** Whether the error says that the stream does not exist. */
 export function isMissing(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.apiError().err_code === STREAM_NOT_FOUND;

@@ -207,6 +207,10 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     return this.#file.hasErased;
   }
 
+  get storedTypes(): readonly string[] {
+    return this.#file.types;
+  }
+
   get closed(): boolean {
     return this.#closing !== undefined;
   }

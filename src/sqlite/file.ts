@@ -12,6 +12,7 @@ import { bootId } from "./boot.ts";
 import { type Database, openDatabase, rowOf } from "./database.ts";
 import { Disk, openLog } from "./disk.ts";
 import type { Row } from "./entry.ts";
+import { StoredTypes } from "./stored_types.ts";
 import {
   LEAST_BYTES,
   lock,
@@ -49,6 +50,7 @@ export class EventsFile {
   readonly last: number;
   #first: number;
   #hasErased: boolean;
+  readonly #types: StoredTypes;
   readonly #db: Database;
   readonly #disk: Disk;
   readonly #used: StatementSync;
@@ -111,6 +113,8 @@ export class EventsFile {
     this.#hasErased = meta.erased !== undefined;
     // Newer events than the table has are gone, and are reported as lost: a page may be damaged so that SQLite does not see it.
     this.last = Math.max(newest ?? 0, this.#first - 1, meta.last ?? 0);
+    this.#types = new StoredTypes(db, meta.types, meta.last ?? 0);
+    this.#types.note();
     writeMeta(db, { epoch: this.epoch, boot: durability === "process" ? boot : undefined, last: this.last });
     this.#used = db.prepare(
       "SELECT (page_count - freelist_count) * page_size AS bytes " +
@@ -214,7 +218,13 @@ export class EventsFile {
 
   /** Adds an event, which was published at a time in milliseconds since 1970. */
   insert(sequence: number, time: number, { type, subject, payload }: EncodedEvent): void {
+    this.#types.add(type);
     this.#insert.run(sequence, isoTime(time), type, subject ?? null, payload ?? null);
+  }
+
+  /** The types of the events that were ever stored. */
+  get types(): readonly string[] {
+    return this.#types.names();
   }
 
   /** Returns the publication that was stored with a key, if it is still known. */
@@ -314,8 +324,10 @@ export class EventsFile {
     try {
       await this.#disk.merge();
       // From here on the file alone holds everything, however the machine ends.
+      this.#db.exec("PRAGMA synchronous = FULL; BEGIN");
+      this.#types.note();
       this.#db.exec(
-        `PRAGMA synchronous = FULL; BEGIN; DELETE FROM meta WHERE name = 'boot'; ${NOTE_LAST}; COMMIT`,
+        `DELETE FROM meta WHERE name = 'boot'; ${NOTE_LAST}; COMMIT`,
       );
     } catch {
       // The disk is full or gone: the log stays, and the next opening reads it.

@@ -70,12 +70,15 @@ export interface Meta {
   readonly erased?: string | undefined;
 }
 
+/** The name of the note that there was an event of a type. */
+export const TYPE_NOTE = "type:";
+
 /**
  * Reads what a file notes about itself.
  *
  * @throws {EventsError} `FileDamaged` if its epoch is missing
  */
-export function readMeta(db: Database): Meta {
+export function readMeta(db: Database): Meta & { readonly types: readonly string[] } {
   const rows = db.prepare("SELECT name, value FROM meta").all() as unknown as {
     name: string;
     value: string;
@@ -87,7 +90,10 @@ export function readMeta(db: Database): Meta {
     throw new EventsError("FileDamaged", "it has no epoch");
   }
   const numberOf = (text: string | undefined) => text === undefined ? undefined : Number(text);
-  return { epoch, boot, erased, first: numberOf(first), last: numberOf(last) };
+  const types = rows.filter(({ name }) => name.startsWith(TYPE_NOTE)).map(({ name }) =>
+    name.slice(TYPE_NOTE.length)
+  );
+  return { epoch, boot, erased, first: numberOf(first), last: numberOf(last), types };
 }
 
 /** Notes something in a file; the boot is removed if there is none. */

@@ -177,8 +177,11 @@ test("emit prints type, path and reason of what the server rejects", async () =>
       ),
     );
     assert.equal(
-      await emit([url, "order_lost"]),
-      refused(1, 'order_lost: type: "order_lost" is not a type of this catalogue'),
+      await emit([url, "order_palced"]),
+      refused(
+        1,
+        'order_palced: type: "order_palced" is not a type of this catalogue: did you mean order_placed?',
+      ),
     );
     const place = url.replace(/events$/, "");
     assert.equal(await emit([`${place}nothing`, "note"]), refused(1, `${place}nothing answers 404`));

@@ -70,6 +70,19 @@ test("types rejects a name that matches no type", async () => {
   }
 });
 
+test("an unknown type gets the nearest name, in types and in a POST", async () => {
+  const { endpoint } = makeEndpoint(catalogue, OPTIONS);
+  const { error } = await (await endpoint.request("/?types=torrent_finish")).json();
+  assert.is(error.message, 'no event type matches "torrent_finish": did you mean torrent_finished?');
+  const drafts = Array.from({ length: 10 }, () => ({ type: "market-ask", event: { n: 1 } }));
+  const headers = { "Content-Type": "application/json" };
+  const response = await endpoint.request("/", { method: "POST", headers, body: JSON.stringify(drafts) });
+  const messages: string[] = (await response.json()).error.details.map(({ message }: Error) => message);
+  const plain = '"market-ask" is not a type of this catalogue';
+  assert.equal(messages[0], `${plain}: did you mean market_ask?`);
+  assert.equal(messages[9], plain, "a body of unknown types costs no comparison for each");
+});
+
 test("filter decides for each request, on replayed and live events, within types", async () => {
   const { channel, endpoint } = makeEndpoint(catalogue, {
     ...OPTIONS,

@@ -6,6 +6,7 @@
 import type { Hono } from "hono";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
+import { defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { natsChannel } from "../../src/nats/mod.ts";
 import { createApp } from "../../src/server/app.ts";
 import { createSession, triblerEvents } from "../../src/tribler/mod.ts";
@@ -79,6 +80,28 @@ test("natsChannel() delivers events that were stored before it was opened", () =
     await tickAll(late, 1201, 1201);
     assert.equal(numbersOf([await lines.event()]), [1201]);
     await lines.close();
+  }));
+
+test("?types= names types that the stream has events of, also when the catalogue lacks them", () =>
+  onNats(async (server, join) => {
+    await tickAll(await join(), 1, 2);
+    await withConnection(server, async (connection) => {
+      const channel = await natsChannel(connection, defineEvents({ other: null }));
+      try {
+        const statusOf = async (types: string) => {
+          const response = await eventsEndpoint(channel).request(`/?since=earliest&types=${types}`);
+          await response.body!.cancel();
+          return response.status;
+        };
+        assert.equal([await statusOf("tick"), await statusOf("ti*"), await statusOf("note")], [
+          200,
+          200,
+          400,
+        ]);
+      } finally {
+        channel.close();
+      }
+    });
   }));
 
 test("close() leaves no timer and no consumer, and keeps the connection of the caller open", () =>

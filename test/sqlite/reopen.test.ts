@@ -2,6 +2,7 @@
 import { cp, stat } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import * as assert from "uvu/assert";
+import { defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { sqliteChannel } from "../../src/sqlite/mod.ts";
 import { running, startScript } from "../support/children.ts";
 import { within } from "../support/harness.ts";
@@ -35,6 +36,26 @@ test("sqliteChannel() continues a file with its epoch, cursors and events", () =
       assert.equal(entries.slice(0, 4), before.slice(0, 4), "times and texts stay the same");
       await rejects((async () => await channel.locate(`${epoch}-6`))(), "InvalidCursor", /ahead/);
     });
+  }));
+
+test("?types= names types that the file has events of, also when the catalogue has them no more", () =>
+  withFile(async (file) => {
+    await withChannel(file, async (channel) => void await channel.publishBatch(ticks(1, 2)));
+    const channel = await sqliteChannel(file, defineEvents({ ticket: null, other: null }));
+    try {
+      await channel.publish("ticket");
+      const typesOf = async (types: string) => {
+        const query = `/?since=earliest&follow=false&types=${types}`;
+        const lines = (await (await eventsEndpoint(channel).request(query)).text()).trim().split("\n");
+        return lines.slice(1).map((line) => JSON.parse(line).type);
+      };
+      assert.equal(await typesOf("tick"), ["tick", "tick"]);
+      assert.equal(await typesOf("tick*"), ["tick", "tick", "ticket"]);
+      const { status } = await eventsEndpoint(channel).request("/?types=silence");
+      assert.is(status, 400, "no event of it was stored");
+    } finally {
+      await channel.close();
+    }
   }));
 
 test("sqliteChannel() reads events that left memory from the file, large and small", () =>

@@ -46,23 +46,34 @@ test("serve --data refuses a file that another server has open", () =>
     await running(await start(file, 0, ["--durability", "power"]), async () => {});
   }));
 
-test("serve --catalogue --data keeps the events of types that a later catalogue has no more", () =>
+test("serve --catalogue --data keeps the events of types that a later catalogue has no more, and ?types= selects them", () =>
   withFile(async (file) => {
     const catalogue = `${file}.json`;
-    const serving = async (types: object, use: (url: string) => Promise<void>) => {
+    const serving = async (
+      types: object,
+      signal: "SIGTERM" | "SIGKILL",
+      use: (url: string) => Promise<void>,
+    ) => {
       await writeFile(catalogue, JSON.stringify(types));
       await running(await start(file, 0, ["--catalogue", catalogue]), async (child) => {
         await use((await whereItListens(child)).url);
-        child.signal("SIGTERM");
-        assert.is((await child.exit()).code, 0);
+        child.signal(signal);
+        assert.is((await child.exit()).code, signal === "SIGTERM" ? 0 : null);
       });
     };
-    await serving({ shop_opened: null, shop_closed: null }, (url) => post(url, { type: "shop_opened" }));
-    await serving({ shop_closed: null }, async (url) => {
-      await post(url, { type: "shop_closed" });
-      const types = (await keptSince(url, "earliest")).map(({ type }) => type);
-      assert.equal(types, ["events_start", "shop_opened", "shop_closed"]);
-    });
+    const typesIn = async (url: string, query: string) =>
+      (await keptSince(url, `earliest&${query}`)).map(({ type }) => type).slice(1);
+    const both = { shop_opened: null, shop_closed: null };
+    await serving(both, "SIGKILL", (url) => post(url, { type: "shop_opened" }));
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      await serving({ shop_closed: null }, signal, async (url) => {
+        if (signal === "SIGTERM") await post(url, { type: "shop_closed" });
+        assert.equal(await typesIn(url, ""), ["shop_opened", "shop_closed"]);
+        assert.equal(await typesIn(url, "types=shop_opened"), ["shop_opened"]);
+        assert.equal(await typesIn(url, "types=shop_*"), ["shop_opened", "shop_closed"]);
+        assert.is((await fetch(`${url}/events?types=shop_open`)).status, 400);
+      });
+    }
   }));
 
 test.run();
