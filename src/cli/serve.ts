@@ -47,11 +47,14 @@ export async function serve(args: string[]): Promise<void> {
     ? undefined
     : await watchTorrents(options.watchFolder, options, served.watch, channel, log);
   reloadFiles({ catalogue: served.reload, keys: keys?.reload }, log);
+  const reloaded = [served.reload && options.catalogue, options.keys].filter((file) => file !== undefined);
   try {
     const server = await listen(app.fetch as Fetch, options);
     const origin = `http://${urlHost(options.host)}:${server.port}`;
     console.log(`events-endpoint ${VERSION} listens on ${origin}${options.mounts[0].path}`);
     console.log(`Its page is ${origin}/`);
+    // The process that a shell or npm shows may be another one.
+    if (reloaded.length > 0) console.log(`To reload ${reloaded.join(" and ")}: kill -HUP ${process.pid}`);
     if (options.apiKey === undefined && credentials === undefined && !isLoopback(options.host)) {
       log.warning(
         "other machines can reach this server, and it has no key: set EVENTS_API_KEY to say who may",

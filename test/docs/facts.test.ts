@@ -5,6 +5,7 @@ import { STATUS } from "../../src/http/refusal.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { renderMetrics } from "../../src/server/metrics.ts";
 import { createStats } from "../../src/stream/stats.ts";
+import { running, startProgram, whereItListens } from "../support/children.ts";
 import { ROOMS } from "../support/rooms.ts";
 import { suite } from "../support/suite.ts";
 import { ROOT } from "./blocks.ts";
@@ -92,6 +93,17 @@ test("the tables of options have every option of eventsEndpoint and connect", as
     const listed = (await rowsOf(page, heading)).slice(2).flatMap(([cell]) => namesIn(cell!));
     assert.equal(listed.sort(), options.sort());
   }
+});
+
+test("npm start passes SIGTERM on to the server, and ends with it", async () => {
+  const child = startProgram("npm", ["start", "--", "--port", "0", "--catalogue", "examples/shop.json"]);
+  await running(child, async () => {
+    const { url } = await whereItListens(child);
+    await child.stdout.match(/^To reload examples\/shop\.json: kill -HUP \d+$/);
+    child.signal("SIGTERM");
+    await child.exit();
+    await fetch(url).then(() => assert.unreachable("the server is gone"), () => {});
+  });
 });
 
 test("ARCHITECTURE.md has the table of rooms that the checks enforce", async () => {

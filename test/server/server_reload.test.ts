@@ -22,6 +22,8 @@ test("serve --catalogue FILE reads the file again at SIGHUP, and keeps what was 
     const args = ["--catalogue", catalogue];
     const options = { ...permissionsFor(folder), env: { EVENTS_LOG: "text" } };
     await withServer(args, async ({ url, child }) => {
+      const [, pid] = await child.stdout.match(/^To reload \S+shop\.json: kill -HUP (\d+)$/);
+      assert.is(Number(pid), child.pid);
       await post(url, { type: "shop_opened" });
       await writeFile(catalogue, '{"shop_closed": nil}');
       child.signal("SIGHUP");
