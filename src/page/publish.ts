@@ -23,6 +23,12 @@ interface Rejection {
 
 /** The beginning of every reference to a schema in the description. */
 const SCHEMAS = "#/components/schemas/";
+/** What an event may be about. The server checks it, and may derive it from the payload. */
+const SUBJECT: Schema = {
+  type: "string",
+  pattern: "",
+  description: "what it is about, such as order/42; may be empty",
+};
 /** The end of the name of a schema for what is published. */
 const DRAFT = ".draft";
 
@@ -40,6 +46,8 @@ export function createPublishing(key: Key): void {
   /** The field of the payload; `undefined` if the type has none. */
   let field: Field | undefined;
   let isJson = false;
+  const subject = createField(SUBJECT, () => undefined, "subject");
+  byId("publish-subject").replaceChildren(subject.element);
 
   async function load(): Promise<void> {
     const described = openApiUrl() === "" ? UNDESCRIBED : await fetchSchemas(key);
@@ -82,10 +90,14 @@ export function createPublishing(key: Key): void {
     const event = read();
     if (event === undefined) return;
     showResult("Publishing");
-    const response = await post(key, { type: (isOpen ? typed : chosen).value, event: event.value });
+    const response = await post(key, {
+      type: (isOpen ? typed : chosen).value,
+      subject: subject.read() || undefined,
+      event: event.value,
+    });
     if (response.ok) return showResult(`Published as ${(await response.json()).last_id}`);
     if (response.status === 401) key.ask();
-    showRejection((await response.json()).error, field);
+    showRejection((await response.json()).error, { subject, event: field });
     focusIssue(form);
   }
 
@@ -160,10 +172,14 @@ function showResult(text: string): void {
 }
 
 /** Shows each issue at its field, and below the fields those that belong to none. */
-function showRejection({ message, details = [] }: Rejection, field: Field | undefined): void {
+function showRejection(
+  { message, details = [] }: Rejection,
+  fields: Readonly<Record<string, Field | undefined>>,
+): void {
   for (const { path, message } of details) {
-    const isInField = path === "event" || path.startsWith("event.");
-    if (field !== undefined && isInField) field.showIssue(path.slice("event.".length), message);
+    const [key = ""] = path.split(".", 1);
+    const field = fields[key];
+    if (field !== undefined) field.showIssue(path.slice(key.length + 1), message);
     else byId("publish-issues").append(make("li", { textContent: `${path}: ${message}` }));
   }
   const amount = details.length === 1 ? "one issue" : `${details.length} issues`;

@@ -246,10 +246,19 @@ run("the page has a form for a JSON Schema of serve --catalogue FILE, with what 
     await send.click();
     await dialog.getByText("0 is less than 1").waitFor();
     await field("amount").fill("2");
+    await field("subject").fill("order 1");
+    await send.click();
+    await dialog.locator("#publish-subject").getByText('not "order 1"').waitFor();
+    await field("subject").fill("order/1");
     await send.click();
     await reads(dialog.getByRole("status"), /^Published as \w+-1$/);
     const { json } = (await session.channel.batches("earliest").next()).value!.entries[0]!;
-    assert.equal(JSON.parse(json).event, { id: "o-1", total: 42, lines: [{ article: "tea", amount: 2 }] });
+    const { subject, event } = JSON.parse(json);
+    assert.equal([subject, event], ["order/1", {
+      id: "o-1",
+      total: 42,
+      lines: [{ article: "tea", amount: 2 }],
+    }]);
   });
 });
 
