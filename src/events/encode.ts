@@ -57,23 +57,32 @@ const EVENT_KEY = '","event":';
 /** Matches each number with an exponent in a text of JSON, and some strings. */
 const EXPONENT = /[:,[]\s*-?[\d.]+[eE]/;
 
+/** A payload as JSON. */
+interface WrittenPayload {
+  readonly text: string;
+  /** The length of the text in UTF-8. */
+  readonly bytes: number;
+  /** What consumers will parse from the text. */
+  readonly value: unknown;
+}
+
 /** An event whose payload came as JSON, and is stored as it was written. */
 export class WrittenDraft implements UncheckedDraft {
   readonly type: string;
   readonly subject: string | undefined;
   readonly event: unknown;
-  readonly #json: string;
+  readonly #written: WrittenPayload;
 
-  private constructor(type: string, subject: string | undefined, event: unknown, json: string) {
+  private constructor(type: string, subject: string | undefined, written: WrittenPayload) {
     this.type = type;
     this.subject = subject;
-    this.event = event;
-    this.#json = json;
+    this.event = written.value;
+    this.#written = written;
   }
 
-  /** Returns the JSON of the payload, if the draft was read by {@linkcode read}. */
-  static jsonOf(draft: UncheckedDraft): string | undefined {
-    return #json in draft ? draft.#json : undefined;
+  /** Returns the payload as it was written, if the draft was read by {@linkcode read}. */
+  static payloadOf(draft: UncheckedDraft): WrittenPayload | undefined {
+    return #written in draft ? draft.#written : undefined;
   }
 
   /**
@@ -92,10 +101,13 @@ export class WrittenDraft implements UncheckedDraft {
     const head = TYPE_KEY + type + (subject === undefined ? "" : SUBJECT_KEY + subject) + EVENT_KEY;
     const start = head.length;
     const isInOrder = text.startsWith(head) && text.endsWith("}");
-    if (!isInOrder || text.includes("\\") || hasLineEnds(text)) return undefined;
+    const isPlain = isAscii(text);
+    if (!isInOrder || text.includes("\\") || (!isPlain && hasLineEnds(text))) return undefined;
     const length = text.length - start - 1;
     if (!isCanonical(length, event, maxDepth - 1, () => EXPONENT.test(text))) return undefined;
-    return new WrittenDraft(type, subject, event, text.slice(start, -1));
+    const json = text.slice(start, -1);
+    const bytes = isPlain ? length : utf8Length(json);
+    return new WrittenDraft(type, subject, { text: json, bytes, value: event });
   }
 }
 
@@ -157,12 +169,7 @@ function prepare(
     return { issues: [{ index, path: "", message: 'must be a dictionary: {"type": …, "event": …}' }] };
   }
   const { type, subject: given, event } = draft;
-  const written = WrittenDraft.jsonOf(draft);
-  const json = event === undefined
-    ? NO_PAYLOAD
-    : written === undefined
-    ? write(event)
-    : { text: written, bytes: utf8Length(written), value: event };
+  const json = WrittenDraft.payloadOf(draft) ?? (event === undefined ? NO_PAYLOAD : write(event));
   if ("fault" in json) {
     const { path, message } = json.fault;
     return { issues: [{ index, path: path === "" ? "event" : `event.${path}`, message }] };
@@ -195,15 +202,6 @@ const NO_PAYLOAD = { text: undefined, bytes: 0, value: undefined };
 
 function subjectBytes(subject: string): number {
   return utf8Length(JSON.stringify(subject)) + SUBJECT_KEY_BYTES;
-}
-
-/** A payload as JSON. */
-interface WrittenPayload {
-  readonly text: string;
-  /** The length of the text in UTF-8. */
-  readonly bytes: number;
-  /** What consumers will parse from the text. */
-  readonly value: unknown;
 }
 
 /**

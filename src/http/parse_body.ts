@@ -83,7 +83,7 @@ const ENVELOPE_LENGTH = 512;
 function withoutBody(drafts: RawDraft[], parts: readonly Part[], text: string): RawDraft[] {
   let kept = 0;
   for (const { draft } of parts) {
-    if (draft !== undefined) kept += WrittenDraft.jsonOf(draft)!.length + ENVELOPE_LENGTH;
+    if (draft !== undefined) kept += WrittenDraft.payloadOf(draft)!.text.length + ENVELOPE_LENGTH;
   }
   if (kept === 0 || text.length <= 2 * kept) return drafts;
   return drafts.map(({ type, subject, event }) => ({ type, subject, event }));
@@ -140,7 +140,7 @@ function parseLines(text: string, { maxBatch, maxDepth }: BodyLimits): Part[] {
   const parts: Part[] = [];
   let broken = 0;
   for (const line of text.split("\n")) {
-    if (line === "" || /^[ \t\r]*$/.test(line)) continue;
+    if (!line.startsWith("{") && /^[ \t\r]*$/.test(line)) continue;
     if (parts.length === maxBatch) throw tooMany(maxBatch);
     const part = parseText(line, maxDepth);
     parts.push(part);

@@ -15,7 +15,7 @@ const test = suite("events: encode");
 function kept(payload: string): string | undefined {
   const text = `{"type":"any","event":${payload}}`;
   const draft = WrittenDraft.read(text, JSON.parse(text), 64);
-  return draft && WrittenDraft.jsonOf(draft);
+  return draft && WrittenDraft.payloadOf(draft)?.text;
 }
 
 /** Returns ways to write a value as JSON, of which the first is that of `JSON.stringify`. */

@@ -156,7 +156,7 @@ test("defineEvents() rejects a subject of a type that there is not, and one that
 test("WrittenDraft.read() keeps the payload behind a subject", () => {
   const read = (text: string) => WrittenDraft.read(text, JSON.parse(text), 64);
   const draft = read('{"type":"note","subject":"a/b","event":"x"}')!;
-  assert.equal([draft.subject, draft.event, WrittenDraft.jsonOf(draft)], ["a/b", "x", '"x"']);
+  assert.equal([draft.subject, draft.event, WrittenDraft.payloadOf(draft)?.text], ["a/b", "x", '"x"']);
   const rewritten = [
     '{"type":"note","subject":"a\\/b","event":"x"}',
     '{"subject":"a/b","type":"note","event":"x"}',
