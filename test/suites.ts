@@ -121,6 +121,7 @@ export const SUITES: readonly Suite[] = [
   { path: "server/torrent", on: EACH_KIND, seconds: 4 },
   { path: "server/json_schema", on: ONCE, isUnit: true },
   { path: "server/access", on: EVERY },
+  { path: "server/descriptors", on: EACH_KIND, runs: "programs", seconds: 4, waits: true },
   { path: "server/smoke", on: EVERY, runs: "programs" },
   { path: "server/server_shutdown", on: EACH_KIND, seconds: 10, waits: true },
   { path: "server/server", on: EACH_KIND, seconds: 8, waits: true },

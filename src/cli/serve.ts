@@ -49,7 +49,7 @@ export async function serve(args: string[]): Promise<void> {
   reloadFiles({ catalogue: served.reload, keys: keys?.reload }, log);
   const reloaded = [served.reload && options.catalogue, options.keys].filter((file) => file !== undefined);
   try {
-    const server = await listen(app.fetch as Fetch, options);
+    const server = await listen(app.fetch as Fetch, { ...options, onProblem: log.problem });
     const origin = `http://${urlHost(options.host)}:${server.port}`;
     console.log(`events-endpoint ${VERSION} listens on ${origin}${options.mounts[0].path}`);
     console.log(`Its page is ${origin}/`);

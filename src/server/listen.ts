@@ -21,6 +21,8 @@ export interface Address {
    * most 240, and Deno closes none.
    */
   readonly keepAlive?: number;
+  /** Called with what hinders the server from accepting connections, and what is done about it: on Deno, which reports it. */
+  readonly onProblem?: (message: string) => void;
 }
 
 /** A server that listens. */
@@ -79,19 +81,55 @@ function withUrl(fetch: Fetch): Fetch {
   };
 }
 
-function listenOnDeno(deno: DenoLike, fetch: Fetch, { host, port }: Address): Listening {
+/** Number of milliseconds between two attempts to listen again. */
+const LISTEN_AGAIN_MS = 200;
+/** Number of milliseconds for which the same problem is not reported again. */
+const SAME_PROBLEM_MS = 10_000;
+
+function listenOnDeno(deno: DenoLike, fetch: Fetch, { host, port, onProblem }: Address): Listening {
   const cut = new AbortController();
-  const options = { hostname: host, port, signal: cut.signal, onListen: () => {}, onError };
-  const server = deno.serve(options, fetch);
+  let isStopped = false;
+  let reportedAt = -Infinity;
+  /** All that still have responses: one that can accept no connection ends, and keeps those it has. */
+  const servers = [open(port)];
+  const bound = servers[0]!.addr.port;
+
+  function open(port: number): ReturnType<DenoLike["serve"]> {
+    const options = { hostname: host, port, signal: cut.signal, onListen: () => {}, onError };
+    const server = deno.serve(options, fetch);
+    server.finished.catch(listenAgain); // Without it the process ends when it has no file descriptor left.
+    return server;
+  }
+
+  /** Listens again, once there is room. Until then connections are refused. */
+  async function listenAgain(error: unknown): Promise<void> {
+    if (performance.now() - reportedAt > SAME_PROBLEM_MS) {
+      reportedAt = performance.now();
+      onProblem?.(`cannot accept connections: ${reasonOf(error)}: it listens again as soon as it can`);
+    }
+    while (!isStopped) {
+      await new Promise((resolve) => setTimeout(resolve, LISTEN_AGAIN_MS));
+      try {
+        if (!isStopped) servers.push(open(bound));
+        return;
+      } catch {
+        // There is still no room.
+      }
+    }
+  }
+
   return {
-    port: server.addr.port,
+    port: bound,
     stop: async (graceMs, onLate) => {
+      isStopped = true;
+      const ended = Promise.allSettled(servers.map(({ finished }) => finished)).then(() => {});
       if (graceMs === 0) {
         cut.abort();
-        return await server.finished;
+        return await ended;
       }
       // Once it shuts down Deno can no longer cut: what is still open then goes with the process.
-      if (!await isInTime(server.shutdown(), graceMs)) onLate?.();
+      const shut = Promise.allSettled(servers.map((server) => server.shutdown())).then(() => {});
+      if (!await isInTime(shut, graceMs)) onLate?.();
     },
   };
 }

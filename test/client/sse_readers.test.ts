@@ -17,7 +17,8 @@ import { suite } from "../support/suite.ts";
 const test = suite("client: SSE readers");
 
 const EVENTS = 600;
-const CUTS = 15;
+/** Bun often drops what it had received before a cut, also `retry`, and a reader then waits for 3 s. */
+const CUTS = "Bun" in globalThis ? 5 : 15;
 const SEED = 1_911;
 const catalogue = defineEvents({ note: v.object({ n: v.number(), text: v.string() }) });
 
