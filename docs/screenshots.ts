@@ -111,8 +111,11 @@ const RealDate = Date;
 const begun = Date.now() - 295_000;
 for (let second = 0; second < 295; second++) {
   // To the session it is some minutes ago.
-  const then = () => new RealDate(begun + second * 1000);
-  globalThis.Date = new Proxy(RealDate, { construct: then });
+  const then = begun + second * 1000;
+  globalThis.Date = new Proxy(RealDate, {
+    construct: () => new RealDate(then),
+    get: (date, key) => key === "now" ? () => then : Reflect.get(date, key),
+  });
   if (second === 0) session.start();
   // It rises, falls, and rises, as things do.
   const amount = Math.round((2.2 + Math.sin(second / 31) + Math.sin(second / 9)) * 2.4 * random());
@@ -130,8 +133,8 @@ try {
   await mkdir(folder, { recursive: true });
   const only = process.argv[2];
   const shots = [
-    { name: "page-light", colorScheme: "light", width: 1180, height: 720 },
-    { name: "page-dark", colorScheme: "dark", width: 1180, height: 720 },
+    { name: "page-light", colorScheme: "light", width: 1280, height: 720 },
+    { name: "page-dark", colorScheme: "dark", width: 1280, height: 720 },
     ...(only === undefined ? [] : [
       { name: `${only}-360`, colorScheme: "light", width: 360, height: 760 },
       { name: `${only}-2560`, colorScheme: "dark", width: 2560, height: 1300 },
@@ -140,8 +143,8 @@ try {
   for (const { name, colorScheme, width, height } of shots) {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme });
     await page.goto(`http://127.0.0.1:${server.port}/`);
-    await page.getByRole("button", { name: "Since earliest" }).click();
-    await page.locator("#amounts").getByText(/^[1-9]\d+ events$/).waitFor();
+    await page.getByRole("combobox", { name: "Start with" }).selectOption("earliest");
+    await page.locator("#amounts").getByText(/^[1-9]\d{2,} events$/).waitFor();
     if (colorScheme === "dark") {
       await page.getByRole("row").filter({ hasText: "torrent_discovered" }).first().click();
     }

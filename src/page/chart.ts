@@ -1,103 +1,187 @@
 /**
- * The chart of events per second by group, and its legend, which shows the same in figures.
+ * The chart of events per second by group, and its legend, which shows the same in figures. A range dragged on it limits the
+ * list.
  *
  * @module
  */
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import uPlot from "uplot";
-import { clock } from "../text/event_text.ts";
 import { byId, make, setText } from "./dom.ts";
-import { EVENT_GROUPS } from "./event_groups.ts";
-import type { Rates } from "./rates.ts";
+import { EVENT_GROUPS, type EventGroup, groupLabel } from "./event_groups.ts";
+import type { Rates, Series } from "./rates.ts";
+import { placeInTime } from "./row_text.ts";
+import type { ChartSpan, TimeRange } from "./view.ts";
 
 /** The chart. */
 export interface Chart {
-  /** Draws the seconds before the current one, which is incomplete. */
+  /** Draws the time before `now`, in milliseconds since 1970, without the step that is incomplete. */
   draw(now: number): void;
+  /** Shows a range that the list is limited to. */
+  select(range: TimeRange | undefined): void;
+  /** Sets how much of the past is shown. */
+  setSpan(span: ChartSpan): void;
+  /** Draws in the colours of the theme as it is now. */
+  recolour(): void;
+  /** Shows a group in the legend, also while it has no event. */
+  list(group: EventGroup): void;
 }
 
+/** Callbacks of the chart. */
+export interface ChartListener {
+  /** A range was dragged; `undefined` for a click, which ends it. */
+  onRange(range: TimeRange | undefined): void;
+  /** A group was clicked in the legend. */
+  onGroup(group: EventGroup): void;
+}
+
+/** The seconds shown by each span, and the length of their steps. */
+const SPANS = { "5m": [300, 1], "1h": [3600, 10] } as const;
+/** Number of seconds that are kept one by one. */
+export const CHART_SECONDS = 3620;
+/** Maximum number of steps of the whole past. */
+export const CHART_STEPS = 1000;
+
 /** The possible distances between the lines of the axis of events. */
-const STEPS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((power) => [power, 2 * power, 5 * power]);
+const INCREMENTS = [0.1, 1, 10, 100, 1000, 10_000, 100_000].flatMap((power) => [power, 2 * power, 5 * power]);
 
 /** Makes the chart in its place on the page. */
-export function createChart(rates: Rates): Chart {
+export function createChart(rates: Rates, { onRange, onGroup }: ChartListener): Chart {
   const place = byId("chart");
-  const figures = new Map(EVENT_GROUPS.map((group) => {
+  const figures = createLegend(onGroup);
+  let span: ChartSpan = "5m";
+  let series = rates.recent(0, 1, 1);
+  /** The index of the step at the pointer. */
+  let pointed: number | undefined;
+  let range: TimeRange | undefined;
+  let plot: uPlot | undefined;
+
+  /** Writes the figures of the step at the pointer, or else of the last second. */
+  function writeFigures(): void {
+    const step = pointed === undefined ? undefined : Math.min(pointed, series.length - 1);
+    const second = Math.floor(lastDrawn / 1000) - 1;
+    let sum = 0;
+    for (const [group, { figure, item, show }] of figures) {
+      const counts = series.counts.get(group)!;
+      const rate = step === undefined ? rates.of(group, second) : counts[step]! / series.step;
+      sum += rate;
+      setText(figure, `${rate < 1000 ? rateText(rate) : `${rateText(rate / 1000)}k`}/s`);
+      item.dataset["rate"] = rateText(rate);
+      if (item.hidden && Array.prototype.some.call(counts, (count) => count > 0)) show();
+    }
+    const when = step === undefined ? "" : ` at ${placeInTime((series.start + step * series.step) * 1000)}`;
+    setText(byId("rates-title"), `${rateText(sum)} events/s${when}`);
+  }
+
+  let lastDrawn = 0;
+  function draw(now: number): void {
+    lastDrawn = now;
+    const end = Math.floor(now / 1000);
+    series = span === "all" ? rates.whole(end) : rates.recent(end, SPANS[span][0], SPANS[span][1]);
+    const data = stack(series);
+    if (plot === undefined) {
+      plot = createPlot(place, data, {
+        onPoint: (index) => {
+          pointed = index;
+          writeFigures();
+        },
+        onSelect: (left, right) => {
+          const at = (x: number) => plot!.posToVal(x, "x") * 1000;
+          onRange(right - left < 3 ? undefined : { from: Math.floor(at(left)), to: Math.ceil(at(right)) });
+        },
+      });
+    } else plot.setData(data);
+    showRange();
+    writeFigures();
+  }
+
+  function showRange(): void {
+    if (plot === undefined) return;
+    const x = (time: number) =>
+      Math.max(0, Math.min(plot!.over.clientWidth, plot!.valToPos(time / 1000, "x")));
+    const [left, right] = range === undefined ? [0, 0] : [x(range.from), x(range.to)];
+    const isDragging = place.querySelector(":active") !== null;
+    if (!isDragging) {
+      const select = { left, width: right - left, top: 0, height: plot.over.clientHeight };
+      plot.setSelect(select, false);
+    }
+  }
+
+  function recolour(): void {
+    plot?.destroy();
+    plot = undefined;
+    if (lastDrawn > 0) draw(lastDrawn);
+  }
+
+  new ResizeObserver(() => {
+    plot?.setSize(sizeOf(place));
+    showRange();
+  }).observe(place);
+  return {
+    draw,
+    recolour,
+    select: (now) => {
+      range = now;
+      showRange();
+    },
+    setSpan: (now) => {
+      span = now;
+      if (lastDrawn > 0) draw(lastDrawn);
+    },
+    list: (group) => figures.get(group)!.show(),
+  };
+}
+
+function createLegend(onGroup: (group: EventGroup) => void) {
+  return new Map(EVENT_GROUPS.map((group) => {
     const figure = make("b");
-    const item = make("li", {}, make("span", { className: "dot" }), `${group} `, figure);
+    const name = make("bdi");
+    const choose = make("button", { type: "button" }, make("span", { className: "dot" }), name, " ", figure);
+    choose.onclick = () => onGroup(group);
+    const item = make("li", {}, choose);
     item.dataset["group"] = group;
     item.hidden = true; // Until it has an event: not every catalogue has every group.
     byId("legend").append(item);
-    return [group, figure];
+    const show = () => {
+      item.hidden = false;
+      setText(name, groupLabel(group));
+      choose.title = `Only the types of ${groupLabel(group)}`;
+    };
+    return [group, { figure, item, show }];
   }));
-  /** The seconds shown, and the one after them, where the last one ends. */
-  const times = new Float64Array(rates.seconds + 1);
-  /** The index in `times` at the pointer. */
-  let pointed: number | undefined;
-  let plot: uPlot | undefined;
+}
 
-  /** Returns the counts of each group added to those below it, the topmost first. */
-  function stack(): uPlot.AlignedData {
-    const sums: Float64Array[] = [];
-    let below = new Float64Array(times.length);
-    for (const group of EVENT_GROUPS) {
-      const sum = below.map((count, i) => count + rates.of(group, times[Math.min(i, rates.seconds - 1)]!));
-      sums.unshift(sum);
-      below = sum;
-    }
-    return [times, ...sums];
+/** Returns the rates of each group added to those below it, the topmost first; the last time is the end of the last step. */
+function stack({ start, step, length, counts }: Series): uPlot.AlignedData {
+  const times = Float64Array.from({ length: length + 1 }, (_, i) => start + i * step);
+  const sums: Float64Array[] = [];
+  let below = new Float64Array(length + 1);
+  for (const group of EVENT_GROUPS) {
+    const own = counts.get(group)!;
+    below = below.map((sum, i) => sum + own[Math.min(i, length - 1)]! / step);
+    sums.unshift(below);
   }
+  return [times, ...sums];
+}
 
-  /** Writes the figures of the second at the pointer, or else of the last full second. */
-  function writeFigures(): void {
-    const second = times[Math.min(pointed ?? Infinity, rates.seconds - 1)]!;
-    let sum = 0;
-    for (const [group, figure] of figures) {
-      const count = rates.of(group, second);
-      sum += count;
-      setText(figure, count.toLocaleString("en"));
-      figure.parentElement!.dataset["count"] = `${count}`;
-      if (times.some((time) => rates.of(group, time) > 0)) figure.parentElement!.hidden = false;
-    }
-    const when = pointed === undefined ? "" : ` at ${clock(new Date(second * 1000))}`;
-    setText(byId("rates-title"), `${sum.toLocaleString("en")} events/s${when}`);
-  }
-
-  function pointAt(index: number | undefined): void {
-    pointed = index;
-    writeFigures();
-  }
-
-  function draw(now: number): void {
-    for (let i = 0; i < times.length; i++) times[i] = Math.floor(now / 1000) - rates.seconds + i;
-    const data = stack();
-    if (plot === undefined) plot = createPlot(place, data, pointAt);
-    else plot.setData(data);
-    writeFigures();
-  }
-
-  new ResizeObserver(() => plot?.setSize(sizeOf(place))).observe(place);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    plot?.destroy();
-    plot = undefined;
-    draw(Date.now());
-  });
-  return { draw };
+/** Callbacks of the plot. */
+interface PlotListener {
+  /** The pointer is at this index of the times; `undefined` without a pointer. */
+  onPoint(index: number | undefined): void;
+  /** A range was dragged, in pixels. */
+  onSelect(left: number, right: number): void;
 }
 
 /**
  * Makes the plot.
  *
- * @param data the times, and the stacked counts of each group, the topmost first
- * @param onPoint called with the index of the time at the pointer; `undefined` without a pointer
+ * @param data the times, and the stacked rates of each group, the topmost first
  */
 function createPlot(
   place: HTMLElement,
   data: uPlot.AlignedData,
-  onPoint: (index: number | undefined) => void,
+  { onPoint, onSelect }: PlotListener,
 ): uPlot {
-  const times = data[0];
   // The value of a colour in the current theme can be read only from an element that uses it.
   const style = getComputedStyle(place);
   const colour = (name: string) => {
@@ -116,9 +200,9 @@ function createPlot(
       ...sizeOf(place),
       padding: [6, 24, 0, 0],
       legend: { show: false },
-      cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
+      cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: false } },
       scales: {
-        x: { time: true, range: () => [times[0]!, times.at(-1)!] },
+        x: { time: true, range: ({ data: [times] }) => [times[0]!, times.at(-1)!] },
         y: { range: (_, _min, max) => [0, Math.max(1, max * 1.05)] },
       },
       axes: [
@@ -126,7 +210,7 @@ function createPlot(
           ...axis,
           size: 22,
           gap: 4,
-          space: (_, _axis, _min, _max, length) => length < 500 ? 40 : 70,
+          space: (_, _axis, _min, _max, length) => length < 500 ? 64 : 84,
           values: (_, ticks) => ticks.map((tick) => timeText(tick, ticks.some((one) => one % 60 !== 0))),
         },
         {
@@ -134,7 +218,7 @@ function createPlot(
           size: 40,
           gap: 4,
           space: 24,
-          incrs: STEPS,
+          incrs: INCREMENTS,
         },
       ],
       series: [
@@ -148,6 +232,7 @@ function createPlot(
       ],
       hooks: {
         setCursor: [({ cursor }) => onPoint(cursor.idx ?? undefined)],
+        setSelect: [({ select: { left, width } }) => onSelect(left, left + width)],
       },
     },
     data,
@@ -159,7 +244,17 @@ function sizeOf({ clientWidth, clientHeight }: HTMLElement): { width: number; he
   return { width: Math.max(100, clientWidth), height: Math.max(40, clientHeight) };
 }
 
-/** Formats a second since 1970 as the time of day. */
+/** Writes a rate with two digits where it is below one. */
+function rateText(rate: number): string {
+  return rate === 0 || rate >= 9.95 || Number.isInteger(rate)
+    ? Math.round(rate).toLocaleString("en")
+    : rate < 0.01
+    ? "<0.01"
+    : rate.toPrecision(rate < 1 ? 1 : 2);
+}
+
+/** Formats a second since 1970 as the time of day, or with its date if that is another day. */
 function timeText(second: number, withSeconds: boolean): string {
-  return clock(new Date(second * 1000)).slice(0, withSeconds ? undefined : "HH:MM".length);
+  const text = placeInTime(second * 1000);
+  return text.includes(" ") || withSeconds ? text : text.slice(0, "HH:MM".length);
 }

@@ -10,14 +10,32 @@ import { eventsUrl } from "./events_url.ts";
 import { copy } from "./clipboard.ts";
 import { curlCommand } from "./commands.ts";
 import { byId, make, setText } from "./dom.ts";
+import { summaryNodes, typeNodes } from "./event_nodes.ts";
 import type { EventRecord } from "./records.ts";
+import { linkTo } from "./view.ts";
 
 /** The details of an event. */
 export interface Details {
   readonly isOpen: boolean;
+  /** Whether they stand beside the list, in a place of their own. */
+  readonly isBeside: boolean;
+  /** The record that is shown. */
+  readonly shown: EventRecord | undefined;
   /** Shows a record; `takesFocus` moves the keyboard there. */
   show(record: EventRecord, takesFocus: boolean): void;
   close(): void;
+  /** Copies a link to the event that is shown. */
+  copyLink(): void;
+}
+
+/** Callbacks of the details. */
+export interface DetailsListener {
+  /** Whether the server requires a key. */
+  hasKey(): boolean;
+  onClose(): void;
+  /** The next older or newer event was asked for. */
+  onStep(rows: number): void;
+  onFollow(subject: string): void;
 }
 
 /** Maximum number of characters of JSON that are coloured. */
@@ -26,34 +44,43 @@ const MAX_COLOURED = 50_000;
 const CONFIRMATION_MS = 1500;
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g;
 
-/**
- * Makes the details in their place on the page.
- *
- * @param hasKey returns whether the server requires a key
- * @param onClose called when they are closed
- */
-export function createDetails(hasKey: () => boolean, onClose: () => void): Details {
+/** Makes the details in their place on the page. */
+export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsListener): Details {
   const dialog = byId<HTMLDialogElement>("details");
   const heading = byId("details-type");
   const copyJson = byId<HTMLButtonElement>("copy-json");
   const copyCurl = byId<HTMLButtonElement>("copy-curl");
-  const isWide = matchMedia("(min-width: 64rem)");
+  const copyLinkButton = byId<HTMLButtonElement>("copy-link");
+  const follow = byId<HTMLButtonElement>("follow");
+  const isWide = matchMedia("(min-width: 64rem) and (min-height: 30rem)");
   let shown: EventRecord | undefined;
 
-  /** Copies a text, and confirms it on the button for a moment. */
-  async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
-    const label = button.dataset["label"] ??= button.textContent!;
-    button.textContent = await copy(text, button) ? "Copied" : "Cannot copy";
-    setTimeout(() => button.textContent = label, CONFIRMATION_MS);
+  function copyLink(): void {
+    if (shown?.id === undefined) return;
+    const { origin, pathname, search } = location;
+    void copyFor(copyLinkButton, `${origin}${pathname}${linkTo(shown.id, shown.time, search)}`);
   }
 
   copyJson.onclick = () => void copyFor(copyJson, shown!.json);
   copyCurl.onclick = () => void copyFor(copyCurl, curlCommand(shown!.json, eventsUrl(), hasKey()));
+  copyLinkButton.onclick = copyLink;
+  follow.onclick = () => {
+    const { subject } = shown!;
+    if (!isWide.matches) dialog.close();
+    onFollow(subject!);
+  };
+  byId("details-older").onclick = () => onStep(1);
+  byId("details-newer").onclick = () => onStep(-1);
   byId("details-close").onclick = () => dialog.close();
   dialog.onclose = onClose;
-  // The browser closes only modal dialogs at Escape.
   dialog.onkeydown = (event) => {
+    // The browser closes only modal dialogs at Escape.
     if (event.key === "Escape") dialog.close();
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    // The arrows scroll the JSON where that has the focus.
+    if (step === 0 || (event.target as HTMLElement).id === "details-json") return;
+    event.preventDefault();
+    onStep(step);
   };
   isWide.onchange = () => {
     if (dialog.open) dialog.close();
@@ -63,22 +90,45 @@ export function createDetails(hasKey: () => boolean, onClose: () => void): Detai
     get isOpen() {
       return dialog.open;
     },
+    get isBeside() {
+      return isWide.matches;
+    },
+    get shown() {
+      return dialog.open ? shown : undefined;
+    },
+    copyLink,
     close: () => dialog.close(),
     show: (record, takesFocus) => {
       shown = record;
       dialog.dataset["group"] = record.group;
-      setText(heading, record.type);
+      heading.replaceChildren(...typeNodes(record.type));
       setText(byId("details-time"), timeText(new Date(record.time)));
-      setText(byId("details-summary"), record.summary);
-      copyCurl.hidden = record.type === "events_lost"; // Only the server can send it.
+      byId("details-summary").replaceChildren(...summaryNodes(record));
+      showSubject(record);
+      const isLoss = record.type === "events_lost"; // Only the server can send it.
+      copyCurl.hidden = isLoss;
+      copyLinkButton.hidden = isLoss || record.id === undefined;
       byId("details-json").replaceChildren(...coloured(JSON.stringify(JSON.parse(record.json), null, 2)));
       const before = document.activeElement as HTMLElement | null;
-      if (!dialog.open && isWide.matches) dialog.show();
-      else if (!dialog.open) dialog.showModal();
-      if (takesFocus || !isWide.matches) heading.focus();
-      else before?.focus();
+      const wasOpen = dialog.open;
+      if (!wasOpen && isWide.matches) dialog.show();
+      else if (!wasOpen) dialog.showModal();
+      if (takesFocus || (!isWide.matches && !wasOpen)) heading.focus();
+      else if (!wasOpen) before?.focus();
     },
   };
+}
+
+/** Copies a text, and confirms it on the button for a moment. */
+async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
+  const label = button.dataset["label"] ??= button.textContent!;
+  button.textContent = await copy(text, button) ? "Copied" : "Cannot copy";
+  setTimeout(() => button.textContent = label, CONFIRMATION_MS);
+}
+
+function showSubject({ subject }: EventRecord): void {
+  byId("details-about").hidden = subject === undefined;
+  setText(byId("details-subject"), subject ?? "");
 }
 
 /** Formats the time, to the millisecond. */

@@ -86,6 +86,9 @@ function optionalField(name: string, create: (value: unknown) => Field, value: u
   };
 }
 
+/** The names of the parts of a list that have a schema each and no title. */
+const ORDINALS = ["1st", "2nd", "3rd"];
+
 /** Makes a field for each item that has a schema of its own, and buttons that add and remove the others. */
 export function arrayField(
   { items, rest }: Extract<Shape, { kind: "array" }>,
@@ -93,13 +96,17 @@ export function arrayField(
 ): Field {
   const given: readonly unknown[] = Array.isArray(value) ? value : [];
   const { element, showIssueAmong } = createFrame(name, rest === undefined ? "" : "list");
-  const first = items.map((schema, i) => createField(schema, resolve, `${i}`, given[i]));
+  const first = items.map((schema, i) => {
+    const label = resolved(schema, resolve).title ?? `${name}, ${ORDINALS[i] ?? `${i + 1}th`} part`;
+    return createField(schema, resolve, label, given[i]);
+  });
   element.append(...first.map((field) => field.element));
   let others: { readonly field: Field; readonly element: HTMLElement }[] = [];
   const place = make("div", { className: "items" });
 
   function add(schema: Schema, value?: unknown): void {
-    const field = createField(schema, resolve, "item", value);
+    const label = `${resolved(schema, resolve).title ?? name} ${items.length + others.length + 1}`;
+    const field = createField(schema, resolve, label, value);
     const item = { field, element: make("div", { className: "item" }, field.element) };
     item.element.append(button("Remove", () => {
       others = others.filter((one) => one !== item);

@@ -71,13 +71,18 @@ function createControl(shape: InputShape, schema: Schema, value: unknown): Contr
   }
 }
 
-/** Makes an input of one line if the schema has a pattern or a format, or else of as many as the text has. */
+/**
+ * Makes an input of one line if the schema has a pattern or a format, or else of as many as the text has. A blank text is one
+ * if it was given or typed; a field that was left alone has no value.
+ */
 function textControl({ pattern, format }: Schema, value: unknown): Control {
   const text = typeof value === "string" ? value : "";
   const isOneLine = pattern !== undefined || format !== undefined;
   const element = isOneLine ? make("input", { value: text }) : make("textarea", { value: text, rows: 1 });
   element.spellcheck = false;
-  return { element, read: () => element.value };
+  let isTouched = typeof value === "string";
+  element.addEventListener("input", () => isTouched = true);
+  return { element, read: () => isTouched || element.value !== "" ? element.value : undefined };
 }
 
 function numberControl(kind: "integer" | "number", value: unknown): Control {

@@ -2,97 +2,272 @@
  * The live page: shows events as they arrive.
  *
  * An event that arrives is only counted and kept. The list is drawn once a frame, and the figures a few times a second:
- * they would be unreadable at a higher rate.
+ * they would be unreadable at a higher rate. What a person chooses is a view, which stands in the address. Types, subjects
+ * and the start are asked of the server; the filter and the range select among what it sent.
  *
  * @module
  */
 /// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 import type { Dictionary, Status } from "../client/mod.ts";
 import { timeOf } from "../text/event_text.ts";
 import { createAnnouncer } from "./announcer.ts";
-import { createChart } from "./chart.ts";
+import { CHART_SECONDS, CHART_STEPS, createChart } from "./chart.ts";
 import { createDetails } from "./details.ts";
 import { byId, setText } from "./dom.ts";
+import { createDownloads } from "./download.ts";
+import type { Remedy } from "./empty_text.ts";
+import { eventGroup } from "./event_groups.ts";
+import { showAmounts, showConnection } from "./figures.ts";
+import { type Accepts, parseFilter } from "./filter.ts";
 import { createKey } from "./key.ts";
 import { createList } from "./list.ts";
-import { createPublishing } from "./publish.ts";
+import { createLossNotice, createRemedies, showEmptiness } from "./notices.ts";
+import { createPins } from "./pins.ts";
+import { createPublishing, typesOf } from "./publish.ts";
+import { createSinceChoice, showChips } from "./question.ts";
 import { createRates } from "./rates.ts";
-import { createRecords, MAX_CHARACTERS, MAX_RECORDS } from "./records.ts";
+import { createRecords, type EventRecord, MAX_CHARACTERS, MAX_RECORDS } from "./records.ts";
+import { placeInTime } from "./row_text.ts";
+import { createShortcuts } from "./shortcuts.ts";
 import { follow, type Stream } from "./stream.ts";
+import { createTheme } from "./theme.ts";
 import { createTypes } from "./types.ts";
-import { type Lost, lostText, statusText } from "./status_text.ts";
+import { type ChartSpan, formatView, parseView, type Question, questionOf, type View } from "./view.ts";
 
-/** Number of seconds that the chart shows. */
-const CHART_SECONDS = 300;
 /** Minimum number of milliseconds between two updates of the figures. */
 const FIGURES_INTERVAL_MS = 250;
+/** Number of milliseconds between two changes of the address: WebKit allows 100 in 30 seconds. */
+const ADDRESS_INTERVAL_MS = 350;
+/** Number of milliseconds after a question before an empty list is explained: the answer may be on its way. */
+const EXPLANATION_DELAY_MS = 400;
 
-const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
-const rates = createRates(CHART_SECONDS);
-const chart = createChart(rates);
-const announcer = createAnnouncer(byId("announcer"));
-const key = createKey(reconnect);
-const details = createDetails(() => key.value !== undefined, () => list.focus());
-const list = createList(records, {
-  onOpen: (record, byKeyboard) => details.show(record, byKeyboard),
-  onMove: (record) => {
-    if (details.isOpen) details.show(record, false);
-  },
-  onEscape: () => {
-    const isOpen = details.isOpen;
-    details.close();
-    return isOpen;
-  },
-});
-const types = createTypes(filter);
-const filterInput = byId<HTMLInputElement>("filter");
-const pause = byId<HTMLButtonElement>("pause");
+/** What the browser keeps of the page for a reload, beside its address. */
+interface Place {
+  /** When the oldest event was published, as text. */
+  readonly since?: string;
+  /** The id of the event that the list was at. */
+  readonly anchor?: string | undefined;
+}
 
+let view = parseView(location.search);
 let stream: Stream | undefined;
 let status: Status = { type: "connecting", attempt: 1 };
 /** The time of the next attempt, in milliseconds since 1970. */
 let retryAt = 0;
-let lost: Lost = { count: 0, isMore: false };
 /** Number of milliseconds by which the local clock is ahead of the server's. */
 let skewMs = 0;
 let isDue = false;
 let figuresDrawn = 0;
 let figuresTimer: ReturnType<typeof setTimeout> | undefined;
+let addressTimer: ReturnType<typeof setTimeout> | undefined;
+let askedAt = 0;
+/** The id of an event that is to be selected when it arrives, and whether its details are to open. */
+let awaited: { readonly id: string; readonly opens: boolean } | undefined;
+let hasTypes = false;
+
+const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
+const rates = createRates(CHART_SECONDS, CHART_STEPS);
+const announcer = createAnnouncer(byId("announcer"));
+const losses = createLossNotice();
+const key = createKey(reconnect);
+const chart = createChart(rates, {
+  onRange: (range) => {
+    const onServer = range && { from: range.from - skewMs, to: range.to - skewMs };
+    change({ range: onServer });
+  },
+  onGroup: (group) => {
+    const ofGroup = types.names.filter((type) => eventGroup(type) === group);
+    const isChosen = view.types.length === ofGroup.length &&
+      ofGroup.every((type) => view.types.includes(type));
+    change({ types: isChosen ? [] : ofGroup });
+  },
+});
+const details = createDetails({
+  hasKey: () => key.value !== undefined,
+  onClose: () => {
+    rememberEvent(undefined);
+    list.focus();
+  },
+  onStep: (rows) => list.step(rows),
+  onFollow: followSubject,
+});
+const list = createList(records, {
+  onOpen: show,
+  onMove: (record) => {
+    if (details.isOpen || details.isBeside) show(record, false);
+  },
+  onSubject: followSubject,
+  onEscape: () => {
+    const { isOpen } = details;
+    details.close();
+    return isOpen;
+  },
+});
+const types = createTypes((types) => change({ types }), (type) => list.fitType(type));
+const sinceChoice = createSinceChoice((since) => change({ since }));
+const filterInput = byId<HTMLInputElement>("filter");
+const pins = createPins((record) => show(record, false), showPin);
+
+/** Changes the view, and the address with it. */
+function change(changes: Partial<View>): void {
+  const before = view;
+  view = { ...view, ...changes };
+  const isAsked = isOtherQuestion(before, view);
+  // A question is a step that the browser can go back from; to type a filter is none.
+  if (isAsked) writeAddress("pushState");
+  else writeAddressSoon();
+  apply(before, isAsked);
+}
+
+/** Notes which event is open. */
+function rememberEvent(record: EventRecord | undefined): void {
+  const eventTime = record && new Date(record.time).toISOString();
+  view = { ...view, event: record?.id, eventTime };
+  writeAddressSoon();
+}
+
+function writeAddressSoon(): void {
+  addressTimer ??= setTimeout(() => writeAddress("replaceState"), ADDRESS_INTERVAL_MS);
+}
+
+function writeAddress(method: "pushState" | "replaceState", place: Place | null = null): void {
+  clearTimeout(addressTimer);
+  addressTimer = undefined;
+  history[method](place, "", `${location.pathname}${formatView(view, location.search)}`);
+}
+
+function isOtherQuestion(before: View, now: View): boolean {
+  const asked = ({ types, subjects, since, last }: View) => JSON.stringify([types, subjects, since, last]);
+  return asked(before) !== asked(now);
+}
+
+/** Makes the page show the view. */
+function apply(before: View | undefined, isAsked: boolean): void {
+  types.choose(view.types);
+  sinceChoice.show(view);
+  showChips(view, change);
+  chart.select(view.range && { from: view.range.from + skewMs, to: view.range.to + skewMs });
+  if (before?.span !== view.span) {
+    chart.setSpan(view.span);
+    for (const button of spanButtons()) button.ariaPressed = `${button.dataset["span"] === view.span}`;
+  }
+  if (filterInput.value !== view.text) filterInput.value = view.text;
+  const isFiltered = before === undefined || before.text !== view.text || before.range !== view.range;
+  if (isFiltered) records.filter(filterOf(view));
+  if (isAsked) ask();
+  drawFigures();
+  drawSoon();
+}
+
+/** Makes the filter of what the page has. */
+function filterOf({ text, range }: View): Accepts | undefined {
+  const accepts = parseFilter(text);
+  if (range === undefined) return accepts;
+  const { from, to } = range;
+  return (event) => event.time >= from && event.time <= to && accepts?.(event) !== false;
+}
+
+/** Asks the server what the view asks for, and shows that from the beginning. */
+function ask(place: Place = {}): void {
+  records.clear();
+  rates.clear();
+  types.clear();
+  losses.clear();
+  list.mark(undefined);
+  const question = questionOf(view);
+  const { since } = place;
+  // After a reload the page starts where it started before, and not at the last events.
+  const isAgain = since !== undefined && question.last !== undefined;
+  start(isAgain ? { types: question.types, subjects: question.subjects, since } : question);
+  askedAt = performance.now();
+  setTimeout(drawFigures, EXPLANATION_DELAY_MS + 50);
+}
 
 /** Replaces the stream by a new one. */
-function start(since: string): void {
+function start(question: Question): void {
   stream?.end();
-  stream = follow(since, key.value, { onEvent, onStatus });
+  stream = follow(question, key.value, { onEvent, onStatus });
 }
 
 /** Replaces the stream by one that continues after its last event. */
 function reconnect(): void {
-  start(stream?.lastId ?? "latest");
+  const { types, subjects } = view;
+  const since = stream?.lastId;
+  start(since === undefined ? questionOf(view) : { types, subjects, since });
 }
 
-function onEvent(event: Dictionary): void {
-  const record = records.add(event);
-  types.count(record);
-  rates.count(record.group, record.time + skewMs);
+function onEvent(event: Dictionary, json: string): void {
+  const record = records.add(event, json);
   if (event.type === "events_lost") {
-    const { count } = event.event as { count: number | null };
-    lost = { count: lost.count + (count ?? 0), isMore: lost.isMore || count === null };
+    losses.add(event);
     announcer.announce(record.summary);
-  } else announcer.count(record);
+  } else {
+    types.count(record.type);
+    announcer.count(record);
+    rates.count(record.group, record.time + skewMs);
+  }
+  if (awaited !== undefined && record.id === awaited.id) arrive(record, awaited.opens);
   drawSoon();
+}
+
+/** Selects an event that was waited for. */
+function arrive(record: EventRecord, opens: boolean): void {
+  awaited = undefined;
+  requestAnimationFrame(() => {
+    list.select(record);
+    if (opens) show(record, false);
+  });
 }
 
 function onStatus(now: Status): void {
   status = now;
   if (now.type === "open" && now.start !== undefined) skewMs = Date.now() - timeOf(now.start).getTime();
+  if (now.type === "open" && !hasTypes) void listTypes();
   if (now.type === "waiting") retryAt = Date.now() + now.delay * 1000;
   if (now.type === "closed" && now.cause?.code === "Unauthorized") key.ask();
   drawConnection();
 }
 
-function filter(): void {
-  records.filter({ types: types.chosen, text: filterInput.value });
-  list.follow();
+/** Lists the types that the server describes, so that one can be chosen before it happens. */
+async function listTypes(): Promise<void> {
+  hasTypes = true;
+  const names = await typesOf(key).catch(() => []);
+  types.add(names);
+  for (const name of names) chart.list(eventGroup(name));
+}
+
+/** Shows the details of a record. */
+function show(record: EventRecord, byKeyboard: boolean): void {
+  details.show(record, byKeyboard);
+  showPin();
+  rememberEvent(record.type === "events_lost" ? undefined : record);
+}
+
+/** Asks for all events of a subject. */
+function followSubject(subject: string): void {
+  change({ subjects: [subject], types: [], since: view.since ?? "earliest", range: undefined, text: "" });
+}
+
+function showPin(): void {
+  const pin = byId<HTMLButtonElement>("pin");
+  const { shown } = details;
+  if (shown === undefined) return;
+  pin.ariaPressed = `${pins.has(shown)}`;
+  setText(pin, pins.has(shown) ? "Unpin" : "Pin");
+}
+
+function togglePin(): void {
+  const record = list.active ?? details.shown;
+  if (record !== undefined) pins.toggle(record);
+}
+
+function togglePause(): void {
+  if (records.held === undefined) {
+    records.pause();
+    list.mark(`paused ${placeInTime(Date.now())}`);
+  } else records.resume();
+  drawFigures();
   drawSoon();
 }
 
@@ -104,6 +279,10 @@ function drawSoon(): void {
 
 function draw(): void {
   isDue = false;
+  if (records.isScanning) {
+    records.scan();
+    drawSoon();
+  }
   list.draw();
   figuresTimer ??= setTimeout(
     drawFigures,
@@ -116,64 +295,102 @@ function drawFigures(): void {
   figuresTimer = undefined;
   figuresDrawn = performance.now();
   types.draw();
-  setText(byId("amounts"), amountsText());
-  const loss = lostText(lost);
-  setText(byId("lost"), loss);
-  byId("lost").hidden = loss === "";
-  const { held } = records;
-  setText(
-    pause,
-    held === undefined ? "Pause" : `Resume${held === 0 ? "" : ` (${held.toLocaleString("en")} new)`}`,
+  showAmounts(records);
+  const isEmpty = records.matching.length === 0 && !records.isScanning;
+  const isEarly = performance.now() - askedAt < EXPLANATION_DELAY_MS && records.kept === 0;
+  const retrySeconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+  const { isExpired } = losses;
+  showEmptiness(
+    isEmpty && !isEarly ? { view, status, kept: records.kept, isExpired, retrySeconds } : undefined,
   );
-  pause.ariaPressed = `${held !== undefined}`;
-}
-
-/** Returns the text for how many events arrived, are kept, and are shown. */
-function amountsText(): string {
-  const { received, kept, matching, held = 0 } = records;
-  const amount = `${received.toLocaleString("en")} ${received === 1 ? "event" : "events"}`;
-  const parts = [amount];
-  if (kept + held < received) parts.push(`the newest ${kept.toLocaleString("en")} kept`);
-  if (matching.length !== kept) parts.push(`${matching.length.toLocaleString("en")} shown`);
-  return parts.join(", ");
 }
 
 function drawConnection(): void {
-  const { state, text, spoken } = statusText(status, retryAt, Date.now());
-  const connection = byId("connection");
-  if (connection.dataset["spoken"] !== spoken) {
-    connection.dataset["spoken"] = spoken;
-    announcer.announce(spoken);
+  showConnection(status, retryAt, announcer);
+}
+
+function remedy(name: Remedy): void {
+  switch (name) {
+    case "key":
+      return key.ask();
+    case "retry":
+      return reconnect();
+    case "clear-filter":
+      return change({ text: "", range: undefined });
+    case "earliest":
+      return change({ since: "earliest" });
+    case "all-events":
+      return change({ types: [], subjects: [], text: "", range: undefined });
+    case "newest":
+      return change({ since: undefined, event: undefined, range: undefined });
   }
-  connection.dataset["state"] = state;
-  setText(byId("connection-words"), text);
-  byId("connect").hidden = status.type !== "closed";
+}
+
+function spanButtons(): readonly HTMLButtonElement[] {
+  return [...document.querySelectorAll<HTMLButtonElement>("#spans button")];
 }
 
 byId("connect").onclick = reconnect;
-byId("earliest").onclick = () => {
-  records.clear();
-  rates.clear();
-  types.clear();
-  lost = { count: 0, isMore: false };
-  filter();
-  drawFigures();
-  start("earliest");
+byId("pause").onclick = togglePause;
+byId("pin").onclick = () => {
+  if (details.shown !== undefined) pins.toggle(details.shown);
 };
-pause.onclick = () => {
-  if (records.held === undefined) records.pause();
-  else records.resume();
-  drawFigures();
-  drawSoon();
-};
-filterInput.oninput = filter;
-
+filterInput.oninput = () => change({ text: filterInput.value });
+for (const button of spanButtons()) {
+  button.onclick = () => change({ span: button.dataset["span"] as ChartSpan });
+}
+createRemedies(remedy);
+createDownloads(records);
 createPublishing(key);
+const switchTheme = createTheme(chart.recolour);
+createShortcuts([
+  { key: "/", label: "filter", run: () => filterInput.focus() },
+  { key: " ", label: "pause, and resume", run: togglePause },
+  {
+    key: "t",
+    label: "choose types",
+    run: () => {
+      byId<HTMLDetailsElement>("types").open = true;
+      byId("all-types").focus();
+    },
+  },
+  {
+    key: "f",
+    label: "follow the subject of the event",
+    run: () => {
+      const subject = (list.active ?? details.shown)?.subject;
+      if (subject !== undefined) followSubject(subject);
+    },
+  },
+  { key: "p", label: "pin the event, or unpin it", run: togglePin },
+  { key: "l", label: "copy a link to the event", run: () => details.copyLink() },
+  { key: "e", label: "everything that the server has", run: () => change({ since: "earliest" }) },
+  { key: "d", label: "light or dark colours", run: switchTheme },
+]);
+
+addEventListener("popstate", () => {
+  const before = view;
+  view = parseView(location.search);
+  if (view.event === undefined && details.isOpen) details.close();
+  apply(before, isOtherQuestion(before, view));
+});
+addEventListener("pagehide", () => {
+  const since = records.oldestTime;
+  const place: Place | null = since === undefined
+    ? null
+    : { since: new Date(since).toISOString(), anchor: list.anchor?.id };
+  writeAddress("replaceState", place);
+});
+
+const place = (history.state ?? {}) as Place;
+const id = view.event ?? place.anchor;
+if (id !== undefined) awaited = { id, opens: view.event !== undefined };
 setInterval(() => {
   drawConnection();
+  drawFigures();
   if (!document.hidden) chart.draw(Date.now());
 }, 1000);
 chart.draw(Date.now());
 list.draw();
-drawFigures();
-start("latest");
+apply(undefined, false);
+ask(place);

@@ -9,6 +9,7 @@ import { eventsUrl, openApiUrl } from "./events_url.ts";
 import { byId, make, setText } from "./dom.ts";
 import { createField } from "./form.ts";
 import { clearIssues, type Field } from "./form_field.ts";
+import { issueText } from "./issue_text.ts";
 import type { Key } from "./key.ts";
 import type { Schema } from "./schema.ts";
 
@@ -119,6 +120,12 @@ export function createPublishing(key: Key): void {
   };
 }
 
+/** Returns the types that the server describes. */
+export async function typesOf(key: Key): Promise<readonly string[]> {
+  if (openApiUrl() === "") return [];
+  return [...draftsIn(await fetchSchemas(key) ?? {}).keys()];
+}
+
 /** Shows the types that can be published; if they may have any name, a text field in place of the list. */
 function showTypes(types: readonly string[], isOpen: boolean): void {
   const list = byId("publish-type");
@@ -179,8 +186,9 @@ function showRejection(
   for (const { path, message } of details) {
     const [key = ""] = path.split(".", 1);
     const field = fields[key];
-    if (field !== undefined) field.showIssue(path.slice(key.length + 1), message);
-    else byId("publish-issues").append(make("li", { textContent: `${path}: ${message}` }));
+    const text = issueText(message);
+    if (field !== undefined) field.showIssue(path.slice(key.length + 1), text);
+    else byId("publish-issues").append(make("li", { textContent: `${path}: ${text}` }));
   }
   const amount = details.length === 1 ? "one issue" : `${details.length} issues`;
   showResult(`Not published: ${details.length === 0 ? message : amount}`);

@@ -4,54 +4,76 @@
  * @module
  */
 import type { Dictionary } from "../client/mod.ts";
-import { clock, timeOf } from "../text/event_text.ts";
-import { summaryOf } from "../tribler/summary.ts";
+import { timeOf } from "../text/event_text.ts";
 import { type EventGroup, eventGroup } from "./event_groups.ts";
+import type { Accepts } from "./filter.ts";
 import { createQueue, type Queue } from "./queue.ts";
+import { summaryText } from "./row_text.ts";
 
 /** Maximum number of events kept; older ones are only counted. */
-export const MAX_RECORDS = 10_000;
+export const MAX_RECORDS = 100_000;
 /** Maximum number of characters of JSON kept: an event may have a megabyte. */
-export const MAX_CHARACTERS: number = 32 * 1024 * 1024;
+export const MAX_CHARACTERS: number = 64 * 1024 * 1024;
+/** Number of milliseconds for which events are filtered before the browser gets to draw. */
+const MAX_SCAN_MS = 8;
 
-/** An event as it is kept: as JSON, which is smaller than objects, with the texts that are shown and searched. */
-export interface EventRecord {
+/** An event as it is kept: as JSON, which is smaller than objects. */
+export class EventRecord {
   /** Number of the event in order of arrival, from 1. */
   readonly n: number;
   readonly type: string;
+  readonly subject: string | undefined;
+  /** Its cursor; `undefined` if the server sends none. */
+  readonly id: string | undefined;
   readonly group: EventGroup;
   /** When it was published, in milliseconds since 1970. */
   readonly time: number;
-  /** The same as text: the time of day, or the date if it arrived on another day. */
-  readonly clock: string;
-  /** Its summary, in one line. */
-  readonly summary: string;
   /** The whole dictionary as JSON. */
   readonly json: string;
-}
+  #summary: string | undefined;
 
-/** Selects records. */
-export interface Filter {
-  /** Only these types; empty for all. */
-  readonly types: ReadonlySet<string>;
-  /** Only those that contain this text, in upper or lower case. */
-  readonly text: string;
+  constructor(event: Dictionary, n: number, json: string) {
+    this.n = n;
+    this.type = event.type;
+    this.subject = typeof event["subject"] === "string" ? event["subject"] : undefined;
+    this.id = typeof event.id === "string" ? event.id : undefined;
+    this.group = eventGroup(event.type);
+    this.time = timeOf(event).getTime();
+    this.json = json;
+  }
+
+  /** The text in which the list shows it; made when it is needed first, because most events are never looked at. */
+  get summary(): string {
+    return this.#summary ??= summaryText(JSON.parse(this.json));
+  }
 }
 
 /** The records of the page. */
 export interface Records {
   /** The records that match the filter, oldest first. */
   readonly matching: Pick<Queue<EventRecord>, "length" | "at">;
-  /** Number of records kept, without those held back. */
+  /** Number of records kept. */
   readonly kept: number;
+  /** When the oldest of them was published, in milliseconds since 1970; `undefined` if there is none. */
+  readonly oldestTime: number | undefined;
   /** Number of events that arrived. */
   readonly received: number;
   /** Number of events held back since {@linkcode pause}; `undefined` if there is no pause. */
   readonly held: number | undefined;
-  /** Number of records added to `matching` since the filter was set; it only grows. */
+  /** The number of the last record that was shown before the last pause; 0 if there was none. */
+  readonly mark: number;
+  /** Number of records added to `matching` since it was replaced; it only grows. */
   readonly added: number;
-  add(event: Dictionary): EventRecord;
-  filter(filter: Filter): void;
+  /** How often `matching` was replaced, by a filter or by {@linkcode clear}. */
+  readonly generation: number;
+  /** Whether records are left to be filtered. */
+  readonly isScanning: boolean;
+  /** Adds an event, with its JSON text if there is one. */
+  add(event: Dictionary, json?: string): EventRecord;
+  /** Filters the records; `undefined` accepts all. What does not fit into this turn is left to {@linkcode scan}. */
+  filter(accepts: Accepts | undefined): void;
+  /** Goes on to filter for some milliseconds. */
+  scan(): void;
   /** Holds back events from now on. */
   pause(): void;
   /** Shows the events that were held back. */
@@ -60,145 +82,127 @@ export interface Records {
   clear(): void;
 }
 
-/** Makes a record of an event. */
-export function recordOf(event: Dictionary, n: number): EventRecord {
-  const { type } = event;
-  const date = timeOf(event);
-  return {
-    n,
-    type,
-    group: eventGroup(type),
-    time: date.getTime(),
-    clock: placeInTime(date),
-    summary: type === "events_lost" ? lossText(event.event) : summaryOf(event),
-    json: JSON.stringify(event),
-  };
-}
-
-/** Formats the time of day; for another day the date and as much of the time as fits. */
-function placeInTime(date: Date): string {
-  if (date.toDateString() === new Date().toDateString()) return clock(date);
-  return `${date.toLocaleDateString("en", { month: "short", day: "numeric" })} ${clock(date).slice(0, 5)}`;
-}
-
-const REASONS: ReadonlyMap<unknown, string> = new Map([
-  ["history_expired", "the server no longer keeps them"],
-  ["unknown_epoch", "the server was restarted"],
-  ["slow_consumer", "this page read too slowly"],
-]);
-
-function lossText(payload: unknown): string {
-  const { count, reason } = (payload ?? {}) as { count?: unknown; reason?: unknown };
-  const amount = typeof count === "number" ? count.toLocaleString("en") : "An unknown number of";
-  return `${amount} ${count === 1 ? "event is" : "events are"} missing here: ${
-    REASONS.get(reason) ?? reason
-  }`;
-}
-
 /** Makes the records, limited in number and in characters of JSON. */
 export function createRecords(maxRecords: number, maxCharacters: number): Records {
-  const kept = createBounded(maxRecords, maxCharacters);
-  const waiting = createBounded(maxRecords, maxCharacters);
-  let matching = createQueue<EventRecord>();
-  let accepts: (record: EventRecord) => boolean = () => true;
-  let received = 0;
-  let held: number | undefined;
-  let added = 0;
-
-  function show(record: EventRecord): void {
-    if (!accepts(record)) return;
-    matching.push(record);
-    added++;
-  }
-
-  function keep(record: EventRecord): void {
-    kept.push(record, (oldest) => {
-      if (matching.at(0) === oldest) matching.shift();
-    });
-    show(record);
-  }
-
-  return {
-    get matching() {
-      return matching;
-    },
-    get kept() {
-      return kept.records.length;
-    },
-    get received() {
-      return received;
-    },
-    get held() {
-      return held;
-    },
-    get added() {
-      return added;
-    },
-    add: (event) => {
-      const record = recordOf(event, ++received);
-      if (held === undefined) keep(record);
-      else {
-        held++;
-        waiting.push(record);
-      }
-      return record;
-    },
-    filter: (filter) => {
-      accepts = matcher(filter);
-      matching = createQueue();
-      added = 0;
-      for (let i = 0; i < kept.records.length; i++) show(kept.records.at(i)!);
-    },
-    pause: () => {
-      held ??= 0;
-    },
-    resume: () => {
-      held = undefined;
-      for (let record; (record = waiting.shift()) !== undefined;) keep(record);
-    },
-    clear: () => {
-      held = undefined;
-      received = added = 0;
-      matching = createQueue();
-      kept.clear();
-      waiting.clear();
-    },
-  };
+  return new KeptRecords(maxRecords, maxCharacters);
 }
 
-/** Makes a queue that drops its oldest records when a limit is exceeded. */
-function createBounded(maxRecords: number, maxCharacters: number) {
-  const records = createQueue<EventRecord>();
-  let characters = 0;
+class KeptRecords implements Records {
+  readonly #maxRecords: number;
+  readonly #maxCharacters: number;
+  #kept = createQueue<EventRecord>();
+  #characters = 0;
+  #accepts: Accepts | undefined;
+  /** What the filter has found so far; it replaces `matching` when all records were looked at. */
+  #found = createQueue<EventRecord>();
+  /** The number of the next record to look at. */
+  #next = 1;
+  matching: Queue<EventRecord> = this.#found;
+  received = 0;
+  held: number | undefined = undefined;
+  mark = 0;
+  added = 0;
+  generation = 0;
 
-  function shift(): EventRecord | undefined {
-    const record = records.shift();
-    if (record !== undefined) characters -= record.json.length;
+  constructor(maxRecords: number, maxCharacters: number) {
+    this.#maxRecords = maxRecords;
+    this.#maxCharacters = maxCharacters;
+  }
+
+  get kept(): number {
+    return this.#kept.length;
+  }
+
+  get oldestTime(): number | undefined {
+    return this.#kept.at(0)?.time;
+  }
+
+  get isScanning(): boolean {
+    return this.#next <= this.#end;
+  }
+
+  /** The number of the last record to look at. */
+  get #end(): number {
+    return this.held === undefined ? this.received : this.mark;
+  }
+
+  add(event: Dictionary, json: string = JSON.stringify(event)): EventRecord {
+    const wasScanning = this.isScanning;
+    const record = new EventRecord(event, ++this.received, json);
+    this.#kept.push(record);
+    this.#characters += json.length;
+    // The newest is kept, however long.
+    while (
+      this.#kept.length > this.#maxRecords ||
+      (this.#characters > this.#maxCharacters && this.#kept.length > 1)
+    ) this.#dropOldest();
+    if (this.held !== undefined) this.held++;
+    else if (!wasScanning) this.#look(record);
     return record;
   }
 
-  return {
-    records,
-    shift,
-    push(record: EventRecord, onDrop?: (oldest: EventRecord) => void): void {
-      records.push(record);
-      characters += record.json.length;
-      // The newest is kept, however long.
-      while (records.length > maxRecords || (characters > maxCharacters && records.length > 1)) {
-        const oldest = shift()!;
-        onDrop?.(oldest);
-      }
-    },
-    clear(): void {
-      while (shift() !== undefined);
-    },
-  };
-}
+  filter(accepts: Accepts | undefined): void {
+    this.#accepts = accepts;
+    this.#found = createQueue();
+    this.#next = this.#kept.at(0)?.n ?? this.received + 1;
+    this.scan();
+  }
 
-/** Makes the test of a filter. A loss passes whatever types are chosen. */
-function matcher({ types, text }: Filter): (record: EventRecord) => boolean {
-  const isWanted = (type: string) => types.size === 0 || types.has(type) || type === "events_lost";
-  if (text === "") return ({ type }) => isWanted(type);
-  const pattern = new RegExp(text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"), "i");
-  return ({ type, summary, json }) => isWanted(type) && (pattern.test(summary) || pattern.test(json));
+  scan(): void {
+    const began = performance.now();
+    while (this.isScanning) {
+      // To read the clock takes longer than to look at some records.
+      for (let i = 0; i < 50 && this.isScanning; i++) {
+        this.#look(this.#kept.at(this.#next - this.#kept.at(0)!.n)!);
+      }
+      if (performance.now() - began > MAX_SCAN_MS) return;
+    }
+    if (this.#found !== this.matching) this.#show();
+  }
+
+  pause(): void {
+    if (this.held !== undefined) return;
+    this.mark = this.received;
+    this.held = 0;
+  }
+
+  resume(): void {
+    this.held = undefined;
+    // While it was paused the list stood still, also at records that were dropped meanwhile.
+    const first = this.#kept.at(0)?.n ?? Infinity;
+    while (this.matching.length > 0 && this.matching.at(0)!.n < first) this.matching.shift();
+    this.scan();
+  }
+
+  clear(): void {
+    this.held = undefined;
+    this.received = this.#characters = this.mark = 0;
+    this.#next = 1;
+    this.#kept = createQueue();
+    this.#found = createQueue();
+    this.#show();
+  }
+
+  /** Makes what was found what is shown. */
+  #show(): void {
+    this.matching = this.#found;
+    this.added = 0;
+    this.generation++;
+  }
+
+  /** Shows a record if it matches. A loss passes every filter. */
+  #look(record: EventRecord): void {
+    this.#next = record.n + 1;
+    if (this.#accepts?.(record) === false && record.type !== "events_lost") return;
+    this.#found.push(record);
+    if (this.#found === this.matching) this.added++;
+  }
+
+  #dropOldest(): void {
+    const oldest = this.#kept.shift()!;
+    this.#characters -= oldest.json.length;
+    this.#next = Math.max(this.#next, oldest.n + 1);
+    if (this.held === undefined && this.matching.at(0) === oldest) this.matching.shift();
+    if (this.#found !== this.matching && this.#found.at(0) === oldest) this.#found.shift();
+  }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { EventsError, Status } from "../client/mod.ts";
+import { lossReason, placeInTime } from "./row_text.ts";
 
 /** The texts for the state of a connection. */
 export interface StatusText {
@@ -63,16 +64,24 @@ function reason(cause: EventsError): string {
   }
 }
 
-/** How many events were lost. */
-export interface Lost {
-  /** The number of those that were counted. */
-  readonly count: number;
-  /** Whether others were lost that could not be counted. */
-  readonly isMore: boolean;
+/** Events that were lost at one place of the stream. */
+export interface Loss {
+  /** How many; `undefined` if that is not known. */
+  readonly count: number | undefined;
+  readonly reason: string;
+  /** When that was reported, in milliseconds since 1970. */
+  readonly time: number;
 }
 
-/** Describes a loss; returns an empty text if there is none. */
-export function lostText({ count, isMore }: Lost): string {
-  if (count === 0) return isMore ? "Events lost, number unknown" : "";
-  return `${isMore ? "At least " : ""}${count.toLocaleString("en")} ${count === 1 ? "event" : "events"} lost`;
+/** Describes losses: how many events, when and why; returns an empty text if there are none. */
+export function lossesText(losses: readonly Loss[]): string {
+  const last = losses.at(-1);
+  if (last === undefined) return "";
+  const count = losses.reduce((sum, { count = 0 }) => sum + count, 0);
+  const isMore = losses.some(({ count }) => count === undefined);
+  const amount = count === 0
+    ? "Events lost, number unknown"
+    : `${isMore ? "At least " : ""}${count.toLocaleString("en")} ${count === 1 ? "event" : "events"} lost`;
+  const when = losses.length === 1 ? "" : ` ${losses.length} times, the last`;
+  return `${amount}${when} at ${placeInTime(last.time)}: ${lossReason(last.reason)}`;
 }

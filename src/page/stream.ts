@@ -6,10 +6,12 @@
 /// <reference lib="dom" />
 import { connect, type Dictionary, EventsError, type Status } from "../client/mod.ts";
 import { eventsUrl } from "./events_url.ts";
+import type { Question } from "./view.ts";
 
 /** Callbacks of a stream. */
 export interface Listener {
-  onEvent(event: Dictionary): void;
+  /** An event arrived, with its JSON as the server wrote it. */
+  onEvent(event: Dictionary, json: string): void;
   onStatus(status: Status): void;
 }
 
@@ -23,24 +25,25 @@ export interface Stream {
 /** Number of milliseconds for which events may be read before the browser gets to draw and to handle input. */
 const MAX_BUSY_MS = 8;
 
-/**
- * Follows the events of the server that served the page.
- *
- * @param since a cursor, `earliest` or `latest`
- */
-export function follow(since: string, apiKey: string | undefined, listener: Listener): Stream {
+/** Follows the events that a view asks for. */
+export function follow(
+  { types, subjects, ...start }: Question,
+  apiKey: string | undefined,
+  listener: Listener,
+): Stream {
   const ending = new AbortController();
   const { signal } = ending;
   const onStatus = (status: Status) => {
     if (!signal.aborted) listener.onStatus(status);
   };
-  const connection = connect(eventsUrl(), { since, signal, onStatus, ...(apiKey && { apiKey }) });
+  const options = { types, subjects, ...start, signal, onStatus, ...(apiKey && { apiKey }) };
+  const connection = connect(eventsUrl(), options);
 
   async function read(): Promise<void> {
     try {
       let began = performance.now();
       for await (const event of connection) {
-        listener.onEvent(event);
+        listener.onEvent(event, connection.lastText ?? JSON.stringify(event));
         // Events that arrive together are read in one task, during which the browser cannot draw.
         if (performance.now() - began < MAX_BUSY_MS) continue;
         await nextTask();

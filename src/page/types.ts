@@ -1,64 +1,83 @@
 /**
- * The types received so far, each with its count, as buttons that limit the list to the chosen types.
+ * The types of the server, each with its count, as buttons that limit the question to the chosen types.
  *
  * @module
  */
 /// <reference lib="dom" />
 import { byId, make, setText } from "./dom.ts";
-import type { EventRecord } from "./records.ts";
+import { typeNodes } from "./event_nodes.ts";
+import { eventGroup } from "./event_groups.ts";
 
 /** The list of types. */
 export interface Types {
-  /** The chosen types; empty for all. */
-  readonly chosen: ReadonlySet<string>;
-  count(record: EventRecord): void;
+  /** The names of the types listed. */
+  readonly names: readonly string[];
+  /** Lists types of which no event has arrived yet. */
+  add(names: readonly string[]): void;
+  count(type: string): void;
+  /** Marks the chosen types; none for all. */
+  choose(chosen: readonly string[]): void;
   /** Draws the counts as they are now. */
   draw(): void;
-  /** Resets the counts, and keeps the choice. */
+  /** Resets the counts. */
   clear(): void;
 }
 
 /** A type in the list. */
 interface Entry {
-  readonly item: HTMLElement;
   readonly button: HTMLButtonElement;
   readonly figure: HTMLElement;
+  readonly item: HTMLElement;
   count: number;
 }
 
 /** Maximum number of types listed. Servers have far fewer; without a limit, one could flood the page. */
 const MAX_TYPES = 500;
 
-/** Makes the list in its place on the page. */
-export function createTypes(onChange: () => void): Types {
+/**
+ * Makes the list in its place on the page.
+ *
+ * @param onChoose called with the types that a person chose; none for all
+ * @param onFirst called with a type of which the first event arrived
+ */
+export function createTypes(
+  onChoose: (types: readonly string[]) => void,
+  onFirst: (type: string) => void,
+): Types {
   const list = byId("type-list");
   const all = byId<HTMLButtonElement>("all-types");
-  const chosen = new Set<string>();
   const entries = new Map<string, Entry>();
+  let chosen: readonly string[] = [];
 
-  function change(): void {
-    for (const [type, { button }] of entries) button.ariaPressed = `${chosen.has(type)}`;
-    all.hidden = chosen.size === 0;
-    setText(byId("types-chosen"), chosen.size === 0 ? "" : `${chosen.size} chosen`);
-    onChange();
+  const isChosen = (type: string) =>
+    chosen.some((one) => one.endsWith("*") ? type.startsWith(one.slice(0, -1)) : one === type);
+
+  function toggle(type: string): void {
+    // A pattern of the address becomes the types that it stands for.
+    const names = [...entries.keys()].filter(isChosen);
+    const others = chosen.filter((one) => !one.endsWith("*") && !entries.has(one));
+    onChoose([...others, ...(isChosen(type) ? names.filter((one) => one !== type) : [...names, type])]);
   }
 
-  function add({ type, group }: EventRecord): Entry | undefined {
+  function mark(): void {
+    for (const [type, { button }] of entries) button.ariaPressed = `${isChosen(type)}`;
+    all.ariaPressed = `${chosen.length === 0}`;
+    setText(byId("types-chosen"), chosen.length === 0 ? "" : `${chosen.length} chosen`);
+  }
+
+  function add(type: string): Entry | undefined {
     if (entries.size === MAX_TYPES) return undefined;
     const figure = make("b");
     const button = make(
       "button",
-      { type: "button", ariaPressed: `${chosen.has(type)}` },
+      { type: "button", ariaPressed: `${isChosen(type)}` },
       make("span", { className: "dot" }),
-      make("span", { className: "name", textContent: type }),
+      make("span", { className: "name" }, ...typeNodes(type)),
       figure,
     );
-    button.onclick = () => {
-      if (!chosen.delete(type)) chosen.add(type);
-      change();
-    };
+    button.onclick = () => toggle(type);
     const item = make("li", {}, button);
-    item.dataset["group"] = group;
+    item.dataset["group"] = eventGroup(type);
     const entry = { item, button, figure, count: 0 };
     entries.set(type, entry);
     // In alphabetical order, so that types of one group are together and none moves because of its count.
@@ -67,20 +86,28 @@ export function createTypes(onChange: () => void): Types {
     return entry;
   }
 
-  // On a narrow screen the room belongs to the events.
-  if (matchMedia("(max-width: 63.99rem)").matches) byId("types").removeAttribute("open");
-  all.onclick = () => {
-    chosen.clear();
-    change();
-  };
+  // On a narrow or low screen the room belongs to the events.
+  if (matchMedia("(max-width: 63.99rem), (max-height: 36rem)").matches) byId("types").removeAttribute("open");
+  all.onclick = () => onChoose([]);
   return {
-    chosen,
-    count: (record) => {
-      const entry = entries.get(record.type) ?? add(record);
-      if (entry !== undefined) entry.count++;
+    get names() {
+      return [...entries.keys()];
+    },
+    add: (names) => {
+      for (const name of names) if (!entries.has(name)) add(name);
+    },
+    count: (type) => {
+      const entry = entries.get(type) ?? add(type);
+      if (entry !== undefined && ++entry.count === 1) onFirst(type);
+    },
+    choose: (types) => {
+      chosen = types;
+      mark();
     },
     draw: () => {
-      for (const { figure, count } of entries.values()) setText(figure, count.toLocaleString("en"));
+      for (const { figure, count } of entries.values()) {
+        setText(figure, count === 0 ? "" : count.toLocaleString("en"));
+      }
     },
     clear: () => {
       for (const entry of entries.values()) entry.count = 0;

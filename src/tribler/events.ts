@@ -150,7 +150,7 @@ const schemas: TriblerSchemas = {
     infohash,
     timestamp: integer,
     name: v.string(),
-    files: v.array(v.tuple([v.string(), integer])),
+    files: v.array(v.tuple([v.pipe(v.string(), v.title("path")), v.pipe(integer, v.title("size"))])),
     trackers: v.array(v.string()),
     dispersy_cid: hash,
   }),

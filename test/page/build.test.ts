@@ -11,11 +11,11 @@ test("page_assets.ts holds what buildPage() makes of the sources", async () => {
   assert.ok(await buildPage() === await readFile(BUILT, "utf8"), "run npm run build:page");
 });
 
-test("page_assets.ts is at most 60 kB, gzipped, and keeps the licences of its libraries", () => {
+test("page_assets.ts is at most 70 kB, gzipped, and keeps the licences of its libraries", () => {
   const sizes = PAGE_ASSETS.map(({ path, text }) => [path, gzipSync(text, { level: 9 }).byteLength] as const);
   const sum = sizes.reduce((sum, [, size]) => sum + size, 0);
   console.log(`the page: ${sum} bytes gzipped (${sizes.map((one) => one.join(" ")).join(", ")})`);
-  assert.ok(sum <= 60_000, `${sum} bytes`);
+  assert.ok(sum <= 70_000, `${sum} bytes`);
   const script = PAGE_ASSETS.find(({ path }) => path === "/page.js")!.text;
   for (const name of ["uplot", "eventsource-parser"]) {
     assert.match(script, new RegExp(`^${name} \\S+: Copyright `, "m"));

@@ -28,18 +28,45 @@ test("createRecords() keeps events up to their number and size, also while it is
   assert.equal([shown(), records.held, records.received], [["before"], 5000, 5001]);
   records.pause();
   assert.is(records.held, 5000, "a second pause changes nothing");
-  records.filter({ types: new Set(), text: "4999" });
-  assert.equal(shown(), [], "what is held back is not shown by a filter either");
+  const scanned = () => {
+    while (records.isScanning) records.scan();
+    return shown();
+  };
+  records.filter(({ summary }) => summary === "4999");
+  assert.equal(scanned(), [], "what is held back is not shown by a filter either");
   records.resume();
-  assert.equal([shown(), records.held], [["4999"], undefined]);
-  records.filter({ types: new Set(["other"]), text: "" });
-  assert.equal(shown(), []);
-  records.filter({ types: new Set(), text: "" });
-  assert.equal(shown(), ["4998", "4999", "5000"]);
+  assert.equal([scanned(), records.held, records.mark], [["4999"], undefined, 1]);
+  records.filter(() => false);
+  assert.equal(scanned(), []);
+  records.filter(undefined);
+  assert.equal(scanned(), ["4998", "4999", "5000"]);
 });
 
-test("createRates() counts the seconds of the last minutes", () => {
-  const rates = createRates(10);
+test("createRecords() shows what a filter found when it has looked at everything, also what arrived meanwhile", () => {
+  const records = createRecords(1000, 1e6);
+  let n = 0;
+  const add = () => records.add({ type: "tick", event: ++n, id: `a-${n}` });
+  while (n < 1000) add();
+  const { generation } = records;
+  let looked = 0;
+  // The clock stands still until the browser is to draw.
+  const slow = () => {
+    if (++looked === 50) { for (const began = performance.now(); performance.now() - began < 10;); }
+    return looked % 2 === 0;
+  };
+  records.filter(slow);
+  assert.equal([records.isScanning, records.matching.length, looked], [true, 1000, 50]);
+  for (let i = 0; i < 100; i++) add();
+  assert.is(records.matching.length, 900, "the oldest are gone, and the new ones wait for their turn");
+  while (records.isScanning) records.scan();
+  assert.equal([records.generation, looked], [generation + 1, 1050]);
+  assert.is(records.matching.length, 500);
+  add();
+  assert.equal([records.kept, looked], [1000, 1051]);
+});
+
+test("createRates() counts the last seconds one by one, and the whole past in steps", () => {
+  const rates = createRates(10, 20);
   const at = (second: number, group: "torrent" | "market" = "torrent") =>
     rates.count(group, second * 1000 + 999);
   for (const second of [100, 100, 101, 109]) at(second);
@@ -51,8 +78,17 @@ test("createRates() counts the seconds of the last minutes", () => {
   at(111, "market");
   assert.equal([101, 111].map((second) => rates.of("torrent", second)), [0, 0]);
   assert.is(rates.of("market", 111), 1);
+  const recent = rates.recent(112, 10, 5);
+  assert.equal([recent.start, recent.step, recent.length], [100, 5, 2]);
+  assert.equal(Array.from(recent.counts.get("torrent")!), [2, 1]);
+  // From second 90 on there are more than 20 seconds, so that a step has five of them.
+  const whole = rates.whole(112);
+  assert.equal([whole.start, whole.step, whole.length], [90, 5, 4]);
+  assert.equal(Array.from(whole.counts.get("torrent")!), [1, 0, 3, 1]);
+  assert.equal(Array.from(rates.whole(115).counts.get("market")!), [0, 0, 1, 0, 1]);
   rates.clear();
   assert.is(rates.of("market", 111), 0);
+  assert.equal(Array.from(rates.whole(115).counts.get("market")!), [0]);
 });
 
 test.run();

@@ -1,0 +1,114 @@
+/**
+ * Why the list is empty, and what to do about it.
+ *
+ * @module
+ */
+import type { Status } from "../client/mod.ts";
+import type { View } from "./view.ts";
+
+/** What can be done about an empty list; each has a button. */
+export type Remedy = "key" | "retry" | "clear-filter" | "all-events" | "earliest" | "newest";
+
+/** The text for an empty list. */
+export interface EmptyText {
+  readonly why: string;
+  readonly what: string;
+  readonly remedies: readonly Remedy[];
+}
+
+/** What an empty list is explained from. */
+export interface Emptiness {
+  readonly view: View;
+  readonly status: Status;
+  /** Number of events kept, of which none matches. */
+  readonly kept: number;
+  /** Whether the server reported that it no longer keeps events that were asked for. */
+  readonly isExpired: boolean;
+  /** Number of seconds until the next attempt. */
+  readonly retrySeconds: number;
+}
+
+/** Explains an empty list. */
+export function emptyText({ view, status, kept, isExpired, retrySeconds }: Emptiness): EmptyText {
+  const { types, subjects, since, text, range } = view;
+  const asked = [
+    types.length === 0
+      ? []
+      : [types.length === 1 ? `of the type ${types[0]}` : `of the ${types.length} chosen types`],
+    subjects.length === 0 ? [] : [`about ${subjects.map((subject) => shortSubject(subject)).join(", ")}`],
+  ].flat().join(" ");
+  const isFiltered = text !== "" || range !== undefined;
+  if (isFiltered && kept > 0) {
+    const amount = kept === 1 ? "The one event" : `None of the ${kept.toLocaleString("en")} events`;
+    const why = `${amount} ${asked === "" ? "" : `${asked} `}${kept === 1 ? "does not match" : "matches"}.`;
+    const isAll = since === "earliest";
+    const what = isAll
+      ? "These are all that the server keeps. New ones are shown if they match."
+      : "The filter looks at what the page has. The server may have older events.";
+    return { why, what, remedies: isAll ? ["clear-filter"] : ["clear-filter", "earliest"] };
+  }
+  const fromStatus = statusReason(status, retrySeconds);
+  if (fromStatus !== undefined) return fromStatus;
+  if (isExpired) {
+    return {
+      why: "The events of that time are gone: the server no longer keeps them.",
+      what: asked === "" ? "It keeps later ones." : `Later ones ${asked} are shown as they happen.`,
+      remedies: ["newest"],
+    };
+  }
+  if (asked !== "") {
+    const isAll = since === "earliest" || since === undefined;
+    return {
+      why: isAll ? `The server has no events ${asked}.` : `No events ${asked} since then.`,
+      what: "They are shown here as soon as they happen.",
+      remedies: isAll ? ["all-events"] : ["earliest", "all-events"],
+    };
+  }
+  if (since !== undefined && since !== "earliest") {
+    const what = "New ones are shown here as they happen.";
+    return { why: since === "latest" ? "Nothing yet." : "Nothing since then.", what, remedies: ["earliest"] };
+  }
+  return {
+    why: "No events yet.",
+    what: "The server has none. They are shown here as they happen.",
+    remedies: [],
+  };
+}
+
+/** Explains what the connection is to blame for. */
+function statusReason(status: Status, retrySeconds: number): EmptyText | undefined {
+  switch (status.type) {
+    case "open":
+      return undefined;
+    case "connecting":
+      return { why: "Asking the server…", what: "", remedies: [] };
+    case "lost":
+    case "waiting": {
+      const when = retrySeconds === 0 ? "now" : `in ${retrySeconds} s`;
+      return {
+        why: "The server is away.",
+        what: `The page tries again ${when}, and goes on where it was.`,
+        remedies: ["retry"],
+      };
+    }
+    case "closed": {
+      const { cause } = status;
+      if (cause?.code === "Unauthorized") {
+        return {
+          why: "A key is missing.",
+          what: "The server shows its events to those who have one.",
+          remedies: ["key"],
+        };
+      }
+      return {
+        why: cause === undefined ? "The page is not connected." : "The server rejected the question.",
+        what: cause?.message ?? "",
+        remedies: ["retry", "all-events"],
+      };
+    }
+  }
+}
+
+function shortSubject(subject: string): string {
+  return subject.length > 24 ? `${subject.slice(0, 8)}…` : subject;
+}

@@ -1,0 +1,71 @@
+/**
+ * Pinned events: they stand above the list, whatever it shows, and outlive a reload of the tab.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+import { byId, make } from "./dom.ts";
+import { summaryNodes } from "./event_nodes.ts";
+import { EventRecord } from "./records.ts";
+import { placeInTime } from "./row_text.ts";
+import { load, save } from "./storage.ts";
+
+/** The pinned events. */
+export interface Pins {
+  has(record: EventRecord): boolean;
+  /** Pins a record, or removes its pin. */
+  toggle(record: EventRecord): void;
+}
+
+/** Maximum number of pinned events: they stand above the list, which needs room. */
+const MAX_PINS = 20;
+
+/**
+ * Makes the pins in their place on the page.
+ *
+ * @param onOpen called with a pinned record that was clicked
+ * @param onChange called when one was added or removed
+ */
+export function createPins(onOpen: (record: EventRecord) => void, onChange: () => void): Pins {
+  const place = byId("pins");
+  const stored = load<unknown>("sessionStorage", "pins");
+  let pinned: readonly EventRecord[] = Array.isArray(stored) ? stored.map(readRecord) : [];
+
+  const isSame = (one: EventRecord, other: EventRecord) => one.json === other.json;
+
+  function draw(): void {
+    place.hidden = pinned.length === 0;
+    place.replaceChildren(...pinned.map((record) => {
+      const open = make(
+        "button",
+        { type: "button", className: "pinned" },
+        make("span", { className: "time", textContent: placeInTime(record.time) }),
+        " ",
+        make("span", { className: "type", textContent: record.type }),
+        " ",
+        make("span", { className: "summary" }, ...summaryNodes(record)),
+      );
+      open.onclick = () => onOpen(record);
+      const remove = make("button", { type: "button", textContent: "✕", ariaLabel: `Unpin ${record.type}` });
+      remove.onclick = () => toggle(record);
+      const item = make("li", {}, open, remove);
+      item.dataset["group"] = record.group;
+      return item;
+    }));
+  }
+
+  function toggle(record: EventRecord): void {
+    const others = pinned.filter((one) => !isSame(one, record));
+    pinned = others.length < pinned.length ? others : [...pinned, record].slice(-MAX_PINS);
+    save("sessionStorage", "pins", pinned.map(({ json }) => json));
+    draw();
+    onChange();
+  }
+
+  draw();
+  return { has: (record) => pinned.some((one) => isSame(one, record)), toggle };
+}
+
+function readRecord(json: string): EventRecord {
+  return new EventRecord(JSON.parse(json), 0, json);
+}

@@ -1,0 +1,113 @@
+/**
+ * How the list writes an event: in parts, of which names are loud, and hashes short and quiet.
+ *
+ * @module
+ */
+import { clock, type DisplayEvent, pairsOf } from "../text/event_text.ts";
+import { summaryOf } from "../tribler/summary.ts";
+
+/** A part of the text of an event. */
+export interface TextPart {
+  readonly kind: "name" | "text" | "quiet";
+  readonly text: string;
+}
+
+/** The keys of a payload that name something, the best first. */
+const NAMES = ["name", "title", "text", "message", "error", "label", "id"];
+/** What Tribler's summaries leave of a hash. */
+const HASH = /\b[0-9a-f]{8}…/;
+/** What looks like a hash or an identifier that no person reads. */
+const LONG_HASH = /^(?:[0-9a-f]{24,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/i;
+const MAX_TEXT = 300;
+
+const REASONS: ReadonlyMap<unknown, string> = new Map([
+  ["history_expired", "the server no longer keeps them"],
+  ["unknown_epoch", "the server was restarted"],
+  ["slow_consumer", "this page read too slowly"],
+]);
+
+/** Describes why events were lost. */
+export function lossReason(reason: unknown): string {
+  return REASONS.get(reason) ?? String(reason);
+}
+
+/** Returns what an event says, in parts. The hash of its subject is left out, because the subject stands beside it. */
+export function textParts(event: DisplayEvent): readonly TextPart[] {
+  const { type, subject } = event;
+  if (type === "events_lost") return [{ kind: "name", text: lossText(event.event) }];
+  const summary = summaryOf(event);
+  if (summary === plainText(event.event)) return pairParts(event.event, subject);
+  const hash = typeof subject === "string" ? ` ${shortened(subject)}` : undefined;
+  const text = hash !== undefined && summary.endsWith(hash) ? summary.slice(0, -hash.length) : summary;
+  return sentenceParts(text);
+}
+
+/** Returns the same as one text. */
+export function summaryText(event: DisplayEvent): string {
+  return textParts(event).map(({ text }) => text).join("");
+}
+
+/** Shortens a hash to its beginning, which is enough to distinguish it; other texts stay whole. */
+export function shortened(text: string): string {
+  return LONG_HASH.test(text) ? `${text.slice(0, 8)}…` : text;
+}
+
+/** Formats the time of day; for another day the date and as much of the time as fits. */
+export function placeInTime(time: number): string {
+  const date = new Date(time);
+  const isToday = Math.abs(Date.now() - time) < 86_400_000 && date.getDate() === new Date().getDate();
+  if (isToday) return clock(date);
+  return `${date.toLocaleDateString("en", { month: "short", day: "numeric" })} ${clock(date).slice(0, 5)}`;
+}
+
+function lossText(payload: unknown): string {
+  const { count, reason } = (payload ?? {}) as { count?: unknown; reason?: unknown };
+  const amount = typeof count === "number" ? count.toLocaleString("en") : "An unknown number of";
+  return `${amount} ${count === 1 ? "event is" : "events are"} missing here: ${lossReason(reason)}`;
+}
+
+/** The text of a payload that has no sentence of its own. */
+function plainText(payload: unknown): string {
+  const text = pairsOf(payload).map(([key, value]) => key === undefined ? value : `${key}=${value}`).join(
+    " ",
+  );
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT - 1)}…` : text;
+}
+
+/** Splits a sentence: what stands before its first bracket, comma or colon names what it is about. */
+function sentenceParts(text: string): readonly TextPart[] {
+  const parts: TextPart[] = [];
+  for (const [i, piece] of text.split(/(\s?\b[0-9a-f]{8}…)/).entries()) {
+    if (piece === "") continue;
+    const isHash = HASH.test(piece) && i % 2 === 1;
+    if (isHash || parts.length > 0) parts.push({ kind: isHash ? "quiet" : "text", text: piece });
+    else {
+      const end = /\s\((?=\d)|,\s(?=order \d|a trade|failed)/.exec(piece)?.index ?? piece.length;
+      parts.push({ kind: "name", text: piece.slice(0, end) });
+      if (end < piece.length) parts.push({ kind: "text", text: piece.slice(end) });
+    }
+  }
+  return parts;
+}
+
+/** Writes a payload as its keys and values: first what names it, without the key. */
+function pairParts(payload: unknown, subject: unknown): readonly TextPart[] {
+  const pairs = pairsOf(payload);
+  const name = NAMES.map((key) => pairs.find(([own]) => own === key)).find((pair) => pair !== undefined);
+  const parts: TextPart[] = [];
+  let length = 0;
+  const add = (kind: TextPart["kind"], text: string) => {
+    if (length > MAX_TEXT) return;
+    length += text.length;
+    parts.push({ kind, text: length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text });
+  };
+  if (name !== undefined) add("name", shortened(name[1]));
+  for (const pair of pairs) {
+    const [key, value] = pair;
+    if (pair === name || (value === subject && key !== undefined)) continue;
+    const space = parts.length === 0 ? "" : "  ";
+    if (key !== undefined) add("quiet", `${space}${key} `);
+    add(LONG_HASH.test(value) ? "quiet" : "text", shortened(value));
+  }
+  return parts;
+}

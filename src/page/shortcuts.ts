@@ -1,0 +1,58 @@
+/**
+ * Shortcut keys, and the help that lists them. They can be switched off: speech input types letters too (WCAG 2.1.4).
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+import { byId, make } from "./dom.ts";
+import { load, save } from "./storage.ts";
+
+/** A key, and what it does. */
+export interface Shortcut {
+  readonly key: string;
+  readonly label: string;
+  run(): void;
+}
+
+/** Keys that the list itself handles, for the help. */
+const LIST_KEYS: readonly (readonly [keys: readonly string[], label: string])[] = [
+  [["↑", "↓", "Page Up", "Page Down", "Home", "End"], "walk through the events"],
+  [["Enter"], "go to the details of the event"],
+  [["Esc"], "close the details, then go back to the newest event"],
+];
+
+/** Makes the shortcut keys, and their list in the help. */
+export function createShortcuts(shortcuts: readonly Shortcut[]): void {
+  const help = byId<HTMLDialogElement>("help");
+  const toggle = byId<HTMLInputElement>("use-shortcuts");
+  const all: readonly Shortcut[] = [
+    ...shortcuts,
+    { key: "?", label: "this help", run: () => help.showModal() },
+  ];
+  toggle.checked = load<boolean>("localStorage", "shortcuts") ?? true;
+  toggle.onchange = () => save("localStorage", "shortcuts", toggle.checked);
+  for (const id of ["open-help", "filter-help"]) byId(id).onclick = () => help.showModal();
+  byId("help-close").onclick = () => help.close();
+  const entries = [
+    ...all.map(({ key, label }) => [[key === " " ? "Space" : key], label] as const),
+    ...LIST_KEYS,
+  ];
+  byId("shortcuts").replaceChildren(...entries.flatMap(([keys, label]) => [
+    make("dt", {}, ...keys.flatMap((key) => [make("kbd", { textContent: key }), " "])),
+    make("dd", { textContent: label }),
+  ]));
+
+  addEventListener("keydown", (event) => {
+    if (!toggle.checked || event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
+    const target = event.target as HTMLElement;
+    if (target.closest("input, select, textarea") !== null) return;
+    // A button has its own use of the space bar, and a modal dialog leaves the rest of the page alone.
+    if (event.key === " " && target.closest("button, summary") !== null) return;
+    if (document.querySelector("dialog:modal") !== null) return;
+    const shortcut = all.find(({ key }) => key === event.key);
+    if (shortcut === undefined) return;
+    event.preventDefault();
+    shortcut.run();
+  });
+}

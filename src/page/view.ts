@@ -1,0 +1,116 @@
+/**
+ * The view: everything that a person has chosen on the page. All of it stands in the address of the page, so that a view
+ * can be reloaded, kept as a bookmark and sent to others.
+ *
+ * @module
+ */
+
+/** A range of time, in milliseconds since 1970; it includes both ends. */
+export interface TimeRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How much of the past the chart shows. */
+export const CHART_SPANS = ["5m", "1h", "all"] as const;
+export type ChartSpan = (typeof CHART_SPANS)[number];
+
+/** What is shown. */
+export interface View {
+  /** The types asked of the server; empty for all. */
+  readonly types: readonly string[];
+  /** The subjects asked of the server; empty for all. */
+  readonly subjects: readonly string[];
+  /** Where to start: a cursor, a time, a duration back, `earliest` or `latest`; `undefined` for the last events. */
+  readonly since: string | undefined;
+  /** How many events to start with if `since` is `undefined`. */
+  readonly last: number;
+  /** The filter, as it was typed. */
+  readonly text: string;
+  /** The range of time that the list is limited to. */
+  readonly range: TimeRange | undefined;
+  /** The id of the event whose details are open. */
+  readonly event: string | undefined;
+  /** The time of that event, from which a link to it starts. */
+  readonly eventTime: string | undefined;
+  readonly span: ChartSpan;
+}
+
+/** What the page asks of the endpoint. */
+export interface Question {
+  readonly types: readonly string[];
+  readonly subjects: readonly string[];
+  /** Exactly one of the two is set. */
+  readonly since?: string;
+  readonly last?: number;
+}
+
+/** Number of events that the page opens with. */
+export const DEFAULT_LAST = 200;
+
+const NAMES = ["types", "subject", "since", "last", "filter", "from", "to", "event", "at", "chart"] as const;
+
+/** Reads the view from the query of an address. What is malformed counts as absent. */
+export function parseView(search: string): View {
+  const query = new URLSearchParams(search);
+  const text = (name: (typeof NAMES)[number]) => query.get(name) || undefined;
+  const [from, to] = [Date.parse(text("from") ?? ""), Date.parse(text("to") ?? "")];
+  const last = Number(text("last"));
+  const chart = CHART_SPANS.find((span) => span === text("chart"));
+  return {
+    types: query.getAll("types").join(",").split(",").filter((type) => type !== ""),
+    subjects: query.getAll("subject").filter((subject) => subject !== ""),
+    since: text("since"),
+    last: Number.isSafeInteger(last) && last > 0 ? last : DEFAULT_LAST,
+    text: text("filter") ?? "",
+    range: from <= to ? { from, to } : undefined,
+    event: text("event"),
+    eventTime: text("at"),
+    span: chart ?? "5m",
+  };
+}
+
+/**
+ * Writes the view as the query of an address; empty for the view that the page opens with.
+ *
+ * @param others a query whose other parameters are kept: a proxy may need them
+ */
+export function formatView(view: View, others: string = ""): string {
+  const query = new URLSearchParams(others);
+  for (const name of NAMES) query.delete(name);
+  const set = (name: (typeof NAMES)[number], value: string | undefined) => {
+    if (value !== undefined && value !== "") query.set(name, value);
+  };
+  set("types", view.types.join(","));
+  for (const subject of view.subjects) query.append("subject", subject);
+  set("since", view.since);
+  if (view.last !== DEFAULT_LAST) set("last", `${view.last}`);
+  set("filter", view.text);
+  if (view.range !== undefined) {
+    set("from", new Date(view.range.from).toISOString());
+    set("to", new Date(view.range.to).toISOString());
+  }
+  set("event", view.event);
+  if (view.event !== undefined) set("at", view.eventTime);
+  if (view.span !== "5m") set("chart", view.span);
+  // They need no escape in a query (RFC 3986, section 3.4), and are easier to read without.
+  const written = `${query}`.replaceAll("%2C", ",").replaceAll("%3A", ":").replaceAll("%2F", "/");
+  return written === "" ? "" : `?${written}`;
+}
+
+/**
+ * Returns what the view asks of the endpoint. A range or an open event that may be older than the last events is asked for
+ * from its time on.
+ */
+export function questionOf({ types, subjects, since, last, range, event, eventTime }: View): Question {
+  const filter = { types, subjects };
+  if (since !== undefined) return { ...filter, since };
+  const times = [range?.from, event === undefined ? undefined : Date.parse(eventTime ?? "")];
+  const first = Math.min(...times.filter((time) => time !== undefined && !Number.isNaN(time)) as number[]);
+  return Number.isFinite(first) ? { ...filter, since: new Date(first).toISOString() } : { ...filter, last };
+}
+
+/** Returns the query of a link to one event: the page opens it, and shows what came after. */
+export function linkTo(id: string, time: number, others: string = ""): string {
+  return formatView({ ...parseView(""), event: id, eventTime: new Date(time).toISOString() }, others);
+}

@@ -1,0 +1,96 @@
+import * as assert from "uvu/assert";
+import { type Filterable, parseFilter, parseQuantity, parseTerms } from "../../src/page/filter.ts";
+import { suite } from "../support/suite.ts";
+
+const test = suite("page filter");
+
+const TIME = new Date(2026, 10, 28, 14, 30).getTime();
+
+function event(type: string, payload: unknown, subject?: string): Filterable {
+  const json = JSON.stringify({ type, subject, event: payload, id: "a-1" });
+  return { type, subject, time: TIME, json, summary: `${type} in words` };
+}
+
+const TORRENT = event("search_result_torrent", {
+  query: "open",
+  result: { name: 'Sintel "HD" (2010)', size: 2_000_000_000, seeders: 7, tags: ["film", "free"], ok: true },
+}, "08ada5a7");
+const ORDER = event("order/placed", {
+  id: "o-1",
+  total: 42.5,
+  lines: [{ article: "tea", amount: 2 }],
+  note: null,
+});
+
+/** Which of the two events pass. */
+function passing(text: string): string {
+  const accepts = parseFilter(text);
+  return [TORRENT, ORDER].map((event) => accepts === undefined || accepts(event) ? "+" : "-").join("");
+}
+
+test("parseFilter() accepts events in which all terms match", () => {
+  const cases: readonly (readonly [text: string, passing: string])[] = [
+    ["", "++"],
+    ["   ", "++"],
+    ["sintel", "+-"],
+    ["SINTEL 2010", "+-"],
+    ["sintel tea", "--"],
+    ['"sintel 2010"', "--"],
+    ['"HD', "+-"],
+    ["in words", "++"],
+    ['"in words"', "++"],
+    ["-sintel", "-+"],
+    ["name:sintel", "+-"],
+    ["query:sintel", "--"],
+    ["result.name:sintel", "+-"],
+    ["event.result.name:sintel", "+-"],
+    ["query.name:sintel", "--"],
+    ['name:"sintel "', "+-"],
+    ["name:sin*10)", "+-"],
+    ["name:sin*", "+-"],
+    ["name:in*", "--"],
+    ["size:>1GB", "+-"],
+    ["size:>=2GB", "+-"],
+    ["size:>2GB", "--"],
+    ["size:<2GiB", "+-"],
+    ["size:2000000000", "+-"],
+    ["size:2", "--"],
+    ["-size:>1GB", "-+"],
+    ["total:<=42.5", "-+"],
+    ["amount:2", "-+"],
+    ["article:tea", "-+"],
+    ["tags:free", "+-"],
+    ["ok:true", "+-"],
+    ["note:null", "-+"],
+    ["type:search_*", "+-"],
+    ["type:search", "--"],
+    ["-type:search_*", "-+"],
+    ["type:order/placed", "-+"],
+    ["subject:08*", "+-"],
+    ["subject:*", "++"],
+    ["time:>14:29", "++"],
+    ["time:<14:30", "--"],
+    ["time:>=14:30:00", "++"],
+    ["time:>2026-11-28T12:00 time:<2026-11-29", "++"],
+    ["udp://tracker", "--"],
+    ["[", "++"],
+    ["-", "++"],
+    ["e(", "--"],
+    ["nothing:x", "--"],
+    ["name:", "--"],
+  ];
+  for (const [text, expected] of cases) assert.is(passing(text), expected, text);
+});
+
+test("parseTerms() takes what no term is for a word, and parseQuantity() reads sizes", () => {
+  assert.equal(parseTerms('a:>1GB -b:"c d" udp://x "e'), [
+    { isNegated: false, field: "a", operator: ">", value: "1GB" },
+    { isNegated: true, field: "b", operator: "", value: "c d" },
+    { isNegated: false, field: undefined, operator: "", value: "udp://x" },
+    { isNegated: false, field: undefined, operator: "", value: "e" },
+  ]);
+  const sizes = ["1", "-1.5", "1k", "1kB", "1KiB", "2GiB", "3Tb", "1 GB", "GB", "1x"].map(parseQuantity);
+  assert.equal(sizes, [1, -1.5, 1000, 1000, 1024, 2 ** 31, 3e12, undefined, undefined, undefined]);
+});
+
+test.run();
