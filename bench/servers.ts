@@ -60,8 +60,14 @@ export const SERVERS: ServerSpec[] = [
   spec("ours-bun", "**events-endpoint**", "ours.ts", "bun", { yardstick: "bare-bun" }),
 ];
 
-/** Only when asked for by name: the same over SSE, and on NATS, which `npm run bench:nats` starts for it. */
+/**
+ * Only when asked for by name: the same in a file, as `npm run bench:sqlite` compares it, over SSE, and on NATS, which
+ * `npm run bench:nats` starts for it.
+ */
 export const MORE_SERVERS: ServerSpec[] = [
+  spec("file-node", "**events-endpoint** in a file", "ours.ts", "node", { args: ["file"] }),
+  spec("file-deno", "**events-endpoint** in a file", "ours.ts", "deno", { args: ["file"] }),
+  spec("file-bun", "**events-endpoint** in a file", "ours.ts", "bun", { args: ["file"] }),
   spec("ours-node-sse", "**events-endpoint**, SSE", "ours.ts", "node", {
     format: "sse",
     yardstick: "bare-node",

@@ -157,6 +157,9 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   readonly #erasures = createErasures();
   readonly #published: ReturnType<typeof createPublishedCounts>;
   readonly #onProblem: (problem: Error) => void;
+  readonly #idOf = (position: number): string => formatCursor(this.epoch, position);
+  readonly #idsOf = (first: number, count: number): string[] =>
+    Array.from({ length: count }, (_, index) => this.#idOf(first + index));
   /** Why events cannot be read, and the position after which. */
   #unreadable: { readonly after: number; readonly message: string } | undefined;
   /** Settles when the file is closed. */
@@ -235,15 +238,23 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     return iterate(this, since, this.#wakeups.listen, this.#wakeups.leave);
   }
 
-  async publish<T extends PublishableType<S>>(
+  publish<T extends PublishableType<S>>(
     type: T,
     ...[payload, options]: PayloadArguments<S, T>
   ): Promise<string> {
-    return (await this.#publish([draftOf(type, payload, options)]))[0]!;
+    try {
+      return this.#publish([draftOf(type, payload, options)], undefined, this.#idOf);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]> {
-    return this.#publish(drafts, key);
+    try {
+      return this.#publish(drafts, key, this.#idsOf);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async erase(events: ErasedEvents): Promise<number> {
@@ -282,14 +293,17 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     };
   }
 
-  async #publish(drafts: readonly UncheckedDraft[], key?: string): Promise<string[]> {
+  #publish<Result>(
+    drafts: readonly UncheckedDraft[],
+    key: string | undefined,
+    resultOf: (first: number, count: number) => Result,
+  ): Promise<Result> {
     this.#checkOpen();
     const events = encodeEvents(this.catalogue, drafts, this.#maxEventBytes, key);
     this.#checkOpen(); // What was published may have getters.
-    if (events.length === 0) return [];
-    const { first, isRepeated } = await this.#writer.publish(events, key);
-    if (!isRepeated) { for (const { type } of events) this.#published.count(type); }
-    return events.map((_, index) => formatCursor(this.epoch, first + index));
+    return events.length === 0
+      ? Promise.resolve(resultOf(0, 0))
+      : this.#writer.publish(events, key, resultOf);
   }
 
   #checkOpen(): void {
@@ -299,7 +313,10 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   }
 
   #take(entries: readonly Entry[]): void {
-    for (const entry of entries) this.window.push(entry);
+    for (const entry of entries) {
+      this.window.push(entry);
+      this.#published.count(entry.type);
+    }
     this.window.forgetBefore(this.first);
     this.#trimmer.stored(entries.length);
     this.#wakeups.wake();

@@ -44,8 +44,8 @@ export class Eraser {
    */
   async erase({ subject, first, onErased }: Erasure): Promise<number> {
     try {
-      const { first: next } = await this.#writer.publish([], undefined);
-      const positions = await this.#eraseUntil(next - 1, subject, onErased);
+      const until = await this.#writer.publish([], undefined, (next) => next - 1);
+      const positions = await this.#eraseUntil(until, subject, onErased);
       await (this.#scrubbing ??= this.#scrub());
       return positions.filter((position) => position >= first).length;
     } catch (cause) {

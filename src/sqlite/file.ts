@@ -7,11 +7,11 @@ import { statSync } from "node:fs";
 import type { StatementSync } from "node:sqlite";
 import type { EncodedEvent } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
-import { isoTime } from "../events/time.ts";
 import { bootId } from "./boot.ts";
 import { type Database, openDatabase, rowOf } from "./database.ts";
 import { Disk, openLog } from "./disk.ts";
 import type { Row } from "./entry.ts";
+import { Inserter } from "./inserter.ts";
 import { StoredTypes } from "./stored_types.ts";
 import {
   LEAST_BYTES,
@@ -56,7 +56,7 @@ export class EventsFile {
   readonly #used: StatementSync;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
-  readonly #insert: StatementSync;
+  readonly #inserter: Inserter;
   readonly #measure: StatementSync;
   readonly #select: StatementSync;
   readonly #since: StatementSync;
@@ -122,9 +122,7 @@ export class EventsFile {
     );
     this.#begin = db.prepare("BEGIN");
     this.#commit = db.prepare("COMMIT");
-    this.#insert = db.prepare(
-      "INSERT INTO events (sequence, time, type, subject, json) VALUES (?, ?, ?, ?, ?)",
-    );
+    this.#inserter = new Inserter(db);
     const range = "FROM events WHERE sequence > ? AND sequence <= ?";
     this.#measure = db.prepare(`SELECT total(octet_length(json)) AS bytes ${range}`);
     this.#select = db.prepare(
@@ -217,9 +215,9 @@ export class EventsFile {
   }
 
   /** Adds an event, which was published at a time in milliseconds since 1970. */
-  insert(sequence: number, time: number, { type, subject, payload }: EncodedEvent): void {
-    this.#types.add(type);
-    this.#insert.run(sequence, isoTime(time), type, subject ?? null, payload ?? null);
+  insert(sequence: number, time: number, event: EncodedEvent): void {
+    this.#types.add(event.type);
+    this.#inserter.insert(sequence, time, event);
   }
 
   /** The types of the events that were ever stored. */
@@ -240,12 +238,14 @@ export class EventsFile {
 
   /** Stores what was added since {@linkcode begin}: from here on it survives the end of the process. */
   commit(): void {
+    this.#inserter.flush();
     this.#commit.run();
     this.#disk.afterCommit();
   }
 
   /** Discards what was added since {@linkcode begin}. */
   rollback(): void {
+    this.#inserter.clear();
     try {
       this.#db.exec("ROLLBACK");
     } catch {

@@ -209,7 +209,7 @@ test("Writer tries the disk again after a failure, also while other steps always
     try {
       const events = encodeEvents(catalogue, ticks(1, 1), 1000);
       await rename(path, `${path}.away`);
-      await rejects(writer.publish(events, undefined), "ChannelUnavailable", /removed/);
+      await rejects(writer.publish(events, undefined, () => {}), "ChannelUnavailable", /removed/);
       await rename(`${path}.away`, path);
       const step = async () => {
         if (!isOver) writer.between(step);
