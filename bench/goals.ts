@@ -23,13 +23,7 @@ const onNode = { server: "ours-node", to: "plain" };
 const onDeno = { server: "ours-deno", to: "bare-deno" };
 const onBun = { server: "ours-bun", to: "bare-bun" };
 
-/** A channel in a file beside the one in memory. */
-const inFile = (["node", "deno", "bun"] as const).map((on) => ({ server: `file-${on}`, to: `ours-${on}` }));
-
 const GOALS: readonly Goal[] = [
-  ...inFile.flatMap((servers) => [
-    ...["L1", "L2", "L3"].map((load) => ({ load, ...servers, ...deliveries, atLeast: 0.95 })),
-  ]),
   { load: "L1", ...onNode, ...deliveries, atLeast: 83 },
   { load: "L2", ...onNode, ...deliveries, atLeast: 14 },
   { load: "L3", ...onNode, ...deliveries, atLeast: 23 },

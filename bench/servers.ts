@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { programOf } from "../test/support/runtimes.ts";
 import { Child } from "./child.ts";
 import { firstLine } from "./machine.ts";
 
@@ -11,7 +12,7 @@ export interface ServerSpec {
   name: string;
   title: string;
   file: string;
-  runtime: "node" | "deno" | "bun";
+  runtime: "node" | "node24" | "deno" | "bun";
   format: Format;
   /** Where the subscribers go. */
   path: string;
@@ -60,14 +61,16 @@ export const SERVERS: ServerSpec[] = [
   spec("ours-bun", "**events-endpoint**", "ours.ts", "bun", { yardstick: "bare-bun" }),
 ];
 
-/**
- * Only when asked for by name: the same in a file, as `npm run bench:sqlite` compares it, over SSE, and on NATS, which
- * `npm run bench:nats` starts for it.
- */
+/** A channel in a file, and beside it the same in memory: `npm run bench:sqlite` compares them. */
+export const IN_FILE: { memory: ServerSpec; file: ServerSpec }[] = (["node24", "deno", "bun"] as const).map((
+  runtime,
+) => ({
+  memory: spec(`memory-${runtime}`, "in memory", "ours.ts", runtime),
+  file: spec(`file-${runtime}`, "in a file", "ours.ts", runtime, { args: ["file"] }),
+}));
+
+/** Only when asked for by name: the same over SSE, and on NATS, which `npm run bench:nats` starts for it. */
 export const MORE_SERVERS: ServerSpec[] = [
-  spec("file-node", "**events-endpoint** in a file", "ours.ts", "node", { args: ["file"] }),
-  spec("file-deno", "**events-endpoint** in a file", "ours.ts", "deno", { args: ["file"] }),
-  spec("file-bun", "**events-endpoint** in a file", "ours.ts", "bun", { args: ["file"] }),
   spec("ours-node-sse", "**events-endpoint**, SSE", "ours.ts", "node", {
     format: "sse",
     yardstick: "bare-node",
@@ -112,6 +115,7 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 /** The project's own Deno or Bun where its tests have one, else that of the PATH. */
 export function runtimeCommand(runtime: ServerSpec["runtime"]): string {
   if (runtime === "node") return process.execPath;
+  if (runtime === "node24") return programOf(runtime);
   const own = here(`../test/runtimes/node_modules/.bin/${runtime}`);
   return existsSync(own) ? own : runtime;
 }
@@ -123,8 +127,10 @@ export function runtimeVersion(runtime: ServerSpec["runtime"]): string | undefin
 export function startServer(server: ServerSpec): Child {
   const file = here(`servers/${server.file}`);
   const command = runtimeCommand(server.runtime);
+  const onNode = ["--import", createRequire(import.meta.url).resolve("tsx"), file];
   const args = {
-    node: ["--import", createRequire(import.meta.url).resolve("tsx"), file],
+    node: onNode,
+    node24: onNode,
     deno: ["run", "--quiet", "--allow-all", "--no-lock", "--config", here("../deno.json"), file],
     bun: ["run", file],
   }[server.runtime];

@@ -1,7 +1,8 @@
 /**
  * `npm run bench:sqlite`: a channel in a file beside one in memory and beside bare `node:sqlite`, on Node 24, Deno and Bun; and by
- * `POST` beside one on NATS, and beside Durable Streams with its file store (`npm run bench:sqlite posts` for that alone). This file
- * itself measures the runtime that runs it: `deno run --allow-all bench/sqlite.ts one`. Wants `nats-server` and a C compiler.
+ * `POST` beside one on NATS, and beside Durable Streams with its file store (`npm run bench:sqlite posts` for that alone,
+ * `npm run bench:sqlite fan-out` for what readers receive). This file itself measures the runtime that runs it:
+ * `deno run --allow-all bench/sqlite.ts one`. Wants `nats-server` and a C compiler.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -16,6 +17,7 @@ import { withNats } from "../test/nats/server.ts";
 import { argumentsOf, installRuntimes, programOf } from "../test/support/runtimes.ts";
 import type { RuntimeName } from "../test/suites.ts";
 import { Child } from "./child.ts";
+import { compareFanOut } from "./fan_out_in_file.ts";
 import { LINE, PostLoad } from "./post_load.ts";
 
 const ROUNDS = 5;
@@ -213,7 +215,7 @@ if (process.argv[2] === "one") await measureRuntime();
 else {
   const runtimes = ["node24", "deno", "bun"] as const;
   installRuntimes(runtimes);
-  const onlyPosts = process.argv[2] === "posts";
+  const part = process.argv[2];
   spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], {
     cwd: fileURLToPath(new URL(".", import.meta.url)),
   });
@@ -221,8 +223,9 @@ else {
   for (const runtime of runtimes) {
     console.log(`\n${runtime}, events per second, medians of ${ROUNDS} rounds:`);
     const args = [...argumentsOf(runtime, ["--allow-all"]), fileURLToPath(import.meta.url), "one"];
-    if (!onlyPosts) spawnSync(programOf(runtime), args, { stdio: "inherit" });
-    await comparePosts(runtime, load);
+    if (part === undefined) spawnSync(programOf(runtime), args, { stdio: "inherit" });
+    if (part !== "posts") await compareFanOut(runtime);
+    if (part !== "fan-out") await comparePosts(runtime, load);
   }
   load.remove();
   process.exit(0);

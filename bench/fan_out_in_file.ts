@@ -1,0 +1,90 @@
+/** The fan-out of a channel in a file beside the one in memory: the loads of `npm run bench`, and one more at a fixed rate. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Bench, buildClient } from "./client.ts";
+import { type LatencyLoad, type Load, LOADS } from "./loads.ts";
+import { leaveServerCore } from "./machine.ts";
+import { type Delivered, measure, start } from "./measure.ts";
+import { cpuEach, median, milliseconds, number, rate } from "./report.ts";
+import { IN_FILE } from "./servers.ts";
+
+const ROUNDS = 5;
+/** What the fan-out of a file is to reach, as a multiple of that in memory. */
+const LEAST_DELIVERIES = 0.95;
+
+const QUICK: LatencyLoad = {
+  name: "L5, ten times as many",
+  kind: "latency",
+  title: "5 000 events/s",
+  subscribers: 200,
+  repeats: ROUNDS,
+  plan: { perSecond: 5000, seconds: 3, bytes: 210 },
+};
+const COMPARED: Load[] = [...LOADS.filter(({ name }) => ["L1", "L2", "L3", "L5"].includes(name)), QUICK];
+
+interface Value {
+  readonly name: string;
+  readonly of: (run: Delivered) => number;
+  readonly atLeast?: number;
+}
+
+const DELIVERIES: Value = { name: "deliveries/s", of: rate, atLeast: LEAST_DELIVERIES };
+const CPU: Value = { name: "µs of CPU for a delivery", of: cpuEach };
+const LATENCIES: Value[] = (["p50", "p99"] as const).map((key) => ({
+  name: `ms, ${key}`,
+  of: milliseconds(key),
+}));
+
+/** Compares the two on one runtime, which take turns, and prints the medians. The ratio is that of a round. */
+export async function compareFanOut(runtime: string): Promise<void> {
+  const pair = IN_FILE.find(({ file }) => file.runtime === runtime)!;
+  const folder = mkdtempSync(join(tmpdir(), "bench-"));
+  leaveServerCore();
+  const bench: Bench = { client: buildClient(folder).command, folder };
+  try {
+    for (const load of COMPARED) {
+      const rounds = await takeTurns(bench, load, pair);
+      console.log(`fan-out, ${load.name}: ${load.title}, ${load.subscribers} readers`);
+      for (const value of load.kind === "latency" ? [...LATENCIES, CPU] : [DELIVERIES, CPU]) {
+        console.log(describe(value, rounds));
+      }
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+interface Round {
+  readonly memory: Delivered;
+  readonly file: Delivered;
+}
+
+async function takeTurns(
+  bench: Bench,
+  load: Load,
+  { memory, file }: (typeof IN_FILE)[number],
+): Promise<Round[]> {
+  const servers = [await start(memory), await start(file)] as const;
+  try {
+    const rounds: Round[] = [];
+    const run = async (server: (typeof servers)[0]) => await measure(bench, server, load) as Delivered;
+    for (let round = 0; round <= ROUNDS; round++) {
+      const [inMemory, inFile] = [await run(servers[0]), await run(servers[1])];
+      if (round > 0) rounds.push({ memory: inMemory, file: inFile }); // The first round is for the compilers.
+    }
+    return rounds;
+  } finally {
+    for (const { child } of servers) await child.end();
+  }
+}
+
+function describe({ name, of, atLeast }: Value, rounds: Round[]): string {
+  const inMemory = number(median(rounds.map(({ memory }) => of(memory))));
+  const inFile = number(median(rounds.map(({ file }) => of(file))));
+  const ratio = median(rounds.map(({ memory, file }) => of(file) / of(memory)));
+  const missedBy = (1 - ratio / (atLeast ?? 0)) * 100;
+  const verdict = missedBy > 0 ? `missed by ${missedBy.toFixed(0)} %` : "met";
+  const goal = atLeast === undefined ? "" : `, at least ${atLeast}: ${verdict}`;
+  return `${inFile.padStart(10)}  ${name} (in memory ${inMemory}: ${ratio.toFixed(2)} of it${goal})`;
+}
