@@ -72,10 +72,14 @@ test("eventsStore() connects with its first subscriber, disconnects with its las
 
 test("subscribe() after an unsubscribe in the same task keeps the connection", async () => {
   const there = makeTicks();
-  const { store, unsubscribe, is } = follow(there.options);
+  const { store, unsubscribe, shows, is } = follow(there.options);
   unsubscribe();
-  const end = store.subscribe(() => {});
+  const unsubscribeAgain = store.subscribe(() => {});
   await is("live");
+  unsubscribeAgain();
+  const end = store.subscribe(() => {});
+  publish(there, 1);
+  await shows(1);
   assert.is(there.requests.length, 1);
   end();
   await untilIdle(there);
