@@ -104,6 +104,7 @@ export const SUITES: readonly Suite[] = [
   { path: "sqlite/serve", on: WITH_SQLITE, runs: "programs", seconds: 14, waits: true },
   { path: "sqlite/", on: WITH_SQLITE, seconds: 3 },
   { path: "cli/serve_options", on: ONCE, isUnit: true },
+  { path: "cli/terminal", on: ONCE, isUnit: true },
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
   { path: "package/examples", on: EACH_KIND, runs: "programs", seconds: 9 },
   { path: "package/workers", on: ONCE, needs: "workerd", seconds: 10, waits: true },

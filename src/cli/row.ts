@@ -6,6 +6,7 @@
 import { styleText } from "node:util";
 import stringWidth from "string-width";
 import { printable } from "../text/printable.ts";
+import { sentence } from "../tribler/summary.ts";
 import { clock, type DisplayEvent, groupOf, pairsOf, timeOf } from "../text/event_text.ts";
 
 /** The width of a terminal, and whether it shows colours. */
@@ -21,10 +22,16 @@ type Style = Parameters<typeof styleText>[0];
 /** A piece of a row, and its style. */
 export type Span = readonly [text: string, style?: Style];
 
-/** Number of columns to which types are padded: the longest type of Tribler fits. */
+/** Number of columns to which types are padded in a wide terminal: the longest type of Tribler fits. */
 const TYPE_COLUMNS = 28;
+/** The part of a narrow terminal that types have. */
+const TYPE_SHARE = 0.28;
 /** Maximum number of columns of a value, so that a long one leaves room for the others. */
 const VALUE_COLUMNS = 48;
+/** The keys whose values people look for first; the first of these that a payload has comes first, without its key. */
+const NAME_KEYS = ["name", "title", "text", "message", "error", "description"];
+/** A hash or a key, in hexadecimal digits. */
+const HASH = /^[0-9a-f]{32,}$/i;
 /**
  * Maximum number of characters of a text that are measured: no terminal has room for more. Measuring is slow, so one
  * publisher of long texts could block every terminal.
@@ -34,13 +41,15 @@ const GROUP_STYLES: readonly Style[] = ["cyan", "green", "blue", "magenta", "cya
 
 /** Formats an event as a row. */
 export function eventRow(event: DisplayEvent, style: TerminalStyle): string {
+  const columns = Math.min(TYPE_COLUMNS, Math.max(8, Math.floor(style.columns * TYPE_SHARE)));
   const type = printable(event.type);
+  const shown = cutMiddle(type, columns);
   const spans: Span[] = [
     [`${clock(timeOf(event))}  `, "dim"],
-    [type.padEnd(TYPE_COLUMNS), styleOf(type)],
+    [shown + " ".repeat(Math.max(0, columns - stringWidth(shown))), styleOf(type)],
     ["  "],
     ...subjectSpans(event),
-    ...payloadSpans(event.event),
+    ...payloadSpans(event),
   ];
   return fit(spans, style);
 }
@@ -59,14 +68,36 @@ function styleOf(type: string): Style {
 function subjectSpans({ subject, event }: DisplayEvent): Span[] {
   const isShown = typeof event === "object" && event !== null && Object.values(event).includes(subject);
   if (typeof subject !== "string" || isShown) return [];
-  return [[cut(printable(subject), VALUE_COLUMNS), "bold"], [" "]];
+  return [[cut(shortHash(printable(subject)), VALUE_COLUMNS), "bold"], [" "]];
 }
 
-/** Formats a payload: `key=value` for each key. */
-function payloadSpans(payload: unknown): Span[] {
-  return pairsOf(payload).flatMap(([key, text]): Span[] => {
-    return key === undefined ? [[text]] : [[`${key}=`, "dim"], [cut(text, VALUE_COLUMNS)], [" "]];
-  });
+/** Formats a payload: for the types of Tribler in words, for others its name, and `key=value` for each other key. */
+function payloadSpans({ type, event: payload }: DisplayEvent): Span[] {
+  const words = sentence(type, payload);
+  if (words !== undefined) return [[printable(words.slice(0, MAX_MEASURED_CHARACTERS))]];
+  const name = nameOf(payload);
+  const first: Span[] = name === undefined ? [] : [[cut(name.text, VALUE_COLUMNS), "bold"], [" "]];
+  const others = pairsOf(payload).filter(([key]) => key === undefined || key !== name?.key);
+  return [
+    ...first,
+    ...others.flatMap(([key, text]): Span[] =>
+      key === undefined ? [[text]] : [[`${key}=`, "dim"], [cut(shortHash(text), VALUE_COLUMNS)], [" "]]
+    ),
+  ];
+}
+
+/** Returns the value that names what an event is about; `undefined` if there is none. */
+function nameOf(payload: unknown): { readonly key: string; readonly text: string } | undefined {
+  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) return undefined;
+  const values = payload as Readonly<Record<string, unknown>>;
+  const key = NAME_KEYS.find((key) => Object.hasOwn(values, key) && typeof values[key] === "string");
+  const text = key === undefined ? "" : printable(values[key] as string).trim();
+  return key === undefined || text === "" ? undefined : { key, text };
+}
+
+/** Shortens a hash to its beginning, which is enough to distinguish it. */
+function shortHash(text: string): string {
+  return HASH.test(text) ? `${text.slice(0, 8)}…` : text;
 }
 
 /** Joins the spans into a text no wider than the terminal; an ellipsis replaces what does not fit. */
@@ -99,10 +130,26 @@ function cut(text: string, columns: number): string {
   return shown === text ? text : `${beginningOf(text, columns - 1)}…`;
 }
 
+/** Shortens a text that is wider than this in its middle: types differ at both ends. */
+export function cutMiddle(text: string, columns: number): string {
+  if (
+    stringWidth(text.slice(0, MAX_MEASURED_CHARACTERS)) <= columns && text.length <= MAX_MEASURED_CHARACTERS
+  ) {
+    return text;
+  }
+  const start = beginningOf(text, Math.ceil((columns - 1) / 2));
+  let end = "";
+  for (const { segment } of [...graphemes.segment(text.slice(-columns))].reverse()) {
+    if (stringWidth(segment + end) > Math.floor((columns - 1) / 2)) break;
+    end = segment + end;
+  }
+  return `${start}…${end}`;
+}
+
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /** Returns as much of the beginning of a text as fits. */
-function beginningOf(text: string, columns: number): string {
+export function beginningOf(text: string, columns: number): string {
   // No character takes more than two columns, so most texts fit without being measured.
   if (text.length * 2 <= columns) return text;
   if (text.length <= MAX_MEASURED_CHARACTERS && stringWidth(text) <= columns) return text;

@@ -9,6 +9,8 @@ import stringWidth from "string-width";
 export interface Terminal {
   /** Number of columns; `undefined` if it is not known. */
   readonly columns?: number;
+  /** Number of rows; `undefined` if it is not known. */
+  readonly rows?: number;
   write(text: string): boolean;
   on(event: "resize" | "drain", listener: () => void): unknown;
   off(event: "resize" | "drain", listener: () => void): unknown;
@@ -18,6 +20,8 @@ export interface Terminal {
 export interface Screen {
   /** Number of columns of a row. */
   readonly columns: number;
+  /** Number of rows of the terminal. */
+  readonly rows: number;
   /**
    * Adds a row. Rows of one turn of the event loop are written together.
    *
@@ -26,6 +30,8 @@ export interface Screen {
   print(row: string): boolean;
   /** Redraws the last line. */
   refresh(): void;
+  /** Draws nothing until it is called with `false`: something else fills the terminal. */
+  cover(isCovered: boolean): void;
   /** Removes the last line for good. */
   close(): void;
 }
@@ -44,6 +50,7 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
   let drawn = 0;
   let isDue = false;
   let isOver = false;
+  let isCovered = false;
   let keepsUp = true;
   const timer = setInterval(draw, REFRESH_MS);
   const onDrain = () => keepsUp = true;
@@ -60,7 +67,7 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
 
   function draw(): void {
     isDue = false;
-    if (isOver) return;
+    if (isOver || isCovered) return;
     // Most terminals wrap a line that fills the last column.
     const line = lastLine(columns() - 1);
     const text = erase() + rows + line;
@@ -79,12 +86,19 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
     get columns() {
       return columns();
     },
+    get rows() {
+      return terminal.rows || 24;
+    },
     print: (row) => {
-      rows += `${row}\n`;
+      rows += `${row}\r\n`; // While keys are read, Deno and Bun do not make this of a line feed.
       refresh();
       return keepsUp;
     },
     refresh,
+    cover: (is) => {
+      isCovered = is;
+      refresh();
+    },
     close: () => {
       isOver = true;
       clearInterval(timer);

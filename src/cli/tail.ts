@@ -84,7 +84,7 @@ export async function tail(args: string[]): Promise<void> {
   const reader = output !== undefined
     ? fileReader(output, options.maxBytes, file?.state?.file, position)
     : isView
-    ? createView(process.stdout, remote.place, !process.env["NO_COLOR"])
+    ? createView(process.stdout, remote.place, !process.env["NO_COLOR"], () => stop.abort())
     : lineReader();
   const broken = new Promise<void>((resolve) => {
     process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -1,11 +1,6 @@
 import { Hono } from "hono";
-import { EventEmitter } from "node:events";
-import stringWidth from "string-width";
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
-import { jsonLine } from "../../src/text/printable.ts";
-import { eventRow } from "../../src/cli/row.ts";
-import { createScreen } from "../../src/cli/screen.ts";
 import { type Fetch, listen } from "../../src/server/listen.ts";
 import { createSession, type Session } from "../../src/tribler/mod.ts";
 import { createApp } from "../../src/server/app.ts";
@@ -19,7 +14,7 @@ import {
   startProgram,
 } from "../support/children.ts";
 import { runtimeUnderTest } from "../support/runtimes.ts";
-import { findFreePort, serving, until } from "../support/harness.ts";
+import { serving, until } from "../support/harness.ts";
 
 const test = suite("tail");
 
@@ -152,24 +147,6 @@ test("tail prints the JSON of each event as it was received, in every dialect", 
       };
       assert.equal([code, stdout], [0, lines]);
     }
-  });
-});
-
-test("tail --json escapes what would move the cursor of a terminal, and changes nothing else", async () => {
-  const app = new Hono();
-  let asked = 0;
-  const text = `{"type":"t",\t"event":${RAW}}\n`;
-  app.get(
-    "/",
-    (c) => ++asked > 1 ? c.body(null, 204) : c.body(text, 200, { "Content-Type": "application/x-ndjson" }),
-  );
-  await serving(app, async (url) => {
-    await running(onTerminal([url, "--json"], 400), async (child) => {
-      assert.equal(await child.exit(), { code: 0, signal: null });
-      const expected = RAW.replace("\u009b\u202e\u007f", String.raw`\u009b\u202e\u007f`);
-      const [line] = child.stdout.lines;
-      assert.is(line!.slice(line!.indexOf("{")).trim(), `{"type":"t", "event":${expected}}`);
-    });
   });
 });
 
@@ -370,211 +347,6 @@ test("tail reports a possible gap when the server cannot resume", async () => {
         "events-endpoint: connected again, but events between may be missing",
         `events-endpoint: ${url}/ ended the stream; trying again`,
       ]);
-    });
-  });
-});
-
-/** Starts `tail` on a terminal with this many columns. What is written to its stdin is typed there. */
-function onTerminal(args: readonly string[], columns: number, env: Record<string, string> = {}): Child {
-  const command = `stty cols ${columns} rows 24; exec ${shellCommand(["tail", ...args])}`;
-  return startProgram("script", ["-qfec", command, "/dev/null"], {
-    input: true,
-    env: { NO_COLOR: "", ...env },
-  });
-}
-
-// deno-lint-ignore no-control-regex
-const ESCAPES = /\x1b\[[0-9;]*[A-Za-z]/g;
-const CTRL_C = "\x03";
-
-/** The rows of a terminal after this text, which moves up and to the left, and erases downwards. */
-function screenOf(text: string): string[] {
-  const rows = [""];
-  let at = 0;
-  // deno-lint-ignore no-control-regex
-  for (const [part] of text.matchAll(/\x1b\[[0-9;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+/g)) {
-    if (part === "\n") rows[++at] ??= "";
-    else if (part.endsWith("A") && part.startsWith("\x1b[")) at -= Number(part.slice(2, -1));
-    else if (part === "\x1b[J") rows.splice(at, Infinity, "");
-    else if (!part.startsWith("\x1b") && part !== "\r") rows[at] += part;
-  }
-  return rows.map((row) => row.trimEnd());
-}
-
-test("tail shows rows in colour on a terminal, and a last line that it removes at the end", async () => {
-  await withTribler(async (url, session) => {
-    session.emit("torrent_finished", { name: "漢".repeat(60), infohash: HASH });
-    session.emit("tribler_exception", { text: "a\u001b[2Jb\u009bc\u202ed\nnext" });
-    await running(onTerminal([url, "--since", "earliest"], 90), async (child) => {
-      await child.stdout.match(/tribler_exception/);
-      tick(session, "later");
-      await child.stdout.match(/upgrader_tick.*later/);
-      await until(() => {
-        tick(session, "more");
-        return child.stdout.lines.some((line) => line.includes("connected  3 events"));
-      }, "the last line counts three events");
-      child.stdin.write(CTRL_C);
-      assert.equal(await child.exit(), { code: 0, signal: null });
-      const all = child.stdout.lines.join("\n");
-      const exception = child.stdout.lines.find((line) => line.includes("tribler_exception"))!;
-      // deno-lint-ignore no-control-regex
-      assert.match(exception, /\x1b\[31m/);
-      assert.not.match(all, /[\u0080-\u009f\u202e]/);
-      const rows = screenOf(all.replace("^C", ""));
-      const [start, finished, raised, later] = rows.filter((row) => /^\d\d:\d\d:\d\d /.test(row));
-      assert.match(start!, /^\S+ {2}events_start {18}tribler_started=false version=7\.1\.5 heartbeat=5$/);
-      assert.match(finished!, /^\S+ {2}torrent_finished {14}name=漢+…$/);
-      assert.ok(stringWidth(finished!) <= 90);
-      assert.match(raised!, /text="a\\u001b\[2Jb\\u009bc\\u202ed n/);
-      assert.match(later!, /^\S+ {2}upgrader_tick {17}text=later$/);
-      assert.not.match(rows.join("\n"), /connected/);
-    });
-  });
-});
-
-test("tail uses no colours with NO_COLOR, and prints JSON on a terminal with --json, TERM=dumb or CI", async () => {
-  await withTribler(async (url, session) => {
-    tick(session, "one");
-    const args = [url, "--since", "earliest"];
-    await running(onTerminal(args, 80, { NO_COLOR: "1" }), async (child) => {
-      const { input: row } = await child.stdout.match(/upgrader_tick/);
-      // deno-lint-ignore no-control-regex
-      assert.not.match(row, /\x1b\[\d*m/);
-    });
-    for (const env of [undefined, { TERM: "dumb" }, { CI: "true" }]) {
-      const flags = env === undefined ? ["--json"] : [];
-      await running(onTerminal([...args, ...flags], 80, env), async (child) => {
-        const { input: line } = await child.stdout.match(/upgrader_tick/);
-        assert.is(JSON.parse(line.slice(line.indexOf("{"))).event.text, "one");
-      });
-    }
-  });
-});
-
-test("tail shows on a terminal that it retries and that it is connected again", async () => {
-  const session = createSession({ version: "7.1.5" });
-  const app = createApp(session, { heartbeat: 5 });
-  const port = await findFreePort();
-  await running(onTerminal([`http://127.0.0.1:${port}/events`], 120), async (child) => {
-    await child.stdout.match(/connection refused; trying again/);
-    const server = await listen(app.fetch as Fetch, { host: "127.0.0.1", port });
-    try {
-      await child.stdout.match(/events_start/);
-      await child.stdout.match(/not connected, attempt \d+ in \d+ s/);
-    } finally {
-      await server.stop(0);
-    }
-  });
-});
-
-/** A terminal that records what is written to it, and can be full. */
-function fakeTerminal(columns: number) {
-  const written: string[] = [];
-  const state = { columns, isFull: false, written };
-  const write = (text: string) => written.push(text) > 0 && !state.isFull;
-  const terminal = Object.assign(new EventEmitter(), { state, write, columns });
-  return Object.defineProperty(terminal, "columns", { get: () => state.columns });
-}
-
-test("createScreen() erases its last line whole when the terminal became narrower", () => {
-  const terminal = fakeTerminal(40);
-  const { state } = terminal;
-  const screen = createScreen(terminal, (columns) => "=".repeat(columns));
-  try {
-    terminal.emit("resize");
-    assert.is(state.written.pop(), `\r\x1b[J${"=".repeat(39)}`);
-    state.columns = 15;
-    terminal.emit("resize");
-    // 39 columns are three lines of 15: up two.
-    assert.is(state.written.pop(), `\r\x1b[2A\x1b[J${"=".repeat(14)}`);
-  } finally {
-    screen.close();
-  }
-  assert.is(state.written.pop(), "\r\x1b[J");
-  terminal.emit("resize");
-  assert.equal(state.written, []);
-  assert.equal(terminal.eventNames(), []);
-});
-
-test("createScreen() reports a full terminal until that has drained", async () => {
-  const terminal = fakeTerminal(40);
-  const { state } = terminal;
-  const screen = createScreen(terminal, () => "");
-  try {
-    assert.ok(screen.print("one"));
-    assert.ok(screen.print("two"));
-    state.isFull = true;
-    await until(() => state.written.includes("\r\x1b[Jone\ntwo\n"), "both rows are written together");
-    assert.not(screen.print("three"));
-    state.isFull = false;
-    await until(() => state.written.includes("\r\x1b[Jthree\n"), "the third row is written");
-    // After a write that returned false, the caller waits for "drain": print() must not return true before that.
-    assert.not(screen.print("four"));
-    terminal.emit("drain");
-    assert.ok(screen.print("five"));
-  } finally {
-    screen.close();
-  }
-});
-
-test("eventRow() is at most as wide as the terminal, and contains no control characters", () => {
-  const texts = [
-    "x".repeat(200),
-    "漢".repeat(100),
-    "👩‍👩‍👧‍👦".repeat(50),
-    "e\u0301".repeat(200),
-    "\u001b[31m".repeat(40),
-    "",
-  ];
-  for (const text of texts) {
-    for (const payload of [text, { [text]: text, b: [text] }, [[text]], null, 7]) {
-      for (let columns = 1; columns <= 100; columns += 9) {
-        const row = eventRow({ type: text || "t", subject: text, event: payload }, {
-          columns,
-          colours: true,
-        });
-        const shown = row.replaceAll(ESCAPES, "");
-        assert.ok(stringWidth(shown) <= columns, `${stringWidth(shown)} of ${columns}: ${jsonLine(shown)}`);
-        // deno-lint-ignore no-control-regex
-        assert.not.match(shown, /[\0-\x1f\x7f-\x9f]/);
-      }
-    }
-  }
-  // To measure all of this would take minutes.
-  const paper = { columns: 100, colours: false };
-  const long = "漢".repeat(1_000_000);
-  for (
-    const event of [long, { [long]: 1 }, { a: long }, Object.fromEntries([...long].map((_, n) => [n, n]))]
-  ) {
-    assert.match(eventRow({ type: "t", event }, paper), /…/);
-  }
-});
-
-test("eventRow() shows the subject of an event, unless its payload shows it", () => {
-  const row = (event: object) =>
-    eventRow({ type: "t", ...event }, { columns: 100, colours: false }).slice(40);
-  assert.is(row({ subject: "order/42", event: { total: 7 } }).trim(), "order/42 total=7");
-  assert.is(row({ subject: "order/\u009b42", event: "text" }).trim(), "order/\\u009b42 text");
-  assert.is(row({ subject: HASH, event: { infohash: HASH } }).trim(), `infohash=${HASH}`);
-  assert.is(row({ subject: 42 }).trim(), "");
-});
-
-test("tail prints the day above an event of another day, and the present time for an event without one", async () => {
-  const app = new Hono();
-  const lines = ['{"type":"a","time":"2001-02-03T12:00:00.000Z"}', '{"type":"b","event":7}', ""].join("\n");
-  let asked = 0;
-  app.get(
-    "/",
-    (c) => ++asked > 1 ? c.body(null, 204) : c.body(lines, 200, { "Content-Type": "application/x-ndjson" }),
-  );
-  await serving(app, async (url) => {
-    await running(onTerminal([url], 60), async (child) => {
-      assert.equal(await child.exit(), { code: 0, signal: null });
-      const rows = screenOf(child.stdout.lines.join("\n"));
-      assert.is(rows[0], "-- Sat Feb 03 2001 --");
-      assert.match(rows[1]!, /^\d\d:\d\d:00 {2}a$/);
-      assert.match(rows[2]!, /^-- \w{3} \w{3} \d\d 20\d\d --$/);
-      assert.match(rows[3]!, /^\d\d:\d\d:\d\d {2}b {29}7$/);
     });
   });
 });

@@ -25,6 +25,8 @@ export interface ChildOptions {
 export interface Output {
   /** The lines so far, without their ends. */
   readonly lines: readonly string[];
+  /** What was printed after the last end of a line. */
+  readonly rest: string;
   /**
    * Returns the first line that matches, and waits for it. Rejects at once if the child has ended without it.
    */
@@ -82,8 +84,13 @@ export function startCliOn(
 
 /** Returns the command with these arguments as a line for a shell. */
 export function shellCommand(args: readonly string[]): string {
+  return shellScript(CLI, args);
+}
+
+/** Returns a script of the repository with these arguments as a line for a shell. */
+export function shellScript(file: string, args: readonly string[] = []): string {
   const runtime = runtimeUnderTest();
-  return [programOf(runtime), ...argumentsOf(runtime, CLI_PERMISSIONS), root + CLI, ...args]
+  return [programOf(runtime), ...argumentsOf(runtime, CLI_PERMISSIONS), root + file, ...args]
     .map((arg) => `'${arg.replaceAll("'", `'\\''`)}'`).join(" ");
 }
 
@@ -177,12 +184,16 @@ function start(program: string, args: readonly string[], { env, input = false }:
   function printed(): string {
     const tail = (lines: readonly string[]) =>
       lines.slice(-8).map((line) => `\n  ${line.slice(0, 300)}`).join("");
-    return `stdout:${tail(stdout)}\nstderr:${tail(stderr)}`;
+    return `stdout:${tail(stdout.lines)}\nstderr:${tail(stderr.lines)}`;
   }
 
-  function outputOf(lines: readonly string[], name: string): Output {
+  function outputOf(printed: Printed, name: string): Output {
+    const { lines } = printed;
     return {
       lines,
+      get rest() {
+        return printed.rest;
+      },
       match: (pattern, ms) => {
         const find = () => lines.map((line) => pattern.exec(line)).find((match) => match !== null);
         return wait(find, `a line ${pattern} on ${name}`, ms);
@@ -223,20 +234,25 @@ function start(program: string, args: readonly string[], { env, input = false }:
   };
 }
 
+/** The lines of a stream, and what follows them. */
+interface Printed {
+  readonly lines: string[];
+  rest: string;
+}
+
 /** Collects the lines of a stream. A last line without its end is added at the end of the stream. */
-function linesOf(stream: NonNullable<ChildProcess["stdout"]>, onLines: () => void): string[] {
-  const lines: string[] = [];
-  let tail = "";
+function linesOf(stream: NonNullable<ChildProcess["stdout"]>, onLines: () => void): Printed {
+  const printed: Printed = { lines: [], rest: "" };
   stream.setEncoding("utf8");
   stream.on("data", (text: string) => {
-    const parts = (tail + text).split("\n");
-    tail = parts.pop()!;
-    lines.push(...parts);
+    const parts = (printed.rest + text).split("\n");
+    printed.rest = parts.pop()!;
+    printed.lines.push(...parts);
     onLines();
   });
   stream.on("end", () => {
-    if (tail !== "") lines.push(tail);
+    if (printed.rest !== "") printed.lines.push(printed.rest);
     onLines();
   });
-  return lines;
+  return printed;
 }

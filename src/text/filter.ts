@@ -1,0 +1,154 @@
+/**
+ * The language of the filter: words, phrases, fields and their negations, all of which an event has to match.
+ *
+ * `sintel "big buck" name:sintel size:>1GB type:market_* -trader_id:c0fe*`
+ *
+ * @module
+ */
+
+/** What a filter looks at. */
+export interface Filterable {
+  readonly type: string;
+  readonly subject: string | undefined;
+  /** When it was published, in milliseconds since 1970. */
+  readonly time: number;
+  /** The whole dictionary as JSON. */
+  readonly json: string;
+  /** What the list shows of it. */
+  readonly summary: string;
+}
+
+/** A test of one event. */
+export type Accepts = (event: Filterable) => boolean;
+
+/** A term as it was written. */
+export interface Term {
+  readonly isNegated: boolean;
+  /** The name of the field, or the last parts of its path; `undefined` for a word, which may stand anywhere. */
+  readonly field: string | undefined;
+  readonly operator: "" | ">" | ">=" | "<" | "<=";
+  readonly value: string;
+}
+
+const TERM = /(-?)(?:([A-Za-z_$][\w.$-]*):(?!\/\/)(>=|<=|>|<)?)?(?:"([^"]*)"?|(\S+))(?=\s|$)|\S+/g;
+const UNITS = ["", "k", "m", "g", "t", "p", "e"];
+const QUANTITY = /^(-?\d+(?:\.\d+)?)(?:([kmgtpe]?)(i?)b?)?$/i;
+
+/** Reads the terms of a filter. */
+export function parseTerms(text: string): readonly Term[] {
+  return Array.from(text.matchAll(TERM), ([whole, minus, field, operator, quoted, word]) => {
+    const value = quoted ?? word;
+    if (value === undefined) return { isNegated: false, field: undefined, operator: "", value: whole };
+    return { isNegated: minus === "-", field, operator: (operator ?? "") as Term["operator"], value };
+  });
+}
+
+/** Reads a filter; `undefined` for one that accepts everything. */
+export function parseFilter(text: string): Accepts | undefined {
+  const tests = parseTerms(text).map(testOf);
+  if (tests.length === 0) return undefined;
+  return (event) => tests.every((test) => test(event));
+}
+
+/** Reads a number with the unit of a size: `1GB` is a thousand million, `1GiB` 2^30; `undefined` for what is none. */
+export function parseQuantity(text: string): number | undefined {
+  const [, number, unit = "", binary = ""] = QUANTITY.exec(text) ?? [];
+  if (number === undefined) return undefined;
+  return Number(number) * (binary === "" ? 1000 : 1024) ** UNITS.indexOf(unit.toLowerCase());
+}
+
+function testOf(term: Term): Accepts {
+  const accepts = term.field === undefined ? wordTest(term.value) : fieldTest(term.field, term);
+  return term.isNegated ? (event) => !accepts(event) : accepts;
+}
+
+/** Makes the test of a text that may stand anywhere in an event, in upper or lower case. */
+function wordTest(text: string): Accepts {
+  // In JSON quotes and backslashes are escaped.
+  const inJson = new RegExp(escaped(JSON.stringify(text).slice(1, -1)), "i");
+  const inText = new RegExp(escaped(text), "i");
+  return (event) => inJson.test(event.json) || inText.test(event.summary);
+}
+
+function fieldTest(field: string, { operator, value }: Term): Accepts {
+  if (field === "type") return matching(value, ({ type }) => type);
+  if (field === "subject") return matching(value, ({ subject }) => subject);
+  if (field === "time" && operator !== "") return timeTest(operator, value);
+  const path = field.replace(/^event\./, "").split(".");
+  // Most events lack the key: their JSON need not be parsed.
+  const hasKey = JSON.stringify(path.at(-1));
+  const accepts = operator === "" ? equals(value) : comparison(operator, value);
+  return ({ json }) => json.includes(hasKey) && hasValue(JSON.parse(json).event, path, accepts);
+}
+
+/** Makes the test of a type or a subject: the whole text, in which `*` stands for any text. */
+function matching(pattern: string, textOf: (event: Filterable) => string | undefined): Accepts {
+  const whole = globOf(pattern);
+  return (event) => whole.test(textOf(event) ?? "");
+}
+
+/** Makes the test of a value: a part of a text, or the whole of any other value. With `*` it is the whole of a text too. */
+function equals(value: string): (found: unknown) => boolean {
+  const text = value.includes("*") ? globOf(value) : new RegExp(escaped(value), "i");
+  const number = parseQuantity(value);
+  const whole = value.toLowerCase();
+  return (found) => {
+    if (typeof found === "string") return text.test(found);
+    return typeof found === "number" ? found === number : `${found}` === whole;
+  };
+}
+
+function comparison(operator: string, value: string): (found: unknown) => boolean {
+  const limit = parseQuantity(value);
+  const time = limit === undefined ? Date.parse(value) : NaN;
+  return (found) => {
+    if (limit === undefined) return typeof found === "string" && compares(Date.parse(found), operator, time);
+    return typeof found === "number" && compares(found, operator, limit);
+  };
+}
+
+/** Makes the test of the time at which an event was published: a time of this day, or any time with its date. */
+function timeTest(operator: string, value: string): Accepts {
+  const [, hours, minutes, seconds = "0"] = /^(\d{1,2}):(\d\d)(?::(\d\d))?$/.exec(value) ?? [];
+  const limit = hours === undefined
+    ? Date.parse(value)
+    : new Date().setHours(Number(hours), Number(minutes), Number(seconds), 0);
+  return ({ time }) => compares(time, operator, limit);
+}
+
+function compares(found: number, operator: string, limit: number): boolean {
+  switch (operator) {
+    case ">":
+      return found > limit;
+    case ">=":
+      return found >= limit;
+    case "<":
+      return found < limit;
+    default:
+      return found <= limit;
+  }
+}
+
+/** Whether a value that passes the test stands at the end of this path, however deep. A list has its items' fields. */
+function hasValue(value: unknown, path: readonly string[], accepts: (found: unknown) => boolean): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value)) return value.some((item) => hasValue(item, path, accepts));
+  const [key, ...rest] = path as [string, ...string[]];
+  const own = Object.hasOwn(value, key) ? (value as Readonly<Record<string, unknown>>)[key] : undefined;
+  if (own !== undefined) {
+    if (rest.length > 0 ? hasValue(own, rest, accepts) : isAccepted(own, accepts)) return true;
+  }
+  return Object.values(value).some((inner) => hasValue(inner, path, accepts));
+}
+
+function isAccepted(value: unknown, accepts: (found: unknown) => boolean): boolean {
+  return Array.isArray(value) ? value.some((item) => isAccepted(item, accepts)) : accepts(value);
+}
+
+function globOf(pattern: string): RegExp {
+  return new RegExp(`^${pattern.split("*").map(escaped).join("[^]*")}$`, "i");
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+}

@@ -1,0 +1,297 @@
+/**
+ * What a terminal shows: rows, the last line, and what fills it. Nothing here opens a terminal.
+ *
+ * @module
+ */
+import { EventEmitter } from "node:events";
+import stringWidth from "string-width";
+import * as assert from "uvu/assert";
+import { FullScreen } from "../../src/cli/full_screen.ts";
+import { HeldEvents } from "../../src/cli/held_events.ts";
+import { indentJson } from "../../src/cli/indent_json.ts";
+import type { Key } from "../../src/cli/keyboard.ts";
+import { EventList, type Panel, TypeList } from "../../src/cli/panels.ts";
+import { Prompt } from "../../src/cli/prompt.ts";
+import { eventRow } from "../../src/cli/row.ts";
+import { createScreen } from "../../src/cli/screen.ts";
+import { parseFilter } from "../../src/text/filter.ts";
+import { jsonLine } from "../../src/text/printable.ts";
+import { until } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
+
+const test = suite("terminal");
+
+const HASH = "08ada5a7a6183aae1e09d831df6748d566095a10";
+// deno-lint-ignore no-control-regex
+const ESCAPES = /\x1b\[[0-9;]*[A-Za-z]/g;
+const PLAIN = { columns: 80, colours: false };
+
+const NAMES = ["up", "down", "left", "pageup", "home", "end", "return", "escape", "backspace", "space"];
+
+/** A key by its name, or by the character that it writes. */
+function keyOf(key: string): Key {
+  if (!NAMES.includes(key)) return { name: "", text: key, ctrl: false };
+  return { name: key, text: key === "space" ? " " : "", ctrl: false };
+}
+
+/** A terminal that records what is written to it, and can be full. */
+function fakeTerminal(columns: number) {
+  const written: string[] = [];
+  const state = { columns, isFull: false, written };
+  const write = (text: string) => written.push(text) > 0 && !state.isFull;
+  const terminal = Object.assign(new EventEmitter(), { state, write, columns });
+  return Object.defineProperty(terminal, "columns", { get: () => state.columns });
+}
+
+test("createScreen() erases its last line whole when the terminal became narrower", () => {
+  const terminal = fakeTerminal(40);
+  const { state } = terminal;
+  const screen = createScreen(terminal, (columns) => "=".repeat(columns));
+  try {
+    terminal.emit("resize");
+    assert.is(state.written.pop(), `\r\x1b[J${"=".repeat(39)}`);
+    state.columns = 15;
+    terminal.emit("resize");
+    // 39 columns are three lines of 15: up two.
+    assert.is(state.written.pop(), `\r\x1b[2A\x1b[J${"=".repeat(14)}`);
+  } finally {
+    screen.close();
+  }
+  assert.is(state.written.pop(), "\r\x1b[J");
+  terminal.emit("resize");
+  assert.equal(state.written, []);
+  assert.equal(terminal.eventNames(), []);
+});
+
+test("createScreen() reports a full terminal until that has drained", async () => {
+  const terminal = fakeTerminal(40);
+  const { state } = terminal;
+  const screen = createScreen(terminal, () => "");
+  try {
+    assert.ok(screen.print("one"));
+    assert.ok(screen.print("two"));
+    state.isFull = true;
+    await until(() => state.written.includes("\r\x1b[Jone\r\ntwo\r\n"), "both rows are written together");
+    assert.not(screen.print("three"));
+    state.isFull = false;
+    await until(() => state.written.includes("\r\x1b[Jthree\r\n"), "the third row is written");
+    // After a write that returned false, the caller waits for "drain": print() must not return true before that.
+    assert.not(screen.print("four"));
+    terminal.emit("drain");
+    assert.ok(screen.print("five"));
+  } finally {
+    screen.close();
+  }
+});
+
+test("eventRow() is at most as wide as the terminal, and contains no control characters", () => {
+  const texts = [
+    "x".repeat(200),
+    "漢".repeat(100),
+    "👩‍👩‍👧‍👦".repeat(50),
+    "e\u0301".repeat(200),
+    "\u001b[31m".repeat(40),
+    "",
+  ];
+  for (const text of texts) {
+    for (const payload of [text, { [text]: text, b: [text] }, [[text]], null, 7]) {
+      for (let columns = 1; columns <= 100; columns += 9) {
+        const row = eventRow({ type: text || "t", subject: text, event: payload }, {
+          columns,
+          colours: true,
+        });
+        const shown = row.replaceAll(ESCAPES, "");
+        assert.ok(stringWidth(shown) <= columns, `${stringWidth(shown)} of ${columns}: ${jsonLine(shown)}`);
+        // deno-lint-ignore no-control-regex
+        assert.not.match(shown, /[\0-\x1f\x7f-\x9f]/);
+      }
+    }
+  }
+  // To measure all of this would take minutes.
+  const paper = { columns: 100, colours: false };
+  const long = "漢".repeat(1_000_000);
+  for (
+    const event of [long, { [long]: 1 }, { a: long }, Object.fromEntries([...long].map((_, n) => [n, n]))]
+  ) {
+    assert.match(eventRow({ type: "t", event }, paper), /…/);
+  }
+});
+
+test("eventRow() shows the subject of an event, unless its payload shows it", () => {
+  const row = (event: object) =>
+    eventRow({ type: "t", ...event }, { columns: 100, colours: false }).slice(40);
+  assert.is(row({ subject: "order/42", event: { total: 7 } }).trim(), "order/42 total=7");
+  assert.is(row({ subject: "order/\u009b42", event: "text" }).trim(), "order/\\u009b42 text");
+  assert.is(row({ subject: HASH, event: { infohash: HASH } }).trim(), "infohash=08ada5a7…");
+  assert.is(row({ subject: HASH }).trim(), "08ada5a7…");
+  assert.is(row({ subject: 42 }).trim(), "");
+});
+
+test("eventRow() shows time, type and name first: at 80 columns the type is cut in its middle, and hashes are short", () => {
+  const row = (type: string, event: unknown, columns = 80) =>
+    eventRow({ type, event, time: "2026-11-28T12:00:00Z" }, { columns, colours: false }).slice(10);
+  assert.is(
+    row("torrent_finished", { infohash: HASH, name: "Sintel" }),
+    "torrent_finished        Sintel 08ada5a7…",
+  );
+  assert.is(
+    row("order_payment_confirmation", { hash: HASH, total: 7, title: "Big  buck\nbunny" }),
+    "order_payme…nfirmation  Big  buck bunny hash=08ada5a7… total=7 ",
+  );
+  assert.is(row("order_payment_confirmation", { total: 7 }, 120), "order_payment_confirmation    total=7 ");
+});
+
+/** Holds events with these payloads. */
+function hold(count: number, typeOf: (n: number) => string = () => "tick"): HeldEvents {
+  const held = new HeldEvents();
+  for (let n = 1; n <= count; n++) {
+    const event = { type: typeOf(n), event: n };
+    held.add(event, JSON.stringify(event));
+  }
+  return held;
+}
+
+/** Presses keys, and returns the panel after them. */
+function press(panel: Panel, ...keys: readonly string[]): Panel {
+  let now = panel;
+  for (const key of keys) {
+    now.lines(5, PLAIN);
+    now = now.key(keyOf(key)) ?? panel;
+  }
+  return now;
+}
+
+/** The payloads that a list shows; that of the selected row in brackets. */
+function numbersIn(panel: Panel, rows = 5): string {
+  return panel.lines(rows, PLAIN).map((row) => {
+    const number = /(\d+)\D*$/.exec(row.replaceAll(ESCAPES, ""))![1]!;
+    return row.startsWith("\x1b[7m") ? `[${number}]` : number;
+  }).join(" ");
+}
+
+test("EventList follows the newest event until another is selected, which then stays where it is", () => {
+  const held = hold(10);
+  const list = new EventList(held);
+  assert.is(numbersIn(list), "6 7 8 9 [10]");
+  held.add({ type: "tick", event: 11 }, "11");
+  assert.is(numbersIn(list), "7 8 9 10 [11]");
+  press(list, "up", "up");
+  assert.is(numbersIn(list), "7 8 [9] 10 11");
+  for (let n = 12; n <= 20; n++) held.add({ type: "tick", event: n }, `${n}`);
+  assert.is(numbersIn(list), "7 8 [9] 10 11");
+  press(list, "pageup");
+  assert.is(numbersIn(list), "[5] 6 7 8 9");
+  press(list, "home", "down");
+  assert.is(numbersIn(list), "1 [2] 3 4 5");
+  assert.is(numbersIn(list, 2), "1 [2]");
+  press(list, "end");
+  assert.is(numbersIn(list), "16 17 18 19 [20]");
+  assert.is(numbersIn(new EventList(hold(2))), "1 [2]");
+});
+
+test("EventList shows a whole event at Enter, the one beside it at ←, and the list again at Esc", () => {
+  const held = new HeldEvents();
+  const add = (json: string) => held.add(JSON.parse(json), json);
+  add('{"type":"a","event":{"n":4611686018427387905,"list":[1,[]],"empty":{}}}');
+  add(`{"type":"b","event":"${"漢".repeat(50)}\u009b2J"}`);
+  const list = new EventList(held);
+  const whole = press(list, "return");
+  const lines = whole.lines(20, PLAIN);
+  assert.equal(lines.slice(0, 2), ["{", '  "type": "b",']);
+  assert.ok(lines.every((line) => stringWidth(line) <= 80), lines.join("\n"));
+  assert.is(lines.slice(2, -1).join(""), `  "event": "${"漢".repeat(50)}\\u009b2J"`);
+  whole.key(keyOf("left"));
+  assert.equal(whole.lines(20, PLAIN), [
+    "{",
+    '  "type": "a",',
+    '  "event": {',
+    '    "n": 4611686018427387905,',
+    '    "list": [',
+    "      1,",
+    "      []",
+    "    ],",
+    '    "empty": {}',
+    "  }",
+    "}",
+  ]);
+  whole.key(keyOf("down"));
+  assert.is(whole.lines(3, PLAIN)[0], '  "type": "a",');
+  assert.is(whole.key(keyOf("escape")), undefined);
+  assert.is(list.key(keyOf("escape")), undefined);
+});
+
+test("indentJson() shows a text that is cut off, and strings with brackets, as they are", () => {
+  assert.equal(indentJson('{"a":"{[,:]}\\"","b":[{"c":"x'), [
+    "{",
+    '  "a": "{[,:]}\\"",',
+    '  "b": [',
+    "    {",
+    '      "c": "x',
+  ]);
+  assert.equal(indentJson('"text"'), ['"text"']);
+});
+
+test("TypeList hides types, one or all of them, but no filter hides events_lost", () => {
+  const held = hold(6, (n) => n % 3 === 0 ? "events_lost" : n % 3 === 1 ? "a" : "b\u001b[2J");
+  const types = new TypeList(held);
+  assert.equal(types.lines(5, PLAIN).map((line) => line.replaceAll(ESCAPES, "").replace(/ +/g, " ")), [
+    "[x] 2 a",
+    "[x] 2 b\\u001b[2J",
+    "[x] 2 events_lost",
+  ]);
+  press(types, "space");
+  held.filter(undefined);
+  assert.equal(held.shown.map(({ event }) => event.event), [2, 3, 5, 6]);
+  press(types, "space", "a");
+  held.filter(undefined);
+  assert.equal(held.shown.map(({ event }) => event.event), [3, 6]);
+  press(types, "a");
+  held.filter(parseFilter("type:a"));
+  assert.equal(held.shown.map(({ event }) => event.event), [1, 3, 4, 6]);
+  assert.is(types.key(keyOf("return")), undefined);
+});
+
+test("HeldEvents holds 5000 events and 16 Mi characters at least, and hardly more", () => {
+  const many = hold(20_000);
+  assert.ok(many.shown.length >= 5000 && many.shown.length <= 6000, `${many.shown.length}`);
+  assert.is(many.count, 20_000);
+  assert.is(many.shown.at(-1)!.event.event, 20_000);
+  assert.is(many.shown[many.placeOf(19_000)]!.number, 19_000);
+  const large = new HeldEvents();
+  for (let n = 0; n < 50; n++) large.add({ type: "large", event: n }, "x".repeat(1024 * 1024));
+  assert.ok(large.shown.length >= 15 && large.shown.length <= 20, `${large.shown.length}`);
+  assert.is(large.types.get("large"), 50);
+});
+
+test("Prompt takes text, Backspace, Ctrl-U and Ctrl-W, and reports Enter and Esc", () => {
+  const prompt = new Prompt("");
+  const type = (...keys: readonly string[]) => keys.map((key) => prompt.key(keyOf(key)));
+  type("n", "漢", "👩‍👩‍👧‍👦", "backspace", "space", "b");
+  assert.is(prompt.text, "n漢 b");
+  prompt.key({ name: "w", text: "", ctrl: true });
+  assert.is(prompt.text, "n漢 ");
+  prompt.key({ name: "u", text: "", ctrl: true });
+  assert.is(prompt.text, "");
+  assert.equal(type("backspace", "return", "escape"), [undefined, "accepted", "cancelled"]);
+});
+
+test("FullScreen draws changes together, again when the terminal is resized, and leaves what was there before", async () => {
+  const terminal = fakeTerminal(40);
+  const { state } = terminal;
+  let drawn = 0;
+  const screen = new FullScreen(terminal, (rows, columns) => [`${++drawn}: ${rows} × ${columns}`, "second"]);
+  screen.refresh();
+  screen.open();
+  for (let n = 0; n < 100; n++) screen.refresh();
+  await until(() => state.written.length === 2, "it is drawn");
+  assert.equal(state.written, ["\x1b[?1049h\x1b[?25l", "\x1b[H1: 24 × 40\x1b[K\r\nsecond\x1b[K\x1b[J"]);
+  state.columns = 20;
+  terminal.emit("resize");
+  assert.match(state.written[2]!, "2: 24 × 20");
+  screen.refresh();
+  screen.close();
+  assert.is(state.written[3], "\x1b[?25h\x1b[?1049l");
+  assert.equal(terminal.eventNames(), []);
+});
+
+test.run();
