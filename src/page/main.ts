@@ -19,7 +19,7 @@ import { createDownloads } from "./download.ts";
 import type { Remedy } from "./empty_text.ts";
 import { eventGroup } from "./event_groups.ts";
 import { showAmounts, showConnection } from "./figures.ts";
-import { type Accepts, parseFilter } from "./filter.ts";
+import { type Accepts, parseFilter } from "../text/filter.ts";
 import { createKey } from "./key.ts";
 import { createList } from "./list.ts";
 import { createLossNotice, createRemedies, showEmptiness } from "./notices.ts";

@@ -6,7 +6,7 @@
 import type { Dictionary } from "../client/mod.ts";
 import { timeOf } from "../text/event_text.ts";
 import { type EventGroup, eventGroup } from "./event_groups.ts";
-import type { Accepts } from "./filter.ts";
+import type { Accepts } from "../text/filter.ts";
 import { createQueue, type Queue } from "./queue.ts";
 import { summaryText } from "./row_text.ts";
 

@@ -1,8 +1,8 @@
 import * as assert from "uvu/assert";
-import { type Filterable, parseFilter, parseQuantity, parseTerms } from "../../src/page/filter.ts";
+import { type Filterable, parseFilter, parseQuantity, parseTerms } from "../../src/text/filter.ts";
 import { suite } from "../support/suite.ts";
 
-const test = suite("page filter");
+const test = suite("filter");
 
 const TIME = new Date(2026, 10, 28, 14, 30).getTime();
 
