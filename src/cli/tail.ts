@@ -40,7 +40,7 @@ ${TRANSPORT_HELP}
   --help                  show this and exit
 
 On a terminal each event is one row, as wide as there is room for, with the time it has here; NO_COLOR=1 leaves out
-the colours. Elsewhere, and with TERM=dumb or CI, each is one line of JSON, as it was received, and stderr reports the connection. It
+the colours. Its keys: / filters, t chooses types, space pauses, ↑ shows the events so far, Enter the whole of one, q ends. Elsewhere, and with TERM=dumb or CI, each is one line of JSON, as it was received, and stderr reports the connection. It
 waits for a server that cannot be reached, and resumes a lost connection after the last event; events_lost reports how
 many are missing. With --state, --since and --last are for the first start. A kill -9 may repeat the last lines on
 stdout, and none in --output. It exits with 0 at Ctrl-C and when its output is closed, with 1 if the server refuses.`;
