@@ -6,6 +6,9 @@
 import type { Batch, Entry } from "./channel.ts";
 import { erasedEntry, isErased, withoutErased } from "./erased.ts";
 
+/** Number of events whose texts are detached at a time. */
+const DETACHED_EVENTS = 2048;
+
 /** The kept entries: pushed at one end, forgotten at the other. */
 export interface History {
   /** The position of the oldest entry kept; one after the newest where none is. */
@@ -22,8 +25,13 @@ export interface History {
   forgetBefore(position: number): void;
   /** Forgets the oldest entries that were published before this time, in milliseconds since 1970. */
   forgetOlderThan(time: number): void;
-  /** Erases the events of a subject up to a position, and returns how many there were. */
+  /**
+   * Erases the events of a subject up to a position, and returns how many there were. No reader sees them from then on. Texts of
+   * other events may hold theirs until {@linkcode detachTexts} has returned `false`.
+   */
   erase(subject: string, until: number): number;
+  /** Detaches the texts of some events from those that were erased: some 3 ms. Returns whether there are more. */
+  detachTexts(): boolean;
   /** What follows the position, as `EventLog.read` gives it. */
   read(position: number, maxBytes: number): Batch;
 }
@@ -43,6 +51,13 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
   let bytes = 0;
   /** How many of the entries stand in the place of erased events. */
   let erased = 0;
+  /**
+   * When events were published that were erased. Those that were published together may be parts of one text, which engines keep as
+   * a whole for each of them.
+   */
+  const attachedTimes = new Set<number>();
+  /** The position from which on others may be parts of such a text. */
+  let attachedFrom = 0;
 
   function forgetOldest(): void {
     bytes -= entries[head]!.bytes;
@@ -82,21 +97,29 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
     },
     erase: (subject, until) => {
       const before = erased;
-      const times = new Set<number>();
       for (let i = head; i < entries.length; i++) {
         const { subject: about, position, bytes: size, time } = entries[i]!;
         if (about !== subject || position > until) continue;
         entries[i] = erasedEntry(position, time);
-        times.add(time);
+        attachedTimes.add(time);
         bytes -= size;
         erased++;
       }
-      // Events that were published together may be parts of one text, which engines keep as a whole for each of them.
-      for (let i = head; i < entries.length && times.size > 0; i++) {
-        const entry = entries[i]!;
-        if (times.has(entry.time) && !isErased(entry)) entries[i] = copyOf(entry);
-      }
+      if (erased > before) attachedFrom = first;
       return erased - before;
+    },
+    detachTexts: () => {
+      let start = head + Math.max(attachedFrom, first) - first;
+      const limit = Math.min(start + DETACHED_EVENTS, entries.length);
+      for (let end; start < limit; start = end) {
+        const { time } = entries[start]!;
+        for (end = start + 1; end < limit && entries[end]!.time === time;) end++;
+        if (attachedTimes.has(time)) detach(entries as Entry[], start, end);
+      }
+      attachedFrom = first + start - head;
+      if (start < entries.length) return true;
+      attachedTimes.clear();
+      return false;
     },
     read: (position, maxBytes) => {
       const expired = position < first - 1;
@@ -116,8 +139,17 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
   };
 }
 
-/** Copies an entry. The text of the copy shares nothing with the one that the original was a part of. */
-function copyOf({ position, id, type, subject, json, bytes, time }: Entry): Entry {
-  const copied = new TextDecoder().decode(new TextEncoder().encode(json));
-  return { position, id, type, subject, json: copied, bytes, time };
+/**
+ * Copies entries of the same time in their places. The texts of the copies share nothing with the one that the originals were parts
+ * of, but with each other: to copy them one by one takes ten times as long on Deno.
+ */
+function detach(entries: Entry[], start: number, end: number): void {
+  const joined = entries.slice(start, end).map(({ json }) => json).join("\n"); // JSON on one line has no line end.
+  const texts = new TextDecoder().decode(new TextEncoder().encode(joined)).split("\n");
+  for (let i = start; i < end; i++) {
+    const entry = entries[i]!;
+    if (isErased(entry)) continue;
+    const { position, id, type, subject, bytes, time } = entry;
+    entries[i] = { position, id, type, subject, json: texts[i - start]!, bytes, time };
+  }
 }

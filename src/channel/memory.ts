@@ -146,6 +146,7 @@ export function createChannel<S extends Schemas>(
       const subject = subjectToErase(events);
       checkOpen();
       const count = log.erase(subject, log.last);
+      while (log.detachTexts());
       if (count > 0) erasures.report();
       return count;
     },

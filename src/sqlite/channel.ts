@@ -263,10 +263,11 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     return await this.#eraser.erase({
       subject,
       first: this.first,
-      onErased: (until) => {
+      onErased: async (until) => {
         this.window.erase(subject, until);
         this.pages.refetch();
         this.#erasures.report();
+        while (this.window.detachTexts()) await nextTurn();
       },
     });
   }

@@ -16,11 +16,11 @@ export interface Erasure {
   /** The position of the oldest event that is kept: older ones that the file still has are erased too, and not counted. */
   readonly first: number;
   /**
-   * Called when events were erased from the file, whatever happens to their traces.
+   * Called when events were erased from the file, whatever happens to their traces. Removes them from memory.
    *
    * @param until the position of the last event that was published before
    */
-  onErased(until: number): void;
+  onErased(until: number): Promise<void>;
 }
 
 /** Erases events from a file. */
@@ -75,7 +75,7 @@ export class Eraser {
         });
       }
     } finally {
-      if (erased.length > 0) onErased(until);
+      if (erased.length > 0) await onErased(until);
     }
     return erased;
   }
