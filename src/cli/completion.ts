@@ -17,11 +17,12 @@ export const COMPLETION_HELP: string =
 
   --help                  show this and exit`;
 
-/** The flags of each command. */
+/** The flags of each command, and the words that it takes beside files and URLs. */
 type Table = readonly {
   readonly name: string;
   readonly summary: string;
   readonly flags: readonly HelpFlag[];
+  readonly words: readonly string[];
 }[];
 
 const SHELLS: Readonly<Record<string, (table: Table) => string>> = { bash, zsh, fish };
@@ -47,13 +48,14 @@ export async function completionOf(shell: string, commands: readonly Command[]):
     name,
     summary,
     flags: flagsIn((await load()).help),
+    words: name === "completion" ? Object.keys(SHELLS) : [],
   })));
   return SHELLS[shell]!(table);
 }
 
 function bash(table: Table): string {
-  const cases = table.map(({ name, flags }) =>
-    `    ${name}) words='${flags.map((flag) => `--${flag.name}`).join(" ")}' ;;`
+  const cases = table.map(({ name, flags, words }) =>
+    `    ${name}) words='${[...words, ...flags.map((flag) => `--${flag.name}`)].join(" ")}' ;;`
   );
   return `_events_endpoint() {
   local words='' current="\${COMP_WORDS[COMP_CWORD]}"
@@ -73,11 +75,14 @@ function quoted(text: string): string {
 
 function zsh(table: Table): string {
   const escaped = (text: string) => text.replaceAll(/[[\]:\\]/g, "\\$&");
-  const flagOf = ({ name, value, summary }: HelpFlag) =>
-    quoted(`--${name}[${escaped(summary)}]${value === undefined ? "" : `:${value}:_files`}`);
-  const cases = table.map(({ name, flags }) =>
-    `    ${name}) _arguments ${flags.map(flagOf).join(" ")} '*: :_files' ;;`
-  );
+  const flagOf = ({ name, value, summary }: HelpFlag) => {
+    const often = summary.includes("may be repeated") ? "*" : "";
+    return quoted(`${often}--${name}[${escaped(summary)}]${value === undefined ? "" : `:${value}:_files`}`);
+  };
+  const cases = table.map(({ name, flags, words }) => {
+    const rest = words.length === 0 ? "_files" : `(${words.join(" ")})`;
+    return `    ${name}) _arguments ${flags.map(flagOf).join(" ")} '*: :${rest}' ;;`;
+  });
   return `#compdef events-endpoint
 _events_endpoint() {
   local -a commands=(
@@ -104,10 +109,13 @@ fi`;
 function fish(table: Table): string {
   const text = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
   const all = table.map(({ name }) => name).join(" ");
-  return table.flatMap(({ name, summary, flags }) => [
+  return table.flatMap(({ name, summary, flags, words }) => [
     `complete -c events-endpoint -n 'not __fish_seen_subcommand_from ${all}' -f -a ${name} -d ${
       text(summary)
     }`,
+    ...words.map((word) =>
+      `complete -c events-endpoint -n '__fish_seen_subcommand_from ${name}' -f -a ${word}`
+    ),
     ...flags.map((flag) =>
       `complete -c events-endpoint -n '__fish_seen_subcommand_from ${name}' -l ${flag.name}${
         flag.value === undefined ? "" : " -r"

@@ -33,13 +33,15 @@ test("completion completes commands and their flags", async () => {
     complete_it() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _events_endpoint; echo "\${COMPREPLY[@]}"; }
     complete_it events-endpoint ta
     complete_it events-endpoint tail --ou
-    complete_it events-endpoint serve --keep-a`;
+    complete_it events-endpoint serve --keep-a
+    complete_it events-endpoint completion z`;
   await running(startProgram("bash", ["-c", words]), async (child) => {
     assert.is((await child.exit()).code, 0);
-    assert.equal(child.stdout.lines, ["tail", "--output", "--keep-age --keep-alive"]);
+    assert.equal(child.stdout.lines, ["tail", "--output", "--keep-age --keep-alive", "zsh"]);
   });
   const [zsh, fish] = [await completionOf("zsh", COMMANDS), await completionOf("fish", COMMANDS)];
   assert.match(zsh, /^#compdef events-endpoint\n/);
+  assert.match(zsh, /'\*--subject\[only events about this/);
   assert.match(zsh, /'--output\[append the events to this file, a dictionary a line\]:FILE:_files'/);
   assert.match(
     fish,
