@@ -88,9 +88,13 @@ export function resolved(given: Schema, resolve: Resolve): Schema {
   });
 }
 
-function arrayOf({ prefixItems = [], items = prefixItems.length === 0 }: Schema): Shape {
-  const rest = items === true ? {} : items === false ? undefined : items;
-  return { kind: "array", items: prefixItems, rest };
+/** What documents have for what may follow the items of a tuple, if nothing is said of it. */
+const UNSAID: readonly string[] = ["true", "{}", '{"anyOf":[{},{}]}', '{"anyOf":[{"not":{}},{"not":{}}]}'];
+
+function arrayOf({ prefixItems = [], items = true }: Schema): Shape {
+  const given = typeof items === "object" ? items : items ? {} : undefined;
+  const isSaid = prefixItems.length === 0 || !UNSAID.includes(JSON.stringify(items));
+  return { kind: "array", items: prefixItems, rest: isSaid ? given : undefined };
 }
 
 /** Returns `json` for a dictionary whose keys the schema does not name. */

@@ -5,6 +5,7 @@
  */
 import type { Catalogue } from "../events/catalogue.ts";
 import { type Json, jsonSchemaOf } from "./json_schema_of.ts";
+import { withItems } from "./openapi_arrays.ts";
 
 export type { Json } from "./json_schema_of.ts";
 
@@ -119,7 +120,7 @@ function placed(schema: unknown, place: string): unknown {
 /** The JSON Schema of a payload; `undefined` for a type that has none, any value if the library of its schema offers none. */
 function payloadOf(name: string, schema: Catalogue["schemas"][string] | undefined): Json | undefined {
   if (!schema) return undefined;
-  return placed(jsonSchemaOf(schema), ref(name).$ref) as Json;
+  return placed(withItems(jsonSchemaOf(schema)), ref(name).$ref) as Json;
 }
 
 /** An object that has all of these properties, and may have more, such as these. */

@@ -7,6 +7,7 @@ import { type Channel, EventsError } from "../../src/mod.ts";
 import { STATUS } from "../../src/http/refusal.ts";
 import { type AppOptions, createApp } from "../../src/server/app.ts";
 import { createLog } from "../../src/server/log.ts";
+import { withItems } from "../../src/server/openapi_arrays.ts";
 import { PAGE_ASSETS } from "../../src/server/page_assets.ts";
 import { createSession, triblerEvents, type TriblerSchemas } from "../../src/tribler/mod.ts";
 import { until } from "../support/harness.ts";
@@ -52,6 +53,30 @@ test("GET /openapi.json answers with a document that a validator of OpenAPI 3.2 
   const broken = structuredClone(api);
   broken.paths["/events"].get.responses[200].content["text/event-stream"].itemSchemas = {};
   assert.not((await new Validator().validate(broken)).valid, "the validator looks that deep");
+});
+
+test("GET /openapi.json says of every array what its items are, and leaves data as it is", () => {
+  const { items, minItems } = api.components.schemas["torrent_discovered.payload"].properties.files.items;
+  assert.equal([items, minItems], [{ anyOf: [{}, {}] }, 2], "a tuple");
+  const data = { type: "array", items: false };
+  assert.equal(
+    withItems({
+      type: "array",
+      prefixItems: [{ type: "array", items: false }, { type: "array", items: { type: "array" } }],
+      default: data,
+      properties: { items: { type: "array" }, default: { const: data } },
+    }),
+    {
+      type: "array",
+      prefixItems: [
+        { type: "array", items: { not: {} } },
+        { type: "array", items: { type: "array", items: {} } },
+      ],
+      default: data,
+      properties: { items: { type: "array", items: {} }, default: { const: data } },
+      items: { anyOf: [{}, {}] },
+    },
+  );
 });
 
 test("GET /openapi.json contains no reference that leads nowhere", () => {
