@@ -103,8 +103,8 @@ class Store implements EventsStore<unknown, Dictionary> {
 
   readonly subscribe = (listener: (snapshot: Snapshot) => void): () => void => {
     const own = (snapshot: Snapshot) => listener(snapshot); // The same function may be there twice.
-    this.#listeners.add(own);
     if (this.#following === undefined && this.#connection.status !== "ended") this.#connect();
+    this.#listeners.add(own);
     own(this.#snapshot);
     return () => {
       this.#listeners.delete(own);
@@ -128,7 +128,11 @@ class Store implements EventsStore<unknown, Dictionary> {
 
   #connect(): void {
     const following = this.#following = new AbortController();
-    this.#idle = this.#idle.then(() => this.#feed.follow(following.signal));
+    // After the microtask of an unsubscribe: Svelte subscribes and unsubscribes at once where a server renders a page.
+    this.#idle = this.#idle.then(() => {}).then(() => this.#feed.follow(following.signal));
+    if (this.#connection.status === "connecting") return;
+    this.#setStatus("connecting");
+    this.#update();
   }
 
   #disconnect(): void {
@@ -156,7 +160,7 @@ class Store implements EventsStore<unknown, Dictionary> {
     this.#changed();
   }
 
-  #setStatus(status: EventsStatus, error: unknown, delaySeconds: number | undefined): void {
+  #setStatus(status: EventsStatus, error?: unknown, delaySeconds?: number): void {
     this.#connection = {
       status,
       error: error === undefined || error instanceof Error ? error : new Error(String(error)),

@@ -63,11 +63,25 @@ test("eventsStore() connects with its first subscriber, disconnects with its las
   unsubscribe();
   await untilIdle(there);
   publish(there, 4);
-  const end = store.subscribe(() => {});
+  const statuses: string[] = [];
+  const end = store.subscribe(({ status }) => statuses.push(status));
   await shows(1, 2, 3, 4);
+  assert.is(statuses[0], "connecting");
   end();
   await untilIdle(there);
   assert.equal(there.requests.map(({ searchParams }) => searchParams.has("since")), [false, true]);
+});
+
+test("subscribe() requests nothing for a subscriber that leaves in the same task", async () => {
+  const there = makeTicks();
+  const { store, unsubscribe, is } = follow(there.options);
+  unsubscribe();
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.is(there.requests.length, 0);
+  const end = store.subscribe(() => {});
+  await is("live");
+  end();
+  await untilIdle(there);
 });
 
 test("subscribe() after an unsubscribe in the same task keeps the connection", async () => {
