@@ -70,6 +70,7 @@ export const SUITES: readonly Suite[] = [
   { path: "http/mount", on: EVERY_BUN, seconds: 7, waits: true },
   { path: "http/http2", on: EVERY, seconds: 4 }, // By itself: it floods a server with streams that are reset.
   { path: "http/", on: EVERY },
+  { path: "fuzz/", on: EACH_KIND, seconds: 1 },
   { path: "attack/inputs", on: OLDEST_AND_NEWEST, seconds: 12 },
   { path: "attack/", on: EVERY, seconds: 5 },
   { path: "client/sse_readers", on: EACH_KIND, seconds: 20, waits: true },

@@ -12,7 +12,14 @@ export function durationMs(text: string): number | undefined {
   return unit === undefined ? undefined : Number(number) * UNITS_MS[unit]!;
 }
 
-const TIME = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+ -]\d\d:\d\d)$/;
+const TIME =
+  /^(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3])(?::[0-5]\d){2})(?:\.(\d{1,9}))?([Zz]|[+ -](?:[01]\d|2[0-3]):[0-5]\d)$/;
+
+/** Whether there is such a day. V8 takes February 30 for March 2. */
+function isDay(date: string): boolean {
+  const ms = Date.parse(date);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(date);
+}
 
 /**
  * Returns the time of a text, in milliseconds since 1970: RFC 3339 (`2026-11-28T03:00:00Z`), or a duration back (`-10m`);
@@ -22,7 +29,7 @@ export function parseTime(text: string, now: number): number | undefined {
   const back = text.startsWith("-") ? durationMs(text.slice(1)) : undefined;
   if (back !== undefined) return now - back;
   const [, date, time, fraction = "0", zone] = TIME.exec(text) ?? [];
-  if (zone === undefined) return undefined;
+  if (zone === undefined || !isDay(date!)) return undefined;
   const ms = Date.parse(
     `${date}T${time}.${fraction.slice(0, 3).padEnd(3, "0")}${zone.toUpperCase().replace(" ", "+")}`,
   );

@@ -107,8 +107,9 @@ export async function soak(
 }
 
 /** Returns the number of open streams in the metrics of the server. */
-async function countSubscribers(port: number): Promise<number> {
-  const [answer] = await exchange(port, { name: "metrics", bytes: get("/metrics", "Connection: close") });
+export async function countSubscribers(port: number, apiKey: string = ""): Promise<number> {
+  const bytes = get("/metrics", "Connection: close", `X-Api-Key: ${apiKey}`);
+  const [answer] = await exchange(port, { name: "metrics", bytes });
   const metrics = new TextDecoder().decode(answer?.body);
   const counts = [...metrics.matchAll(/^events_endpoint_subscribers\{.*\} (\d+)$/gm)].map(([, count]) =>
     Number(count)
@@ -118,7 +119,7 @@ async function countSubscribers(port: number): Promise<number> {
 }
 
 /** Returns what keeps the server alive, as it reports itself: its timers, and its handles if the runtime lists them. */
-async function whatIsAlive({ stdin, stdout }: Child): Promise<string> {
+export async function whatIsAlive({ stdin, stdout }: Child): Promise<string> {
   const printed = stdout.lines.length;
   stdin.write("?\n");
   return (await stdout.take(printed + 1)).at(-1)!;
@@ -282,22 +283,26 @@ async function stall(port: number, isOver: () => boolean): Promise<number> {
 }
 
 /** The resident memory of a process, in KiB. */
-async function residentMemory(pid: number): Promise<number> {
+export async function residentMemory(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
 }
 
-/** Returns the growth of memory over the second half in KiB a minute: the slope of the least-squares line. */
+/** Returns the growth of memory over the second half in KiB a minute. */
 export function slopeOf(memory: readonly number[]): number {
-  const half = memory.slice(Math.floor(memory.length / 2));
+  return slopePerMinute(memory.slice(Math.floor(memory.length / 2)));
+}
+
+/** Returns the slope of the least-squares line through values of one second each, for a minute. */
+export function slopePerMinute(values: readonly number[]): number {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [x, y] = [mean(half.map((_, second) => second)), mean(half)];
-  const covariance = half.reduce((sum, value, second) => sum + (second - x) * (value - y), 0);
-  const variance = half.reduce((sum, _, second) => sum + (second - x) ** 2, 0);
+  const [x, y] = [mean(values.map((_, second) => second)), mean(values)];
+  const covariance = values.reduce((sum, value, second) => sum + (second - x) * (value - y), 0);
+  const variance = values.reduce((sum, _, second) => sum + (second - x) ** 2, 0);
   return variance === 0 ? 0 : 60 * covariance / variance;
 }
 
-if (/soak\.ts$/.test(process.argv[1] ?? "")) {
+if (/\/soak\.ts$/.test(process.argv[1] ?? "")) {
   const seconds = Number(process.env["SOAK_SECONDS"] || 300);
   const { memory, ...counts } = await soak(seconds);
   for (const [name, count] of Object.entries(counts)) console.log(`${name}: ${count}`);

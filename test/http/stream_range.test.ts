@@ -206,6 +206,14 @@ test("parseTime() reads RFC 3339 and durations back, and nothing else", () => {
   assert.is(shownAs("2026-11-28T03:00:00+01:30"), "2026-11-28T01:30:00.000Z");
   assert.is(shownAs("2026-11-28T03:00:00 01:30"), "2026-11-28T01:30:00.000Z");
   assert.is(shownAs("-10m"), "2026-11-28T11:50:00.000Z");
+  // Engines take some of these for the next day, or the next month.
+  for (const day of ["2026-02-30", "2025-02-29", "2026-04-31", "2026-00-01", "2026-01-00", "2026-13-01"]) {
+    assert.is(parseTime(`${day}T00:00:00Z`, now), undefined, day);
+  }
+  for (const rest of ["24:00:00Z", "00:60:00Z", "00:00:60Z", "00:00:00+24:00", "00:00:00+00:60"]) {
+    assert.is(parseTime(`2026-11-28T${rest}`, now), undefined, rest);
+  }
+  assert.is(shownAs("2024-02-29T23:59:59-23:59"), "2024-03-01T23:58:59.000Z");
   for (const text of ["", "10m", "-10", "2026-11-28", "2026-11-28T03:00", "2026-02-30T25:00:00Z", "now"]) {
     assert.is(shownAs(text), undefined, text);
   }
