@@ -5,7 +5,7 @@
  * `deno run --allow-all bench/sqlite.ts one`. Wants `nats-server` and a C compiler.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -18,6 +18,7 @@ import { argumentsOf, installRuntimes, programOf } from "../test/support/runtime
 import type { RuntimeName } from "../test/suites.ts";
 import { Child } from "./child.ts";
 import { compareFanOut } from "./fan_out_in_file.ts";
+import { measureHolds, waitedMs } from "./holds.ts";
 import { LINE, PostLoad } from "./post_load.ts";
 
 const ROUNDS = 5;
@@ -28,6 +29,8 @@ const BATCH = 1000;
 const REPLAYED = 1_000_000;
 const OPENED = 5_000_000;
 const READERS = 100;
+/** The most milliseconds for which a commit is to hold the event loop. */
+const MAX_HOLD_MS = 10;
 
 const catalogue = defineEvents({ tick: v.object({ infohash: v.string(), name: v.string(), n: v.number() }) });
 type Bench = Channel<typeof catalogue.schemas>;
@@ -47,15 +50,6 @@ const ticker = setInterval(() => {
   longest = Math.max(longest, now - lastTick - 1 - (wait - lastWait));
   [lastTick, lastWait] = [now, wait];
 }, 1);
-
-/** For how long this process has waited for a core so far, where the system tells (Linux). */
-function waitedMs(): number {
-  try {
-    return Number(readFileSync("/proc/self/schedstat", "utf8").split(" ")[1]) / 1e6;
-  } catch {
-    return 0;
-  }
-}
 
 function takeLongest(): number {
   const taken = longest;
@@ -110,6 +104,34 @@ async function compare(ways: Record<string, () => Promise<number>>): Promise<voi
   }
 }
 
+/** Prints what holds the event loop while events are stored and erased. Every 15th has another subject. */
+async function measureWhatHolds(folder: string): Promise<void> {
+  const subjects = defineEvents(catalogue.schemas, {
+    subject: { tick: ({ n }) => n % 15 === 0 ? "jane" : "others" },
+  });
+  const channel = await sqliteChannel(join(folder, "holds.db"), subjects, { keep: { bytes: null } });
+  const ways = {
+    "single events": () => publishSingles(channel),
+    "batches": () => publishBatches(channel),
+    "erase()": () => channel.erase({ subject: "jane" }),
+  };
+  for (const [name, run] of Object.entries(ways)) {
+    const { longest, sqlite, gc } = await measureHolds(run);
+    const verdict = sqlite <= MAX_HOLD_MS
+      ? "met"
+      : `missed by ${(sqlite / MAX_HOLD_MS * 100 - 100).toFixed(0)} %`;
+    console.log(
+      `${name}: the event loop is held for at most ${longest.toFixed(1)} ms; by SQLite for at most ${
+        sqlite.toFixed(1)
+      } ms ` +
+        `(at most ${MAX_HOLD_MS}: ${verdict})${
+          gc === undefined ? "" : `; by a garbage collection for ${gc.toFixed(1)} ms`
+        }`,
+    );
+  }
+  await channel.close();
+}
+
 async function measureRuntime(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "events-endpoint-"));
   const { DatabaseSync } = await import("node:sqlite");
@@ -161,6 +183,7 @@ async function measureRuntime(): Promise<void> {
   console.log(`memory grew by ${grown >> 20} MiB on the way there`);
   await opened.close();
   bare.close();
+  await measureWhatHolds(folder);
   rmSync(folder, { recursive: true });
   clearInterval(ticker);
 }
@@ -212,7 +235,12 @@ async function comparePosts(runtime: RuntimeName, load: PostLoad): Promise<void>
 }
 
 if (process.argv[2] === "one") await measureRuntime();
-else {
+else if (process.argv[2] === "holds") {
+  const folder = mkdtempSync(join(tmpdir(), "events-endpoint-"));
+  await measureWhatHolds(folder);
+  rmSync(folder, { recursive: true });
+  clearInterval(ticker);
+} else {
   const runtimes = ["node24", "deno", "bun"] as const;
   installRuntimes(runtimes);
   const part = process.argv[2];
