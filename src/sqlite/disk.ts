@@ -5,12 +5,22 @@
  *
  * @module
  */
-import { closeSync, fdatasync, fstatSync, openSync, statSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import { closeSync, fdatasync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { type Database, rowOf } from "./database.ts";
-import { scrub } from "./scrub.ts";
+import { scrub, writeAt } from "./scrub.ts";
 
 /** The size of the log from which it is merged, in bytes: SQLite's own default of 1000 pages. It takes some 4 ms. */
 const MERGE_BYTES = 4 * 1024 * 1024;
+/** A log that was larger is shortened when it is merged. */
+const MAX_LOG_BYTES = 2 * MERGE_BYTES;
+/**
+ * The log has a head with a salt, and then pages, each behind a head of its own. Those with another salt are of an earlier log
+ * (documentation of SQLite, Database File Format, section 4.1).
+ */
+const LOG_HEAD = { bytes: 32, saltAt: 16 };
+const PAGE_HEAD = { bytes: 24, saltAt: 8 };
+const SALT_BYTES = 8;
 
 /**
  * Switches a locked database to a log, with SQLite waiting for the disk itself, and checks that the file is as long as its head
@@ -38,9 +48,8 @@ export class Disk {
   readonly #file: number;
   readonly #log: number;
   readonly #place: { readonly ino: number; readonly dev: number };
-  /** The size of the log at the last check. */
-  #logBytes = 0;
-  /** The size of the log from which it is merged. */
+  readonly #pageBytes: number;
+  /** The bytes of the log from which it is merged. */
   #mergeAt = MERGE_BYTES;
   /** Whether the log is empty: SQLite would wait for the disk when it writes the head of it. */
   #isLogEmpty = false;
@@ -52,6 +61,7 @@ export class Disk {
     this.#log = openSync(`${this.#path}-wal`, "r+");
     this.#file = openSync(this.#path, "r+");
     this.#place = fstatSync(this.#file);
+    this.#pageBytes = rowOf<{ page_size: number }>(db, "PRAGMA page_size").page_size;
     db.exec("PRAGMA synchronous = NORMAL");
   }
 
@@ -72,9 +82,12 @@ export class Disk {
     return sync(this.#log);
   }
 
-  /** Whether the log is large enough to be merged. */
+  /** Whether the log is large enough to be merged. The size of its file says nothing: the log begins anew in it. */
   get isMergeDue(): boolean {
-    return this.#logBytes >= this.#mergeAt;
+    const bytes = PAGE_HEAD.bytes + this.#pageBytes;
+    const page = LOG_HEAD.bytes + Math.floor(this.#mergeAt / bytes) * bytes;
+    const salt = this.#readLog(page + PAGE_HEAD.saltAt);
+    return salt.length === SALT_BYTES && salt.equals(this.#readLog(LOG_HEAD.saltAt));
   }
 
   /**
@@ -82,23 +95,29 @@ export class Disk {
    * file with half of it.
    */
   async merge(): Promise<void> {
-    // If a step fails, the log grows, and is merged later.
-    this.#mergeAt = this.#logBytes + MERGE_BYTES;
+    this.#mergeAt += MERGE_BYTES; // If a step fails, the log grows, and is merged later.
     await sync(this.#log);
     this.#withoutWaiting(() => checkpoint(this.#db, "PASSIVE"));
     await sync(this.#file);
-    this.#withoutWaiting(() => checkpoint(this.#db, "TRUNCATE"));
+    // SQLite begins anew with the next commit, and would wait for its new head to be on the disk: pages of the old log behind it
+    // are of another salt, but with the old head some of them could be read. Without a head none can. To shorten the file of the
+    // log instead would hold the event loop for 2 ms, and each commit would have to allocate space again.
+    if (fstatSync(this.#log).size > MAX_LOG_BYTES) this.#shortenLog();
+    else await writeAt(this.#log, Buffer.alloc(LOG_HEAD.bytes), 0);
     this.#isLogEmpty = true;
-    // Else the end of the old log could come after the beginning of the new one.
     await sync(this.#log);
     this.#mergeAt = MERGE_BYTES;
   }
 
-  /** Overwrites what SQLite has left in the pages of the file. The log must be empty, and nothing may be stored meanwhile. */
+  /**
+   * Empties the log, and overwrites what SQLite has left in the pages of the file. The log must be merged, and nothing may be
+   * stored meanwhile.
+   */
   async scrub(): Promise<void> {
-    const { page_size: bytes } = rowOf<{ page_size: number }>(this.#db, "PRAGMA page_size");
+    this.#shortenLog();
+    await sync(this.#log);
     const { page_count: pages } = rowOf<{ page_count: number }>(this.#db, "PRAGMA page_count");
-    await scrub(this.#file, bytes, pages);
+    await scrub(this.#file, this.#pageBytes, pages);
     await sync(this.#file);
     this.#db.exec("PRAGMA shrink_memory"); // The pages that SQLite holds are those from before.
   }
@@ -113,15 +132,22 @@ export class Disk {
     if (found?.ino !== this.#place.ino || found.dev !== this.#place.dev) {
       throw new Error("the file was removed or replaced");
     }
-    const { nlink, size } = fstatSync(this.#log);
-    if (nlink === 0) throw new Error(`${this.#path}-wal was removed`);
-    this.#logBytes = size;
+    if (fstatSync(this.#log).nlink === 0) throw new Error(`${this.#path}-wal was removed`);
   }
 
   /** Closes both. The database must be closed. */
   close(): void {
     closeSync(this.#file);
     closeSync(this.#log);
+  }
+
+  #shortenLog(): void {
+    this.#withoutWaiting(() => checkpoint(this.#db, "TRUNCATE"));
+  }
+
+  #readLog(position: number): Buffer {
+    const found = Buffer.alloc(SALT_BYTES);
+    return found.subarray(0, readSync(this.#log, found, 0, SALT_BYTES, position));
   }
 
   #withoutWaiting(run: () => void): void {

@@ -57,7 +57,8 @@ function readAt(file: number, into: Uint8Array, position: number): Promise<numbe
   );
 }
 
-function writeAt(file: number, bytes: Uint8Array, position: number): Promise<void> {
+/** Writes bytes at a position of a file. */
+export function writeAt(file: number, bytes: Uint8Array, position: number): Promise<void> {
   return new Promise((resolve, reject) =>
     write(file, bytes, 0, bytes.length, position, (error, length) => {
       if (error) reject(error);

@@ -140,6 +140,45 @@ for (const durability of ["process", "power"] as const) {
     }));
 }
 
+test('durability "power": of what the log held before it was merged nothing is read after a loss of power', () =>
+  withFile(async (file) => {
+    const logs: { readonly synced: Uint8Array; readonly written: Uint8Array; readonly file: Uint8Array }[] =
+      [];
+    const onSync = (synced: Content) =>
+      logs.push({ synced: synced.log, written: contentOf(file).log, file: synced.file });
+    await withChannel(file, async (channel) => {
+      // Small commits stand at the beginning of the log, and then as much as it is merged after.
+      for (let n = 1; n <= 5; n++) await channel.publishBatch(ticks(n, n));
+      await channel.publishBatch(ticks(6, 150, TEXT));
+      // The next one writes over all of the small ones, and its sync begins.
+      await withSyncs(file, onSync, async () => void await channel.publishBatch(ticks(151, 160, TEXT)));
+    }, { durability: "power" });
+    const { synced, written, file: content } = logs.at(-2)!;
+    assert.ok(
+      written.length > synced.length / 2 && !equal(written, synced),
+      "the log begins anew in its place",
+    );
+    for (let sectors = 0; sectors <= 64; sectors += 3) {
+      // The disk has written the end of what was written over, and not yet its beginning.
+      const log = Uint8Array.from(written);
+      log.set(synced.subarray(0, sectors * SECTOR_BYTES));
+      const copy = `${file}.lost`;
+      fs.writeFileSync(copy, content);
+      fs.writeFileSync(`${copy}-wal`, log);
+      await withChannel(copy, async (channel) => {
+        assert.ok(
+          channel.last >= 150,
+          `${channel.last} of 150, with ${sectors} sectors of the log as they were before`,
+        );
+        assert.equal(await readAll(channel, "earliest"), upTo(channel.last));
+      });
+    }
+  }));
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
 /** Makes the file one that was open in an earlier boot of the machine. */
 function changeBoot(file: string): void {
   const db = new DatabaseSync(file);
