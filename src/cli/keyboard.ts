@@ -67,11 +67,18 @@ export function openKeyboard(onKey: (key: Key) => void, onEnd: () => void): Keyb
   return {
     suspend: (onContinued) => {
       setRawMode(false);
-      process.once("SIGCONT", () => {
+      const onContinue = () => {
         if (isForeground()) setRawMode(true);
         onContinued();
-      });
-      process.kill(process.pid, "SIGTSTP");
+      };
+      try {
+        process.once("SIGCONT", onContinue);
+        process.kill(process.pid, "SIGTSTP");
+      } catch {
+        // Windows has no such signal.
+        process.off("SIGCONT", onContinue);
+        onContinue();
+      }
     },
     close: () => {
       setRawMode(false);
