@@ -4,6 +4,7 @@ import { defineEvents } from "../../src/mod.ts";
 import { type EventsSnapshot, eventsStore, type EventsStoreOptions } from "../../src/store/mod.ts";
 import { makeEndpoint, type TestEndpoint, untilIdle } from "../support/endpoint.ts";
 import { until, within } from "../support/harness.ts";
+import { randomOf } from "../support/hostile_proxy.ts";
 import { ends, line, NDJSON, scripted, streams } from "../support/scripted.ts";
 import { suite } from "../support/suite.ts";
 
@@ -184,6 +185,55 @@ test("load() that returns the cursor of its state has each event once, whatever 
   await shows(1, 2, 3, 4);
   next();
   await shows(1, 2, 3, 4, 5);
+  unsubscribe();
+  await untilIdle(there);
+});
+
+/** Cuts a response off after this many bytes. */
+function cutAfter(response: Response, bytes: number): Response {
+  let left = bytes;
+  const cut = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (chunk, controller) => {
+      controller.enqueue(chunk.subarray(0, left));
+      left -= chunk.byteLength;
+      if (left <= 0) controller.error(new Error("cut"));
+    },
+  });
+  return new Response(response.body!.pipeThrough(cut), response);
+}
+
+test("eventsStore() with load() shows only exact states, wherever connections are cut, and also after losses", async () => {
+  const random = randomOf(20);
+  const there = makeTicks(20);
+  const published: number[] = [];
+  let cursor: string | undefined;
+  let loads = 0;
+  const pause = () => new Promise((resolve) => setTimeout(resolve, random() * 3));
+  const { shown, unsubscribe, shows } = follow({
+    ...there.options,
+    reconnect: { min: 0.005, max: 0.02 },
+    interval: 0,
+    fetch: async (url, init) => cutAfter(await there.app.request(url, init), 150 + random() * 1500),
+    load: async () => {
+      loads++;
+      await pause();
+      const loaded = { state: [...published], cursor };
+      await pause();
+      if (random() < 0.1) throw new Error("no database");
+      return loaded;
+    },
+  });
+  while (published.length < 1000) {
+    // Now and then more than the channel holds.
+    for (let left = random() < 0.02 ? 50 : random() * 5; left > 0; left--) {
+      published.push(published.length);
+      cursor = there.channel.publish("tick", published.length - 1);
+    }
+    await pause();
+  }
+  await shows(...published);
+  for (const { state } of shown) assert.ok(state.every((n, index) => n === index), `${state}`);
+  assert.ok(loads > 5 && shown.length > 5, `${loads} loads, ${shown.length} states`);
   unsubscribe();
   await untilIdle(there);
 });
