@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
@@ -15,6 +15,21 @@ const root: string = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The module that the page is built into. */
 export const PAGE_ASSETS: string = `${root}src/server/page_assets.ts`;
+
+/**
+ * uPlot asks for the numbers of the browser's language, which is "C" where the system has none (WebKitGTK): that is an error,
+ * and the page would not begin. The page writes all its numbers in English.
+ */
+const PLAIN_NUMBERS: Plugin = {
+  name: "plain numbers",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /uPlot\.esm\.js$/ }, async ({ path }) => {
+      const code = await readFile(path, "utf8");
+      const contents = code.replace("NumberFormat(domEnv ? nav.language : 'en-US')", "NumberFormat('en-US')");
+      if (contents === code) throw new Error("uPlot chooses the language of its numbers elsewhere now");
+      return { contents };
+    }),
+};
 
 /** Builds the text of the module from the sources. */
 export async function buildPage(): Promise<string> {
@@ -29,6 +44,7 @@ export async function buildPage(): Promise<string> {
     target: ["chrome123", "firefox121", "safari17.5"],
     legalComments: "none",
     charset: "utf8",
+    plugins: [PLAIN_NUMBERS],
     metafile: true,
     write: false,
   });

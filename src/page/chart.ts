@@ -31,6 +31,7 @@ export interface Chart {
 export interface ChartListener {
   /** A range was dragged; `undefined` for a click, which ends it. */
   onRange(range: TimeRange | undefined): void;
+  onSpan(span: ChartSpan): void;
   /** A group was clicked in the legend. */
   onGroup(group: EventGroup): void;
 }
@@ -46,9 +47,11 @@ export const CHART_STEPS = 1000;
 const INCREMENTS = [0.1, 1, 10, 100, 1000, 10_000, 100_000].flatMap((power) => [power, 2 * power, 5 * power]);
 
 /** Makes the chart in its place on the page. */
-export function createChart(rates: Rates, { onRange, onGroup }: ChartListener): Chart {
+export function createChart(rates: Rates, { onRange, onSpan, onGroup }: ChartListener): Chart {
   const place = byId("chart");
   const figures = createLegend(onGroup);
+  const spans = [...document.querySelectorAll<HTMLButtonElement>("#spans button")];
+  for (const button of spans) button.onclick = () => onSpan(button.dataset["span"] as ChartSpan);
   let span: ChartSpan = "5m";
   let series = rates.recent(0, 1, 1);
   /** The index of the step at the pointer. */
@@ -126,6 +129,7 @@ export function createChart(rates: Rates, { onRange, onGroup }: ChartListener): 
     },
     setSpan: (now) => {
       span = now;
+      for (const button of spans) button.ariaPressed = `${button.dataset["span"] === span}`;
       if (lastDrawn > 0) draw(lastDrawn);
     },
     list: (group) => figures.get(group)!.show(),

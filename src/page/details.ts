@@ -114,7 +114,11 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
       if (!wasOpen && isWide.matches) dialog.show();
       else if (!wasOpen) dialog.showModal();
       if (takesFocus || (!isWide.matches && !wasOpen)) heading.focus();
-      else if (!wasOpen) before?.focus();
+      else if (!wasOpen) {
+        // A dialog focuses its first button.
+        (document.activeElement as HTMLElement | null)?.blur();
+        before?.focus();
+      }
     },
   };
 }

@@ -108,11 +108,13 @@ export function arrayField(
     const label = `${resolved(schema, resolve).title ?? name} ${items.length + others.length + 1}`;
     const field = createField(schema, resolve, label, value);
     const item = { field, element: make("div", { className: "item" }, field.element) };
-    item.element.append(button("Remove", () => {
+    const remove = button("Remove", () => {
       others = others.filter((one) => one !== item);
       item.element.remove();
       adding?.focus();
-    }));
+    });
+    remove.ariaLabel = `Remove ${label}`;
+    item.element.append(remove);
     others.push(item);
     place.append(item.element);
   }

@@ -11,6 +11,7 @@
 /// <reference lib="dom.iterable" />
 import type { Dictionary, Status } from "../client/mod.ts";
 import { timeOf } from "../text/event_text.ts";
+import { firstView, isSameQuestion, keepPlace, pushView, replaceView } from "./address.ts";
 import { createAnnouncer } from "./announcer.ts";
 import { CHART_SECONDS, CHART_STEPS, createChart } from "./chart.ts";
 import { createDetails } from "./details.ts";
@@ -33,24 +34,20 @@ import { createShortcuts } from "./shortcuts.ts";
 import { follow, type Stream } from "./stream.ts";
 import { createTheme } from "./theme.ts";
 import { createTypes } from "./types.ts";
-import { type ChartSpan, formatView, parseView, type Question, questionOf, type View } from "./view.ts";
+import { parseView, type Question, questionOf, type View } from "./view.ts";
 
 /** Minimum number of milliseconds between two updates of the figures. */
 const FIGURES_INTERVAL_MS = 250;
-/** Number of milliseconds between two changes of the address: WebKit allows 100 in 30 seconds. */
-const ADDRESS_INTERVAL_MS = 350;
 /** Number of milliseconds after a question before an empty list is explained: the answer may be on its way. */
 const EXPLANATION_DELAY_MS = 400;
+/** Number of milliseconds after a question in which the event of a link has to arrive. */
+const MISSED_MS = 5000;
+const HINT = "Choose an event to see all of it here.";
+const MISSED =
+  "The event of this link is not here: the server no longer keeps it, or the view leaves it out.";
 
-/** What the browser keeps of the page for a reload, beside its address. */
-interface Place {
-  /** When the oldest event was published, as text. */
-  readonly since?: string;
-  /** The id of the event that the list was at. */
-  readonly anchor?: string | undefined;
-}
-
-let view = parseView(location.search);
+const first = firstView();
+let { view } = first;
 let stream: Stream | undefined;
 let status: Status = { type: "connecting", attempt: 1 };
 /** The time of the next attempt, in milliseconds since 1970. */
@@ -60,7 +57,6 @@ let skewMs = 0;
 let isDue = false;
 let figuresDrawn = 0;
 let figuresTimer: ReturnType<typeof setTimeout> | undefined;
-let addressTimer: ReturnType<typeof setTimeout> | undefined;
 let askedAt = 0;
 /** The id of an event that is to be selected when it arrives, and whether its details are to open. */
 let awaited: { readonly id: string; readonly opens: boolean } | undefined;
@@ -76,6 +72,7 @@ const chart = createChart(rates, {
     const onServer = range && { from: range.from - skewMs, to: range.to - skewMs };
     change({ range: onServer });
   },
+  onSpan: (span) => change({ span }),
   onGroup: (group) => {
     const ofGroup = types.names.filter((type) => eventGroup(type) === group);
     const isChosen = view.types.length === ofGroup.length &&
@@ -113,10 +110,10 @@ const pins = createPins((record) => show(record, false), showPin);
 function change(changes: Partial<View>): void {
   const before = view;
   view = { ...view, ...changes };
-  const isAsked = isOtherQuestion(before, view);
+  const isAsked = !isSameQuestion(before, view);
   // A question is a step that the browser can go back from; to type a filter is none.
-  if (isAsked) writeAddress("pushState");
-  else writeAddressSoon();
+  if (isAsked) pushView(view);
+  else replaceView(() => view);
   apply(before, isAsked);
 }
 
@@ -124,22 +121,7 @@ function change(changes: Partial<View>): void {
 function rememberEvent(record: EventRecord | undefined): void {
   const eventTime = record && new Date(record.time).toISOString();
   view = { ...view, event: record?.id, eventTime };
-  writeAddressSoon();
-}
-
-function writeAddressSoon(): void {
-  addressTimer ??= setTimeout(() => writeAddress("replaceState"), ADDRESS_INTERVAL_MS);
-}
-
-function writeAddress(method: "pushState" | "replaceState", place: Place | null = null): void {
-  clearTimeout(addressTimer);
-  addressTimer = undefined;
-  history[method](place, "", `${location.pathname}${formatView(view, location.search)}`);
-}
-
-function isOtherQuestion(before: View, now: View): boolean {
-  const asked = ({ types, subjects, since, last }: View) => JSON.stringify([types, subjects, since, last]);
-  return asked(before) !== asked(now);
+  replaceView(() => view);
 }
 
 /** Makes the page show the view. */
@@ -148,10 +130,7 @@ function apply(before: View | undefined, isAsked: boolean): void {
   sinceChoice.show(view);
   showChips(view, change);
   chart.select(view.range && { from: view.range.from + skewMs, to: view.range.to + skewMs });
-  if (before?.span !== view.span) {
-    chart.setSpan(view.span);
-    for (const button of spanButtons()) button.ariaPressed = `${button.dataset["span"] === view.span}`;
-  }
+  if (before?.span !== view.span) chart.setSpan(view.span);
   if (filterInput.value !== view.text) filterInput.value = view.text;
   const isFiltered = before === undefined || before.text !== view.text || before.range !== view.range;
   if (isFiltered) records.filter(filterOf(view));
@@ -169,17 +148,16 @@ function filterOf({ text, range }: View): Accepts | undefined {
 }
 
 /** Asks the server what the view asks for, and shows that from the beginning. */
-function ask(place: Place = {}): void {
+function ask(since?: string): void {
   records.clear();
   rates.clear();
   types.clear();
   losses.clear();
   list.mark(undefined);
-  const question = questionOf(view);
-  const { since } = place;
+  const { types: names, subjects } = view;
   // After a reload the page starts where it started before, and not at the last events.
-  const isAgain = since !== undefined && question.last !== undefined;
-  start(isAgain ? { types: question.types, subjects: question.subjects, since } : question);
+  const isAgain = since !== undefined && view.since === undefined;
+  start(isAgain ? { types: names, subjects, since } : questionOf(view));
   askedAt = performance.now();
   setTimeout(drawFigures, EXPLANATION_DELAY_MS + 50);
 }
@@ -231,8 +209,8 @@ function onStatus(now: Status): void {
 
 /** Lists the types that the server describes, so that one can be chosen before it happens. */
 async function listTypes(): Promise<void> {
-  hasTypes = true;
   const names = await typesOf(key).catch(() => []);
+  hasTypes ||= names.length > 0;
   types.add(names);
   for (const name of names) chart.list(eventGroup(name));
 }
@@ -300,6 +278,9 @@ function drawFigures(): void {
   const isEarly = performance.now() - askedAt < EXPLANATION_DELAY_MS && records.kept === 0;
   const retrySeconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
   const { isExpired } = losses;
+  const isMissed = awaited?.opens === true && status.type === "open" &&
+    performance.now() - askedAt > MISSED_MS;
+  setText(byId("details-hint"), isMissed ? MISSED : HINT);
   showEmptiness(
     isEmpty && !isEarly ? { view, status, kept: records.kept, isExpired, retrySeconds } : undefined,
   );
@@ -326,64 +307,41 @@ function remedy(name: Remedy): void {
   }
 }
 
-function spanButtons(): readonly HTMLButtonElement[] {
-  return [...document.querySelectorAll<HTMLButtonElement>("#spans button")];
-}
-
 byId("connect").onclick = reconnect;
 byId("pause").onclick = togglePause;
 byId("pin").onclick = () => {
   if (details.shown !== undefined) pins.toggle(details.shown);
 };
 filterInput.oninput = () => change({ text: filterInput.value });
-for (const button of spanButtons()) {
-  button.onclick = () => change({ span: button.dataset["span"] as ChartSpan });
-}
 createRemedies(remedy);
 createDownloads(records);
 createPublishing(key);
 const switchTheme = createTheme(chart.recolour);
-createShortcuts([
-  { key: "/", label: "filter", run: () => filterInput.focus() },
-  { key: " ", label: "pause, and resume", run: togglePause },
-  {
-    key: "t",
-    label: "choose types",
-    run: () => {
-      byId<HTMLDetailsElement>("types").open = true;
-      byId("all-types").focus();
-    },
+createShortcuts({
+  pause: togglePause,
+  follow: () => {
+    const subject = (list.active ?? details.shown)?.subject;
+    if (subject !== undefined) followSubject(subject);
   },
-  {
-    key: "f",
-    label: "follow the subject of the event",
-    run: () => {
-      const subject = (list.active ?? details.shown)?.subject;
-      if (subject !== undefined) followSubject(subject);
-    },
-  },
-  { key: "p", label: "pin the event, or unpin it", run: togglePin },
-  { key: "l", label: "copy a link to the event", run: () => details.copyLink() },
-  { key: "e", label: "everything that the server has", run: () => change({ since: "earliest" }) },
-  { key: "d", label: "light or dark colours", run: switchTheme },
-]);
+  pin: togglePin,
+  copyLink: details.copyLink,
+  askForAll: () => change({ since: "earliest" }),
+  switchTheme,
+});
 
 addEventListener("popstate", () => {
   const before = view;
   view = parseView(location.search);
   if (view.event === undefined && details.isOpen) details.close();
-  apply(before, isOtherQuestion(before, view));
+  apply(before, !isSameQuestion(before, view));
 });
 addEventListener("pagehide", () => {
-  const since = records.oldestTime;
-  const place: Place | null = since === undefined
-    ? null
-    : { since: new Date(since).toISOString(), anchor: list.anchor?.id };
-  writeAddress("replaceState", place);
+  const { oldestTime } = records;
+  const since = oldestTime === undefined ? undefined : new Date(oldestTime).toISOString();
+  keepPlace(view, { since, anchor: list.anchor?.id });
 });
 
-const place = (history.state ?? {}) as Place;
-const id = view.event ?? place.anchor;
+const id = view.event ?? first.place?.anchor;
 if (id !== undefined) awaited = { id, opens: view.event !== undefined };
 setInterval(() => {
   drawConnection();
@@ -393,4 +351,5 @@ setInterval(() => {
 chart.draw(Date.now());
 list.draw();
 apply(undefined, false);
-ask(place);
+ask(first.place?.since);
+void listTypes();

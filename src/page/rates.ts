@@ -33,6 +33,9 @@ export interface Rates {
 /** The lengths of a step of the whole past, in seconds. Each is a multiple of the one before. */
 const STEPS = [1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800];
 
+/** The least number of seconds that the whole past has: fewer would be drawn as a few broad bars. */
+const MIN_SECONDS = 60;
+
 /**
  * Makes the counts.
  *
@@ -118,7 +121,7 @@ export function createRates(seconds: number, maxSteps: number): Rates {
       });
     },
     whole: (end) => {
-      if (first === Infinity) first = end - 1;
+      first = Math.min(first, end - MIN_SECONDS);
       coarsen(end);
       const step = STEPS[coarseness]!;
       const from = Math.floor(first / step);

@@ -4,6 +4,7 @@
  * @module
  */
 import { clock, type DisplayEvent, pairsOf } from "../text/event_text.ts";
+import { printable } from "../text/printable.ts";
 import { summaryOf } from "../tribler/summary.ts";
 
 /** A part of the text of an event. */
@@ -39,7 +40,7 @@ export function textParts(event: DisplayEvent): readonly TextPart[] {
   if (summary === plainText(event.event)) return pairParts(event.event, subject);
   const hash = typeof subject === "string" ? ` ${shortened(subject)}` : undefined;
   const text = hash !== undefined && summary.endsWith(hash) ? summary.slice(0, -hash.length) : summary;
-  return sentenceParts(text);
+  return sentenceParts(text, nameOf(event.event));
 }
 
 /** Returns the same as one text. */
@@ -74,18 +75,27 @@ function plainText(payload: unknown): string {
   return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT - 1)}…` : text;
 }
 
-/** Splits a sentence: what stands before its first bracket, comma or colon names what it is about. */
-function sentenceParts(text: string): readonly TextPart[] {
-  const parts: TextPart[] = [];
-  for (const [i, piece] of text.split(/(\s?\b[0-9a-f]{8}…)/).entries()) {
-    if (piece === "") continue;
-    const isHash = HASH.test(piece) && i % 2 === 1;
-    if (isHash || parts.length > 0) parts.push({ kind: isHash ? "quiet" : "text", text: piece });
-    else {
-      const end = /\s\((?=\d)|,\s(?=order \d|a trade|failed)/.exec(piece)?.index ?? piece.length;
-      parts.push({ kind: "name", text: piece.slice(0, end) });
-      if (end < piece.length) parts.push({ kind: "text", text: piece.slice(end) });
-    }
+/** Returns the text that names what a payload is about; empty if it has none at the places where Tribler has it. */
+function nameOf(payload: unknown): string {
+  const { name, result, error } = (payload ?? {}) as {
+    name?: unknown;
+    result?: { name?: unknown };
+    error?: unknown;
+  };
+  const found = [name, result?.name, error].find((one) => typeof one === "string");
+  return found === undefined ? "" : printable(found as string);
+}
+
+/** Splits a sentence: into its name, if it begins with that or else what stands before the first comma; hashes; the rest. */
+function sentenceParts(text: string, name: string): readonly TextPart[] {
+  const isNamed = name !== "" && text.startsWith(name);
+  const end = isNamed
+    ? name.length
+    : /, (?=order \d|a trade|failed)| [0-9a-f]{8}…/.exec(text)?.index ?? text.length;
+  const first = text.slice(0, end);
+  const parts: TextPart[] = isNamed || !HASH.test(first) ? [{ kind: "name", text: first }] : [];
+  for (const [i, piece] of text.slice(parts.length === 0 ? 0 : end).split(/(\s?\b[0-9a-f]{8}…)/).entries()) {
+    if (piece !== "") parts.push({ kind: i % 2 === 1 ? "quiet" : "text", text: piece });
   }
   return parts;
 }

@@ -8,11 +8,14 @@
 import { byId, make } from "./dom.ts";
 import { load, save } from "./storage.ts";
 
-/** A key, and what it does. */
-export interface Shortcut {
-  readonly key: string;
-  readonly label: string;
-  run(): void;
+/** What the keys do. */
+export interface Actions {
+  pause(): void;
+  follow(): void;
+  pin(): void;
+  copyLink(): void;
+  askForAll(): void;
+  switchTheme(): void;
 }
 
 /** Keys that the list itself handles, for the help. */
@@ -23,19 +26,26 @@ const LIST_KEYS: readonly (readonly [keys: readonly string[], label: string])[] 
 ];
 
 /** Makes the shortcut keys, and their list in the help. */
-export function createShortcuts(shortcuts: readonly Shortcut[]): void {
+export function createShortcuts(actions: Actions): void {
   const help = byId<HTMLDialogElement>("help");
   const toggle = byId<HTMLInputElement>("use-shortcuts");
-  const all: readonly Shortcut[] = [
-    ...shortcuts,
-    { key: "?", label: "this help", run: () => help.showModal() },
+  const all: readonly (readonly [key: string, label: string, run: () => void])[] = [
+    ["/", "filter", () => byId("filter").focus()],
+    [" ", "pause, and resume", actions.pause],
+    ["t", "choose types", focusTypes],
+    ["f", "follow the subject of the event", actions.follow],
+    ["p", "pin the event, or unpin it", actions.pin],
+    ["l", "copy a link to the event", actions.copyLink],
+    ["e", "everything that the server has", actions.askForAll],
+    ["d", "light or dark colours", actions.switchTheme],
+    ["?", "this help", () => help.showModal()],
   ];
   toggle.checked = load<boolean>("localStorage", "shortcuts") ?? true;
   toggle.onchange = () => save("localStorage", "shortcuts", toggle.checked);
   for (const id of ["open-help", "filter-help"]) byId(id).onclick = () => help.showModal();
   byId("help-close").onclick = () => help.close();
   const entries = [
-    ...all.map(({ key, label }) => [[key === " " ? "Space" : key], label] as const),
+    ...all.map(([key, label]) => [[key === " " ? "Space" : key], label] as const),
     ...LIST_KEYS,
   ];
   byId("shortcuts").replaceChildren(...entries.flatMap(([keys, label]) => [
@@ -50,9 +60,14 @@ export function createShortcuts(shortcuts: readonly Shortcut[]): void {
     // A button has its own use of the space bar, and a modal dialog leaves the rest of the page alone.
     if (event.key === " " && target.closest("button, summary") !== null) return;
     if (document.querySelector("dialog:modal") !== null) return;
-    const shortcut = all.find(({ key }) => key === event.key);
-    if (shortcut === undefined) return;
+    const [, , run] = all.find(([key]) => key === event.key) ?? [];
+    if (run === undefined) return;
     event.preventDefault();
-    shortcut.run();
+    run();
   });
+}
+
+function focusTypes(): void {
+  byId<HTMLDetailsElement>("types").open = true;
+  byId("all-types").focus();
 }

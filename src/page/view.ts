@@ -98,16 +98,17 @@ export function formatView(view: View, others: string = ""): string {
   return written === "" ? "" : `?${written}`;
 }
 
-/**
- * Returns what the view asks of the endpoint. A range or an open event that may be older than the last events is asked for
- * from its time on.
- */
-export function questionOf({ types, subjects, since, last, range, event, eventTime }: View): Question {
-  const filter = { types, subjects };
-  if (since !== undefined) return { ...filter, since };
+/** Returns what the view asks of the endpoint. */
+export function questionOf({ types, subjects, since, last }: View): Question {
+  return since === undefined ? { types, subjects, last } : { types, subjects, since };
+}
+
+/** Makes a view that was sent start where its range or its event is, which may be older than the last events. */
+export function startingAtItsTime(view: View): View {
+  const { since, range, event, eventTime } = view;
   const times = [range?.from, event === undefined ? undefined : Date.parse(eventTime ?? "")];
   const first = Math.min(...times.filter((time) => time !== undefined && !Number.isNaN(time)) as number[]);
-  return Number.isFinite(first) ? { ...filter, since: new Date(first).toISOString() } : { ...filter, last };
+  return since !== undefined || first === Infinity ? view : { ...view, since: new Date(first).toISOString() };
 }
 
 /** Returns the query of a link to one event: the page opens it, and shows what came after. */

@@ -10,6 +10,8 @@
 export interface Filterable {
   readonly type: string;
   readonly subject: string | undefined;
+  /** Its cursor. */
+  readonly id?: string | undefined;
   /** When it was published, in milliseconds since 1970. */
   readonly time: number;
   /** The whole dictionary as JSON. */
@@ -45,7 +47,10 @@ export function parseTerms(text: string): readonly Term[] {
 
 /** Reads a filter; `undefined` for one that accepts everything. */
 export function parseFilter(text: string): Accepts | undefined {
-  const tests = parseTerms(text).map(testOf);
+  // A minus alone is the beginning of a term that is being typed.
+  const tests = parseTerms(text).filter(({ field, value }) => field !== undefined || value !== "-").map(
+    testOf,
+  );
   if (tests.length === 0) return undefined;
   return (event) => tests.every((test) => test(event));
 }
@@ -67,7 +72,12 @@ function wordTest(text: string): Accepts {
   // In JSON quotes and backslashes are escaped.
   const inJson = new RegExp(escaped(JSON.stringify(text).slice(1, -1)), "i");
   const inText = new RegExp(escaped(text), "i");
-  return (event) => inJson.test(event.json) || inText.test(event.summary);
+  return (event) => inJson.test(ownJson(event)) || inText.test(event.summary);
+}
+
+/** Returns the JSON without the cursor and the time behind it, which have digits that nobody looks for. */
+function ownJson({ json, id }: Filterable): string {
+  return id === undefined ? json : json.slice(0, json.lastIndexOf(',"id":'));
 }
 
 function fieldTest(field: string, { operator, value }: Term): Accepts {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readFile } from "node:fs/promises";
 import * as assert from "uvu/assert";
 import { createSession, triblerEvents } from "../../src/tribler/mod.ts";
 import { endVisits, hasChromium } from "../support/chromium.ts";
@@ -232,6 +233,76 @@ run("the page rejects JSON that does not parse, and JSON that does not fit, as a
       "infohash: must be 40 or 64 lower-case hexadecimal digits\nname: needed",
     );
     assert.is(session.channel.last, 0);
+  });
+});
+
+run("the page pins, links, downloads, and limits the list to a range of the chart", async () => {
+  const session = createSession({ version: "7.1.5" });
+  await onStage({ session }, async ({ page, url }) => {
+    await isLive(page);
+    const name = "\u05e9\u05dc\u05d5\u05dd (2010)";
+    session.emit("torrent_finished", { infohash: HASH, name });
+    tick(session, "=1+1");
+    await reads(rows(page).first().locator(".summary"), "=1+1");
+    assert.is(await rows(page).last().locator("bdi.name").textContent(), name, "its direction stays in it");
+    const download = async (format: string) => {
+      const [file] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("button", { name: `Download as ${format}` }).click(),
+      ]);
+      return [file.suggestedFilename(), await readFile(await file.path(), "utf8")] as const;
+    };
+    const [ndjson, lines] = await download("NDJSON");
+    assert.is(ndjson, "events.ndjson");
+    assert.equal(lines.trimEnd().split("\n").map((line) => JSON.parse(line).type), [
+      "torrent_finished",
+      "upgrader_tick",
+    ]);
+    const [, csv] = await download("CSV");
+    assert.match(csv, /^\ufefftime,type,subject,id,event\.infohash,event\.name,event\.text\r\n/);
+    assert.match(csv, ",'=1+1\r\n");
+
+    // A pin outlives a reload; a link opens the event elsewhere.
+    await rows(page).last().click();
+    await page.getByRole("button", { name: "Pin", exact: true }).click();
+    await page.getByRole("button", { name: "Copy link" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    const link = await page.evaluate("navigator.clipboard.readText()") as string;
+    assert.match(link, new RegExp(`^${url}\\?event=\\w+-1&at=`));
+    for (let n = 1; n <= 300; n++) tick(session, `${n}`);
+    await page.goto(link);
+    await reads(page.locator("#details-type"), "torrent_finished");
+    await reads(page.locator("#amounts"), "302 events");
+    await page.locator(".pinned").getByText(name).waitFor();
+    await page.getByRole("button", { name: "Unpin torrent_finished" }).click();
+    assert.not(await page.locator("#pins").isVisible());
+
+    // The whole width is five minutes: its right half has all events, its left half none.
+    const chart = (await page.locator("#chart .u-over").boundingBox())!;
+    const drag = async (from: number, to: number) => {
+      const y = chart.y + chart.height / 2;
+      await page.mouse.move(chart.x + from * chart.width, y);
+      await page.mouse.down();
+      await page.mouse.move(chart.x + to * chart.width, y, { steps: 3 });
+      await page.mouse.up();
+    };
+    await drag(0.1, 0.4);
+    await reads(page.locator("#empty-why"), "None of the 302 events matches.");
+    await until(
+      () => page.url().includes("from=") && page.url().includes("&to="),
+      "the range is in the address",
+    );
+    await page.getByRole("button", { name: "Show all times" }).click();
+    await reads(page.locator("#amounts"), "302 events");
+    await drag(0.4, 0.999);
+    await page.getByRole("button", { name: "Show all times" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "All", exact: true }).click();
+    await until(() => page.url().includes("chart=all"), "the span is in the address");
+    await page.getByRole("button", { name: "Dark colours" }).click();
+    assert.is(await page.locator("html").getAttribute("data-theme"), "dark");
+    await page.getByRole("button", { name: "Light colours" }).click();
+    assert.is(await page.locator("html").getAttribute("data-theme"), null, "it follows the system again");
   });
 });
 

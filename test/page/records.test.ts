@@ -66,7 +66,7 @@ test("createRecords() shows what a filter found when it has looked at everything
 });
 
 test("createRates() counts the last seconds one by one, and the whole past in steps", () => {
-  const rates = createRates(10, 20);
+  const rates = createRates(10, 80);
   const at = (second: number, group: "torrent" | "market" = "torrent") =>
     rates.count(group, second * 1000 + 999);
   for (const second of [100, 100, 101, 109]) at(second);
@@ -81,14 +81,26 @@ test("createRates() counts the last seconds one by one, and the whole past in st
   const recent = rates.recent(112, 10, 5);
   assert.equal([recent.start, recent.step, recent.length], [100, 5, 2]);
   assert.equal(Array.from(recent.counts.get("torrent")!), [2, 1]);
-  // From second 90 on there are more than 20 seconds, so that a step has five of them.
+  // The whole past has at least a minute, and more than 80 seconds have steps of five.
   const whole = rates.whole(112);
-  assert.equal([whole.start, whole.step, whole.length], [90, 5, 4]);
-  assert.equal(Array.from(whole.counts.get("torrent")!), [1, 0, 3, 1]);
-  assert.equal(Array.from(rates.whole(115).counts.get("market")!), [0, 0, 1, 0, 1]);
+  assert.equal([whole.start, whole.step, whole.length], [52, 1, 60]);
+  assert.equal(Array.from(whole.counts.get("torrent")!).slice(-22), [
+    1,
+    ...Array(9).fill(0),
+    2,
+    1,
+    ...Array(7).fill(0),
+    1,
+    0,
+    0,
+  ]);
+  const later = rates.whole(135);
+  assert.equal([later.start, later.step, later.length], [50, 5, 17]);
+  assert.equal(Array.from(later.counts.get("torrent")!).slice(8, 12), [1, 0, 3, 1]);
+  assert.equal(Array.from(later.counts.get("market")!).slice(8, 13), [0, 0, 1, 0, 1]);
   rates.clear();
   assert.is(rates.of("market", 111), 0);
-  assert.equal(Array.from(rates.whole(115).counts.get("market")!), [0]);
+  assert.equal(Array.from(rates.whole(115).counts.get("market")!), Array(60).fill(0));
 });
 
 test.run();

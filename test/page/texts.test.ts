@@ -20,6 +20,17 @@ test("textParts() writes names first, and hashes short", () => {
   assert.is(parts("torrent_finished", { infohash: HASH, name: "Sintel" }, HASH), "*Sintel*");
   assert.is(parts("torrent_finished", { infohash: HASH, name: "Sintel" }), "*Sintel*|( 08ada5a7…)");
   assert.is(
+    parts("torrent_finished", { infohash: HASH, name: "Dead (1968) 0123abcd… x" }),
+    "*Dead (1968) 0123abcd… x*|( 08ada5a7…)",
+  );
+  const file = { infohash: HASH, name: "Sintel (2010)", files: [["a", 1024]] };
+  assert.is(parts("torrent_discovered", file, HASH), "*Sintel (2010)*| (1 file, 1.00 KiB)");
+  const removed = { infohash: HASH, dispersy_cid: HASH };
+  assert.is(
+    parts("torrent_removed_from_channel", removed),
+    "(08ada5a7…)| was removed from channel|( 08ada5a7…)",
+  );
+  assert.is(
     parts("order_placed", { id: "o-1", total: 42, customer: { name: "Ann" } }, "order/o-1"),
     '*o-1*|(  total )|42|(  customer )|{"name":"Ann"}',
   );

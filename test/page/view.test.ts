@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import { csvOf } from "../../src/page/csv.ts";
-import { formatView, linkTo, parseView, questionOf } from "../../src/page/view.ts";
+import { formatView, linkTo, parseView, questionOf, startingAtItsTime } from "../../src/page/view.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("page view");
@@ -25,8 +25,8 @@ test("formatView() writes a view into an address from which parseView() reads it
   );
 });
 
-test("questionOf() asks for the last events, or from the first time that the view shows", () => {
-  const question = (search: string) => questionOf(parseView(search));
+test("questionOf() asks for the last events, or from where startingAtItsTime() makes the view start", () => {
+  const question = (search: string) => questionOf(startingAtItsTime(parseView(search)));
   const none = { types: [], subjects: [] };
   assert.equal(question(""), { ...none, last: 200 });
   assert.equal(question("?types=a&subject=b&filter=c"), { types: ["a"], subjects: ["b"], last: 200 });

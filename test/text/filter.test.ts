@@ -8,7 +8,7 @@ const TIME = new Date(2026, 10, 28, 14, 30).getTime();
 
 function event(type: string, payload: unknown, subject?: string): Filterable {
   const json = JSON.stringify({ type, subject, event: payload, id: "a-1" });
-  return { type, subject, time: TIME, json, summary: `${type} in words` };
+  return { type, subject, id: "a-1", time: TIME, json, summary: `${type} in words` };
 }
 
 const TORRENT = event("search_result_torrent", {
@@ -74,6 +74,7 @@ test("parseFilter() accepts events in which all terms match", () => {
     ["time:>2026-11-28T12:00 time:<2026-11-29", "++"],
     ["udp://tracker", "--"],
     ["[", "++"],
+    ["a-1", "--"], // The cursor is not searched.
     ["-", "++"],
     ["e(", "--"],
     ["nothing:x", "--"],
