@@ -11,15 +11,22 @@ import { toolFile } from "../support/tools.ts";
 
 const require = createRequire(toolFile("here.js"));
 
+/** A framework, or none. */
+export type Framework = "react" | "vue" | "svelte" | "solid" | "plain";
+
+/** What a server renders of the example of React, which the browser goes on with. */
+export const RENDERED = '<p>connecting</p><button type="button">Pause</button><ul></ul>';
+
 /** What mounts the example of a framework. */
-const MOUNTS = {
+const MOUNTS: Readonly<Record<Framework, string>> = {
   react: `
     import { createElement, StrictMode } from "react";
-    import { createRoot } from "react-dom/client";
+    import { hydrateRoot } from "react-dom/client";
     import { OrderList } from "./example.tsx";
     export function mount(element) {
-      const root = createRoot(element);
-      root.render(createElement(StrictMode, null, createElement(OrderList)));
+      element.innerHTML = ${JSON.stringify(RENDERED)};
+      const app = createElement(StrictMode, null, createElement(OrderList));
+      const root = hydrateRoot(element, app, { onRecoverableError: reportError });
       return () => root.unmount();
     }`,
   vue: `
@@ -44,10 +51,7 @@ const MOUNTS = {
   plain: `
     import { unsubscribe } from "./example.js";
     export const mount = () => unsubscribe;`,
-} as const;
-
-/** A framework, or none. */
-export type Framework = keyof typeof MOUNTS;
+};
 
 export const FRAMEWORKS = Object.keys(MOUNTS) as readonly Framework[];
 
