@@ -71,27 +71,38 @@ async function readDocument(remote: Remote): Promise<Json> {
   throw new Error(`${fault}: only a server with an OpenAPI document lists its types`);
 }
 
+/** The beginning of every reference to a schema. */
+const SCHEMAS = "#/components/schemas/";
+
 /** Returns the schema of each payload by its type; `null` for a type without a payload. */
 function payloadsIn(document: Json): [type: string, schema: Json | null][] {
   const { schemas = {} } = (document["components"] ?? {}) as { schemas?: Record<string, Json> };
-  const names = Object.keys(schemas).filter((name) => name.endsWith(".draft")).map((name) =>
-    name.slice(0, -6)
-  );
-  return names.map((type) => {
-    const { event } = (schemas[`${type}.draft`]!["properties"] ?? {}) as { event?: Json };
-    return [type, event === undefined ? null : resolved(event, schemas, 16) as Json];
+  const drafts = Object.entries(schemas).filter(([name]) => name.endsWith(".draft"));
+  return drafts.map(([, { properties }]) => {
+    const { type, event } = (properties ?? {}) as { type?: Json; event?: Json };
+    const place = String(event?.["$ref"] ?? "");
+    const payload = schemas[place.slice(SCHEMAS.length)] ?? event;
+    return [String(type?.["const"]), payload === undefined ? null : unplaced(payload, place) as Json];
   });
 }
 
-/** Puts the schemas in place of references to them. */
-function resolved(value: unknown, schemas: Readonly<Record<string, Json>>, depth: number): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map((one) => resolved(one, schemas, depth));
-  const { $ref } = value as { $ref?: unknown };
-  const name = typeof $ref === "string" ? $ref.replace("#/components/schemas/", "") : undefined;
-  // A schema that contains itself ends somewhere: true accepts everything.
-  if (name !== undefined) return depth === 0 ? true : resolved(schemas[name] ?? true, schemas, depth - 1);
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, resolved(one, schemas, depth)]));
+/** A schema whose references to its place in the document are those to itself, as it was before it stood there. */
+function unplaced(schema: unknown, place: string): unknown {
+  if (Array.isArray(schema)) return schema.map((item) => unplaced(item, place));
+  if (typeof schema !== "object" || schema === null) return schema;
+  const members = Object.entries(schema).map(([key, value]) => {
+    const isOwn = key === "$ref" && typeof value === "string" && `${value}/`.startsWith(`${place}/`);
+    return [key, isOwn ? `#${value.slice(place.length)}` : unplaced(value, place)];
+  });
+  return Object.fromEntries(members);
+}
+
+/** Returns what a reference in a schema leads to (RFC 6901). */
+function lookUp(schema: Json, reference: string): Json | undefined {
+  const keys = reference.split("/").slice(1).map((key) =>
+    decodeURIComponent(key).replaceAll("~1", "/").replaceAll("~0", "~")
+  );
+  return keys.reduce<unknown>((found, key) => (found as Json | undefined)?.[key], schema) as Json | undefined;
 }
 
 /** Formats the keys of a payload. */
@@ -103,7 +114,9 @@ function keysOf(schema: Json | null): string {
     type?: unknown;
   };
   if (properties === undefined) return `  ${printable(String(type ?? "any"))}`;
-  const keys = Object.entries(properties).map(([key, { type = "any" }]) => {
+  const keys = Object.entries(properties).map(([key, property]) => {
+    const { $ref } = property;
+    const { type = "any" } = typeof $ref === "string" ? lookUp(schema, $ref) ?? {} : property;
     const kinds = Array.isArray(type) ? type.join("|") : String(type);
     return `  ${printable(key)}${required.includes(key) ? "" : "?"}=${printable(kinds)}`;
   });

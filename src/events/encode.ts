@@ -18,7 +18,7 @@ import {
   toJson,
   utf8Length,
 } from "./json.ts";
-import { checkEvent, checkSubject, invalidEventError } from "./validate.ts";
+import { checkEvent, checkGivenSubject, checkSubject, invalidEventError } from "./validate.ts";
 
 /** An event to be published, not checked yet. */
 export interface UncheckedDraft {
@@ -176,7 +176,7 @@ function prepare(
   }
   const { text: payload, bytes, value } = json;
   const issues = checkEvent(catalogue, type, value, index);
-  if (issues.length > 0) return { issues };
+  if (issues.length > 0) return { issues: issues.concat(checkGivenSubject(given, index)) };
   const checked = checkSubject(catalogue, type, given, value);
   if ("message" in checked) {
     const { message, cause } = checked;

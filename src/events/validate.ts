@@ -96,6 +96,16 @@ function pathOf({ path = [] }: StandardIssue): string[] {
   return path.map((item) => String(typeof item === "object" ? item.key : item));
 }
 
+/** Checks the subject that an event was given, whatever its payload is. */
+export function checkGivenSubject(given: unknown, index: number): Issue[] {
+  if (given === undefined || isSubject(given)) return [];
+  return [{ index, path: "subject", message: notSubject(given) }];
+}
+
+function notSubject(given: unknown): string {
+  return `must be ${SUBJECT_TEXT}, not ${describe(given)}`;
+}
+
 /** The subject of an event, or why it cannot have the one that it has. */
 export type CheckedSubject =
   | { readonly subject: string | undefined }
@@ -113,7 +123,7 @@ export function checkSubject(
   payload: unknown,
 ): CheckedSubject {
   if (given !== undefined && !isSubject(given)) {
-    return { message: `must be ${SUBJECT_TEXT}, not ${describe(given)}` };
+    return { message: notSubject(given) };
   }
   if (!Object.hasOwn(catalogue.subject, type)) return { subject: given };
   let derived: unknown;

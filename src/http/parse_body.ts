@@ -4,7 +4,13 @@
  * @module
  */
 import type { Catalogue } from "../events/catalogue.ts";
-import { checkEvent, checkSubject, invalidEventError, withoutNull } from "../events/validate.ts";
+import {
+  checkEvent,
+  checkGivenSubject,
+  checkSubject,
+  invalidEventError,
+  withoutNull,
+} from "../events/validate.ts";
 import { EventsError, type Issue } from "../events/errors.ts";
 import { WrittenDraft } from "../events/encode.ts";
 import { isDictionary, jsonErrorText } from "../events/json.ts";
@@ -68,7 +74,7 @@ export function parseBody(
 /** Returns the issues of an event against the catalogue. */
 function issuesOf(catalogue: Catalogue, { type, subject, event }: RawDraft, index: number): Issue[] {
   const issues = checkEvent(catalogue, type, event, index);
-  if (issues.length > 0) return issues;
+  if (issues.length > 0) return issues.concat(checkGivenSubject(subject, index));
   const checked = checkSubject(catalogue, type as string, subject, event);
   return "message" in checked ? [{ index, path: "subject", message: checked.message }] : [];
 }

@@ -6,6 +6,7 @@ import { completionOf } from "../../src/cli/completion.ts";
 import { manualPage } from "../../src/cli/manual.ts";
 import { createChannel, defineEvents } from "../../src/mod.ts";
 import { createApp } from "../../src/server/app.ts";
+import { jsonSchema } from "../../src/server/json_schema.ts";
 import { running, startCli, startProgram } from "../support/children.ts";
 import { serving } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
@@ -74,6 +75,21 @@ test("types prints the types of a server, and with --json their schemas", async 
     const [code, ...lines] = await outcome(["types", `${url}/events`, "--json"]);
     const schemas = JSON.parse(lines.join("\n"));
     assert.equal([code, schemas.shop_closed, schemas.order_placed.required], [0, null, ["id", "total"]]);
+  });
+});
+
+test("types --json prints a schema as serve --catalogue took it, with its references to itself", async () => {
+  const node = {
+    type: "object",
+    properties: { price: { $ref: "#/$defs/money" }, next: { $ref: "#" } },
+    $defs: { money: { type: "number", minimum: 0 } },
+  };
+  const channel = createChannel(defineEvents({ "a/node": jsonSchema(node) }));
+  const source = { channel, version: "1.0.0", startPayload: () => ({}), onConnect: () => () => {} };
+  await serving(createApp(source, { heartbeat: 5 }), async (url) => {
+    assert.equal(await outcome(["types", `${url}/events`]), [0, "a/node  price?=number  next?=object"]);
+    const [, ...lines] = await outcome(["types", `${url}/events`, "--json"]);
+    assert.equal(JSON.parse(lines.join("\n")), { "a/node": node });
   });
 });
 

@@ -112,6 +112,11 @@ test("publish() rejects a subject that is none, or another one than the catalogu
   channel.publish("closed", undefined, { subject: "😀".repeat(256) });
 });
 
+test("publish() reports a subject that is none beside the issues of the payload", () => {
+  const { issues } = refusalOf(() => channelOf().publish("note", 7 as never, { subject: "a b" }));
+  assert.equal(issues.map(({ path }) => path), ["event", "subject"]);
+});
+
 test("publish() rejects an event whose subject cannot be derived, and keeps the error as its cause", () => {
   const channel = channelOf();
   const thrown = refusalOf(() => channel.publish("order", { id: "throws" }));
