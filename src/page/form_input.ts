@@ -120,10 +120,20 @@ function jsonControl(value: unknown): Control {
   return { element, read: () => element.value.trim() === "" ? undefined : JSON.parse(element.value) };
 }
 
+const HINTS: Readonly<Record<InputShape["kind"], string>> = {
+  text: "text",
+  integer: "whole number",
+  number: "number",
+  boolean: "yes or no",
+  choice: "",
+  null: "",
+  json: "JSON",
+};
+
 /** Returns what is shown beside the name of a field. */
 function hintOf({ kind }: InputShape, { description, pattern, contentEncoding }: Schema): string {
   if (description !== undefined) return description;
   if (pattern !== undefined) return pattern;
   if (contentEncoding !== undefined) return contentEncoding;
-  return kind === "choice" || kind === "null" ? "" : kind === "json" ? "JSON" : kind;
+  return HINTS[kind];
 }

@@ -20,7 +20,6 @@ import { createDownloads } from "./download.ts";
 import type { Remedy } from "./empty_text.ts";
 import { eventGroup } from "./event_groups.ts";
 import { showAmounts, showConnection } from "./figures.ts";
-import { type Accepts, parseFilter } from "../text/filter.ts";
 import { createKey } from "./key.ts";
 import { createList } from "./list.ts";
 import { createLossNotice, createRemedies, showEmptiness } from "./notices.ts";
@@ -34,7 +33,7 @@ import { createShortcuts } from "./shortcuts.ts";
 import { follow, type Stream } from "./stream.ts";
 import { createTheme } from "./theme.ts";
 import { createTypes } from "./types.ts";
-import { parseView, type Question, questionOf, type View } from "./view.ts";
+import { parseView, type Question, questionOf, selectionOf, type View } from "./view.ts";
 
 /** Minimum number of milliseconds between two updates of the figures. */
 const FIGURES_INTERVAL_MS = 250;
@@ -102,9 +101,9 @@ const list = createList(records, {
   },
 });
 const types = createTypes((types) => change({ types }), (type) => list.fitType(type));
-const sinceChoice = createSinceChoice((since) => change({ since }));
+const sinceChoice = createSinceChoice(startAt);
 const filterInput = byId<HTMLInputElement>("filter");
-const pins = createPins((record) => show(record, false), showPin);
+const pins = createPins((record) => show(record, false), () => details.shown);
 
 /** Changes the view, and the address with it. */
 function change(changes: Partial<View>): void {
@@ -133,18 +132,10 @@ function apply(before: View | undefined, isAsked: boolean): void {
   if (before?.span !== view.span) chart.setSpan(view.span);
   if (filterInput.value !== view.text) filterInput.value = view.text;
   const isFiltered = before === undefined || before.text !== view.text || before.range !== view.range;
-  if (isFiltered) records.filter(filterOf(view));
+  if (isFiltered) records.filter(selectionOf(view));
   if (isAsked) ask();
   drawFigures();
   drawSoon();
-}
-
-/** Makes the filter of what the page has. */
-function filterOf({ text, range }: View): Accepts | undefined {
-  const accepts = parseFilter(text);
-  if (range === undefined) return accepts;
-  const { from, to } = range;
-  return (event) => event.time >= from && event.time <= to && accepts?.(event) !== false;
 }
 
 /** Asks the server what the view asks for, and shows that from the beginning. */
@@ -218,21 +209,19 @@ async function listTypes(): Promise<void> {
 /** Shows the details of a record. */
 function show(record: EventRecord, byKeyboard: boolean): void {
   details.show(record, byKeyboard);
-  showPin();
+  pins.mark();
   rememberEvent(record.type === "events_lost" ? undefined : record);
+}
+
+/** Starts at another place, and shows the same time in the chart. */
+function startAt(since: string | undefined): void {
+  change({ since, span: since === undefined || since === "latest" ? "5m" : "all" });
 }
 
 /** Asks for all events of a subject. */
 function followSubject(subject: string): void {
-  change({ subjects: [subject], types: [], since: view.since ?? "earliest", range: undefined, text: "" });
-}
-
-function showPin(): void {
-  const pin = byId<HTMLButtonElement>("pin");
-  const { shown } = details;
-  if (shown === undefined) return;
-  pin.ariaPressed = `${pins.has(shown)}`;
-  setText(pin, pins.has(shown) ? "Unpin" : "Pin");
+  const since = view.since ?? "earliest";
+  change({ subjects: [subject], types: [], since, span: "all", range: undefined, text: "" });
 }
 
 function togglePin(): void {
@@ -299,7 +288,7 @@ function remedy(name: Remedy): void {
     case "clear-filter":
       return change({ text: "", range: undefined });
     case "earliest":
-      return change({ since: "earliest" });
+      return startAt("earliest");
     case "all-events":
       return change({ types: [], subjects: [], text: "", range: undefined });
     case "newest":
@@ -325,7 +314,7 @@ createShortcuts({
   },
   pin: togglePin,
   copyLink: details.copyLink,
-  askForAll: () => change({ since: "earliest" }),
+  askForAll: () => startAt("earliest"),
   switchTheme,
 });
 

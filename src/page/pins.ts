@@ -4,7 +4,7 @@
  * @module
  */
 /// <reference lib="dom" />
-import { byId, make } from "./dom.ts";
+import { byId, make, setText } from "./dom.ts";
 import { summaryNodes } from "./event_nodes.ts";
 import { EventRecord } from "./records.ts";
 import { placeInTime } from "./row_text.ts";
@@ -12,7 +12,8 @@ import { load, save } from "./storage.ts";
 
 /** The pinned events. */
 export interface Pins {
-  has(record: EventRecord): boolean;
+  /** Shows on the button of the details whether their event is pinned. */
+  mark(): void;
   /** Pins a record, or removes its pin. */
   toggle(record: EventRecord): void;
 }
@@ -24,10 +25,14 @@ const MAX_PINS = 20;
  * Makes the pins in their place on the page.
  *
  * @param onOpen called with a pinned record that was clicked
- * @param onChange called when one was added or removed
+ * @param shown returns the record whose details are open
  */
-export function createPins(onOpen: (record: EventRecord) => void, onChange: () => void): Pins {
+export function createPins(
+  onOpen: (record: EventRecord) => void,
+  shown: () => EventRecord | undefined,
+): Pins {
   const place = byId("pins");
+  const button = byId("pin");
   const stored = load<unknown>("sessionStorage", "pins");
   let pinned: readonly EventRecord[] = Array.isArray(stored) ? stored.map(readRecord) : [];
 
@@ -59,11 +64,18 @@ export function createPins(onOpen: (record: EventRecord) => void, onChange: () =
     pinned = others.length < pinned.length ? others : [...pinned, record].slice(-MAX_PINS);
     save("sessionStorage", "pins", pinned.map(({ json }) => json));
     draw();
-    onChange();
+    mark();
+  }
+
+  function mark(): void {
+    const record = shown();
+    const isPinned = record !== undefined && pinned.some((one) => isSame(one, record));
+    button.ariaPressed = `${isPinned}`;
+    setText(button, isPinned ? "Unpin" : "Pin");
   }
 
   draw();
-  return { has: (record) => pinned.some((one) => isSame(one, record)), toggle };
+  return { mark, toggle };
 }
 
 function readRecord(json: string): EventRecord {

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { type Accepts, parseFilter } from "../text/filter.ts";
+
 /** A range of time, in milliseconds since 1970; it includes both ends. */
 export interface TimeRange {
   readonly from: number;
@@ -101,6 +103,14 @@ export function formatView(view: View, others: string = ""): string {
 /** Returns what the view asks of the endpoint. */
 export function questionOf({ types, subjects, since, last }: View): Question {
   return since === undefined ? { types, subjects, last } : { types, subjects, since };
+}
+
+/** Returns what the view selects among the events that the page has; `undefined` for all of them. */
+export function selectionOf({ text, range }: Pick<View, "text" | "range">): Accepts | undefined {
+  const accepts = parseFilter(text);
+  if (range === undefined) return accepts;
+  const { from, to } = range;
+  return (event) => event.time >= from && event.time <= to && accepts?.(event) !== false;
 }
 
 /** Makes a view that was sent start where its range or its event is, which may be older than the last events. */

@@ -18,6 +18,7 @@ export const hex: v.GenericSchema<string> = v.pipe(
 export const hash: v.GenericSchema<string> = v.pipe(
   v.string(),
   v.regex(/^[0-9a-f]{40}$/, "Invalid hash: Expected 40 lower-case hexadecimal digits"),
+  v.description("40 hexadecimal digits"),
 );
 
 /** 20 bytes (SHA-1), or since Tribler 8.3 32 bytes (SHA-256) for a torrent of version 2 (BEP 52). */
@@ -27,6 +28,7 @@ export const infohash: v.GenericSchema<string> = v.pipe(
     /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/,
     "Invalid infohash: Expected 40 or 64 lower-case hexadecimal digits",
   ),
+  v.description("40 or 64 hexadecimal digits"),
 );
 
 /** Returns what an event about a torrent is about: its infohash; `undefined` if there is none. */

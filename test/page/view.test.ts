@@ -1,6 +1,13 @@
 import * as assert from "uvu/assert";
 import { csvOf } from "../../src/page/csv.ts";
-import { formatView, linkTo, parseView, questionOf, startingAtItsTime } from "../../src/page/view.ts";
+import {
+  formatView,
+  linkTo,
+  parseView,
+  questionOf,
+  selectionOf,
+  startingAtItsTime,
+} from "../../src/page/view.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("page view");
@@ -35,6 +42,21 @@ test("questionOf() asks for the last events, or from where startingAtItsTime() m
   assert.equal(question(`?from=${at}&to=2026-11-29`), { ...none, since: at });
   assert.equal(question(linkTo("k-1", Date.parse(at))), { ...none, since: at });
   assert.equal(question("?event=k-1"), { ...none, last: 200 });
+});
+
+test("selectionOf() selects by the filter and the range together", () => {
+  const event = (time: number, name: string) => {
+    const json = JSON.stringify({ type: "a", event: { name } });
+    return { type: "a", subject: undefined, time, json, summary: name };
+  };
+  const events = [event(1, "x"), event(2, "x"), event(2, "y"), event(3, "x"), event(4, "x")];
+  const selected = (view: Parameters<typeof selectionOf>[0]) =>
+    events.filter(selectionOf(view) ?? (() => true)).map(({ time, summary }) => `${time}${summary}`).join(
+      " ",
+    );
+  assert.is(selected({ text: "", range: undefined }), "1x 2x 2y 3x 4x");
+  assert.is(selected({ text: "", range: { from: 2, to: 3 } }), "2x 2y 3x");
+  assert.is(selected({ text: "name:x", range: { from: 2, to: 3 } }), "2x 3x");
 });
 
 test("csvOf() writes a column for each value, and no formula", () => {
