@@ -12,6 +12,7 @@ import { curlCommand } from "./commands.ts";
 import { byId, make, setText } from "./dom.ts";
 import { summaryNodes, typeNodes } from "./event_nodes.ts";
 import type { EventRecord } from "./records.ts";
+import { shortened } from "./row_text.ts";
 import { linkTo } from "./view.ts";
 
 /** The details of an event. */
@@ -132,7 +133,9 @@ async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
 
 function showSubject({ subject }: EventRecord): void {
   byId("details-about").hidden = subject === undefined;
-  setText(byId("details-subject"), subject ?? "");
+  const about = byId("details-subject");
+  setText(about, shortened(subject ?? ""));
+  about.title = subject ?? "";
 }
 
 /** Formats the time, to the millisecond. */
