@@ -27,6 +27,16 @@ function marked(row: string, isMarked: boolean): string {
   return isMarked ? `\x1b[7m${row}\x1b[27m` : row;
 }
 
+/** Returns by how many lines a key moves; `undefined` for one that does not. */
+function stepOf({ name, text }: Key, page: number): number | undefined {
+  if (text === "G" || name === "end") return Infinity;
+  if (text === "g" || name === "home") return -Infinity;
+  if (name === "pageup") return -page;
+  if (name === "pagedown") return page;
+  if (name === "up" || text === "k") return -1;
+  return name === "down" || text === "j" ? 1 : undefined;
+}
+
 /** A list with a selected row, which stays where it is on the screen while others are added below. */
 class Cursor {
   /** The row of the screen that the selected item is in. */
@@ -43,18 +53,8 @@ class Cursor {
   }
 
   /** Returns the place after a key; `undefined` for a key that does not move. */
-  move({ name, text }: Key, place: number, count: number): number | undefined {
-    const steps: Readonly<Record<string, number>> = {
-      up: -1,
-      k: -1,
-      down: 1,
-      j: 1,
-      pageup: -this.#page,
-      pagedown: this.#page,
-      home: -Infinity,
-      end: Infinity,
-    };
-    const step = text === "G" ? Infinity : text === "g" ? -Infinity : steps[name];
+  move(key: Key, place: number, count: number): number | undefined {
+    const step = stepOf(key, this.#page);
     if (step === undefined) return undefined;
     const next = Math.max(0, Math.min(count - 1, place + step));
     this.#row += next - place;
@@ -143,23 +143,14 @@ export class WholeEvent implements Panel {
     return lines.slice(this.#top, this.#top + rows);
   }
 
-  key({ name }: Key): Panel | undefined {
+  key(key: Key): Panel | undefined {
+    const { name } = key;
     if (name === "escape" || name === "return" || name === "backspace") return undefined;
     if (name === "left" || name === "right") {
       this.#event = this.#list.step(name === "left" ? -1 : 1) ?? this.#event;
       this.#top = 0;
     }
-    const steps: Readonly<Record<string, number>> = {
-      up: -1,
-      k: -1,
-      down: 1,
-      j: 1,
-      pageup: -this.#page,
-      pagedown: this.#page,
-      home: -Infinity,
-      end: Infinity,
-    };
-    this.#top += steps[name] ?? 0;
+    this.#top += stepOf(key, this.#page) ?? 0;
     return this;
   }
 }
