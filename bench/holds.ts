@@ -10,17 +10,25 @@ export interface Holds {
   readonly longest: number;
   /** By SQLite in one turn, from the first to the last call: inserts and their commit, or a merge of the log. */
   readonly sqlite: number;
+  /** The same as time of a core alone: without what other processes make the disk wait, on a machine that they keep busy. */
+  readonly sqliteCpu: number;
   /** By one garbage collection; `undefined` if the runtime does not report them. */
   readonly gc: number | undefined;
 }
 
-/** For how long this process has waited for a core so far, where the system tells (Linux). */
-export function waitedMs(): number {
+/** For how long the main thread has run and has waited for a core so far, in milliseconds, where the system tells (Linux). */
+function scheduled(): { readonly ran: number; readonly waited: number } {
   try {
-    return Number(readFileSync("/proc/self/schedstat", "utf8").split(" ")[1]) / 1e6;
+    const [ran, waited] = readFileSync("/proc/self/schedstat", "utf8").split(" ");
+    return { ran: Number(ran) / 1e6, waited: Number(waited) / 1e6 };
   } catch {
-    return 0;
+    return { ran: 0, waited: 0 };
   }
+}
+
+/** For how long this process has waited for a core so far. */
+export function waitedMs(): number {
+  return scheduled().waited;
 }
 
 /** Measures what holds the event loop while something runs. */
@@ -37,18 +45,21 @@ export async function measureHolds(run: () => Promise<unknown>): Promise<Holds> 
   await run();
   await new Promise((resolve) => setTimeout(resolve, 50)); // For the last collections to be reported.
   clearInterval(ticker);
-  return { longest, sqlite: sqlite.stop(), gc: gc.stop() };
+  return { longest, ...sqlite.stop(), gc: gc.stop() };
 }
 
 /** What has the calls that take time, in `node:sqlite`. */
 type Timed = Record<string, (this: unknown, ...args: unknown[]) => unknown>;
 
-async function watchSqlite(): Promise<{ stop(): number }> {
+/** What takes less than this is not looked at closer, because that takes time itself. */
+const NOTEWORTHY_MS = 2;
+
+async function watchSqlite(): Promise<{ stop(): Pick<Holds, "sqlite" | "sqliteCpu"> }> {
   const { DatabaseSync, StatementSync } = await import("node:sqlite");
   const statement = StatementSync.prototype as unknown as Timed;
   const database = DatabaseSync.prototype as unknown as Timed;
-  const [longest, watched] = [{ ms: 0 }, [] as (() => void)[]];
-  let turn: { start: number; waited: number } | undefined;
+  const [longest, watched] = [{ sqlite: 0, sqliteCpu: 0 }, [] as (() => void)[]];
+  let turn: { readonly start: number; readonly ran: number; readonly waited: number } | undefined;
   for (
     const [on, name] of [[statement, "run"], [statement, "get"], [statement, "all"], [
       database,
@@ -58,14 +69,18 @@ async function watchSqlite(): Promise<{ stop(): number }> {
     const call = on[name]!;
     on[name] = function (...args) {
       if (turn === undefined) {
-        turn = { start: performance.now(), waited: waitedMs() };
+        turn = { start: performance.now(), ...scheduled() };
         setImmediate(() => turn = undefined);
       }
       try {
         return call.apply(this, args);
       } finally {
         const ms = performance.now() - turn.start;
-        if (ms > longest.ms) longest.ms = Math.max(longest.ms, ms - (waitedMs() - turn.waited));
+        if (ms > NOTEWORTHY_MS) {
+          const { ran, waited } = scheduled();
+          longest.sqlite = Math.max(longest.sqlite, ms - (waited - turn.waited));
+          longest.sqliteCpu = Math.max(longest.sqliteCpu, ran - turn.ran);
+        }
       }
     };
     watched.push(() => on[name] = call);
@@ -73,7 +88,7 @@ async function watchSqlite(): Promise<{ stop(): number }> {
   return {
     stop: () => {
       for (const restore of watched) restore();
-      return longest.ms;
+      return longest;
     },
   };
 }
