@@ -96,47 +96,62 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
       while (first <= last && entries[head]!.time < time) forgetOldest();
     },
     erase: (subject, until) => {
-      const before = erased;
-      for (let i = head; i < entries.length; i++) {
-        const { subject: about, position, bytes: size, time } = entries[i]!;
-        if (about !== subject || position > until) continue;
-        entries[i] = erasedEntry(position, time);
+      const found = eraseIn(entries as Entry[], head, subject, until);
+      for (const { bytes: size, time } of found) {
         attachedTimes.add(time);
         bytes -= size;
-        erased++;
       }
-      if (erased > before) attachedFrom = first;
-      return erased - before;
+      erased += found.length;
+      if (found.length > 0) attachedFrom = first;
+      return found.length;
     },
     detachTexts: () => {
-      let start = head + Math.max(attachedFrom, first) - first;
-      const limit = Math.min(start + DETACHED_EVENTS, entries.length);
-      for (let end; start < limit; start = end) {
-        const { time } = entries[start]!;
-        for (end = start + 1; end < limit && entries[end]!.time === time;) end++;
-        if (attachedTimes.has(time)) detach(entries as Entry[], start, end);
-      }
-      attachedFrom = first + start - head;
-      if (start < entries.length) return true;
+      const start = head + Math.max(attachedFrom, first) - first;
+      const end = Math.min(start + DETACHED_EVENTS, entries.length);
+      detachAll(entries as Entry[], start, end, attachedTimes);
+      attachedFrom = first + end - head;
+      if (end < entries.length) return true;
       attachedTimes.clear();
       return false;
     },
     read: (position, maxBytes) => {
       const expired = position < first - 1;
       const start = head + (expired ? 0 : position - first + 1);
-      let end = start;
-      for (
-        let size = 0;
-        end < entries.length && (size === 0 || size + entries[end]!.bytes <= maxBytes);
-        end++
-      ) {
-        size += entries[end]!.bytes;
-      }
-      const found = entries.slice(start, end) as Entry[];
+      const found = entries.slice(start, endWithin(entries as Entry[], start, maxBytes)) as Entry[];
       const batch = erased === 0 ? { entries: found } : withoutErased(found);
       return expired ? { lost: { reason: "slow_consumer", count: first - 1 - position }, ...batch } : batch;
     },
   };
+}
+
+/** Returns where the entries end that have at most so many bytes, or are a single one. */
+function endWithin(entries: readonly Entry[], start: number, maxBytes: number): number {
+  let end = start;
+  for (let size = 0; end < entries.length && (size === 0 || size + entries[end]!.bytes <= maxBytes); end++) {
+    size += entries[end]!.bytes;
+  }
+  return end;
+}
+
+/** Replaces the entries of a subject up to a position, and returns them. `entries` has nothing forgotten from `start` on. */
+function eraseIn(entries: Entry[], start: number, subject: string, until: number): Entry[] {
+  const found: Entry[] = [];
+  for (let i = start; i < entries.length; i++) {
+    const entry = entries[i]!;
+    if (entry.subject !== subject || entry.position > until) continue;
+    entries[i] = erasedEntry(entry.position, entry.time);
+    found.push(entry);
+  }
+  return found;
+}
+
+/** Detaches the texts of the entries in a range that were published at one of these times. */
+function detachAll(entries: Entry[], start: number, limit: number, times: ReadonlySet<number>): void {
+  for (let end; start < limit; start = end) {
+    const { time } = entries[start]!;
+    for (end = start + 1; end < limit && entries[end]!.time === time;) end++;
+    if (times.has(time)) detach(entries, start, end);
+  }
 }
 
 /**

@@ -88,38 +88,17 @@ export function createChannel<S extends Schemas>(
     if (closed) throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
   }
 
-  function publishBatch(drafts: readonly UncheckedDraft[], key?: string): string[] {
-    checkOpen();
-    const prepared = encodeEvents(catalogue, drafts, maxEventBytes, key);
-    checkOpen(); // What was published may have getters.
-    const time = Date.now();
-    const ids = prepared.map((event) => append(event, time));
-    announce();
-    return ids;
-  }
-
-  function publish(draft: UncheckedDraft): string {
-    checkOpen();
-    const event = encodeEvent(catalogue, draft, maxEventBytes);
-    checkOpen();
-    const id = append(event, Date.now());
-    announce();
-    return id;
-  }
-
   function append(event: EncodedEvent, time: number): string {
     const entry = write(event, epochOf(), log.last + 1, time);
     log.push(entry);
     published.count(entry.type);
+    wakeups.wake();
+    expiry?.start();
     return entry.id;
   }
 
-  function announce(): void {
-    wakeups.wake();
-    expiry?.start();
-  }
-
   const channel: MemoryChannel<S> = {
+    ...createPublishing(catalogue, maxEventBytes, checkOpen, append),
     catalogue,
     get epoch() {
       return epochOf();
@@ -136,8 +115,6 @@ export function createChannel<S extends Schemas>(
     get closed() {
       return closed;
     },
-    publish: (type, ...[payload, options]) => publish(draftOf(type, payload, options)),
-    publishBatch,
     parse: ({ json }) => JSON.parse(json),
     read: (position, maxBytes) => log.read(position, maxBytes),
     locate: (since) => locate(channel, since),
@@ -159,6 +136,30 @@ export function createChannel<S extends Schemas>(
     stats: () => ({ events: log.size, bytes: log.bytes, published: published.read(), readers: wakeups.size }),
   };
   return channel;
+}
+
+/** Makes the functions that publish: they encode events, and append them if all fit. */
+function createPublishing<S extends Schemas>(
+  catalogue: Catalogue<S>,
+  maxEventBytes: number,
+  checkOpen: () => void,
+  append: (event: EncodedEvent, time: number) => string,
+): Pick<MemoryChannel<S>, "publish" | "publishBatch"> {
+  return {
+    publish: (type, ...[payload, options]) => {
+      checkOpen();
+      const event = encodeEvent(catalogue, draftOf(type, payload, options), maxEventBytes);
+      checkOpen(); // What was published may have getters.
+      return append(event, Date.now());
+    },
+    publishBatch: (drafts: readonly UncheckedDraft[], key) => {
+      checkOpen();
+      const events = encodeEvents(catalogue, drafts, maxEventBytes, key);
+      checkOpen(); // As above.
+      const time = Date.now();
+      return events.map((event) => append(event, time));
+    },
+  };
 }
 
 /** Makes a function that names the epoch when it is first called: Workers allow nothing random before their first request. */
