@@ -7,8 +7,9 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import uPlot from "uplot";
-import { byId, make, setText } from "./dom.ts";
-import { EVENT_GROUPS, type EventGroup, groupLabel } from "./event_groups.ts";
+import { byId } from "./dom.ts";
+import { EVENT_GROUPS, type EventGroup } from "./event_groups.ts";
+import { createLegend } from "./legend.ts";
 import type { Rates, Series } from "./rates.ts";
 import { placeInTime } from "./row_text.ts";
 import type { ChartSpan, TimeRange } from "./view.ts";
@@ -49,7 +50,7 @@ const INCREMENTS = [0.1, 1, 10, 100, 1000, 10_000, 100_000].flatMap((power) => [
 /** Makes the chart in its place on the page. */
 export function createChart(rates: Rates, { onRange, onSpan, onGroup }: ChartListener): Chart {
   const place = byId("chart");
-  const figures = createLegend(onGroup);
+  const legend = createLegend(rates, onGroup);
   const spans = [...document.querySelectorAll<HTMLButtonElement>("#spans button")];
   for (const button of spans) button.onclick = () => onSpan(button.dataset["span"] as ChartSpan);
   let span: ChartSpan = "5m";
@@ -59,22 +60,7 @@ export function createChart(rates: Rates, { onRange, onSpan, onGroup }: ChartLis
   let range: TimeRange | undefined;
   let plot: uPlot | undefined;
 
-  /** Writes the figures of the step at the pointer, or else of the last second. */
-  function writeFigures(): void {
-    const step = pointed === undefined ? undefined : Math.min(pointed, series.length - 1);
-    const second = Math.floor(lastDrawn / 1000) - 1;
-    let sum = 0;
-    for (const [group, { figure, item, show }] of figures) {
-      const counts = series.counts.get(group)!;
-      const rate = step === undefined ? rates.of(group, second) : counts[step]! / series.step;
-      sum += rate;
-      setText(figure, `${rate < 1000 ? rateText(rate) : `${rateText(rate / 1000)}k`}/s`);
-      item.dataset["rate"] = rateText(rate);
-      if (item.hidden && Array.prototype.some.call(counts, (count) => count > 0)) show();
-    }
-    const when = step === undefined ? "" : ` at ${placeInTime((series.start + step * series.step) * 1000)}`;
-    setText(byId("rates-title"), `${rateText(sum)} events/s${when}`);
-  }
+  const writeFigures = () => legend.write(series, pointed, Math.floor(lastDrawn / 1000) - 1);
 
   let lastDrawn = 0;
   function draw(now: number): void {
@@ -132,27 +118,8 @@ export function createChart(rates: Rates, { onRange, onSpan, onGroup }: ChartLis
       for (const button of spans) button.ariaPressed = `${button.dataset["span"] === span}`;
       if (lastDrawn > 0) draw(lastDrawn);
     },
-    list: (group) => figures.get(group)!.show(),
+    list: legend.show,
   };
-}
-
-function createLegend(onGroup: (group: EventGroup) => void) {
-  return new Map(EVENT_GROUPS.map((group) => {
-    const figure = make("b");
-    const name = make("bdi");
-    const choose = make("button", { type: "button" }, make("span", { className: "dot" }), name, " ", figure);
-    choose.onclick = () => onGroup(group);
-    const item = make("li", {}, choose);
-    item.dataset["group"] = group;
-    item.hidden = true; // Until it has an event: not every catalogue has every group.
-    byId("legend").append(item);
-    const show = () => {
-      item.hidden = false;
-      setText(name, groupLabel(group));
-      choose.title = `Only the types of ${groupLabel(group)}`;
-    };
-    return [group, { figure, item, show }];
-  }));
 }
 
 /** Returns the rates of each group added to those below it, the topmost first; the last time is the end of the last step. */
@@ -246,15 +213,6 @@ function createPlot(
 
 function sizeOf({ clientWidth, clientHeight }: HTMLElement): { width: number; height: number } {
   return { width: Math.max(100, clientWidth), height: Math.max(40, clientHeight) };
-}
-
-/** Writes a rate with two digits where it is below one. */
-function rateText(rate: number): string {
-  return rate === 0 || rate >= 9.95 || Number.isInteger(rate)
-    ? Math.round(rate).toLocaleString("en")
-    : rate < 0.01
-    ? "<0.01"
-    : rate.toPrecision(rate < 1 ? 1 : 2);
 }
 
 /** Formats a second since 1970 as the time of day, or with its date if that is another day. */

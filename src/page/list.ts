@@ -57,130 +57,163 @@ interface Row {
 }
 
 /** Makes the list in its place on the page. */
-export function createList(records: Records, { onOpen, onMove, onSubject, onEscape }: ListListener): List {
-  const scroller = byId("list");
-  const body = byId("rows");
-  const newer = byId<HTMLButtonElement>("newer");
-  const rows: Row[] = [];
-  /** The record at the keyboard cursor. */
-  let active: EventRecord | undefined;
+export function createList(records: Records, listener: ListListener): List {
+  return new EventList(records, listener);
+}
+
+class EventList implements List {
+  readonly #records: Records;
+  readonly #listener: ListListener;
+  readonly #scroller = byId("list");
+  readonly #body = byId("rows");
+  readonly #newer = byId<HTMLButtonElement>("newer");
+  readonly #rows: Row[] = [];
   /** The number of records added when the list was last drawn, and which list that was. */
-  let drawn = 0;
-  let generation = records.generation;
-  let markText: string | undefined;
-  let typeWidth = MIN_TYPE_WIDTH;
-  let height = rowHeight(scroller);
-  new ResizeObserver(() => {
-    const top = scroller.scrollTop / height;
-    height = rowHeight(scroller);
-    scroller.scrollTop = top * height;
-    draw();
-  }).observe(scroller);
+  #drawn = 0;
+  #generation: number;
+  #markText: string | undefined;
+  #typeWidth = MIN_TYPE_WIDTH;
+  /** The height of a row, in pixels. */
+  #height: number;
+  active: EventRecord | undefined = undefined;
 
-  function draw(): void {
-    const { length } = records.matching;
-    const isNew = records.generation !== generation;
-    const added = isNew ? 0 : records.added - drawn;
-    [generation, drawn] = [records.generation, records.added];
-    body.style.height = `${length * height}px`;
-    if (active !== undefined && placeOf(active, records) < 0) active = undefined;
-    if (isNew) scroller.scrollTop = active === undefined ? 0 : placeOf(active, records) * height;
-    let top = scroller.scrollTop;
-    // The rows in sight stay in place when others are added above them.
-    if (added > 0 && (top > 0 || active !== undefined)) {
-      scroller.scrollTop = top + added * height;
-      top = scroller.scrollTop; // It may not go as far.
-    }
-    const first = Math.max(0, Math.min(Math.floor(top / height), length - 1));
-    const count = Math.min(length - first, Math.ceil(scroller.clientHeight / height) + 1);
-    setRowCount(rows, count, body);
-    body.style.paddingTop = `${first * height}px`;
-    for (const [i, row] of rows.entries()) {
-      const record = recordAt(first + i, records)!;
-      fillRow(row, record, first + i, active);
-      const isMarked = markText !== undefined && record.n <= records.mark &&
-        (recordAt(first + i - 1, records)?.n ?? 0) > records.mark;
+  constructor(records: Records, listener: ListListener) {
+    this.#records = records;
+    this.#listener = listener;
+    this.#generation = records.generation;
+    const scroller = this.#scroller;
+    this.#height = rowHeight(scroller);
+    new ResizeObserver(() => {
+      const top = scroller.scrollTop / this.#height;
+      this.#height = rowHeight(scroller);
+      scroller.scrollTop = top * this.#height;
+      this.draw();
+    }).observe(scroller);
+    scroller.onscroll = () => this.draw();
+    scroller.onclick = ({ target }) => this.#click(target as HTMLElement);
+    scroller.onkeydown = (event) => this.#press(event);
+    this.#newer.onclick = () => {
+      this.follow();
+      scroller.focus();
+    };
+  }
+
+  get anchor(): EventRecord | undefined {
+    const { scrollTop } = this.#scroller;
+    return this.active ??
+      (scrollTop > 0 ? recordAt(Math.floor(scrollTop / this.#height), this.#records) : undefined);
+  }
+
+  draw(): void {
+    const { matching: { length } } = this.#records;
+    this.#body.style.height = `${length * this.#height}px`;
+    const top = this.#hold();
+    const first = Math.max(0, Math.min(Math.floor(top / this.#height), length - 1));
+    const inSight = Math.ceil(this.#scroller.clientHeight / this.#height) + 1;
+    setRowCount(this.#rows, Math.min(length - first, inSight), this.#body);
+    this.#body.style.paddingTop = `${first * this.#height}px`;
+    for (const [i, row] of this.#rows.entries()) {
+      const record = recordAt(first + i, this.#records)!;
+      fillRow(row, record, first + i, this.active);
+      const isMarked = this.#isMarked(record, first + i);
       row.element.classList.toggle("marked", isMarked);
-      setText(row.marker, isMarked ? markText! : "");
+      setText(row.marker, isMarked ? this.#markText! : "");
     }
-    markActive(scroller, rows, active);
-    scroller.setAttribute("aria-rowcount", `${length}`);
-    newer.hidden = first === 0;
-    setText(newer, `↑ ${first.toLocaleString("en")} newer`);
+    markActive(this.#scroller, this.#rows, this.active);
+    this.#scroller.setAttribute("aria-rowcount", `${length}`);
+    this.#newer.hidden = first === 0;
+    setText(this.#newer, `↑ ${first.toLocaleString("en")} newer`);
   }
 
-  function moveTo(place: number): void {
-    draw(); // Records that arrived since the last frame change the places.
-    const record = recordAt(Math.max(0, Math.min(place, records.matching.length - 1)), records);
+  /** Keeps the rows in sight in place when others are added above them. Returns where the list is scrolled to. */
+  #hold(): number {
+    const { generation, added: all } = this.#records;
+    const isNew = generation !== this.#generation;
+    const added = isNew ? 0 : all - this.#drawn;
+    this.#generation = generation;
+    this.#drawn = all;
+    const place = this.#place;
+    if (place < 0) this.active = undefined;
+    if (isNew) this.#scroller.scrollTop = Math.max(0, place) * this.#height;
+    const { scrollTop } = this.#scroller;
+    if (added === 0 || (scrollTop === 0 && place < 0)) return scrollTop;
+    this.#scroller.scrollTop = scrollTop + added * this.#height;
+    return this.#scroller.scrollTop; // It may not go as far.
+  }
+
+  /** The place of the keyboard cursor; -1 if there is none. */
+  get #place(): number {
+    return this.active === undefined ? -1 : placeOf(this.active, this.#records);
+  }
+
+  /** Whether the list was paused between a record and the next newer one. */
+  #isMarked(record: EventRecord, place: number): boolean {
+    const { mark } = this.#records;
+    if (this.#markText === undefined || record.n > mark) return false;
+    return (recordAt(place - 1, this.#records)?.n ?? 0) > mark;
+  }
+
+  follow(): void {
+    this.active = undefined;
+    this.#scroller.scrollTop = 0;
+    this.draw();
+  }
+
+  select(record: EventRecord | undefined): void {
+    this.draw(); // Records that arrived since the last frame change the places.
+    const place = record === undefined ? -1 : placeOf(record, this.#records);
+    this.active = place < 0 ? undefined : record;
+    if (place >= 0) scrollTo(this.#scroller, place * this.#height, this.#height);
+    this.draw();
+  }
+
+  step(rows: number): void {
+    this.#moveTo(this.#place + rows);
+  }
+
+  mark(text: string | undefined): void {
+    this.#markText = text;
+    this.draw();
+  }
+
+  fitType(type: string): void {
+    const width = widthOf(type, this.#body);
+    if (width <= this.#typeWidth) return;
+    this.#typeWidth = width;
+    this.#scroller.style.setProperty("--type-width", `${width}px`);
+  }
+
+  focus(): void {
+    this.#scroller.focus();
+  }
+
+  #moveTo(place: number): void {
+    this.draw();
+    const record = recordAt(Math.max(0, Math.min(place, this.#records.matching.length - 1)), this.#records);
     if (record === undefined) return;
-    select(record);
-    onMove(record);
+    this.select(record);
+    this.#listener.onMove(record);
   }
 
-  function select(record: EventRecord | undefined): void {
-    active = record;
-    if (record !== undefined) {
-      draw();
-      scrollTo(scroller, placeOf(record, records) * height, height);
-    }
-    draw();
-  }
-
-  function follow(): void {
-    active = undefined;
-    scroller.scrollTop = 0;
-    draw();
-  }
-
-  const currentPlace = () => active === undefined ? -1 : placeOf(active, records);
-
-  scroller.onscroll = draw;
-  scroller.onclick = ({ target }) => {
-    const record = rows.find(({ element }) => element.contains(target as Node))?.record;
+  #click(target: HTMLElement): void {
+    const record = this.#rows.find(({ element }) => element.contains(target))?.record;
     if (record === undefined) return;
-    if ((target as HTMLElement).classList.contains("subject")) return onSubject(record.subject!);
-    active = record;
-    draw();
-    onOpen(record, false);
-  };
-  scroller.onkeydown = (event) => {
+    if (target.classList.contains("subject")) return this.#listener.onSubject(record.subject!);
+    this.active = record;
+    this.draw();
+    this.#listener.onOpen(record, false);
+  }
+
+  #press(event: KeyboardEvent): void {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const rowsPerPage = Math.max(1, Math.floor(scroller.clientHeight / height) - 1);
-    const place = placeForKey(event.key, currentPlace(), rowsPerPage, records.matching.length - 1);
-    if (place !== undefined) moveTo(place);
-    else if (event.key === "Enter" && active !== undefined) onOpen(active, true);
+    const rowsPerPage = Math.max(1, Math.floor(this.#scroller.clientHeight / this.#height) - 1);
+    const place = placeForKey(event.key, this.#place, rowsPerPage, this.#records.matching.length - 1);
+    if (place !== undefined) this.#moveTo(place);
+    else if (event.key === "Enter" && this.active !== undefined) this.#listener.onOpen(this.active, true);
     else if (event.key !== "Escape") return;
-    else if (!onEscape()) follow();
+    else if (!this.#listener.onEscape()) this.follow();
     event.preventDefault();
-  };
-  newer.onclick = () => {
-    follow();
-    scroller.focus();
-  };
-  return {
-    draw,
-    follow,
-    select,
-    fitType: (type) => {
-      const width = widthOf(type, body);
-      if (width <= typeWidth) return;
-      typeWidth = width;
-      scroller.style.setProperty("--type-width", `${typeWidth}px`);
-    },
-    step: (by) => moveTo(currentPlace() + by),
-    mark: (text) => {
-      markText = text;
-      draw();
-    },
-    get anchor() {
-      return active ??
-        (scroller.scrollTop > 0 ? recordAt(Math.floor(scroller.scrollTop / height), records) : undefined);
-    },
-    get active() {
-      return active;
-    },
-    focus: () => scroller.focus(),
-  };
+  }
 }
 
 /** Returns how wide the column of the types has to be for a type, in pixels. */

@@ -76,19 +76,8 @@ export function createPublishing(key: Key): void {
     clearResult(form);
   }
 
-  /** Reads the payload from the fields; `undefined` also if some input is not JSON, which the fields then show. */
-  function read(): { readonly value: unknown } | undefined {
-    clearResult(form);
-    try {
-      return { value: field?.read() };
-    } catch {
-      focusIssue(form);
-      return undefined;
-    }
-  }
-
   async function publish(): Promise<void> {
-    const event = read();
+    const event = readField(field, form);
     if (event === undefined) return;
     showResult("Publishing");
     const response = await post(key, {
@@ -109,7 +98,7 @@ export function createPublishing(key: Key): void {
   byId("publishing-close").onclick = () => dialog.close();
   chosen.onchange = () => showFields();
   mode.onclick = () => {
-    const event = read();
+    const event = readField(field, form);
     if (event === undefined) return;
     isJson = !isJson;
     showFields(event.value);
@@ -118,6 +107,17 @@ export function createPublishing(key: Key): void {
     event.preventDefault();
     publish().catch(showFailure);
   };
+}
+
+/** Reads the payload from its field; `undefined` also if some input is not JSON, which the field then shows. */
+function readField(field: Field | undefined, form: HTMLFormElement): { readonly value: unknown } | undefined {
+  clearResult(form);
+  try {
+    return { value: field?.read() };
+  } catch {
+    focusIssue(form);
+    return undefined;
+  }
 }
 
 /** Returns the types that the server describes. */

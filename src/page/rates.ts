@@ -43,25 +43,64 @@ const MIN_SECONDS = 60;
  * @param maxSteps how many steps the whole past has at most
  */
 export function createRates(seconds: number, maxSteps: number): Rates {
-  /** A ring: the second that each place holds, and below its count for each group. */
+  const recent = createSeconds(seconds);
+  const past = createPast(maxSteps);
+  return {
+    count: (name, time) => {
+      const second = Math.floor(time / 1000);
+      const group = EVENT_GROUPS.indexOf(name);
+      recent.count(group, second);
+      past.count(group, second);
+    },
+    of: (group, second) => recent.of(EVENT_GROUPS.indexOf(group), second),
+    recent: (end, amount, step) => {
+      // Steps that begin at a multiple of their length do not change as the time goes on.
+      const start = Math.floor(end / step) * step - amount;
+      return seriesOf(start, step, amount / step, (group, i) => {
+        let sum = 0;
+        for (let second = 0; second < step; second++) sum += recent.of(group, start + i * step + second);
+        return sum;
+      });
+    },
+    whole: past.series,
+    clear: () => {
+      recent.clear();
+      past.clear();
+    },
+  };
+}
+
+/** Counts seconds one by one, in a ring. */
+function createSeconds(seconds: number) {
+  /** The second that each place holds, and below its count for each group. */
   const stamps = new Float64Array(seconds);
   const counts = EVENT_GROUPS.map(() => new Uint32Array(seconds));
-  /** The counts of the whole past by the number of their step. */
+  return {
+    count: (group: number, second: number) => {
+      const place = second % seconds;
+      // The second is older than those that the ring holds.
+      if (stamps[place]! > second) return;
+      if (stamps[place] !== second) {
+        stamps[place] = second;
+        for (const ring of counts) ring[place] = 0;
+      }
+      counts[group]![place]!++;
+    },
+    of: (group: number, second: number) => {
+      const place = second % seconds;
+      return stamps[place] === second ? counts[group]![place]! : 0;
+    },
+    clear: () => void stamps.fill(0),
+  };
+}
+
+/** Counts the whole past, in steps that become longer as it does. */
+function createPast(maxSteps: number) {
+  /** The counts of each group by the number of their step. */
   let past = new Map<number, Uint32Array>();
   let first = Infinity;
   let last = -Infinity;
   let coarseness = 0;
-
-  function countSecond(group: number, second: number): void {
-    const place = second % seconds;
-    // The second is older than those that the ring holds.
-    if (stamps[place]! > second) return;
-    if (stamps[place] !== second) {
-      stamps[place] = second;
-      for (const ring of counts) ring[place] = 0;
-    }
-    counts[group]![place]!++;
-  }
 
   /** Makes the steps longer until the past has few enough of them. */
   function coarsen(end: number): void {
@@ -79,28 +118,8 @@ export function createRates(seconds: number, maxSteps: number): Rates {
     }
   }
 
-  function seriesOf(
-    start: number,
-    step: number,
-    length: number,
-    at: (group: number, i: number) => number,
-  ): Series {
-    const counts = EVENT_GROUPS.map((name, group) =>
-      [name, Float64Array.from({ length }, (_, i) => at(group, i))] as const
-    );
-    return { start, step, length, counts: new Map(counts) };
-  }
-
-  const secondOf = (group: number, second: number) => {
-    const place = second % seconds;
-    return stamps[place] === second ? counts[group]![place]! : 0;
-  };
-
   return {
-    count: (name, time) => {
-      const second = Math.floor(time / 1000);
-      const group = EVENT_GROUPS.indexOf(name);
-      countSecond(group, second);
+    count: (group: number, second: number) => {
       first = Math.min(first, second);
       last = Math.max(last, second);
       coarsen(last);
@@ -109,18 +128,7 @@ export function createRates(seconds: number, maxSteps: number): Rates {
       if (amounts === undefined) past.set(at, amounts = new Uint32Array(EVENT_GROUPS.length));
       amounts[group]!++;
     },
-    of: (group, second) => secondOf(EVENT_GROUPS.indexOf(group), second),
-    recent: (end, amount, step) => {
-      // Steps that begin at a multiple of their length do not change as the time goes on.
-      const after = Math.floor(end / step) * step;
-      const start = after - amount;
-      return seriesOf(start, step, amount / step, (group, i) => {
-        let sum = 0;
-        for (let second = 0; second < step; second++) sum += secondOf(group, start + i * step + second);
-        return sum;
-      });
-    },
-    whole: (end) => {
+    series: (end: number) => {
       first = Math.min(first, end - MIN_SECONDS);
       coarsen(end);
       const step = STEPS[coarseness]!;
@@ -129,9 +137,20 @@ export function createRates(seconds: number, maxSteps: number): Rates {
       return seriesOf(from * step, step, length, (group, i) => past.get(from + i)?.[group] ?? 0);
     },
     clear: () => {
-      stamps.fill(0);
       past = new Map();
       [first, last, coarseness] = [Infinity, -Infinity, 0];
     },
   };
+}
+
+function seriesOf(
+  start: number,
+  step: number,
+  length: number,
+  at: (group: number, i: number) => number,
+): Series {
+  const counts = EVENT_GROUPS.map((name, group) =>
+    [name, Float64Array.from({ length }, (_, i) => at(group, i))] as const
+  );
+  return { start, step, length, counts: new Map(counts) };
 }

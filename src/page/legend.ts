@@ -1,0 +1,69 @@
+/**
+ * The legend of the chart: the rate of each group in figures, as buttons that choose the types of the group.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+import { byId, make, setText } from "./dom.ts";
+import { EVENT_GROUPS, type EventGroup, groupLabel } from "./event_groups.ts";
+import type { Rates, Series } from "./rates.ts";
+import { placeInTime } from "./row_text.ts";
+
+/** The legend. */
+export interface Legend {
+  /** Shows a group, also while it has no event. */
+  show(group: EventGroup): void;
+  /**
+   * Writes the figures.
+   *
+   * @param pointed the index of the step at the pointer; `undefined` for the last second
+   * @param second the last second
+   */
+  write(series: Series, pointed: number | undefined, second: number): void;
+}
+
+/** Makes the legend in its place on the page. */
+export function createLegend(rates: Rates, onGroup: (group: EventGroup) => void): Legend {
+  const entries = new Map(EVENT_GROUPS.map((group) => {
+    const figure = make("b");
+    const name = make("bdi");
+    const choose = make("button", { type: "button" }, make("span", { className: "dot" }), name, " ", figure);
+    choose.onclick = () => onGroup(group);
+    const item = make("li", {}, choose);
+    item.dataset["group"] = group;
+    item.hidden = true; // Until it has an event: not every catalogue has every group.
+    byId("legend").append(item);
+    return [group, { figure, name, choose, item }];
+  }));
+
+  function show(group: EventGroup): void {
+    const { item, name, choose } = entries.get(group)!;
+    item.hidden = false;
+    setText(name, groupLabel(group));
+    choose.title = `Only the types of ${groupLabel(group)}`;
+  }
+
+  return {
+    show,
+    write: (series, pointed, second) => {
+      const step = pointed === undefined ? undefined : Math.min(pointed, series.length - 1);
+      let sum = 0;
+      for (const [group, { figure, item }] of entries) {
+        const counts = series.counts.get(group)!;
+        const rate = step === undefined ? rates.of(group, second) : counts[step]! / series.step;
+        sum += rate;
+        setText(figure, `${rate < 1000 ? rateText(rate) : `${rateText(rate / 1000)}k`}/s`);
+        item.dataset["rate"] = rateText(rate);
+        if (item.hidden && Array.prototype.some.call(counts, (count) => count > 0)) show(group);
+      }
+      const when = step === undefined ? "" : ` at ${placeInTime((series.start + step * series.step) * 1000)}`;
+      setText(byId("rates-title"), `${rateText(sum)} events/s${when}`);
+    },
+  };
+}
+
+/** Writes a rate with two digits where it is below ten. */
+function rateText(rate: number): string {
+  if (rate === 0 || rate >= 9.95 || Number.isInteger(rate)) return Math.round(rate).toLocaleString("en");
+  return rate < 0.01 ? "<0.01" : rate.toPrecision(rate < 1 ? 1 : 2);
+}
