@@ -38,7 +38,7 @@ run(
       });
       assert.is(posted.status, 202);
       await reads(rows(page).first().locator(".summary"), `${name.replace("\u202e", "\\u202e")} 08ada5a7…`);
-      await rows(page).first().click();
+      await rows(page).first().locator(".time").click();
       const details = page.getByRole("dialog", { name: "torrent_finished" });
       const shown = JSON.parse((await details.locator("pre").textContent())!);
       assert.equal([shown.type, shown.event.name, typeof shown.id], ["torrent_finished", name, "string"]);
@@ -158,7 +158,7 @@ run("the page sends the key that a server requires, and puts it in no address", 
     await isLive(page);
     tick(session, "secret");
     await reads(rows(page).locator(".summary"), "secret");
-    await rows(page).first().click();
+    await rows(page).first().locator(".time").click();
     await page.getByRole("button", { name: "Copy as curl" }).click();
     await until(
       async () => (await page.evaluate("navigator.clipboard.readText()") as string).startsWith("curl "),

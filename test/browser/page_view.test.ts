@@ -163,7 +163,7 @@ run("the page shows a loss in the list and above it, with its count, under any f
       "1,201 events are missing here: the server no longer keeps them",
       "seen",
     ]);
-    await rows(page).nth(3).click();
+    await rows(page).nth(3).locator(".time").click();
     await page.getByRole("dialog", { name: "events_lost" }).waitFor();
     assert.not(
       await page.getByRole("button", { name: "Copy as curl" }).isVisible(),
@@ -263,7 +263,7 @@ run("the page pins, links, downloads, and limits the list to a range of the char
     assert.match(csv, ",'=1+1\r\n");
 
     // A pin outlives a reload; a link opens the event elsewhere.
-    await rows(page).last().click();
+    await rows(page).last().locator(".time").click();
     await page.getByRole("button", { name: "Pin", exact: true }).click();
     await page.getByRole("button", { name: "Copy link" }).click();
     await page.getByRole("button", { name: "Copied" }).waitFor();
@@ -333,7 +333,7 @@ run("the page works without a mouse", async () => {
     await page.keyboard.press("Escape");
     await until(isFocused, "the list has the focus again");
     // Beside the open details the list still handles keys, and the details follow.
-    await rows(page).nth(1).click();
+    await rows(page).nth(1).locator(".time").click();
     await page.keyboard.press("ArrowDown");
     await reads(details.locator("#details-summary"), "198");
     await details.locator("#details-type").press("ArrowDown");
