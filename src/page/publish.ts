@@ -47,8 +47,7 @@ export function createPublishing(key: Key): void {
   /** The field of the payload; `undefined` if the type has none. */
   let field: Field | undefined;
   let isJson = false;
-  const subject = createField(SUBJECT, () => undefined, "subject");
-  byId("publish-subject").replaceChildren(subject.element);
+  const subject = createSubjectField();
 
   async function load(): Promise<void> {
     const described = openApiUrl() === "" ? UNDESCRIBED : await fetchSchemas(key);
@@ -79,15 +78,9 @@ export function createPublishing(key: Key): void {
   async function publish(): Promise<void> {
     const event = readField(field, form);
     if (event === undefined) return;
-    showResult("Publishing");
-    const response = await post(key, {
-      type: (isOpen ? typed : chosen).value,
-      subject: subject.read() || undefined,
-      event: event.value,
-    });
-    if (response.ok) return showResult(`Published as ${(await response.json()).last_id}`);
-    if (response.status === 401) key.ask();
-    showRejection((await response.json()).error, { subject, event: field });
+    const type = (isOpen ? typed : chosen).value;
+    const draft = { type, subject: subject.read() || undefined, event: event.value };
+    await send(key, draft, { subject, event: field });
     focusIssue(form);
   }
 
@@ -164,6 +157,23 @@ function draftsIn(schemas: Schemas): ReadonlyMap<string, Schema> {
 
 function keyHeaders(key: Key): Record<string, string> {
   return key.value === undefined ? {} : { "X-Api-Key": key.value };
+}
+
+/** Makes the field for what an event is about, in its place. */
+function createSubjectField(): Field {
+  const field = createField(SUBJECT, () => undefined, "subject");
+  byId("publish-subject").replaceChildren(field.element);
+  return field;
+}
+
+/** Publishes an event, and shows what the server answers, each issue at its field. */
+async function send(key: Key, draft: object, fields: Parameters<typeof showRejection>[1]): Promise<void> {
+  showResult("Publishing");
+  const response = await post(key, draft);
+  const answer = await response.json();
+  if (response.ok) return showResult(`Published as ${answer.last_id}`);
+  if (response.status === 401) key.ask();
+  showRejection(answer.error, fields);
 }
 
 async function post(key: Key, event: unknown): Promise<Response> {

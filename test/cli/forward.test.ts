@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
@@ -76,7 +76,7 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
   }
 }
 
-test("openStateFile() returns what was written, and refuses a file that is something else", async () => {
+test("openStateFile() returns what was written, and refuses a file that is something else, in use or cannot be written", async () => {
   await inFolder(async (folder) => {
     const path = join(folder, "state");
     const file = await openStateFile<{ n: number }>(path, "a");
@@ -96,6 +96,11 @@ test("openStateFile() returns what was written, and refuses a file that is somet
     await writeFile(join(folder, "torn"), '{"of":"a');
     await rejected(join(folder, "torn"), "a", /is no state file/);
     await rejected(folder, "a", /cannot read the state file/);
+    await rejected(join(folder, "no", "state"), "a", /^cannot write the state file \S+: .*ENOENT/);
+    const held = await openStateFile(path, "a");
+    await rejected(path, "a", /^the state file \S+ is in use: the process \d+ is using it$/);
+    held.close();
+    assert.equal((await readdir(folder)).filter((name) => name.includes(".lock-")), []);
   });
 });
 
