@@ -85,8 +85,8 @@ export const SUITES: readonly Suite[] = [
   { path: "browser/back", on: EACH_KIND, seconds: 4, waits: true },
   { path: "browser/apps", on: ONCE, seconds: 8, waits: true }, // The code is that of browsers.
   // What the page does and looks like by itself: every runtime serves the same bytes.
-  { path: "browser/looks", on: ONCE, seconds: 25, waits: true },
-  { path: "browser/page_view", on: ONCE, seconds: 35, waits: true },
+  { path: "browser/looks", on: ONCE, seconds: 20, waits: true },
+  { path: "browser/page_view", on: ONCE, seconds: 40, waits: true },
   { path: "browser/", on: EACH_KIND, seconds: 25, waits: true },
   { path: "nats/outages", on: EACH_KIND, seconds: 22, waits: true },
   { path: "nats/epochs", on: EACH_KIND, seconds: 10, waits: true },

@@ -181,7 +181,7 @@ function createPlot(
           ...axis,
           size: 22,
           gap: 4,
-          space: (_, _axis, _min, _max, length) => length < 500 ? 64 : 84,
+          space: (_, _axis, _min, _max, length) => length < 500 ? 54 : 84,
           values: (_, ticks) => ticks.map((tick) => timeText(tick, ticks.some((one) => one % 60 !== 0))),
         },
         {
