@@ -232,7 +232,7 @@ test("POST /events rejects a subject that is none, or another one than the catal
   const body =
     '[{"type":"closed","subject":" "},{"type":"order_placed","subject":"order/b","event":{"id":"a"}},' +
     '{"type":"note","subject":" ","event":{"n":"one"}},{"type":"closed","id":"x","subject":" "}]';
-  const issues = ["0 subject", "1 subject", "2 event.n", "3 id", "3 subject"];
+  const issues = ["0 subject", "1 subject", "2 event.n", "2 subject", "3 id", "3 subject"];
   assert.equal(await post(endpoint, body), [400, "InvalidEvent", ...issues]);
   assert.is(channel.last, 0);
 });
