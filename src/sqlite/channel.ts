@@ -164,6 +164,8 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   #unreadable: { readonly after: number; readonly message: string } | undefined;
   /** Settles when the file is closed. */
   #closing: Promise<void> | undefined;
+  /** Whether all that was published before {@linkcode close} is stored: readers end only after that. */
+  #isDrained = false;
 
   constructor(
     file: EventsFile,
@@ -215,7 +217,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   }
 
   get closed(): boolean {
-    return this.#closing !== undefined;
+    return this.#isDrained;
   }
 
   get isClosed(): boolean {
@@ -223,7 +225,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   }
 
   get problem(): string | undefined {
-    return this.closed ? undefined : this.#writer.problem ?? this.#unreadable?.message;
+    return this.#closing !== undefined ? undefined : this.#writer.problem ?? this.#unreadable?.message;
   }
 
   read(position: number, maxBytes: number): Batch | Promise<Batch> {
@@ -308,7 +310,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   }
 
   #checkOpen(): void {
-    if (this.closed) {
+    if (this.#closing !== undefined) {
       throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
     }
   }
@@ -356,10 +358,12 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   }
 
   async #close(): Promise<void> {
+    this.#isDrained = this.#writer.isIdle;
     this.#wakeups.wake();
     this.#trimmer.stop();
     await this.#writer.stop();
-    this.#wakeups.wake(); // For what was stored since.
+    this.#isDrained = true;
+    this.#wakeups.wake();
     await this.#file.close();
   }
 }

@@ -67,8 +67,14 @@ export class Writer {
   readonly #steps: (() => unknown)[] = [];
   /** The last position that was stored. */
   #last: number;
+  /**
+   * What was stored when the disk failed to sync. Readers receive it once that has worked: after a loss of power the same positions
+   * could name other events.
+   */
+  #unsynced: readonly Entry[] = [];
   /** Settles when the queue is empty; `undefined` while it is. */
   #running: Promise<void> | undefined;
+  #isStoring = false;
   #isStopped = false;
   #problem: string | undefined;
   #prober: ReturnType<typeof setInterval> | undefined;
@@ -84,6 +90,11 @@ export class Writer {
   /** The last position that was stored. */
   get last(): number {
     return this.#last;
+  }
+
+  /** Whether everything published so far was stored or rejected. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && !this.#isStoring;
   }
 
   /** Runs a step on the file while nothing is being stored. An error is reported, and the disk is tried from then on. */
@@ -131,7 +142,9 @@ export class Writer {
     for (await this.#gather(); this.#queue.length + this.#steps.length > 0; await this.#gather()) {
       const group = this.#takeGroup();
       if (group.length > 0) {
+        this.#isStoring = true;
         await this.#storeOrReject(group);
+        this.#isStoring = false;
         this.#lastGroupAt = performance.now();
       }
       try {
@@ -186,18 +199,29 @@ export class Writer {
 
   /** Stores publications and acknowledges them. Throws if they were not stored. */
   async #store(group: readonly Publication[]): Promise<void> {
+    if (this.#unsynced.length > 0) await this.#sync();
     const entries: Entry[] = [];
     await this.#write(group, entries);
     this.#last += entries.length;
     let failure: Error | undefined;
-    if (this.#options.survivesPowerLoss) await this.#file.sync().catch((error) => failure = error);
-    this.#options.onStored(entries);
+    if (this.#options.survivesPowerLoss) {
+      this.#unsynced = entries;
+      await this.#sync().catch((error) => failure = error);
+    } else this.#options.onStored(entries);
     if (failure === undefined) this.#recover();
     const reason = failure === undefined ? "" : this.#report(failure);
     for (const { events, resultOf, resolve, reject, first } of group) {
       if (failure === undefined) resolve(resultOf(first, events.length) as never);
       else reject(unconfirmed(reason, failure));
     }
+  }
+
+  /** Waits until everything stored survives a loss of power, and reports it as stored then. */
+  async #sync(): Promise<void> {
+    await this.#file.sync();
+    const entries = this.#unsynced;
+    this.#unsynced = [];
+    this.#options.onStored(entries);
   }
 
   /** Writes publications in one commit, and adds their entries to a list. */
@@ -259,7 +283,7 @@ export class Writer {
   async #probe(): Promise<void> {
     this.#file.check();
     this.#file.probe();
-    await this.#file.sync();
+    await this.#sync();
     this.#recover();
   }
 }

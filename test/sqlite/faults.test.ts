@@ -224,6 +224,34 @@ test("Writer tries the disk again after a failure, also while other steps always
     }
   }));
 
+test("Writer reports events as stored only when the disk has synced them, if they are to survive a loss of power", () =>
+  withFile(async (path) => {
+    const file = await EventsFile.open(path, "power");
+    const stored: number[] = [];
+    const writer = new Writer(file, {
+      writeEntry: createEntryWriter(catalogue.types),
+      survivesPowerLoss: true,
+      onStored: (entries) => stored.push(...entries.map(({ position }) => position)),
+      onProblem: () => {},
+    });
+    const { sync } = file;
+    try {
+      const events = encodeEvents(catalogue, ticks(1, 2), 1000);
+      file.sync = () => Promise.reject(new Error("i/o error"));
+      await rejects(writer.publish(events, "a", (first) => first), "PublishUnconfirmed", /i\/o error/);
+      await rejects(writer.publish(events, "b", (first) => first), "ChannelUnavailable", /i\/o error/);
+      assert.equal(stored, [], "after a loss of power the same positions could name other events");
+      file.sync = sync;
+      assert.is(await writer.publish(events, "a", (first) => first), 1);
+      assert.equal(stored, [1, 2]);
+      assert.is(await writer.publish(events, "b", (first) => first), 3);
+      assert.equal(stored, [1, 2, 3, 4]);
+    } finally {
+      await writer.stop();
+      await file.close();
+    }
+  }));
+
 test("sqliteChannel() rejects a file that was cut at any byte", () =>
   withFile(async (file) => {
     await withChannel(file, async (channel) => {

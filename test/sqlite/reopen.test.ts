@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { sqliteChannel } from "../../src/sqlite/mod.ts";
 import { running, startScript } from "../support/children.ts";
-import { within } from "../support/harness.ts";
+import { linesOf, within } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import { catalogue, readAll, rejects, ticks, upTo, withChannel, withFile } from "./channels.ts";
 
@@ -204,6 +204,20 @@ test("close() stores what was published before it, and resolves when the file ca
     await within(channel.close(), "the end of the channel");
     assert.is((await Promise.all(publishing)).length, 2500);
     await withChannel(file, async (channel) => assert.equal(await readAll(channel, "earliest"), upTo(2500)));
+  }));
+
+test("close() ends readers only when they have received what was published before it", () =>
+  withFile(async (file) => {
+    const channel = await sqliteChannel(file, catalogue);
+    const { body } = await eventsEndpoint(channel).request("/");
+    const lines = linesOf(body!);
+    await lines.next();
+    const publishing = upTo(600).map((n) => channel.publish("tick", { n }));
+    const closing = channel.close();
+    const received = await within(lines.rest(), "the end of the stream");
+    assert.equal(received.map(({ event }) => event.n), upTo(600));
+    await Promise.all([...publishing, closing]);
+    assert.is(channel.closed, true);
   }));
 
 test("sqliteChannel() merges its log into the file, and loses nothing by that", () =>
