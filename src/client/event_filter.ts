@@ -18,19 +18,19 @@ const MAX_WARNINGS = 100;
  * and those with an invalid payload to `onInvalid`.
  *
  * @returns a function that throws `InvalidEvent` if `onInvalid` is `"throw"`; its second argument is the event to validate, if
- *   that differs
+ *   that differs; its third one whether the server has chosen the subjects, and leaves them out
  */
 export function createEventFilter<S extends Schemas>(
   options: ConnectOptions<S, boolean>,
-): (event: Dictionary, checked?: Dictionary) => boolean {
+): (event: Dictionary, checked?: Dictionary, isFiltered?: boolean) => boolean {
   const { catalogue, types = [], subjects = [], onInvalid = "throw", onUnknown = warner() } = options;
   const isWanted = matcher(types);
   const isWantedSubject = subjects.length === 0 ? () => true : subjectMatcher(subjects);
-  return (event, checked = event) => {
+  return (event, checked = event, isFiltered = false) => {
     const { type } = event;
     if (type === "events_lost") return true;
     if (type === "events_start" || type === "events_bookmark" || !isWanted(type)) return false;
-    if (!isWantedSubject(event.subject)) return false;
+    if (!isFiltered && !isWantedSubject(event.subject)) return false;
     if (catalogue === undefined) return true;
     const schema = Object.hasOwn(catalogue.schemas, type) ? catalogue.schemas[type] : undefined;
     if (schema === undefined) {

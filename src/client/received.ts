@@ -29,7 +29,7 @@ export class Received {
   /** Parses the text of an event; `undefined` for `JSON.parse`. */
   parse: ((text: string) => unknown) | undefined = undefined;
   readonly #catalogue: Catalogue | undefined;
-  readonly #accepts: (event: Dictionary, checked?: Dictionary) => boolean;
+  readonly #accepts: ReturnType<typeof createEventFilter>;
   readonly #onOpen: (start: Dictionary | undefined, resumed: boolean) => void;
   #frames: readonly Frame[] = [];
   #next = 0;
@@ -88,7 +88,8 @@ export class Received {
       const event = this.#catalogue === undefined
         ? received.event
         : withoutNull(this.#catalogue, received.event);
-      const isAccepted = (this.isOpen || this.#open(event, id)) && this.#accepts(event, this.#checked(frame));
+      const isAccepted = (this.isOpen || this.#open(event, id)) &&
+        this.#accepts(event, this.#checked(frame), hasBareBlock(frame, event));
       if (this.#isClosed) return undefined;
       this.lastId = id ?? this.lastId;
       if (isAccepted) {
@@ -122,4 +123,9 @@ export class Received {
     this.#onOpen(start, resumed);
     return !this.#isClosed;
   }
+}
+
+/** Whether an event is in the dialect of Tribler 8 with a cursor, as a server of this package writes it: without its subject. */
+function hasBareBlock(frame: Frame, { id, time }: Dictionary): boolean {
+  return typeof frame !== "string" && id !== undefined && time === undefined;
 }

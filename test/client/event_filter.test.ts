@@ -4,7 +4,9 @@
  * @module
  */
 import * as assert from "uvu/assert";
+import * as v from "valibot";
 import { connect, type Dictionary } from "../../src/client/mod.ts";
+import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { until } from "../support/harness.ts";
 import { line, NDJSON, scripted, start, streams } from "../support/scripted.ts";
 import { suite } from "../support/suite.ts";
@@ -48,6 +50,20 @@ test("subjects is sent to the server, and applied when the server ignores it", a
     () => connect("http://localhost/", { subjects: "a" } as never),
     /subjects must be an array of strings/,
   );
+});
+
+test("subjects yields what a server in the dialect of Tribler 8 has chosen, which has no subjects there", async () => {
+  const channel = createChannel(defineEvents({ tick: v.object({ n: v.number() }) }));
+  for (const [n, subject] of ["order/1", "order/2", "order/1"].entries()) {
+    channel.publish("tick", { n }, { subject });
+  }
+  const endpoint = eventsEndpoint(channel, { dialect: "8" });
+  const fetch: typeof globalThis.fetch = async (url, init) =>
+    await endpoint.request(`/${new URL(`${url}`).search}`, init);
+  const connection = connect("http://localhost/", { subjects: ["order/1"], since: "earliest", fetch });
+  const events = await take(connection, 2);
+  assert.equal(events.map(({ event }) => event), [{ n: 0 }, { n: 2 }]);
+  await connection.return();
 });
 
 test("onUnknown() receives events of types that the catalogue does not have; by default a warning is printed", async () => {
