@@ -104,7 +104,8 @@ export class StreamLimit {
   isAtEnd({ isResumed, unknownEpoch, position }: RequestedStart): boolean | Promise<boolean> {
     if (!isResumed || unknownEpoch) return false;
     if (position >= this.position) return true;
-    if (Date.now() <= this.#time + UNTIL_GRACE_MS) return false;
+    if (this.#time === Infinity) return false;
+    // What the clock says does not count: it may have been set back since the stream ended before a later event.
     const isPast = ({ lost, entries: [next] }: Batch) =>
       lost === undefined && next !== undefined && next.time > this.#time;
     const batch = this.#channel.read(position, 1);

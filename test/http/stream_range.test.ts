@@ -166,6 +166,19 @@ test("GET ?until= answers 204 to a request that resumes at the end, at which an 
   assert.is(await status(`since=${cursor(5)}&until=2999-01-01T00:00:00Z`), 200);
 });
 
+test("GET ?until=TIME answers 204 at the end, also if the clock was set back since", async () => {
+  const { channel, times } = await filled(2);
+  const query = `since=${channel.epoch}-1&until=${times[0]}`;
+  const { now } = Date;
+  try {
+    Date.now = () => Date.parse(times[0]!) - 3_600_000;
+    const { status } = await eventsEndpoint(channel).request(`/?${query}`);
+    assert.is(status, 204, "an EventSource would get an empty stream again and again for an hour");
+  } finally {
+    Date.now = now;
+  }
+});
+
 test("GET ?until=TIME ends once, also if the clock is set back after it", async () => {
   const { channel } = await filled(1);
   const at = Date.now() + 60_000;
