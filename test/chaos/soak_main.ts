@@ -1,5 +1,5 @@
 /**
- * `npm run soak`: five minutes under load and 2 000 kills; with `--minutes N` each kind of channel for so long.
+ * `npm run soak`: five minutes under load, 2 000 kills, and 100 000 simulations; with `--minutes N` each kind of channel for so long.
  *
  * @module
  */
@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Kind, KINDS, longSoak } from "./long_soak.ts";
 
-const HELP = `npm run soak [-- options]: five minutes under load (SOAK_SECONDS), and servers that are killed
+const HELP = `npm run soak [-- options]: five minutes under load (SOAK_SECONDS), servers that are killed,
+and 100 000 simulations
 
   --minutes N       instead, a server with each kind of channel for N minutes: readers that come and go, restarts, new keys,
                     a clock that steps; TEST_RUNTIME names the runtime, and a file needs another than Node 20
@@ -29,8 +30,11 @@ const { values } = parseArgs({
 });
 if (values.help) console.log(HELP);
 else if (values.minutes === undefined) {
-  for (const file of ["./soak.ts", "../sqlite/kills.ts", "../sqlite/server_kills.ts"]) {
-    const args = ["--import", "tsx", fileURLToPath(new URL(file, import.meta.url))];
+  // The gate simulates the seeds before these.
+  const simulations = ["../simulation/main.ts", "--seeds", "2001..102000"] as const;
+  const files = [["./soak.ts"], ["../sqlite/kills.ts"], ["../sqlite/server_kills.ts"], simulations] as const;
+  for (const [file, ...options] of files) {
+    const args = ["--import", "tsx", fileURLToPath(new URL(file, import.meta.url)), ...options];
     const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
     if (status !== 0) process.exit(status ?? 1);
   }

@@ -22,6 +22,8 @@ export interface Published {
   readonly subject: string | undefined;
   /** When it was erased. */
   erasedAt?: number;
+  /** Whether it may be gone: it is being erased, or was when the power was lost. */
+  isErasing?: boolean;
 }
 
 /** One numbering. */
@@ -30,8 +32,8 @@ export interface Epoch {
   readonly events: Published[];
   /** The most events it keeps. */
   readonly keeps: number;
-  /** Whether it forgets by age too. */
-  readonly ages: boolean;
+  /** Whether it forgets for other reasons too. */
+  ages: boolean;
 }
 
 /** An event, or a move of the position, as a reader received it. */
@@ -42,15 +44,28 @@ export interface Item {
     | { readonly n?: number; readonly reason?: string; readonly count?: number | null }
     | undefined;
   readonly id: string | undefined;
+  /** RFC 3339. */
+  readonly time?: string;
+  /** Whether its dialect leaves out the subject. */
+  readonly isBare?: boolean;
 }
 
 /** What may take that long between a change of a permission and its effect, in milliseconds, beside one heartbeat. */
 export const SLACK_MS = 150;
 
+/** A right, and since when. */
+interface Granted {
+  readonly since: number;
+  readonly right: Right;
+  /** When it ends, in milliseconds since 1970. */
+  readonly expiresAt: number | undefined;
+}
+
 /** Everything that was published, and who was allowed to see it when. */
 export class Truth {
   readonly epochs: Map<string, Epoch> = new Map();
-  readonly #rights = new Map<string, { readonly since: number; readonly right: Right }[]>();
+  readonly #rights = new Map<string, Granted[]>();
+  readonly #expiries = new Map<string, number | undefined>();
   readonly heartbeatMs: number;
   readonly world: World;
 
@@ -59,22 +74,48 @@ export class Truth {
     this.heartbeatMs = heartbeatMs;
   }
 
-  allow(user: string, right: Right): void {
+  /**
+   * Sets what a user may see from now on.
+   *
+   * @param expiresAt when that ends, in milliseconds since 1970
+   */
+  allow(user: string, right: Right, expiresAt?: number): void {
+    this.#expiries.set(user, expiresAt);
     const rights = this.#rights.get(user) ?? [];
     this.#rights.set(user, rights);
-    rights.push({ since: rights.length === 0 ? -Infinity : this.world.now, right });
+    rights.push({ since: rights.length === 0 ? -Infinity : this.world.now, right, expiresAt });
+  }
+
+  /** When the right of a user ends, in milliseconds since 1970. */
+  expiryOf(user: string): number | undefined {
+    return this.#expiries.get(user);
+  }
+
+  /** Ends the rights whose time has come. */
+  expire(): void {
+    for (const [user, expiresAt] of this.#expiries) {
+      if (expiresAt !== undefined && expiresAt <= this.world.wall) this.allow(user, undefined);
+    }
   }
 
   /** What a user may see now. */
   rightOf(user: string): Right {
+    this.expire();
     return this.#rights.get(user)!.at(-1)!.right;
   }
 
   /** What a user was allowed to see at any moment in this time. */
   rightsIn(user: string, from: number, to: number): Right[] {
+    this.expire();
     const rights = this.#rights.get(user)!;
-    return rights.filter(({ since }, i) => since <= to && (rights[i + 1]?.since ?? Infinity) >= from)
-      .map(({ right }) => right);
+    const nextOf = (i: number) => rights[i + 1]?.since ?? Infinity;
+    // A server may know of the next one only when this one has ended.
+    const isEnd = ({ expiresAt }: Granted, i: number) =>
+      expiresAt !== undefined && expiresAt <= this.world.wall && nextOf(i) >= from - 2 * this.heartbeatMs;
+    const inTime = rights.filter(({ since }, i) => since <= to && nextOf(i) >= from).map(({ right }) =>
+      right
+    );
+    return rights.some(isEnd) ? [...inTime, undefined] : inTime;
   }
 }
 
@@ -99,8 +140,11 @@ export class Account {
   readonly #user: string;
   /** Since when what is hidden may have been hidden. */
   #since: number;
+  /** Whether it has neither cursors nor `events_lost`, as some dialects have it. */
+  readonly #isBlind: boolean;
 
-  constructor(truth: Truth, who: string, wish: Wish, user: string) {
+  constructor(truth: Truth, who: string, wish: Wish, user: string, isBlind: boolean = false) {
+    this.#isBlind = isBlind;
     this.#truth = truth;
     this.#who = who;
     this.#wish = wish;
@@ -118,6 +162,7 @@ export class Account {
    * @param current the epoch of the server
    */
   begin(id: string | undefined, current: string): void {
+    if (this.#isBlind) return void (this.at = undefined);
     const start = this.#read(id);
     if (start === undefined) return;
     this.#isForeign = start.epoch !== current;
@@ -133,8 +178,9 @@ export class Account {
    * @param sentFrom the earliest moment at which it may have been sent
    */
   take(item: Item, sentFrom: number): void {
-    const at = this.#read(item.id);
+    const at = this.#isBlind ? this.#find(item) : this.#read(item.id);
     if (at === undefined) return;
+    if (this.#isBlind && this.at?.epoch !== at.epoch) this.at = { ...at, position: at.position - 1 };
     if (item.type === "events_lost") return this.#lose(item, at);
     if (this.at === undefined) return this.#fail(`${item.id} arrives before the start`);
     if (at.epoch !== this.at.epoch || this.#isForeign) {
@@ -147,7 +193,9 @@ export class Account {
     this.#moveTo(at.position - 1, item.id!);
     const truth = this.#truth.epochs.get(at.epoch)?.events[at.position - 1];
     if (truth === undefined) return this.#fail(`${item.id} was never published`);
-    if (truth.n !== item.event?.n || truth.type !== item.type || truth.subject !== item.subject) {
+    const isSame = truth.n === item.event?.n && truth.type === item.type &&
+      (item.isBare === true || truth.subject === item.subject);
+    if (!isSame) {
       return this.#fail(`${item.id} is ${JSON.stringify(item)}, not ${JSON.stringify(truth)}`);
     }
     if (!this.#maySee(truth, sentFrom)) this.#fail(`${item.id} is hidden from it, and arrives`);
@@ -157,16 +205,18 @@ export class Account {
 
   /** Whether all that it misses is hidden from it. */
   get isComplete(): boolean {
+    if (this.#isBlind) return true;
     const epoch = [...this.#truth.epochs.values()].at(-1)!;
     if (this.at === undefined || this.#isForeign || this.at.epoch !== epoch.name) return false;
     return epoch.events.slice(this.at.position).every((event) => this.#mayMiss(event));
   }
 
-  /** Whether it has received all that its epoch will ever have. */
-  get isAtEnd(): boolean {
+  /** Whether it has received all up to a position; also if it is at one before those that are held. */
+  isAt(last: number, heldFrom: number): boolean {
+    if (this.#isBlind || this.at === undefined || this.at.position < heldFrom) return true;
     const epoch = this.at && this.#truth.epochs.get(this.at.epoch);
     return epoch !== undefined &&
-      epoch.events.slice(this.at!.position).every((event) => this.#mayMiss(event));
+      epoch.events.slice(this.at!.position, last).every((event) => this.#mayMiss(event));
   }
 
   get place(): string {
@@ -202,7 +252,7 @@ export class Account {
     if (position < before) return this.#fail(`${id} arrives after ${this.#text()}`);
     const events = this.#truth.epochs.get(epoch)?.events ?? [];
     if (position > events.length && this.#truth.epochs.has(epoch)) this.#fail(`${id} was never published`);
-    for (let i = before; i < position; i++) {
+    for (let i = this.#isBlind ? position : before; i < position; i++) {
       const event = events[i];
       if (event !== undefined && !this.#mayMiss(event)) {
         return this.#fail(`${epoch}-${i + 1} (${event.type}) is missing before ${id}, after ${this.#text()}`);
@@ -220,9 +270,19 @@ export class Account {
 
   #mayMiss(event: Published): boolean {
     const { world, heartbeatMs } = this.#truth;
-    return !isWanted(event, this.#wish) || event.erasedAt !== undefined ||
+    return !isWanted(event, this.#wish) || event.erasedAt !== undefined || event.isErasing === true ||
       this.#truth.rightsIn(this.#user, this.#since - heartbeatMs, world.now)
         .some((right) => right === undefined || !isWanted(event, right));
+  }
+
+  /** Finds an event without a cursor by its number. */
+  #find({ event }: Item): { epoch: string; position: number } | undefined {
+    for (const { name, events } of [...this.#truth.epochs.values()].reverse()) {
+      const index = events.findLastIndex(({ n }) => n === event?.n);
+      if (index !== -1) return { epoch: name, position: index + 1 };
+    }
+    this.#fail(`${JSON.stringify(event)} was never published`);
+    return undefined;
   }
 
   #read(id: string | undefined): { epoch: string; position: number } | undefined {

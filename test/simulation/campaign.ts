@@ -5,9 +5,9 @@
  */
 import { describeStep } from "./plan.ts";
 import { shrink } from "./shrink.ts";
-import { type Outcome, simulate } from "./simulate.ts";
+import { type Outcome, planOf, simulate } from "./simulate.ts";
 
-export { shrink, simulate };
+export { planOf, shrink, simulate };
 
 /** What a campaign did. */
 export interface Campaign {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { build } from "esbuild";
+import { build, type Plugin, type PluginBuild } from "esbuild";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +19,27 @@ export interface Change {
   readonly from: string;
   readonly to: string;
 }
+
+/** What the code under test gets in the place of a module. */
+const MODULES: Readonly<Record<string, string>> = {
+  "node:sqlite": "sqlite_on_disk.ts",
+  "node:fs": "files_on_disk.ts",
+  "node:timers": "timers_of_world.ts",
+  "@nats-io/jetstream": "jetstream_of_model.ts",
+};
+
+const replacements: Plugin = {
+  name: "replacements",
+  setup: (build) => {
+    build.onResolve({ filter: /^(?:node:|@nats-io\/)/ }, ({ path, importer }) => {
+      const file = MODULES[path];
+      const isTested = importer.startsWith(join(root, "src/"));
+      if (isTested && file !== undefined) return { path: join(root, "test/simulation", file) };
+      // The packages themselves stay where they are: they need what is beside them.
+      return path.startsWith("node:") ? undefined : { path: import.meta.resolve(path), external: true };
+    });
+  },
+};
 
 /** Loads the simulator, with a fault planted in the code under test if there is one. */
 export async function load(fault?: Change): Promise<typeof import("./campaign.ts")> {
@@ -35,24 +56,27 @@ export async function load(fault?: Change): Promise<typeof import("./campaign.ts
       target: "node20",
       sourcemap: "inline",
       logLevel: "error",
-      plugins: fault === undefined ? [] : [{
-        name: "fault",
-        setup: (build) => {
-          let isPlanted = false;
-          build.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
-            if (!path.endsWith(`/src/${fault.file}`)) return undefined;
-            const text = await readFile(path, "utf8");
-            if (text.split(fault.from).length !== 2) {
-              throw new Error(`${fault.file} has not one ${fault.from}`);
-            }
-            isPlanted = true;
-            return { contents: text.replace(fault.from, () => fault.to), loader: "ts" };
-          });
-          build.onEnd(() => {
-            if (!isPlanted) throw new Error(`${fault.file} is not part of the simulation`);
-          });
-        },
-      }],
+      plugins: [
+        replacements,
+        ...(fault === undefined ? [] : [{
+          name: "fault",
+          setup: (build: PluginBuild) => {
+            let isPlanted = false;
+            build.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+              if (!path.endsWith(`/src/${fault.file}`)) return undefined;
+              const text = await readFile(path, "utf8");
+              if (text.split(fault.from).length !== 2) {
+                throw new Error(`${fault.file} has not one ${fault.from}`);
+              }
+              isPlanted = true;
+              return { contents: text.replace(fault.from, () => fault.to), loader: "ts" };
+            });
+            build.onEnd(() => {
+              if (!isPlanted) throw new Error(`${fault.file} is not part of the simulation`);
+            });
+          },
+        }]),
+      ],
     });
     return await import(pathToFileURL(outfile).href);
   } finally {

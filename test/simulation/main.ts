@@ -4,10 +4,17 @@
  *
  * @module
  */
+import { isBuiltin } from "node:module";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { argumentsOf, installRuntimes, programOf } from "../support/runtimes.ts";
 import { FAULTS } from "./faults.ts";
 import { load } from "./load.ts";
+
+/** The runtime of simulations. */
+const RUNTIME = "node26";
 
 const { values, positionals: [part = ""] } = parseArgs({
   allowPositionals: true,
@@ -18,6 +25,18 @@ const { values, positionals: [part = ""] } = parseArgs({
     whole: { type: "boolean", default: false },
   },
 });
+
+/** Runs this program again on the release of Node that simulations need, which has SQLite, and returns whether it ended with 0. */
+function runOnNewNode(): boolean {
+  installRuntimes([RUNTIME]);
+  const script = fileURLToPath(import.meta.url);
+  const { status } = spawnSync(programOf(RUNTIME), [
+    ...argumentsOf(RUNTIME, []),
+    script,
+    ...process.argv.slice(2),
+  ], { stdio: "inherit" });
+  return status === 0;
+}
 
 /** Runs one seed. Returns whether it passed. */
 async function runOne(seed: number): Promise<boolean> {
@@ -57,6 +76,7 @@ async function plantFaults(from: number, to: number): Promise<boolean> {
 
 const [from = 1, to = from] = values.seeds.split("..").map(Number);
 const run = () => {
+  if (!isBuiltin("node:sqlite")) return runOnNewNode();
   if (values.seed !== undefined) return runOne(Number(values.seed));
   return values.faults ? plantFaults(from, to) : runMany(from, to);
 };

@@ -6,16 +6,20 @@
  */
 import type { Random } from "../support/hostile_proxy.ts";
 import { Account, SLACK_MS, type Truth, type Wish } from "./account.ts";
-import { createItemParser, type ItemParser } from "./items.ts";
-import type { Plan, Way } from "./plan.ts";
+import { createItemParser, isBlind, type ItemParser } from "./items.ts";
+import type { DialectName, Plan, Way } from "./plan.ts";
 import type { Server } from "./server.ts";
 import type { World } from "./world.ts";
+
+/** Why the request of a client that is gone is aborted: to make an error for each would take a while. */
+const GONE = new Error("the client is gone");
 
 /** One end of the network: a reader, or a publisher. */
 export interface Peer {
   readonly name: string;
   readonly user: string;
   readonly wish: Wish;
+  readonly dialect: DialectName;
   readonly random: Random;
   /** Its newest connection. */
   connection?: Connection;
@@ -25,15 +29,18 @@ export interface Peer {
   lastArrival: number;
 }
 
-/** The network, and the server that it leads to at the moment. */
+/** The network, and the servers that it leads to at the moment. */
 export class Network {
   readonly world: World;
   readonly truth: Truth;
   readonly connections: Set<Connection> = new Set();
-  server: Server | undefined;
+  /** The servers that accept connections, by their numbers. */
+  readonly live: (Server | undefined)[] = [];
   /** All servers that there have been. */
   readonly servers: Server[] = [];
   latencyMs: number;
+  /** The number of events that a channel holds itself: one that is closed reads no others. */
+  readonly held: number;
   readonly pieceBytes: number;
   /** The number of streams that were opened. */
   streams = 0;
@@ -42,18 +49,34 @@ export class Network {
     this.world = world;
     this.truth = truth;
     this.latencyMs = plan.latencyMs;
+    this.held = plan.channel === "memory" ? Infinity : plan.history;
     this.pieceBytes = plan.pieceBytes;
   }
 
-  peer(name: string, user: string, wish: Wish): Peer {
-    return { name, user, wish, random: this.world.randomOf(name), stalledUntil: 0, lastArrival: 0 };
+  peer(name: string, user: string, wish: Wish, dialect: DialectName = "7.1"): Peer {
+    return { name, user, wish, dialect, random: this.world.randomOf(name), stalledUntil: 0, lastArrival: 0 };
   }
 
   /** Checks that no endpoint has more subscribers than there are clients that it does not know to be gone. */
   checkSubscribers(): void {
-    const open = this.servers.reduce((sum, { endpoint }) => sum + endpoint.stats().subscribers, 0);
+    const open = this.servers.reduce((sum, { subscribers }) => sum + subscribers, 0);
     const served = [...this.connections].filter(({ isServed }) => isServed).length;
     if (open > served) this.world.fail("server", `${open} subscribers for ${served} clients`);
+  }
+
+  /** The server that a client reaches; `undefined` if there is none. */
+  serverFor({ random }: Pick<Peer, "random">): Server | undefined {
+    const servers = this.live.filter((server) => server !== undefined);
+    return servers.length < 2 ? servers[0] : servers[Math.floor(random() * servers.length)];
+  }
+
+  /** Breaks every connection to a server whose process or machine has ended. */
+  cutAll(server: Server, isSilent: boolean): void {
+    for (const connection of this.connections) {
+      if (connection.server !== server) continue;
+      connection.isServed = false;
+      connection.cut(isSilent ? "nobody" : "client only", 0);
+    }
   }
 
   fetch(peer: Peer, url: string, init: RequestInit): Promise<Response> {
@@ -64,7 +87,7 @@ export class Network {
       peer.connection = connection;
       this.connections.add(connection);
       signal?.addEventListener("abort", () => connection.abandon(signal.reason), { once: true });
-      void connection.send(url, init);
+      connection.send(url, init).catch((error) => this.world.fail(peer.name, `${error.stack}`));
     });
   }
 }
@@ -74,6 +97,8 @@ export class Connection {
   readonly peer: Peer;
   /** The server that received it. */
   server: Server | undefined;
+  /** The epoch of the server when it answered. */
+  epoch: string = "";
   /** Since when the server owes a byte; `undefined` if it does not. */
   owedSince: number | undefined;
   readonly openedAt: number;
@@ -117,15 +142,17 @@ export class Connection {
   async send(url: string, init: RequestInit): Promise<void> {
     await this.#travel();
     if (this.isDead) return;
-    const server = this.server = this.#network.server;
+    const server = this.server = this.#network.serverFor(this.peer);
     if (server === undefined) return this.#fail(new TypeError("fetch failed: connection refused"));
     const { signal: _, ...rest } = init;
     const request = new Request(url, rest);
     // The signal of a request that is made of another one depends on the collection of garbage.
     Object.defineProperty(request, "signal", { value: this.#countListeners() });
     const response = await server.app.fetch(request);
-    if (init.method === "POST") server.answered(response.status);
-    const isStream = init.method !== "POST" && response.status === 200;
+    server.answered(init.method ?? "GET", response.status);
+    this.epoch = server.channel.epoch;
+    // An EventSource that has to come back gets a response that only says so: no stream has a tag of its own there.
+    const isStream = init.method !== "POST" && response.status === 200 && response.headers.has("ETag");
     this.isServed = isStream && response.body !== null;
     if (isStream) this.#network.streams++;
     this.#reader = response.body?.getReader();
@@ -137,8 +164,9 @@ export class Connection {
     if (this.isDead) return;
     this.#open(response);
     const type = response.headers.get("Content-Type") ?? "";
-    const parser = isStream ? createItemParser(type.startsWith("text/event-stream")) : undefined;
-    await this.#pump(parser, server);
+    const isSse = type.startsWith("text/event-stream");
+    const parser = isStream ? createItemParser(isSse, this.peer.dialect) : undefined;
+    await this.#pump(parser, server, new URL(url).searchParams);
   }
 
   /** Cuts the connection after some more bytes. */
@@ -166,13 +194,13 @@ export class Connection {
     this.isReported = true;
     this.isServed = false;
     this.owedSince = undefined;
-    const ways = [() => this.#request.abort(), () => void this.#reader?.cancel().catch(() => {})];
+    const ways = [() => this.#request.abort(GONE), () => void this.#reader?.cancel().catch(() => {})];
     const choice = this.peer.random();
     if (choice > 0.5) ways.reverse();
     this.#world.after(1, () => this.#network.checkSubscribers());
     ways[0]!();
     if (choice > 0.25 && choice < 0.75) ways[1]!();
-    else if (this.#reader === undefined) this.#request.abort();
+    else if (this.#reader === undefined) this.#request.abort(GONE);
   }
 
   #countListeners(): AbortSignal {
@@ -203,19 +231,21 @@ export class Connection {
       cancel: () => this.abandon(undefined),
     }, { highWaterMark: 1 + Math.floor(this.peer.random() * 3) });
     this.peer.lastArrival = this.#world.now;
-    this.#resolve?.(new Response(body, { status, headers }));
+    this.#resolve?.(new Response(status === 204 ? null : body, { status, headers }));
     this.#reject = this.#resolve = undefined;
   }
 
   /** Brings the body from the server to the client. */
-  async #pump(parser: ItemParser | undefined, server: Server): Promise<void> {
+  async #pump(parser: ItemParser | undefined, server: Server, query: URLSearchParams): Promise<void> {
     const world = this.#world;
     const { truth } = this.#network;
-    const account = new Account(truth, `${this.peer.name} wire`, this.peer.wish, this.peer.user);
+    const { name, wish, user, dialect } = this.peer;
+    const account = new Account(truth, `${name} wire`, wish, user, isBlind(dialect));
+    const hasHeartbeats = parser !== undefined && !isBlind(dialect);
     let emptyAt = this.openedAt;
     while (this.#reader !== undefined) {
       const [calledAt, turn] = [world.now, world.turns];
-      this.owedSince = parser === undefined ? undefined : calledAt;
+      this.owedSince = hasHeartbeats ? calledAt : undefined;
       let result;
       try {
         result = await this.#reader.read();
@@ -228,16 +258,16 @@ export class Connection {
       }
       this.owedSince = undefined;
       if (world.turns > turn) emptyAt = world.now; // The stream had nothing left, so this was sent just now.
-      if (world.now - calledAt > truth.heartbeatMs + SLACK_MS && parser !== undefined && !this.isReported) {
+      if (world.now - calledAt > truth.heartbeatMs + SLACK_MS && hasHeartbeats && !this.isReported) {
         world.fail(this.peer.name, `the server is silent for ${world.now - calledAt} ms`);
       }
       if (result.done) {
         this.isServed = false;
-        if (parser !== undefined && !this.isReported) this.#checkEnd(parser, account, server);
+        if (parser !== undefined && !this.isReported) this.#checkEnd(parser, account, server, query);
         break;
       }
       for (const item of parser?.push(result.value) ?? []) {
-        if (item.type === "events_start") account.begin(item.id, server.channel.epoch);
+        if (item.type === "events_start") account.begin(item.id, this.epoch);
         else account.take(item, emptyAt);
       }
       if (!(await this.#deliver(result.value))) return;
@@ -249,16 +279,23 @@ export class Connection {
     }
   }
 
-  #checkEnd(parser: ItemParser, account: Account, server: Server): void {
+  #checkEnd(parser: ItemParser, account: Account, server: Server, query: URLSearchParams): void {
     const world = this.#world;
     const { truth } = this.#network;
     if (parser.rest() !== "") {
       world.fail(this.peer.name, `the stream ends with ${JSON.stringify(parser.rest())}`);
     }
+    if (server.isGone) return;
+    const limit = Number(query.get("limit") ?? Infinity);
+    if (account.delivered > limit) {
+      world.fail(this.peer.name, `${account.delivered} events arrive, not ${limit}`);
+    }
+    if (account.delivered === limit || query.has("until") || query.get("follow") === "false") return;
+    const { held } = this.#network;
     const mayBeRevoked = truth.rightsIn(this.peer.user, this.openedAt, world.now).includes(undefined);
     if (mayBeRevoked) return;
     if (!server.channel.closed) world.fail(this.peer.name, "the server ends the stream without a reason");
-    else if (!account.isAtEnd) {
+    else if (!account.isAt(server.channel.last, Math.max(server.heldFrom, server.channel.last - held))) {
       world.fail(this.peer.name, `the stream ends at ${account.place}, and more follows`);
     }
   }

@@ -21,11 +21,24 @@ export interface Wanted {
 
 export type ReaderKind = "connect" | "connect sse" | "ndjson" | "sse";
 
+/** The dialects that endpoints speak. */
+export const DIALECTS = ["7.1", "7.4", "7.5", "7.12", "8"] as const;
+export type DialectName = typeof DIALECTS[number];
+
 export interface ReaderPlan {
   readonly kind: ReaderKind;
+  readonly dialect: DialectName;
   readonly wish: Wish;
   readonly user: string;
   readonly since: "latest" | "earliest";
+  /** The number of events to begin with, in place of `since`; 0 for none. */
+  readonly last: number;
+  /** After this many events its streams end by themselves; 0 for never. */
+  readonly limit: number;
+  /** Its first streams end by themselves after this many milliseconds; 0 for never. */
+  readonly untilMs: number;
+  /** Whether its streams wait for what is published. */
+  readonly follow: boolean;
   readonly bookmarks: boolean;
 }
 
@@ -52,17 +65,56 @@ export type Deed =
   | { readonly do: "stall"; readonly reader: number; readonly ms: number }
   | {
     readonly do: "restart";
-    readonly keepsChannel: boolean;
-    /** Milliseconds for which streams are let out; `undefined` for a crash. */
-    readonly drainMs: number | undefined;
+    /** Which of the servers. */
+    readonly server: number;
+    /** How it ends: `endpoint` keeps the channel; `close` drains; the others end the process. */
+    readonly how: Ending;
+    /** Milliseconds for which streams are let out. */
+    readonly drainMs: number;
     readonly downMs: number;
   }
-  | { readonly do: "permit"; readonly user: string; readonly right: Right }
+  | ({ readonly do: "trouble" } & Trouble)
+  | {
+    readonly do: "permit";
+    readonly user: string;
+    readonly right: Right;
+    /** After how many milliseconds of the wall clock it ends; `undefined` for never. */
+    readonly endsMs: number | undefined;
+  }
   | { readonly do: "erase"; readonly subject: string }
   | { readonly do: "set clock"; readonly ms: number };
 
+/** How a server ends. */
+export type Ending = "endpoint" | "close" | "crash" | "power cut";
+
+/** What goes wrong where events are kept, and for how long. */
+export interface Trouble {
+  readonly what: typeof TROUBLES[keyof typeof TROUBLES][number];
+  readonly ms: number;
+}
+
+/** What can go wrong, by where events are kept. */
+const TROUBLES = {
+  memory: [],
+  file: ["full disk", "slow disk", "failing disk"],
+  nats: ["cut connection", "frozen stream", "replaced stream", "lost tail"],
+} as const;
+
 export interface Plan {
   readonly seed: number;
+  /** Where events are kept. */
+  readonly channel: keyof typeof TROUBLES;
+  /** The number of events that a file or a stream keeps. */
+  readonly keeps: number;
+  readonly durability: "process" | "power";
+  /** The most milliseconds that a write takes to reach the disk. */
+  readonly diskMs: number;
+  /** The most milliseconds between a server and NATS. */
+  readonly natsMs: number;
+  /** The number of servers. */
+  readonly servers: number;
+  /** How far the wall clock moves away, as a share of the time. */
+  readonly drift: number;
   readonly history: number;
   readonly ageSeconds: number | undefined;
   readonly heartbeat: number;
@@ -76,6 +128,9 @@ export interface Plan {
   readonly steps: readonly Step[];
 }
 
+/** Memory is the cheapest one to simulate, and has most of the code. */
+const CHANNELS = ["memory", "memory", "file", "nats"] as const;
+
 export function makePlan(world: World): Plan {
   const random = world.randomOf("plan");
   const int = (from: number, to: number) => from + Math.floor(random() * (to - from + 1));
@@ -84,6 +139,8 @@ export function makePlan(world: World): Plan {
   const hasUsers = chance(0.5);
   const users = hasUsers ? ["ann", "bob"] : ["all"];
   const readers = int(1, 4);
+  const channel = pick<Plan["channel"]>(CHANNELS);
+  const servers = channel === "nats" ? int(1, 3) : 1;
   const padding = chance(0.15) ? 30_000 : 20;
 
   const wish = (): Wish => ({
@@ -97,8 +154,20 @@ export function makePlan(world: World): Plan {
       padding: chance(0.1) ? int(0, padding) : 0,
     }));
   const right = (): Right => chance(0.25) ? undefined : chance(0.3) ? ALL : wish();
+  const kindOf = () => {
+    const kind = pick<ReaderKind>(["connect", "connect", "connect sse", "ndjson", "sse"]);
+    const isPlain = kind === "ndjson" || kind === "sse";
+    return {
+      kind,
+      dialect: chance(0.8) ? "7.1" : pick(isPlain ? DIALECTS : (["7.4", "8"] as const)),
+      last: chance(0.8) ? 0 : int(1, 12),
+      limit: isPlain && chance(0.15) ? int(1, 5) : 0,
+      untilMs: isPlain && chance(0.1) ? int(1, 8000) : 0,
+      follow: !isPlain || chance(0.85),
+    } as const;
+  };
   const joined = (): ReaderPlan => ({
-    kind: pick<ReaderKind>(["connect", "connect", "connect sse", "ndjson", "sse"]),
+    ...kindOf(),
     wish: wish(),
     user: pick(users),
     since: pick(["latest", "earliest"]),
@@ -113,7 +182,7 @@ export function makePlan(world: World): Plan {
         ? [0]
         : chance(0.3)
         ? [0, 0]
-        : Array.from({ length: int(1, 3) }, () => int(0, 300));
+        : Array.from({ length: int(1, 3) }, () => chance(0.7) ? int(0, 300) : int(500, 6000));
       return { do: "post", events: events(4), isLines: chance(0.4), tries, hasKey };
     }],
     [7, () => ({ do: "pause", reader: reader(), ms: pick([20, 500, 12_000, 90_000]) })],
@@ -125,14 +194,31 @@ export function makePlan(world: World): Plan {
       bytes: chance(0.4) ? 0 : int(0, 400),
     })],
     [6, () => ({ do: "stall", reader: reader(), ms: pick([50, 2000, 14_000, 100_000]) })],
-    [4, () => ({
+    [channel === "memory" ? 4 : 7, () => ({
       do: "restart",
-      keepsChannel: chance(0.5),
-      drainMs: chance(0.5) ? pick([10, 1000]) : undefined,
+      server: int(0, servers - 1),
+      how: pick<Ending>([
+        "endpoint",
+        "endpoint",
+        "close",
+        "crash",
+        channel === "file" ? "power cut" : "crash",
+      ]),
+      drainMs: pick([10, 1000]),
       downMs: pick([0, 50, 2500]),
     })],
-    [hasUsers ? 7 : 0, () => ({ do: "permit", user: pick(users), right: right() })],
-    [3, () => ({ do: "erase", subject: pick(SUBJECTS) })],
+    [channel === "memory" ? 0 : 6, () => ({
+      do: "trouble",
+      what: pick<Trouble["what"]>(TROUBLES[channel as "file"]),
+      ms: pick([20, 500, 3000, 12_000]),
+    })],
+    [hasUsers ? 7 : 0, () => ({
+      do: "permit",
+      user: pick(users),
+      right: right(),
+      endsMs: chance(0.3) ? pick([100, 3000, 20_000]) : undefined,
+    })],
+    [channel === "nats" ? 0 : 3, () => ({ do: "erase", subject: pick(SUBJECTS) })],
     [2, () => ({ do: "set clock", ms: pick([-3_600_000, -2000, 2000, 3_600_000]) })],
   ];
   const total = deeds.reduce((sum, [weight]) => sum + weight, 0);
@@ -152,8 +238,15 @@ export function makePlan(world: World): Plan {
   }
   return {
     seed: world.seed,
+    channel,
+    keeps: pick([10, 40, 1000]),
+    durability: pick(["process", "power"]),
+    diskMs: pick([0, 2, 20]),
+    natsMs: pick([0, 1, 20]),
+    servers,
+    drift: chance(0.2) ? pick([-0.01, 0.01]) : 0,
     history: pick([3, 10, 40, 1000]),
-    ageSeconds: chance(0.15) ? pick([2, 20]) : undefined,
+    ageSeconds: channel === "memory" && chance(0.15) ? pick([2, 20]) : undefined,
     heartbeat: pick([5, 5, 2]),
     hasUsers,
     authorizeMs: pick([0, 0, 30, 600]),

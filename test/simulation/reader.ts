@@ -6,14 +6,18 @@
 import { connect, type Connection as Stream, type Status } from "../../src/client/mod.ts";
 import { EventsError } from "../../src/mod.ts";
 import { Account, type Item, SLACK_MS } from "./account.ts";
-import { createItemParser } from "./items.ts";
+import { createItemParser, isBlind } from "./items.ts";
 import type { Network, Peer } from "./network.ts";
 import type { ReaderPlan } from "./plan.ts";
+import { pathOf } from "./server.ts";
 import type { World } from "./world.ts";
 
-const URL_OF_EVENTS = "http://simulation.test/events";
+const ORIGIN = "http://simulation.test";
 /** What `connect()` waits for a response, and again for its first event, in milliseconds. */
 const RESPONSE_MS = 30_000;
+
+/** Why a plain reader ends its request: to make an error for each would take a while. */
+const LEFT = new Error("the reader has left");
 
 /** One reader, which connects again until it leaves. */
 export class Reader {
@@ -26,6 +30,8 @@ export class Reader {
   /** The listeners on the signals of the application that are left. */
   listeners = 0;
   readonly #plan: ReaderPlan;
+  /** The time at which its streams end. */
+  #until: string | undefined;
   readonly #network: Network;
   readonly #world: World;
   #stream: Stream<Item> | undefined;
@@ -38,8 +44,13 @@ export class Reader {
     this.#network = network;
     this.#world = network.world;
     this.#plan = plan;
-    this.peer = network.peer(name, plan.user, plan.wish);
-    this.account = new Account(network.truth, name, plan.wish, plan.user);
+    this.peer = network.peer(name, plan.user, plan.wish, plan.dialect);
+    this.account = new Account(network.truth, name, plan.wish, plan.user, isBlind(plan.dialect));
+    // NDJSON without bookmarks does not say that a stream has ended behind events that are hidden.
+    const isMoved = plan.bookmarks || plan.kind === "sse" && plan.dialect !== "7.4";
+    if (plan.untilMs > 0 && isMoved && !isBlind(plan.dialect)) {
+      this.#until = new Date(this.#world.wall + plan.untilMs).toISOString();
+    }
     void this.#start();
   }
 
@@ -72,18 +83,22 @@ export class Reader {
 
   /** Follows with `connect()`. */
   async #follow(isSse: boolean): Promise<void> {
-    const { wish: { types, subjects }, user, since, bookmarks } = this.#plan;
+    const { wish: { types, subjects }, user, since, last, bookmarks, dialect } = this.#plan;
     const abort = this.#abort = new AbortController();
     while (this.#abort === abort && !this.hasLeft) {
-      const stream = this.#stream = connect(bookmarks ? `${URL_OF_EVENTS}?bookmarks=true` : URL_OF_EVENTS, {
-        since: this.lastId ?? since,
-        ...(types && { types }),
-        ...(subjects && { subjects }),
-        headers: { "X-User": user, ...(isSse && { Accept: "text/event-stream" }) },
-        signal: abort.signal,
-        onStatus: (status) => this.#changed(status),
-        fetch: (url, init) => this.#network.fetch(this.peer, url, init),
-      }) as unknown as Stream<Item>;
+      const isFirst = this.lastId === undefined && last > 0;
+      const stream = this.#stream = connect(
+        `${ORIGIN}${pathOf(dialect)}${bookmarks ? "?bookmarks=true" : ""}`,
+        {
+          ...(isFirst ? { last } : { since: this.lastId ?? since }),
+          ...(types && { types }),
+          ...(subjects && { subjects }),
+          headers: { "X-User": user, ...(isSse && { Accept: "text/event-stream" }) },
+          signal: abort.signal,
+          onStatus: (status) => this.#changed(status),
+          fetch: (url, init) => this.#network.fetch(this.peer, url, init),
+        },
+      ) as unknown as Stream<Item>;
       try {
         for (;;) {
           await this.#pause();
@@ -119,7 +134,7 @@ export class Reader {
     this.checkWait();
     this.#status = { status, since: world.now };
     if (status.type !== "open") return;
-    this.account.begin(status.start?.id, this.peer.connection!.server!.channel.epoch);
+    this.account.begin(status.start?.id, this.peer.connection!.epoch);
   }
 
   /** Checks that `connect()` does not wait for longer than it says. */
@@ -140,7 +155,16 @@ export class Reader {
     }
   }
 
-  #take(item: Item): void {
+  #checkTime({ type, time }: Item, url: string): void {
+    if (type?.startsWith("events_")) return;
+    const until = new URL(url).searchParams.get("until");
+    if (until !== null && time !== undefined && time > until) {
+      this.#world.fail(this.peer.name, `an event of ${time} arrives, and the stream ends at ${until}`);
+    }
+  }
+
+  #take(received: Item): void {
+    const item = this.#plan.dialect === "8" ? { ...received, isBare: true } : received;
     this.#world.log(this.peer.name, `receives ${item.type} ${item.id}`);
     this.account.take(item, this.#world.now - 1e9); // When it was sent is checked on the wire.
     this.lastId = item.id;
@@ -148,10 +172,10 @@ export class Reader {
 
   /** Reads in a plain loop, as it is found in scripts. */
   async #loop(isSse: boolean): Promise<void> {
-    const { wish: { types, subjects }, user, since, bookmarks } = this.#plan;
+    const { wish: { types, subjects }, user, since, last, limit, follow, bookmarks, dialect } = this.#plan;
     const own = this.#abort = new AbortController();
     while (this.#abort === own && !this.hasLeft) {
-      const url = new URL(URL_OF_EVENTS);
+      const url = new URL(ORIGIN + pathOf(dialect));
       if (types) url.searchParams.set("types", types.join(","));
       for (const subject of subjects ?? []) url.searchParams.append("subject", subject);
       if (bookmarks) url.searchParams.set("bookmarks", "true");
@@ -159,41 +183,54 @@ export class Reader {
       if (isSse) headers.set("Accept", "text/event-stream");
       const byHeader = isSse && this.lastId !== undefined;
       if (byHeader) headers.set("Last-Event-ID", this.lastId!);
-      if (byHeader || this.lastId === undefined) url.searchParams.set("since", since);
+      if (this.lastId === undefined && last > 0) url.searchParams.set("last", `${last}`);
+      else if (byHeader || this.lastId === undefined) url.searchParams.set("since", since);
       else url.searchParams.set("since", this.lastId);
+      if (limit > 0) url.searchParams.set("limit", `${limit}`);
+      if (!follow) url.searchParams.set("follow", "false");
+      if (this.#until !== undefined) url.searchParams.set("until", this.#until);
+      const { delivered } = this.account;
       const abort = new AbortController();
-      const leave = () => abort.abort();
+      const leave = () => abort.abort(LEFT);
       own.signal.addEventListener("abort", leave);
       try {
         await this.#readResponse(isSse, url.href, { headers, signal: abort.signal }, abort);
       } catch {
         // Cut off: it connects again.
       }
-      abort.abort();
+      abort.abort(LEFT);
       own.signal.removeEventListener("abort", leave);
-      await this.#world.sleep(50 + this.peer.random() * 300);
+      // One that polls comes back later if there was nothing.
+      const isIdle = isBlind(dialect) || !follow && this.account.delivered === delivered;
+      await this.#world.sleep((isIdle ? 4000 : 50) + this.peer.random() * 300);
     }
   }
 
   async #readResponse(isSse: boolean, url: string, init: RequestInit, abort: AbortController): Promise<void> {
     const world = this.#world;
     const limit = <T>(promise: Promise<T>, ms: number): Promise<T> => {
-      const timer = world.after(ms, () => abort.abort());
+      const timer = world.after(ms, () => abort.abort(LEFT));
       return promise.finally(() => world.cancel(timer));
     };
     const response = await limit(this.#network.fetch(this.peer, url, init), RESPONSE_MS);
-    if (response.status === 401) return await world.sleep(2000);
+    if (response.status === 401 || response.status === 503) return await world.sleep(2000);
+    if (response.status === 204) return void (this.#until = undefined); // It has reached the end.
     if (response.status !== 200) {
       return world.fail(this.peer.name, `the response is ${response.status}: ${await response.text()}`);
     }
-    const parser = createItemParser(isSse);
+    const { dialect } = this.#plan;
+    const parser = createItemParser(isSse && dialect !== "7.4" || dialect > "7.4", dialect);
     const reader = response.body!.getReader();
-    const epoch = this.peer.connection!.server!.channel.epoch;
-    for (let read; !(read = await limit(reader.read(), 2.5 * this.#network.truth.heartbeatMs)).done;) {
+    const { epoch } = this.peer.connection!;
+    // A dialect without heartbeats is left now and then, as a script would do.
+    const patience = isBlind(dialect) ? 60_000 : 2.5 * this.#network.truth.heartbeatMs;
+    for (let read; !(read = await limit(reader.read(), patience)).done;) {
       for (const item of parser.push(read.value)) {
         if (abort.signal.aborted) return;
-        if (item.type !== "events_start") this.#take(item);
-        else {
+        if (item.type !== "events_start") {
+          this.#take(item);
+          this.#checkTime(item, url);
+        } else {
           world.log(this.peer.name, `begins at ${item.id}`);
           this.account.begin(item.id, epoch);
           this.lastId = item.id;

@@ -6,6 +6,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import process from "node:process";
 import { type Random, randomOf } from "../support/hostile_proxy.ts";
 
 const realSetImmediate = globalThis.setImmediate;
@@ -27,6 +28,8 @@ interface Timer {
   readonly isTested: boolean;
 }
 
+/** The beginning of the name of a folder of a simulation. */
+export const FOLDER = "simulation-";
 /** After this many milliseconds a sleep notices that its end was moved. */
 export const MOST_SLEEP_MS = 2000;
 
@@ -41,10 +44,14 @@ export class World {
   readonly trace: string[] = [];
   /** The first violation. */
   failure: string | undefined;
+  /** Whether what is under way comes to its end, whatever it violates. */
+  isEnding = false;
   /** The most milliseconds that a look at the clock takes: the code under test has work to do. */
   workMs = 0;
   /** How far the wall clock was set, in milliseconds. */
   clockStepMs = 0;
+  /** How far the wall clock moves away, as a share of the time. */
+  drift = 0;
   /** The number of turns of the event loop. */
   turns = 0;
   readonly seed: number;
@@ -67,7 +74,7 @@ export class World {
 
   /** The wall clock. */
   get wall(): number {
-    return BEGINNING_MS + Math.floor(this.#now) + this.clockStepMs;
+    return BEGINNING_MS + Math.floor(this.#now * (1 + this.drift)) + this.clockStepMs;
   }
 
   /** The number of timers that the code under test has set. */
@@ -87,13 +94,14 @@ export class World {
   }
 
   log(who: string, what: string): void {
-    this.trace.push(`${(this.#now / 1000).toFixed(4).padStart(10)}  ${who.padEnd(10)} ${what}`);
+    const text = withoutFolder(what);
+    this.trace.push(`${(this.#now / 1000).toFixed(4).padStart(10)}  ${who.padEnd(10)} ${text}`);
   }
 
   /** Records a violation: the first one ends the simulation. */
   fail(who: string, what: string): void {
     this.log(who, `VIOLATION: ${what}`);
-    this.failure ??= `${who}: ${what}`;
+    this.failure ??= `${who}: ${withoutFolder(what)}`;
   }
 
   /** Calls a function of the simulator later. */
@@ -126,7 +134,7 @@ export class World {
     const end = this.#now + ms;
     for (;;) {
       await this.#rest();
-      if (this.failure !== undefined) return;
+      if (this.failure !== undefined && !this.isEnding) return;
       const next = this.#next();
       if (next === undefined || next.due > end) break;
       this.#now = Math.max(this.#now, next.due);
@@ -168,13 +176,21 @@ export class World {
       start: (ms, everyMs, run) => this.#start(ms, everyMs, run, true),
     });
     current = this;
+    const onRejection = (error: unknown) => this.fail("process", `an unhandled rejection: ${error}`);
+    process.on("unhandledRejection", onRejection);
     try {
       await live();
     } finally {
       current = undefined;
+      process.off("unhandledRejection", onRejection);
       leave();
     }
   }
+}
+
+/** Returns a text without the folder of this run. */
+function withoutFolder(text: string): string {
+  return text.includes(FOLDER) ? text.replaceAll(/\/[\w/]*\/simulation-\w+\//g, "") : text;
 }
 
 interface Clock {
