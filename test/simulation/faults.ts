@@ -20,8 +20,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "a history that erases one event less",
     file: "channel/history.ts",
-    from: "if (about !== subject || position > until) continue;",
-    to: "if (about !== subject || position > until - 1) continue;",
+    from: "if (entry.subject !== subject || entry.position > until) continue;",
+    to: "if (entry.subject !== subject || entry.position > until - 1) continue;",
   },
   {
     name: "copies of erased events that a hub keeps",
