@@ -32,9 +32,10 @@ async function cutting(
       server.write(bytes);
     });
     server.on("data", (bytes: Uint8Array) => {
+      // Not before the next bytes come: Chromium drops what the page has not read yet, and would come back for it without end.
+      if (left <= 0) return void server.destroy();
       client.write(bytes.subarray(0, Math.min(left, bytes.length)));
       left -= bytes.length;
-      if (left <= 0) server.destroy();
     });
     for (const [one, other] of [[client, server], [server, client]] as const) {
       one.on("error", () => {});
