@@ -11,7 +11,10 @@ export type RuntimeName = "node" | "node22" | "node24" | "node26" | "deno" | "bu
 const EVERY: readonly RuntimeName[] = ["node", "node22", "node24", "node26", "deno", "bun"];
 /** Every runtime, and the oldest release of Bun: what depends on the requests and responses of its server. */
 const EVERY_BUN: readonly RuntimeName[] = [...EVERY, "bun12"];
-/** The oldest and the newest Node, and the others: what uses `fetch` or only the handler, and no response of Node's server. */
+/**
+ * The oldest and the newest Node, and the others: what uses `fetch` or only the handler, and no response of Node's server; and long
+ * properties of what is tested on every runtime by other files too.
+ */
 const OLDEST_AND_NEWEST: readonly RuntimeName[] = ["node", "node26", "deno", "bun"];
 /** Every release of Node: what depends on its responses. */
 const EVERY_NODE: readonly RuntimeName[] = ["node", "node22", "node24", "node26"];
@@ -56,11 +59,11 @@ export const SUITES: readonly Suite[] = [
   { path: "stream/pacing", on: ONCE, isUnit: true },
   { path: "stream/replays", on: ONCE, isUnit: true },
   { path: "stream/slow", on: EVERY, seconds: 13, waits: true },
-  { path: "stream/propert", on: EVERY, seconds: 10 },
+  { path: "stream/propert", on: OLDEST_AND_NEWEST, seconds: 10 },
   { path: "stream/socket_sink_memory", on: EVERY_NODE },
   { path: "stream/", on: EVERY },
   { path: "http/publish_memory", on: EVERY_NODE },
-  { path: "http/publish", on: EVERY, seconds: 8 },
+  { path: "http/publish", on: OLDEST_AND_NEWEST, seconds: 8 },
   { path: "http/authorize_by_token", on: EACH_KIND, seconds: 4, waits: true },
   { path: "http/authorize", on: EVERY_BUN, seconds: 7, waits: true },
   { path: "http/filters", on: EVERY, seconds: 6, waits: true },
@@ -72,7 +75,7 @@ export const SUITES: readonly Suite[] = [
   { path: "http/", on: EVERY },
   { path: "fuzz/", on: EACH_KIND, seconds: 1 },
   { path: "attack/inputs", on: OLDEST_AND_NEWEST, seconds: 12 },
-  { path: "attack/", on: EVERY, seconds: 5 },
+  { path: "attack/", on: OLDEST_AND_NEWEST, seconds: 5 },
   { path: "client/sse_readers", on: EACH_KIND, seconds: 20, waits: true },
   { path: "client/", on: OLDEST_AND_NEWEST, waits: true },
   { path: "store/", on: EACH_KIND, seconds: 2, waits: true },
@@ -104,7 +107,7 @@ export const SUITES: readonly Suite[] = [
   { path: "sqlite/kills", on: WITH_SQLITE, runs: "programs", seconds: 8 },
   { path: "sqlite/power", on: ["node24"], seconds: 10 }, // It replaces a function of Node.
   { path: "sqlite/serve", on: WITH_SQLITE, runs: "programs", seconds: 14, waits: true },
-  { path: "sqlite/", on: WITH_SQLITE, seconds: 3 },
+  { path: "sqlite/", on: ["node22", "node26", "deno", "bun"], seconds: 3 },
   { path: "cli/serve_options", on: ONCE, isUnit: true },
   { path: "cli/terminal", on: ONCE, isUnit: true },
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
