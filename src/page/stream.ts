@@ -4,6 +4,7 @@
  * @module
  */
 /// <reference lib="dom" />
+import { nextTask } from "../store/frames.ts";
 import { connect, type Dictionary, EventsError, type Status } from "../client/mod.ts";
 import { eventsUrl } from "./events_url.ts";
 import type { Question } from "./view.ts";
@@ -61,16 +62,4 @@ export function follow(
     },
     end: () => ending.abort(),
   };
-}
-
-/** Resolves in a task of its own. A timer would wait for a second in a page that is not visible. */
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
 }

@@ -27,7 +27,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   sqlite: { rooms: ["events", "channel"], packages: ["node:"] },
   http: { rooms: ["events", "channel", "stream"], packages: ["hono"] },
   tribler: { rooms: ["text", "events", "channel", "stream", "http"], packages: ["valibot"] },
-  page: { rooms: ["text", "client", "tribler"], packages: ["uplot"] },
+  page: { rooms: ["text", "client", "store", "tribler"], packages: ["uplot"] },
   server: {
     rooms: ["text", "events", "channel", "stream", "nats", "http", "tribler", "version.ts"],
     packages: [
