@@ -28,9 +28,22 @@ export function isSameQuestion(one: View, other: View): boolean {
   return asked(one) === asked(other);
 }
 
-/** Adds the view to the history of the tab: a step to go back from. */
-export function pushView(view: View): void {
-  write("pushState", view);
+/** The state of a step of the history that opened the sheet with the details. */
+const SHEET = "sheet";
+
+/** Whether the browser goes back from here by closing the sheet. */
+export function isAtSheet(): boolean {
+  return history.state === SHEET;
+}
+
+/**
+ * Adds the view to the history of the tab: a step to go back from.
+ *
+ * @param opensSheet whether the step opens the sheet, and asks for nothing
+ */
+export function pushView(view: View, opensSheet: boolean = false): void {
+  forgetTimer();
+  history.pushState(opensSheet ? SHEET : null, "", addressOf(view));
 }
 
 /**
@@ -39,13 +52,19 @@ export function pushView(view: View): void {
  * @param current returns the view
  */
 export function replaceView(current: () => View): void {
-  timer ??= setTimeout(() => write("replaceState", current()), INTERVAL_MS);
+  timer ??= setTimeout(() => {
+    forgetTimer();
+    history.replaceState(history.state, "", addressOf(current()));
+  }, INTERVAL_MS);
 }
 
-function write(method: "pushState" | "replaceState", view: View): void {
+function forgetTimer(): void {
   clearTimeout(timer);
   timer = undefined;
-  history[method](null, "", `${location.pathname}${formatView(view, location.search)}`);
+}
+
+function addressOf(view: View): string {
+  return `${location.pathname}${formatView(view, location.search)}`;
 }
 
 /** Keeps the place for a reload. A change of the address would come too late for one. */

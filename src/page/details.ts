@@ -1,11 +1,13 @@
 /**
- * The details of one event: beside the list if there is room, or else in a dialog above it.
+ * The details of one event: beside the list if there is room, or else in a sheet at the bottom of the window. Neither is modal:
+ * the list goes on to take keys and clicks.
  *
  * @module
  */
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import { clock } from "../text/event_text.ts";
+import { jsonTextLine } from "../text/printable.ts";
 import { eventsUrl } from "./events_url.ts";
 import { copy } from "./clipboard.ts";
 import { curlCommand } from "./commands.ts";
@@ -53,7 +55,7 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
   const copyCurl = byId<HTMLButtonElement>("copy-curl");
   const copyLinkButton = byId<HTMLButtonElement>("copy-link");
   const follow = byId<HTMLButtonElement>("follow");
-  const isWide = matchMedia("(min-width: 64rem) and (min-height: 30rem)");
+  const wide = matchMedia("(min-width: 44rem)");
   let shown: EventRecord | undefined;
 
   function copyLink(): void {
@@ -67,13 +69,18 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
   copyLinkButton.onclick = copyLink;
   follow.onclick = () => {
     const { subject } = shown!;
-    if (!isWide.matches) dialog.close();
+    if (!wide.matches) dialog.close();
     onFollow(subject!);
   };
   byId("details-older").onclick = () => onStep(1);
   byId("details-newer").onclick = () => onStep(-1);
   byId("details-close").onclick = () => dialog.close();
   dialog.onclose = onClose;
+  // A tap elsewhere closes the sheet, and does what it does there. A row is the next one to show.
+  addEventListener("click", ({ target }) => {
+    if (wide.matches || !dialog.open || (target as Element).closest("#details, .row") !== null) return;
+    dialog.close();
+  }, true);
   dialog.onkeydown = (event) => {
     // The browser closes only modal dialogs at Escape.
     if (event.key === "Escape") dialog.close();
@@ -83,16 +90,12 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
     event.preventDefault();
     onStep(step);
   };
-  isWide.onchange = () => {
-    if (dialog.open) dialog.close();
-  };
-
   return {
     get isOpen() {
       return dialog.open;
     },
     get isBeside() {
-      return isWide.matches;
+      return wide.matches;
     },
     get shown() {
       return dialog.open ? shown : undefined;
@@ -109,16 +112,15 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
       const isLoss = record.type === "events_lost"; // Only the server can send it.
       copyCurl.hidden = isLoss;
       copyLinkButton.hidden = isLoss || record.id === undefined;
-      byId("details-json").replaceChildren(...coloured(JSON.stringify(JSON.parse(record.json), null, 2)));
+      byId("details-json").replaceChildren(...coloured(shownJson(record.json)));
       const before = document.activeElement as HTMLElement | null;
       const wasOpen = dialog.open;
-      if (!wasOpen && isWide.matches) dialog.show();
-      else if (!wasOpen) dialog.showModal();
-      if (takesFocus || (!isWide.matches && !wasOpen)) heading.focus();
+      if (!wasOpen) dialog.show();
+      if (takesFocus || (!wide.matches && !wasOpen)) heading.focus({ preventScroll: true });
       else if (!wasOpen) {
         // A dialog focuses its first button.
         (document.activeElement as HTMLElement | null)?.blur();
-        before?.focus();
+        before?.focus({ preventScroll: true });
       }
     },
   };
@@ -144,6 +146,11 @@ function timeText(time: Date): string {
   return `${day}, ${clock(time)}.${`${time.getMilliseconds()}`.padStart(3, "0")}`;
 }
 
+/** Indents JSON, and escapes in it what would change the direction of the text after it. */
+function shownJson(json: string): string {
+  return JSON.stringify(JSON.parse(json), null, 2).split("\n").map(jsonTextLine).join("\n");
+}
+
 /** Colours JSON by keys, texts and other values. */
 function coloured(json: string): (Node | string)[] {
   if (json.length > MAX_COLOURED) return [json];
@@ -154,7 +161,7 @@ function coloured(json: string): (Node | string)[] {
     parts.push(json.slice(end, match.index));
     const className = text === undefined ? "value" : colon === undefined ? "text" : "name";
     const textContent = text ?? token;
-    parts.push(make("span", { className, textContent }));
+    parts.push(make("bdi", { className, textContent }));
     end = match.index + textContent.length;
   }
   parts.push(json.slice(end));

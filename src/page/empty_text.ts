@@ -4,10 +4,20 @@
  * @module
  */
 import type { Status } from "../client/mod.ts";
+import { placeInTime } from "./row_text.ts";
 import type { View } from "./view.ts";
 
 /** What can be done about an empty list; each has a button. */
-export type Remedy = "key" | "retry" | "clear-filter" | "all-events" | "earliest" | "newest";
+export type Remedy = "key" | "retry" | "clear-filter" | "clear-range" | "all-events" | "earliest" | "newest";
+
+/** What the others change in the view. */
+export const REMEDY_VIEWS: Readonly<Record<Exclude<Remedy, "key" | "retry">, Partial<View>>> = {
+  "clear-filter": { text: "", range: undefined },
+  "clear-range": { range: undefined },
+  "all-events": { types: [], subjects: [], text: "", range: undefined },
+  earliest: { since: "earliest", span: "all" },
+  newest: { since: undefined, event: undefined, range: undefined },
+};
 
 /** The text for an empty list. */
 export interface EmptyText {
@@ -22,6 +32,8 @@ export interface Emptiness {
   readonly status: Status;
   /** Number of events kept, of which none matches. */
   readonly kept: number;
+  /** When the oldest of them was published, in milliseconds since 1970; `undefined` if there is none. */
+  readonly oldestKept: number | undefined;
   /** Whether the server reported that it no longer keeps events that were asked for. */
   readonly isExpired: boolean;
   /** Number of seconds until the next attempt. */
@@ -29,7 +41,7 @@ export interface Emptiness {
 }
 
 /** Explains an empty list. */
-export function emptyText({ view, status, kept, isExpired, retrySeconds }: Emptiness): EmptyText {
+export function emptyText({ view, status, kept, oldestKept, isExpired, retrySeconds }: Emptiness): EmptyText {
   const { types, subjects, since, text, range } = view;
   const asked = [
     types.length === 0
@@ -38,6 +50,14 @@ export function emptyText({ view, status, kept, isExpired, retrySeconds }: Empti
     subjects.length === 0 ? [] : [`about ${subjects.map((subject) => shortSubject(subject)).join(", ")}`],
   ].flat().join(" ");
   const isFiltered = text !== "" || range !== undefined;
+  if (range !== undefined && text === "" && kept > 0) {
+    const when = `from ${placeInTime(range.from)} to ${placeInTime(range.to)}`;
+    const why = `No events ${asked === "" ? "" : `${asked} `}${when}.`;
+    const what = oldestKept !== undefined && range.to < oldestKept
+      ? `The page keeps the newest ${kept.toLocaleString("en")} events, which are later.`
+      : "The chart shows when there were some.";
+    return { why, what, remedies: ["clear-range"] };
+  }
   if (isFiltered && kept > 0) {
     const amount = kept === 1 ? "The one event" : `None of the ${kept.toLocaleString("en")} events`;
     const why = `${amount} ${asked === "" ? "" : `${asked} `}${kept === 1 ? "does not match" : "matches"}.`;
@@ -59,14 +79,18 @@ export function emptyText({ view, status, kept, isExpired, retrySeconds }: Empti
   if (asked !== "") {
     const isAll = since === "earliest" || since === undefined;
     return {
-      why: isAll ? `The server has no events ${asked}.` : `No events ${asked} since then.`,
+      why: isAll ? `The server has no events ${asked}.` : `No events ${asked} ${sinceText(since)}.`,
       what: "They are shown here as soon as they happen.",
       remedies: isAll ? ["all-events"] : ["earliest", "all-events"],
     };
   }
   if (since !== undefined && since !== "earliest") {
     const what = "New ones are shown here as they happen.";
-    return { why: since === "latest" ? "Nothing yet." : "Nothing since then.", what, remedies: ["earliest"] };
+    return {
+      why: since === "latest" ? "Nothing yet." : `Nothing ${sinceText(since)}.`,
+      what,
+      remedies: ["earliest"],
+    };
   }
   return {
     why: "No events yet.",
@@ -100,13 +124,28 @@ function statusReason(status: Status, retrySeconds: number): EmptyText | undefin
           remedies: ["key"],
         };
       }
+      if (cause === undefined) return { why: "The page is not connected.", what: "", remedies: ["retry"] };
       return {
-        why: cause === undefined ? "The page is not connected." : "The server rejected the question.",
-        what: cause?.message ?? "",
-        remedies: ["retry", "all-events"],
+        why: cause.serverCode === "InvalidCursor"
+          ? "The server does not know the place in the address where the events were to start."
+          : "The server rejected the question.",
+        what: cause.serverCode === "InvalidCursor" ? "" : cause.message,
+        remedies: cause.serverCode === "InvalidCursor" ? ["newest", "earliest"] : ["retry", "all-events"],
       };
     }
   }
+}
+
+/** Says since when events were asked for. */
+function sinceText(since: string): string {
+  const [, amount, unit] = /^-(\d+)([smhd])$/.exec(since) ?? [];
+  if (unit !== undefined) {
+    const name = { s: "second", m: "minute", h: "hour", d: "day" }[unit];
+    return `in the last ${amount === "1" ? name : `${amount} ${name}s`}`;
+  }
+  const time = Date.parse(since);
+  if (Number.isNaN(time)) return since === "latest" ? "yet" : "since then";
+  return `since ${placeInTime(time)}`;
 }
 
 function shortSubject(subject: string): string {

@@ -10,7 +10,7 @@ import { byId, setText } from "./dom.ts";
 import type { Records } from "./records.ts";
 import { statusText } from "./status_text.ts";
 
-/** Shows how many events arrived, are kept, and are shown; and on the pause button how many are held back. */
+/** Shows how many events arrived, are kept, are shown, and are held back while it is paused. */
 export function showAmounts(records: Records): void {
   const { received, kept, matching, held } = records;
   const amount = `${received.toLocaleString("en")} ${received === 1 ? "event" : "events"}`;
@@ -19,12 +19,12 @@ export function showAmounts(records: Records): void {
   if (held === undefined && matching.length !== kept) {
     parts.push(`${matching.length.toLocaleString("en")} shown`);
   }
-  setText(byId("amounts"), parts.join(", "));
+  if (held !== undefined) parts.push(`paused, ${held.toLocaleString("en")} new`);
+  const text = parts.join(", ");
+  setText(byId("amounts"), text);
+  byId("amounts").title = text;
   const pause = byId("pause");
-  setText(
-    pause,
-    held === undefined ? "Pause" : `Resume${held === 0 ? "" : ` (${held.toLocaleString("en")} new)`}`,
-  );
+  setText(pause, held === undefined ? "Pause" : "Resume");
   pause.ariaPressed = `${held !== undefined}`;
 }
 
@@ -37,6 +37,11 @@ export function showConnection(status: Status, retryAt: number, announcer: Annou
     announcer.announce(spoken);
   }
   connection.dataset["state"] = state;
-  setText(byId("connection-words"), text);
-  byId("connect").hidden = status.type !== "closed" && status.type !== "waiting";
+  const words = byId("connection-words");
+  setText(words, text);
+  words.title = text;
+  const connect = byId("connect");
+  connect.hidden = status.type !== "closed" && status.type !== "waiting";
+  const needsKey = status.type === "closed" && status.cause?.code === "Unauthorized";
+  setText(connect, needsKey ? "Enter the key…" : "Try now");
 }

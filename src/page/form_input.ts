@@ -133,7 +133,7 @@ const HINTS: Readonly<Record<InputShape["kind"], string>> = {
 /** Returns what is shown beside the name of a field. */
 function hintOf({ kind }: InputShape, { description, pattern, contentEncoding }: Schema): string {
   if (description !== undefined) return description;
-  if (pattern !== undefined) return pattern;
+  if (pattern !== undefined) return pattern === "^[0-9a-f]*$" ? "digits 0 to 9 and letters a to f" : pattern;
   if (contentEncoding !== undefined) return contentEncoding;
   return HINTS[kind];
 }

@@ -18,8 +18,23 @@ export interface Legend {
    *
    * @param pointed the index of the step at the pointer; `undefined` for the last second
    * @param second the last second
+   * @param scope what is counted
    */
-  write(series: Series, pointed: number | undefined, second: number): void;
+  write(series: Series, pointed: number | undefined, second: number, scope: Scope): void;
+}
+
+/** What the figures are of. */
+export interface Scope {
+  /** In words, after "events/s"; empty for all events. */
+  readonly text: string;
+  /** Whether the events of a group were asked for: those of others are unknown, not none. */
+  asks(group: EventGroup): boolean;
+  /**
+   * How much trouble there was in the time that the chart shows. It is rare: a second later its rate says that there is none.
+   */
+  readonly failures: string;
+  /** Whether the page is connected, so that it knows the last second. */
+  readonly isLive: boolean;
 }
 
 /** Makes the legend in its place on the page. */
@@ -45,19 +60,26 @@ export function createLegend(rates: Rates, onGroup: (group: EventGroup) => void)
 
   return {
     show,
-    write: (series, pointed, second) => {
+    write: (series, pointed, second, scope) => {
       const step = pointed === undefined ? undefined : Math.min(pointed, series.length - 1);
+      const isKnown = scope.isLive || step !== undefined;
       let sum = 0;
       for (const [group, { figure, item }] of entries) {
         const counts = series.counts.get(group)!;
         const rate = step === undefined ? rates.of(group, second) : counts[step]! / series.step;
         sum += rate;
-        setText(figure, `${rate < 1000 ? rateText(rate) : `${rateText(rate / 1000)}k`}/s`);
-        item.dataset["rate"] = rateText(rate);
+        const isCounted = isKnown && scope.asks(group);
+        const ofSecond = `${rate < 1000 ? rateText(rate) : `${rateText(rate / 1000)}k`}/s`;
+        const text = group === "trouble" && step === undefined ? scope.failures : ofSecond;
+        setText(figure, isCounted ? text : "–");
+        item.dataset["none"] = `${!isCounted || parseFloat(text) === 0}`;
         if (item.hidden && Array.prototype.some.call(counts, (count) => count > 0)) show(group);
       }
-      const when = step === undefined ? "" : ` at ${placeInTime((series.start + step * series.step) * 1000)}`;
-      setText(byId("rates-title"), `${rateText(sum)} events/s${when}`);
+      const when = step === undefined
+        ? scope.text
+        : ` at ${placeInTime((series.start + step * series.step) * 1000)}`;
+      const amount = isKnown ? rateText(sum) : "–";
+      setText(byId("rates-title"), `${amount} ${amount === "1" ? "event" : "events"}/s${when}`);
     },
   };
 }

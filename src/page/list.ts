@@ -22,6 +22,8 @@ export interface List {
   follow(): void;
   /** Moves the keyboard cursor to a record, and scrolls to it; `undefined` for none. */
   select(record: EventRecord | undefined): void;
+  /** Scrolls the page no further than it takes to show the row at the keyboard cursor, above what covers the page. */
+  reveal(): void;
   /** Moves the keyboard cursor by this number of rows. */
   step(rows: number): void;
   /** Makes the column of the types wide enough for this one, as far as there is room. */
@@ -167,6 +169,11 @@ class EventList implements List {
     this.draw();
   }
 
+  reveal(): void {
+    const row = this.#rows.find(({ record }) => record !== undefined && record === this.active);
+    row?.element.scrollIntoView({ block: "nearest" });
+  }
+
   step(rows: number): void {
     this.#moveTo(this.#place + rows);
   }
@@ -180,11 +187,11 @@ class EventList implements List {
     const width = widthOf(type, this.#body);
     if (width <= this.#typeWidth) return;
     this.#typeWidth = width;
-    this.#scroller.style.setProperty("--type-width", `${width}px`);
+    document.documentElement.style.setProperty("--type-width", `${width}px`); // Pins have the same columns.
   }
 
   focus(): void {
-    this.#scroller.focus();
+    this.#scroller.focus({ preventScroll: true });
   }
 
   #moveTo(place: number): void {
@@ -294,9 +301,14 @@ function fillRow(row: Row, record: EventRecord, place: number, active: EventReco
   row.element.id = `event-${record.n}`;
   row.element.dataset["group"] = record.group;
   row.time.textContent = placeInTime(record.time);
-  row.type.textContent = record.type;
+  row.type.textContent = cutInTheMiddle(record.type);
   row.type.title = record.type;
   row.summary.replaceChildren(...summaryNodes(record), ...subjectNodes(record));
+}
+
+/** Shortens a long type in its middle: types differ at both ends. */
+function cutInTheMiddle(type: string): string {
+  return type.length > 40 ? `${type.slice(0, 18)}…${type.slice(-21)}` : type;
 }
 
 /** Points screen readers to the active row, if it is in sight. */

@@ -9,31 +9,29 @@
  */
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-import type { Dictionary, Status } from "../client/mod.ts";
-import { timeOf } from "../text/event_text.ts";
-import { firstView, isSameQuestion, keepPlace, pushView, replaceView } from "./address.ts";
+import type { Dictionary } from "../client/mod.ts";
+import { firstView, isAtSheet, isSameQuestion, keepPlace, pushView, replaceView } from "./address.ts";
 import { createAnnouncer } from "./announcer.ts";
 import { CHART_SECONDS, CHART_STEPS, createChart } from "./chart.ts";
+import { createConnection } from "./connection.ts";
 import { createDetails } from "./details.ts";
 import { byId, setText } from "./dom.ts";
 import { createDownloads } from "./download.ts";
-import type { Remedy } from "./empty_text.ts";
+import { type Remedy, REMEDY_VIEWS } from "./empty_text.ts";
 import { eventGroup } from "./event_groups.ts";
-import { showAmounts, showConnection } from "./figures.ts";
-import { createKey } from "./key.ts";
+import { showAmounts } from "./figures.ts";
 import { createList } from "./list.ts";
 import { createLossNotice, createRemedies, showEmptiness } from "./notices.ts";
 import { createPins } from "./pins.ts";
 import { createPublishing, typesOf } from "./publish.ts";
 import { createSinceChoice, showChips } from "./question.ts";
 import { createRates } from "./rates.ts";
-import { createRecords, type EventRecord, MAX_CHARACTERS, MAX_RECORDS } from "./records.ts";
-import { placeInTime } from "./row_text.ts";
+import { createRecords, type EventRecord, hasOnlyLosses, MAX_CHARACTERS, MAX_RECORDS } from "./records.ts";
+import { placeInTime, scopeText } from "./row_text.ts";
 import { createShortcuts } from "./shortcuts.ts";
-import { follow, type Stream } from "./stream.ts";
 import { createTheme } from "./theme.ts";
 import { createTypes } from "./types.ts";
-import { parseView, type Question, questionOf, selectionOf, type View } from "./view.ts";
+import { asksForType, parseView, questionOf, selectionOf, spanOf, type View } from "./view.ts";
 
 /** Minimum number of milliseconds between two updates of the figures. */
 const FIGURES_INTERVAL_MS = 250;
@@ -47,12 +45,6 @@ const MISSED =
 
 const first = firstView();
 let { view } = first;
-let stream: Stream | undefined;
-let status: Status = { type: "connecting", attempt: 1 };
-/** The time of the next attempt, in milliseconds since 1970. */
-let retryAt = 0;
-/** Number of milliseconds by which the local clock is ahead of the server's. */
-let skewMs = 0;
 let isDue = false;
 let figuresDrawn = 0;
 let figuresTimer: ReturnType<typeof setTimeout> | undefined;
@@ -60,18 +52,24 @@ let askedAt = 0;
 /** The id of an event that is to be selected when it arrives, and whether its details are to open. */
 let awaited: { readonly id: string; readonly opens: boolean } | undefined;
 let hasTypes = false;
+/** Whether the chart has drawn events of the answer. */
+let isCharted = false;
 
 const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
 const rates = createRates(CHART_SECONDS, CHART_STEPS);
 const announcer = createAnnouncer(byId("announcer"));
 const losses = createLossNotice();
-const key = createKey(reconnect);
+const connection = createConnection(announcer, { onEvent, onChange: onConnection });
+const { key } = connection;
 const chart = createChart(rates, {
   onRange: (range) => {
+    const { skewMs, known: { from, oldest } } = connection;
     const onServer = range && { from: range.from - skewMs, to: range.to - skewMs };
-    change({ range: onServer });
+    const isLoaded = onServer === undefined || onServer.from >= from || from <= oldest;
+    change({ range: onServer, ...(!isLoaded && { since: new Date(onServer.from).toISOString() }) });
   },
   onSpan: (span) => change({ span }),
+  onLoad: (span) => change({ span, since: span === "all" ? "earliest" : `-${span}` }),
   onGroup: (group) => {
     const ofGroup = types.names.filter((type) => eventGroup(type) === group);
     const isChosen = view.types.length === ofGroup.length &&
@@ -83,7 +81,8 @@ const details = createDetails({
   hasKey: () => key.value !== undefined,
   onClose: () => {
     rememberEvent(undefined);
-    list.focus();
+    if (isAtSheet()) history.back();
+    if (document.activeElement === document.body) list.focus();
   },
   onStep: (rows) => list.step(rows),
   onFollow: followSubject,
@@ -120,7 +119,9 @@ function change(changes: Partial<View>): void {
 function rememberEvent(record: EventRecord | undefined): void {
   const eventTime = record && new Date(record.time).toISOString();
   view = { ...view, event: record?.id, eventTime };
-  replaceView(() => view);
+  // To close the sheet is what the button for going back is expected to do.
+  if (record !== undefined && !details.isBeside && !isAtSheet()) pushView(view, true);
+  else replaceView(() => view);
 }
 
 /** Makes the page show the view. */
@@ -128,6 +129,7 @@ function apply(before: View | undefined, isAsked: boolean): void {
   types.choose(view.types);
   sinceChoice.show(view);
   showChips(view, change);
+  const { skewMs } = connection;
   chart.select(view.range && { from: view.range.from + skewMs, to: view.range.to + skewMs });
   if (before?.span !== view.span) chart.setSpan(view.span);
   if (filterInput.value !== view.text) filterInput.value = view.text;
@@ -142,28 +144,16 @@ function apply(before: View | undefined, isAsked: boolean): void {
 function ask(since?: string): void {
   records.clear();
   rates.clear();
+  isCharted = false;
   types.clear();
   losses.clear();
   list.mark(undefined);
   const { types: names, subjects } = view;
   // After a reload the page starts where it started before, and not at the last events.
   const isAgain = since !== undefined && view.since === undefined;
-  start(isAgain ? { types: names, subjects, since } : questionOf(view));
+  connection.ask(isAgain ? { types: names, subjects, since } : questionOf(view));
   askedAt = performance.now();
   setTimeout(drawFigures, EXPLANATION_DELAY_MS + 50);
-}
-
-/** Replaces the stream by a new one. */
-function start(question: Question): void {
-  stream?.end();
-  stream = follow(question, key.value, { onEvent, onStatus });
-}
-
-/** Replaces the stream by one that continues after its last event. */
-function reconnect(): void {
-  const { types, subjects } = view;
-  const since = stream?.lastId;
-  start(since === undefined ? questionOf(view) : { types, subjects, since });
 }
 
 function onEvent(event: Dictionary, json: string): void {
@@ -174,7 +164,7 @@ function onEvent(event: Dictionary, json: string): void {
   } else {
     types.count(record.type);
     announcer.count(record);
-    rates.count(record.group, record.time + skewMs);
+    rates.count(record.group, record.time + connection.skewMs);
   }
   if (awaited !== undefined && record.id === awaited.id) arrive(record, awaited.opens);
   drawSoon();
@@ -189,13 +179,9 @@ function arrive(record: EventRecord, opens: boolean): void {
   });
 }
 
-function onStatus(now: Status): void {
-  status = now;
-  if (now.type === "open" && now.start !== undefined) skewMs = Date.now() - timeOf(now.start).getTime();
-  if (now.type === "open" && !hasTypes) void listTypes();
-  if (now.type === "waiting") retryAt = Date.now() + now.delay * 1000;
-  if (now.type === "closed" && now.cause?.code === "Unauthorized") key.ask();
-  drawConnection();
+function onConnection(): void {
+  if (connection.status.type === "open" && !hasTypes) void listTypes();
+  showKnown();
 }
 
 /** Lists the types that the server describes, so that one can be chosen before it happens. */
@@ -210,12 +196,13 @@ async function listTypes(): Promise<void> {
 function show(record: EventRecord, byKeyboard: boolean): void {
   details.show(record, byKeyboard);
   pins.mark();
+  if (list.active === record) list.reveal();
   rememberEvent(record.type === "events_lost" ? undefined : record);
 }
 
 /** Starts at another place, and shows the same time in the chart. */
 function startAt(since: string | undefined): void {
-  change({ since, span: since === undefined || since === "latest" ? "5m" : "all" });
+  change({ since, span: spanOf(since) });
 }
 
 /** Asks for all events of a subject. */
@@ -262,41 +249,44 @@ function drawFigures(): void {
   figuresTimer = undefined;
   figuresDrawn = performance.now();
   types.draw();
+  showKnown();
+  if (!isCharted && records.received > 0) {
+    isCharted = true;
+    chart.draw(Date.now());
+  }
   showAmounts(records);
-  const isEmpty = records.matching.length === 0 && !records.isScanning;
+  const isEmpty = !records.isScanning && hasOnlyLosses(records);
   const isEarly = performance.now() - askedAt < EXPLANATION_DELAY_MS && records.kept === 0;
-  const retrySeconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+  const { status, retrySeconds } = connection;
   const { isExpired } = losses;
   const isMissed = awaited?.opens === true && status.type === "open" &&
     performance.now() - askedAt > MISSED_MS;
   setText(byId("details-hint"), isMissed ? MISSED : HINT);
   showEmptiness(
-    isEmpty && !isEarly ? { view, status, kept: records.kept, isExpired, retrySeconds } : undefined,
+    isEmpty && !isEarly
+      ? { view, status, kept: records.kept, oldestKept: records.oldestTime, isExpired, retrySeconds }
+      : undefined,
   );
 }
 
-function drawConnection(): void {
-  showConnection(status, retryAt, announcer);
+/** Shows in the chart what is known, and of what its figures are. */
+function showKnown(): void {
+  const { status, skewMs, known: { from, to, oldest } } = connection;
+  const asked = types.names.filter((type) => asksForType(view, type)).map(eventGroup);
+  chart.know({ from: from + skewMs, to: to + skewMs, oldest: oldest + skewMs }, {
+    text: scopeText(view),
+    asks: (group) => view.types.length === 0 || asked.includes(group),
+    isLive: status.type === "open",
+  });
 }
 
 function remedy(name: Remedy): void {
-  switch (name) {
-    case "key":
-      return key.ask();
-    case "retry":
-      return reconnect();
-    case "clear-filter":
-      return change({ text: "", range: undefined });
-    case "earliest":
-      return startAt("earliest");
-    case "all-events":
-      return change({ types: [], subjects: [], text: "", range: undefined });
-    case "newest":
-      return change({ since: undefined, event: undefined, range: undefined });
-  }
+  if (name === "key") key.ask();
+  else if (name === "retry") connection.reconnect();
+  else change(REMEDY_VIEWS[name]);
 }
 
-byId("connect").onclick = reconnect;
+byId("connect").onclick = connection.mend;
 byId("pause").onclick = togglePause;
 byId("pin").onclick = () => {
   if (details.shown !== undefined) pins.toggle(details.shown);
@@ -320,9 +310,13 @@ createShortcuts({
 
 addEventListener("popstate", () => {
   const before = view;
-  view = parseView(location.search);
-  if (view.event === undefined && details.isOpen) details.close();
-  apply(before, !isSameQuestion(before, view));
+  const now = parseView(location.search);
+  if (now.event === undefined && details.isOpen) details.close();
+  // Nothing but the sheet is a step without a question.
+  if (isSameQuestion(before, now)) return replaceView(() => view);
+  view = now;
+  awaited = view.event === undefined ? undefined : { id: view.event, opens: true };
+  apply(before, true);
 });
 addEventListener("pagehide", () => {
   const { oldestTime } = records;
@@ -333,7 +327,7 @@ addEventListener("pagehide", () => {
 const id = view.event ?? first.place?.anchor;
 if (id !== undefined) awaited = { id, opens: view.event !== undefined };
 setInterval(() => {
-  drawConnection();
+  connection.draw();
   drawFigures();
   if (!document.hidden) chart.draw(Date.now());
 }, 1000);

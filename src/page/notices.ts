@@ -27,7 +27,9 @@ export function createLossNotice(): LossNotice {
 
   function show(now: readonly Loss[]): void {
     losses = now;
-    setText(byId("lost"), lossesText(losses));
+    const text = lossesText(losses);
+    setText(byId("lost"), text);
+    byId("lost").title = text;
     byId("losses").hidden = losses.length === 0;
   }
 

@@ -45,9 +45,7 @@ export function createPins(
         "button",
         { type: "button", className: "pinned" },
         make("span", { className: "time", textContent: placeInTime(record.time) }),
-        " ",
         make("span", { className: "type", textContent: record.type }),
-        " ",
         make("span", { className: "summary" }, ...summaryNodes(record)),
       );
       open.onclick = () => onOpen(record);

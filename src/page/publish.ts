@@ -8,7 +8,7 @@
 import { eventsUrl, openApiUrl } from "./events_url.ts";
 import { byId, make, setText } from "./dom.ts";
 import { createField } from "./form.ts";
-import { clearIssues, type Field } from "./form_field.ts";
+import { addIssue, clearIssues, type Field } from "./form_field.ts";
 import { issueText } from "./issue_text.ts";
 import type { Key } from "./key.ts";
 import type { Schema } from "./schema.ts";
@@ -70,6 +70,7 @@ export function createPublishing(key: Key): void {
     byId("publish-fields").replaceChildren(
       field?.element ?? make("p", { className: "note", textContent: "This type has no payload." }),
     );
+    form.querySelector<HTMLButtonElement>(".primary")!.disabled = false;
     mode.hidden = field === undefined;
     setText(mode, isJson ? "Fill in a form" : "Write JSON");
     clearResult(form);
@@ -79,6 +80,10 @@ export function createPublishing(key: Key): void {
     const event = readField(field, form);
     if (event === undefined) return;
     const type = (isOpen ? typed : chosen).value;
+    if (type === "") {
+      addIssue(byId("publish-issues"), "type", "needed");
+      return typed.focus();
+    }
     const draft = { type, subject: subject.read() || undefined, event: event.value };
     await send(key, draft, { subject, event: field });
     focusIssue(form);

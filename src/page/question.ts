@@ -7,7 +7,7 @@
 /// <reference lib="dom.iterable" />
 import { byId, make } from "./dom.ts";
 import { placeInTime, shortened } from "./row_text.ts";
-import type { View } from "./view.ts";
+import { lastTimeAt, type View } from "./view.ts";
 
 /** Makes the choice of where the events start. */
 export interface SinceChoice {
@@ -44,6 +44,9 @@ export function createSinceChoice(onChoose: (since: string | undefined) => void)
     const { value } = select;
     if (value === "time") {
       show(shown!);
+      const hourAgo = Date.now() - 3_600_000;
+      const local = new Date(hourAgo - new Date(hourAgo).getTimezoneOffset() * 60_000);
+      if (input.value === "") input.value = local.toISOString().slice(0, "2026-11-28T12:00".length);
       dialog.showModal();
     } else if (value === "noon") onChoose(lastTimeAt(12));
     else if (value === "midnight") onChoose(lastTimeAt(0));
@@ -57,14 +60,6 @@ export function createSinceChoice(onChoose: (since: string | undefined) => void)
   };
   byId("time-cancel").onclick = () => dialog.close();
   return { show };
-}
-
-/** Returns the last time at which this hour began here. */
-function lastTimeAt(hour: number): string {
-  const time = new Date();
-  time.setHours(hour, 0, 0, 0);
-  if (time.getTime() > Date.now()) time.setDate(time.getDate() - 1);
-  return time.toISOString();
 }
 
 /** Shows what limits the list, each with a button that ends it. */

@@ -25,8 +25,8 @@ export interface Rates {
   of(group: EventGroup, second: number): number;
   /** Returns the counts of the seconds before `end`, which are at most as many as are kept. */
   recent(end: number, seconds: number, step: number): Series;
-  /** Returns all counts, up to `end`. */
-  whole(end: number): Series;
+  /** Returns all counts, up to `end`, and from `start` on if that is earlier. */
+  whole(end: number, start: number): Series;
   clear(): void;
 }
 
@@ -128,8 +128,8 @@ function createPast(maxSteps: number) {
       if (amounts === undefined) past.set(at, amounts = new Uint32Array(EVENT_GROUPS.length));
       amounts[group]!++;
     },
-    series: (end: number) => {
-      first = Math.min(first, end - MIN_SECONDS);
+    series: (end: number, start: number) => {
+      first = Math.min(first, end - MIN_SECONDS, start);
       coarsen(end);
       const step = STEPS[coarseness]!;
       const from = Math.floor(first / step);
@@ -141,6 +141,23 @@ function createPast(maxSteps: number) {
       [first, last, coarseness] = [Infinity, -Infinity, 0];
     },
   };
+}
+
+/** Makes the steps longer until there are few enough of them to be drawn. Each has the highest rate of those that it replaces. */
+export function peaksOf(series: Series, maxSteps: number): Series {
+  const factor = Math.ceil(series.length / maxSteps);
+  if (factor <= 1) return series;
+  const step = series.step * factor;
+  // Steps that begin at a multiple of their length do not change as the time goes on.
+  const first = Math.floor(series.start / step);
+  const skipped = (series.start - first * step) / series.step;
+  const length = Math.ceil((skipped + series.length) / factor);
+  return seriesOf(first * step, step, length, (group, i) => {
+    const counts = series.counts.get(EVENT_GROUPS[group]!)!;
+    let most = 0;
+    for (let at = 0; at < factor; at++) most = Math.max(most, counts[i * factor + at - skipped] ?? 0);
+    return most * factor;
+  });
 }
 
 function seriesOf(

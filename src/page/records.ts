@@ -87,6 +87,14 @@ export function createRecords(maxRecords: number, maxCharacters: number): Record
   return new KeptRecords(maxRecords, maxCharacters);
 }
 
+/** Whether nothing matches but reports of losses, if those are few. */
+export function hasOnlyLosses({ matching }: Records): boolean {
+  if (matching.length > 3) return false;
+  return Array.from({ length: matching.length }, (_, i) => matching.at(i)).every((record) =>
+    record?.type === "events_lost"
+  );
+}
+
 class KeptRecords implements Records {
   readonly #maxRecords: number;
   readonly #maxCharacters: number;
@@ -155,7 +163,7 @@ class KeptRecords implements Records {
       for (let i = 0; i < 50 && this.isScanning; i++) {
         this.#look(this.#kept.at(this.#next - this.#kept.at(0)!.n)!);
       }
-      if (performance.now() - began > MAX_SCAN_MS) return;
+      if (this.isScanning && performance.now() - began > MAX_SCAN_MS) return;
     }
     if (this.#found !== this.matching) this.#show();
   }

@@ -61,6 +61,14 @@ export function placeInTime(time: number): string {
   return `${date.toLocaleDateString("en", { month: "short", day: "numeric" })} ${clock(date).slice(0, 5)}`;
 }
 
+/** Says what the figures of the page are of, after "events/s"; empty for all events. */
+export function scopeText(
+  { types, subjects }: { readonly types: readonly string[]; readonly subjects: readonly string[] },
+): string {
+  const [chosen, name] = subjects.length > 0 ? [subjects, "subject"] : [types, "type"];
+  return chosen.length === 0 ? "" : ` of ${chosen.length} ${name}${chosen.length === 1 ? "" : "s"}`;
+}
+
 function lossText(payload: unknown): string {
   const { count, reason } = (payload ?? {}) as { count?: unknown; reason?: unknown };
   const amount = typeof count === "number" ? count.toLocaleString("en") : "An unknown number of";

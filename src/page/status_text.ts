@@ -59,6 +59,8 @@ function reason(cause: EventsError): string {
       return "The server requires an API key";
     case "Unavailable":
       return cause.serverCode === "ShuttingDown" ? "the server is shutting down" : "the server is busy";
+    case "RequestRejected":
+      return "The server rejected the question";
     default:
       return cause.message;
   }
@@ -80,8 +82,9 @@ export function lossesText(losses: readonly Loss[]): string {
   const count = losses.reduce((sum, { count = 0 }) => sum + count, 0);
   const isMore = losses.some(({ count }) => count === undefined);
   const amount = count === 0
-    ? "Events lost, number unknown"
+    ? "Events lost"
     : `${isMore ? "At least " : ""}${count.toLocaleString("en")} ${count === 1 ? "event" : "events"} lost`;
   const when = losses.length === 1 ? "" : ` ${losses.length} times, the last`;
-  return `${amount}${when} at ${placeInTime(last.time)}: ${lossReason(last.reason)}`;
+  const unknown = count === 0 ? ". How many is not known." : "";
+  return `${amount}${when} at ${placeInTime(last.time)}: ${lossReason(last.reason)}${unknown}`;
 }

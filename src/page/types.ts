@@ -7,6 +7,7 @@
 import { byId, make, setText } from "./dom.ts";
 import { typeNodes } from "./event_nodes.ts";
 import { eventGroup } from "./event_groups.ts";
+import { asksForType } from "./view.ts";
 
 /** The list of types. */
 export interface Types {
@@ -49,8 +50,7 @@ export function createTypes(
   const entries = new Map<string, Entry>();
   let chosen: readonly string[] = [];
 
-  const isChosen = (type: string) =>
-    chosen.some((one) => one.endsWith("*") ? type.startsWith(one.slice(0, -1)) : one === type);
+  const isChosen = (type: string) => chosen.length > 0 && asksForType({ types: chosen }, type);
 
   function toggle(type: string): void {
     // A pattern of the address becomes the types that it stands for.

@@ -62,7 +62,7 @@ export function parseView(search: string): View {
   return {
     types: query.getAll("types").join(",").split(",").filter((type) => type !== ""),
     subjects: query.getAll("subject").filter((subject) => subject !== ""),
-    since: text("since"),
+    since: timeOfDay(text("since")),
     last: Number.isSafeInteger(last) && last > 0 ? last : DEFAULT_LAST,
     text: text("filter") ?? "",
     range: from <= to ? { from, to } : undefined,
@@ -70,6 +70,19 @@ export function parseView(search: string): View {
     eventTime: text("at"),
     span: chart ?? "5m",
   };
+}
+
+/** Returns the last time at which this hour began here. */
+export function lastTimeAt(hour: number): string {
+  const time = new Date();
+  time.setHours(hour, 0, 0, 0);
+  if (time.getTime() > Date.now()) time.setDate(time.getDate() - 1);
+  return time.toISOString();
+}
+
+/** Reads what a person may write in an address, as the choice on the page says it. */
+function timeOfDay(since: string | undefined): string | undefined {
+  return since === "noon" ? lastTimeAt(12) : since === "midnight" ? lastTimeAt(0) : since;
 }
 
 /**
@@ -103,6 +116,18 @@ export function formatView(view: View, others: string = ""): string {
 /** Returns what the view asks of the endpoint. */
 export function questionOf({ types, subjects, since, last }: View): Question {
   return since === undefined ? { types, subjects, last } : { types, subjects, since };
+}
+
+/** Returns how much of the past the chart shows of a start that was chosen. */
+export function spanOf(since: string | undefined): ChartSpan {
+  if (since === undefined || since === "latest" || since === "-5m") return "5m";
+  return since === "-10m" || since === "-1h" ? "1h" : "all";
+}
+
+/** Whether a type is among those asked of the server, which may be patterns. */
+export function asksForType({ types }: Pick<View, "types">, type: string): boolean {
+  return types.length === 0 ||
+    types.some((one) => one.endsWith("*") ? type.startsWith(one.slice(0, -1)) : one === type);
 }
 
 /** Returns what the view selects among the events that the page has; `undefined` for all of them. */

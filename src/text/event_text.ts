@@ -31,7 +31,7 @@ export function clock(date: Date): string {
 
 /** Returns the group of a type: `trouble`, `events` for control events, or else the first word of the type. */
 export function groupOf(type: string): string {
-  if (/error|exception|corrupt|low_space/.test(type)) return "trouble";
+  if (/error|exception|fail|corrupt|low_space/.test(type)) return "trouble";
   return type.split(/[_.:/-]/, 1)[0]!;
 }
 

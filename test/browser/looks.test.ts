@@ -70,7 +70,7 @@ run("the page passes axe-core in both colours, and nothing covers anything at an
     await isSound("asking for the key");
     await page.getByRole("button", { name: "Cancel" }).click();
     await reads(page.locator("#empty-why"), "A key is missing.");
-    await page.getByRole("button", { name: "Enter the key…" }).click();
+    await page.locator("#empty").getByRole("button", { name: "Enter the key…" }).click();
     await page.getByLabel("API key", { exact: true }).fill(KEY);
     await page.keyboard.press("Enter");
     await isLive(page);

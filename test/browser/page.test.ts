@@ -84,7 +84,10 @@ run(
         "An unknown number of events are missing here: the server was restarted",
         "before",
       ]);
-      await reads(page.locator("#lost"), /^Events lost, number unknown at [\d:]+: the server was restarted$/);
+      await reads(
+        page.locator("#lost"),
+        /^Events lost at [\d:]+: the server was restarted\. How many is not known\.$/,
+      );
     });
   },
 );

@@ -67,7 +67,7 @@ export async function reads(locator: Locator, text: string | RegExp): Promise<vo
   await until(
     async () => typeof text === "string" ? (last = await says()) === text : text.test(last = await says()),
     `it reads ${text}`,
-    15_000,
+    60_000, // 100 000 events, on a machine that does other things beside.
   ).catch((error) => {
     throw new Error(`${error.message}, not ${JSON.stringify(last)}`);
   });

@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { createRates } from "../../src/page/rates.ts";
+import { createRates, peaksOf } from "../../src/page/rates.ts";
 import { createRecords } from "../../src/page/records.ts";
 import { suite } from "../support/suite.ts";
 
@@ -65,6 +65,18 @@ test("createRecords() shows what a filter found when it has looked at everything
   assert.equal([records.kept, looked], [1000, 1051]);
 });
 
+test("Records.filter() shows what it found also when the last records took longer than a turn", () => {
+  const records = createRecords(100, 1_000_000);
+  for (let n = 1; n <= 40; n++) records.add({ type: "tick", event: n });
+  let turns = 0;
+  records.filter(({ json }) => {
+    for (const end = performance.now() + 1; performance.now() < end;);
+    return json.includes("5");
+  });
+  while (records.isScanning && ++turns < 100) records.scan();
+  assert.is(records.matching.length, 4);
+});
+
 test("createRates() counts the last seconds one by one, and the whole past in steps", () => {
   const rates = createRates(10, 80);
   const at = (second: number, group: "torrent" | "market" = "torrent") =>
@@ -82,7 +94,7 @@ test("createRates() counts the last seconds one by one, and the whole past in st
   assert.equal([recent.start, recent.step, recent.length], [100, 5, 2]);
   assert.equal(Array.from(recent.counts.get("torrent")!), [2, 1]);
   // The whole past has at least a minute, and more than 80 seconds have steps of five.
-  const whole = rates.whole(112);
+  const whole = rates.whole(112, 112);
   assert.equal([whole.start, whole.step, whole.length], [52, 1, 60]);
   assert.equal(Array.from(whole.counts.get("torrent")!).slice(-22), [
     1,
@@ -94,13 +106,20 @@ test("createRates() counts the last seconds one by one, and the whole past in st
     0,
     0,
   ]);
-  const later = rates.whole(135);
+  const later = rates.whole(135, 135);
   assert.equal([later.start, later.step, later.length], [50, 5, 17]);
   assert.equal(Array.from(later.counts.get("torrent")!).slice(8, 12), [1, 0, 3, 1]);
   assert.equal(Array.from(later.counts.get("market")!).slice(8, 13), [0, 0, 1, 0, 1]);
+  assert.equal([rates.whole(135, 10).start, rates.whole(135, 10).length], [10, 25], "it goes back as asked");
+  // Steps that would be narrower than a pixel are joined, and none of their events becomes invisible.
+  const peaks = peaksOf(recent, 1);
+  assert.equal([peaks.start, peaks.step, Array.from(peaks.counts.get("torrent")!)], [100, 10, [4]]);
+  assert.is(peaksOf(recent, 2), recent);
+  const odd = peaksOf(rates.recent(112, 9, 1), 5);
+  assert.equal([odd.start, odd.step, Array.from(odd.counts.get("torrent")!)], [102, 2, [0, 0, 0, 2, 0]]);
   rates.clear();
   assert.is(rates.of("market", 111), 0);
-  assert.equal(Array.from(rates.whole(115).counts.get("market")!), Array(60).fill(0));
+  assert.equal(Array.from(rates.whole(115, 115).counts.get("market")!), Array(60).fill(0));
 });
 
 test.run();

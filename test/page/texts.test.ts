@@ -49,6 +49,7 @@ test("emptyText() says why the list is empty, and what can be done", () => {
       view: parseView(search),
       status: open,
       kept: 0,
+      oldestKept: undefined,
       isExpired: false,
       retrySeconds: 0,
       ...more,
@@ -57,12 +58,18 @@ test("emptyText() says why the list is empty, and what can be done", () => {
   };
   assert.is(says(""), "No events yet.");
   assert.is(says("?since=latest"), "Nothing yet. earliest");
-  assert.is(says("?since=-1h"), "Nothing since then. earliest");
+  assert.is(says("?since=-1h"), "Nothing in the last hour. earliest");
   assert.is(says("?types=a"), "The server has no events of the type a. all-events");
-  assert.is(says("?types=a,b&since=-1h"), "No events of the 2 chosen types since then. earliest,all-events");
+  assert.is(
+    says("?types=a,b&since=-1h"),
+    "No events of the 2 chosen types in the last hour. earliest,all-events",
+  );
   assert.is(says(`?subject=${HASH}&since=earliest`), "The server has no events about 08ada5a7…. all-events");
   assert.is(says("?filter=x", { kept: 200 }), "None of the 200 events matches. clear-filter,earliest");
   assert.is(says("?filter=x&since=earliest", { kept: 1 }), "The one event does not match. clear-filter");
+  const noon = new Date().setHours(12, 0, 0, 0);
+  const range = `?from=${new Date(noon).toISOString()}&to=${new Date(noon + 60_000).toISOString()}`;
+  assert.is(says(range, { kept: 200 }), "No events from 12:00:00 to 12:01:00. clear-range");
   assert.is(
     says("?since=2020-01-01T00:00:00Z", { isExpired: true }),
     "The events of that time are gone: the server no longer keeps them. newest",
@@ -76,6 +83,11 @@ test("emptyText() says why the list is empty, and what can be done", () => {
   assert.is(
     says("?types=zz", closed("RequestRejected")),
     "The server rejected the question. retry,all-events",
+  );
+  const unknown = new EventsError("RequestRejected", "no", { serverCode: "InvalidCursor" });
+  assert.is(
+    says("?since=zz", { status: { type: "closed", cause: unknown } }),
+    "The server does not know the place in the address where the events were to start. newest,earliest",
   );
   const waiting = { type: "waiting", delay: 5, attempt: 2, cause: failure("ConnectionFailed") };
   assert.is(says("", { status: waiting, retrySeconds: 5 }), "The server is away. retry");
@@ -91,7 +103,7 @@ test("lossesText() says how many events were lost, when and why", () => {
   );
   assert.is(
     lossesText([loss(undefined, "unknown_epoch")]),
-    "Events lost, number unknown at 14:02:11: the server was restarted",
+    "Events lost at 14:02:11: the server was restarted. How many is not known.",
   );
   assert.is(
     lossesText([loss(undefined, "unknown_epoch"), loss(1, "slow_consumer")]),

@@ -23,6 +23,7 @@ test("formatView() writes a view into an address from which parseView() reads it
     "?event=k3f9-17&at=2026-11-28T12:00:00.000Z&chart=all",
   ];
   for (const search of searches) assert.is(formatView(parseView(search)), search);
+  assert.match(parseView("?since=noon").since!, /^\d{4}-\d\d-\d\dT[\d:]+\.000Z$/);
   const malformed = "?types=,&since=&last=-1&from=x&to=y&chart=2h&subject=";
   assert.equal(parseView(malformed), parseView(""));
   assert.is(

@@ -1,0 +1,105 @@
+/**
+ * How much of the past the page knows: it asks for the last events, and has no more of those before them until it asks again.
+ *
+ * @module
+ */
+import { connect, type Dictionary, EventsError, type Status } from "../client/mod.ts";
+import { timeOf } from "../text/event_text.ts";
+import { eventsUrl } from "./events_url.ts";
+import type { Question } from "./view.ts";
+
+/** The stretch of time of which the page has all events that it asked for, in milliseconds since 1970. */
+export interface Known {
+  readonly from: number;
+  /** Infinity while it is connected. */
+  readonly to: number;
+  /** When the oldest event was published that the server has; there is none to ask for before it. */
+  readonly oldest: number;
+}
+
+const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+/**
+ * Returns since when a question is answered.
+ *
+ * @param first when the first event of the answer was published; `undefined` if there is none yet
+ * @param asked when it was asked, by the clock of the server
+ */
+export function startOf({ since }: Question, first: number | undefined, asked: number): number {
+  if (since === "earliest") return -Infinity;
+  const [, amount, unit] = /^-(\d+)([smhd])$/.exec(since ?? "") ?? [];
+  if (unit !== undefined) return asked - Number(amount) * SECONDS[unit as keyof typeof SECONDS] * 1000;
+  const time = Date.parse(since ?? "");
+  return Number.isNaN(time) ? first ?? asked : time;
+}
+
+/** What the page knows of the past. Its times are those of the server. */
+export interface Past {
+  readonly known: Known;
+  /** Begins with another question. */
+  ask(question: Question, now: number): void;
+  /** Notes the first event of the answer, which is the oldest. */
+  begin(event: Dictionary): void;
+  /** Notes the state of the connection. */
+  status(status: Status, now: number, apiKey: string | undefined): void;
+}
+
+/**
+ * Makes the past.
+ *
+ * @param onChange called when the oldest event of the server has become known
+ */
+export function createPast(onChange: () => void): Past {
+  let question: Question = { types: [], subjects: [], since: "earliest" };
+  let asked = 0;
+  let first: number | undefined;
+  let to = Infinity;
+  let oldest: number | undefined;
+
+  async function findOldest(apiKey: string | undefined): Promise<void> {
+    const of = question;
+    oldest = -Infinity;
+    const time = await oldestTime(of, apiKey);
+    if (of !== question) return;
+    oldest = time;
+    onChange();
+  }
+
+  return {
+    get known() {
+      return { from: startOf(question, first, asked), to, oldest: oldest ?? -Infinity };
+    },
+    ask: (now, time) => {
+      question = now;
+      asked = time;
+      first = oldest = undefined;
+    },
+    begin: (event) => {
+      first ??= timeOf(event).getTime();
+    },
+    status: ({ type }, now, apiKey) => {
+      if (type === "open") {
+        to = Infinity;
+        if (oldest === undefined) void findOldest(apiKey);
+      } else if (type !== "connecting") to = Math.min(to, now);
+    },
+  };
+}
+
+/**
+ * Returns when the oldest event was published that a question can have: one event is asked for. Infinity if there is none,
+ * and the opposite if the server does not say.
+ */
+async function oldestTime({ types, subjects }: Question, apiKey: string | undefined): Promise<number> {
+  const place = { since: "earliest", until: "-1s", limit: 1 } as const;
+  const options = { types, subjects, ...place, reconnect: false, ...(apiKey && { apiKey }) } as const;
+  try {
+    for await (const event of connect(eventsUrl(), options)) {
+      if (event.type !== "events_lost") return timeOf(event).getTime();
+    }
+  } catch (error) {
+    if (!(error instanceof EventsError)) throw error;
+    return -Infinity;
+  }
+  return Infinity;
+}

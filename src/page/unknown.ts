@@ -1,0 +1,60 @@
+/**
+ * What the chart does not know: the time before the events that were asked for, and the time since the connection was lost.
+ * It is hatched, because an empty chart would say that nothing happened.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+import { button, make, setText } from "./dom.ts";
+import type { ChartSpan } from "./view.ts";
+
+/** Where the parts of a plot are, in pixels from its left edge. */
+export interface Parts {
+  /** The oldest event of the server. */
+  readonly oldest: number;
+  /** The two ends of what is known. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The hatched parts of the chart. */
+export interface Unknown {
+  /** Shows them over a plot, which shows this much of the past. */
+  show(plot: HTMLElement, parts: Parts, span: ChartSpan): void;
+}
+
+const LABELS: Readonly<Record<ChartSpan, string>> = { "5m": "Load 5 min", "1h": "Load 1 h", all: "Load all" };
+/** The least number of pixels between the button and what is known. */
+const MARGIN = 6;
+
+/**
+ * Makes them in the section of the chart.
+ *
+ * @param onLoad called when what is not known is to be asked for
+ */
+export function createUnknown(section: HTMLElement, onLoad: () => void): Unknown {
+  const before = make("div", { className: "unknown" });
+  const after = make("div", { className: "unknown" });
+  const load = button("", onLoad);
+  load.className = "load";
+  section.append(before, after, load);
+
+  return {
+    show: (plot, { oldest, from, to }, span) => {
+      const outer = section.getBoundingClientRect();
+      const { left, top, width, height } = plot.getBoundingClientRect();
+      const x = left - outer.left - section.clientLeft;
+      const y = top - outer.top - section.clientTop;
+      for (const [part, start, end] of [[before, oldest, from], [after, to, width]] as const) {
+        part.hidden = end - start < 1;
+        const place = { left: x + start, top: y, width: end - start, height };
+        for (const [name, value] of Object.entries(place)) part.style.setProperty(name, `${value}px`);
+      }
+      setText(load, LABELS[span]);
+      load.hidden = false; // What is hidden has no width.
+      load.hidden = from - oldest < load.offsetWidth + 2 * MARGIN;
+      load.style.left = `${x + (oldest + from - load.offsetWidth) / 2}px`;
+      load.style.top = `${y + (height - load.offsetHeight) / 2}px`;
+    },
+  };
+}
