@@ -8,16 +8,15 @@ import { Hono } from "hono";
 import type { Locator } from "playwright-core";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
-import { readServed } from "../../src/cli/served.ts";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { type Fetch, listen } from "../../src/server/listen.ts";
 import { eventsPage, openApiHandler } from "../../src/server/mod.ts";
-import { createSession, type Session } from "../../src/tribler/mod.ts";
+import { createSession } from "../../src/tribler/mod.ts";
 import { running, startProgram } from "../support/children.ts";
 import { endVisits, hasChromium, visiting } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
-import { connection, HASH, isLive, KEY, onStage, reads, rows, tick } from "./stage.ts";
+import { connection, HASH, hubOf, isLive, KEY, onStage, reads, rows, tick } from "./stage.ts";
 
 const test = suite("page");
 const run = hasChromium ? test : test.skip;
@@ -227,13 +226,6 @@ run("eventsPage() below a path publishes an event of its own catalogue from a fo
     await server.stop(0);
   }
 });
-
-/** What `serve --catalogue` streams. */
-async function hubOf(catalogue: string): Promise<Session> {
-  const mounts = [{ dialect: "7.1", path: "/events" }] as const;
-  const served = await readServed({ catalogue, mounts, watchFolder: undefined });
-  return served.open(createChannel(served.catalogue)) as unknown as Session;
-}
 
 run("the page has a form for a JSON Schema of serve --catalogue FILE, with what it refers to", async () => {
   const session = await hubOf(fileURLToPath(new URL("../../examples/shop.json", import.meta.url)));

@@ -4,6 +4,8 @@
  * @module
  */
 import type { Locator, Page } from "playwright-core";
+import { readServed } from "../../src/cli/served.ts";
+import { createChannel } from "../../src/mod.ts";
 import { createApp } from "../../src/server/app.ts";
 import { type Fetch, listen } from "../../src/server/listen.ts";
 import { createSession, type Session } from "../../src/tribler/mod.ts";
@@ -53,6 +55,13 @@ export async function onStage(options: StageOptions, use: (stage: Stage) => Prom
   } finally {
     await server?.stop(0);
   }
+}
+
+/** What `serve --catalogue` streams. */
+export async function hubOf(catalogue: string): Promise<Session> {
+  const mounts = [{ dialect: "7.1", path: "/events" }] as const;
+  const served = await readServed({ catalogue, mounts, watchFolder: undefined });
+  return served.open(createChannel(served.catalogue)) as unknown as Session;
 }
 
 /** The element that shows whether the page is connected. */

@@ -1,0 +1,177 @@
+/**
+ * What people ask the live page: each question is answered within two clicks. And what they drag on its chart.
+ *
+ * @module
+ */
+import type { Locator } from "playwright-core";
+import * as assert from "uvu/assert";
+import { createSession, type Session } from "../../src/tribler/mod.ts";
+import { endVisits, hasChromium } from "../support/chromium.ts";
+import { until } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
+import { HASH, hubOf, isLive, onStage, reads, rows, tick } from "./stage.ts";
+
+const test = suite("page questions");
+const run = hasChromium ? test : test.skip;
+test.after(endVisits);
+
+/** Publishes what a catalogue has: something about a subject, trouble, and other things. */
+interface Scene {
+  readonly session: Session;
+  /** Something about one subject. */
+  happens(what: string): void;
+  fails(): void;
+  /** Others, of which only their number counts. */
+  passes(): void;
+  /** What the row of the subject shows of it, and the groups of what happens and what passes. */
+  readonly subject: string;
+  readonly groups: readonly [string, string];
+}
+
+function ofTribler(): Scene {
+  const session = createSession({ version: "7.1.5" });
+  return {
+    session,
+    happens: (name) => session.emit("torrent_finished", { infohash: HASH, name }),
+    fails: () => session.emit("tribler_exception", { text: "ValueError" }),
+    passes: () => tick(session, "more"),
+    subject: "08ada5a7…",
+    groups: ["torrent", "core"],
+  };
+}
+
+async function ofAnother(): Promise<Scene> {
+  const session = await hubOf("any");
+  const publish = (type: string, event: unknown, subject?: string) =>
+    session.channel.publishBatch([
+      { type, event, subject } as Parameters<typeof session.channel.publishBatch>[0][0],
+    ]);
+  return {
+    session,
+    happens: (name) => publish("order.placed", { name }, "order/7"),
+    fails: () => publish("payment.failed", { code: 402 }),
+    passes: () => publish("visit", { page: "/" }),
+    subject: "order/7",
+    groups: ["order", "visit"],
+  };
+}
+
+for (const [catalogue, open] of [["the Tribler catalogue", ofTribler], ["another one", ofAnother]] as const) {
+  run(`the page answers three questions within two clicks each, with ${catalogue}`, async () => {
+    const { session, happens, fails, passes, subject, groups } = await open();
+    await onStage({ session }, async ({ page, url }) => {
+      await isLive(page);
+      happens("first");
+      fails();
+      passes();
+      let clicks = 0;
+      const click = async (what: Locator) => {
+        clicks++;
+        await what.click();
+      };
+      /** Asks a question on the page as it opens. */
+      const ask = async (question: string, answer: () => Promise<void>) => {
+        clicks = 0;
+        await page.goto(url);
+        await reads(page.locator("#amounts"), `${session.channel.last} events`);
+        await answer();
+        assert.ok(clicks <= 2, `${question}: ${clicks} clicks`);
+      };
+      const figure = (group: string) =>
+        page.locator("#legend li", { hasText: new RegExp(`^${group} `) }).locator("b");
+
+      await ask("is anything failing right now", async () => {
+        await reads(figure("trouble"), "1 in 5 min");
+        await click(figure("trouble"));
+        await until(async () => await rows(page).count() === 1, "only the trouble is listed");
+        await reads(figure(groups[0]), "–");
+      });
+      await ask("what happened to this one since noon", async () => {
+        await click(rows(page).locator(".subject", { hasText: subject }).first());
+        await until(async () => await rows(page).count() === 1, "only this one is listed");
+        clicks++;
+        await page.getByRole("combobox", { name: "Start with" }).selectOption("noon");
+        await until(
+          () => /[?&]since=\d{4}-.*:00:00\.000Z/.test(page.url()),
+          "the server is asked since noon",
+        );
+        happens("second");
+        await reads(rows(page).first().locator(".summary"), /second/);
+      });
+      await ask("how many a second, of what", async () => {
+        const isCounted = async () => {
+          happens("one more");
+          passes();
+          for (const group of groups) {
+            if (!/^[1-9][\d.]*\/s$/.test(await figure(group).textContent() ?? "")) return false;
+          }
+          return true;
+        };
+        await until(isCounted, "the rates of the last second stand above the chart");
+      });
+    });
+  });
+}
+
+/** Publishes events as if it were a while ago. */
+function publishAgo(session: Session, hours: number, texts: readonly string[]): void {
+  const { Date: clock } = globalThis;
+  const then = clock.now() - hours * 3_600_000;
+  globalThis.Date = new Proxy(clock, {
+    construct: (target, args) => args.length === 0 ? new target(then) : Reflect.construct(target, args),
+    get: (target, name) => name === "now" ? () => then : Reflect.get(target, name),
+  });
+  try {
+    for (const text of texts) tick(session, text);
+  } finally {
+    globalThis.Date = clock;
+  }
+}
+
+run("the chart hatches what is not loaded, loads it, and takes ranges dragged by a finger", async () => {
+  const session = createSession({ version: "7.1.5" });
+  publishAgo(session, 2, ["oldest", "second"]);
+  for (let n = 1; n <= 200; n++) tick(session, `${n}`);
+  await onStage({ session, width: 768, height: 1024 }, async ({ page, url }) => {
+    await isLive(page);
+    const load = page.locator(".load");
+    await reads(load, "Load 5 min");
+    const isHatched = page.locator(".unknown").first();
+    await isHatched.waitFor();
+    await page.getByRole("button", { name: "All", exact: true }).click();
+    await reads(load, "Load all");
+    const chart = (await page.locator("#chart .u-over").boundingBox())!;
+    const devtools = await page.context().newCDPSession(page);
+    const touch = async (type: string, x?: number) =>
+      await devtools.send("Input.dispatchTouchEvent", {
+        type: type as "touchStart",
+        touchPoints: x === undefined ? [] : [{ x: chart.x + x * chart.width, y: chart.y + 20 }],
+      });
+    await devtools.send("Emulation.setTouchEmulationEnabled", { enabled: true });
+    // The second click, and the oldest event of the server is in sight.
+    await touch("touchStart", 0.3);
+    for (const x of [0.2, 0.1, -0.01]) await touch("touchMove", x);
+    await touch("touchEnd");
+    await reads(rows(page).last().locator(".summary"), "oldest");
+    await until(async () => await rows(page).count() === 2, "the list is limited to the range");
+    assert.match(page.url(), /\?since=.*&from=.*&to=.*&chart=all/);
+    await page.goto(url);
+    await page.getByRole("button", { name: "All", exact: true }).click();
+    await load.click();
+    await reads(page.locator("#amounts"), "202 events");
+    await isHatched.waitFor({ state: "hidden" });
+    await load.waitFor({ state: "hidden" });
+    assert.is(page.url(), `${url}?since=earliest&chart=all`);
+
+    // What is the one movement of the page stands still where people want that.
+    await page.locator("#connection").evaluate((one) => one.setAttribute("data-state", "waiting"));
+    const moving = async (reducedMotion: "reduce" | "no-preference") => {
+      await page.emulateMedia({ reducedMotion });
+      return await page.evaluate("document.getAnimations().length") as number;
+    };
+    assert.is(await moving("reduce"), 0);
+    assert.is(await moving("no-preference"), 1);
+  });
+});
+
+test.run();
