@@ -87,9 +87,9 @@ export class Writer {
     this.#last = file.last;
   }
 
-  /** The last position that was stored. */
+  /** The last position that was reported as stored: readers know of none after it. */
   get last(): number {
-    return this.#last;
+    return this.#last - this.#unsynced.length;
   }
 
   /** Whether everything published so far was stored or rejected. */

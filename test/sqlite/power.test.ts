@@ -9,6 +9,7 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { DatabaseSync } from "node:sqlite";
+import timers, { setImmediate } from "node:timers";
 import * as assert from "uvu/assert";
 import type { Durability } from "../../src/sqlite/mod.ts";
 import { type Random, randomOf } from "../support/hostile_proxy.ts";
@@ -139,6 +140,35 @@ for (const durability of ["process", "power"] as const) {
       if (durability === "process") assert.ok(missing > 0, "the test would notice what is missing");
     }));
 }
+
+test('durability "power": events are dropped for newer ones when those are synced, not before', () =>
+  withFile(async (file) => {
+    const [{ setInterval }, { fdatasync }] = [timers, fs];
+    const intervals: (() => void)[] = [];
+    timers.setInterval = ((callback: () => void, ms: number) => {
+      intervals.push(callback);
+      return setInterval(callback, ms);
+    }) as typeof setInterval;
+    fs.fdatasync = ((_: number, callback: (error: Error) => void) =>
+      setImmediate(() => callback(new Error("EIO: i/o error, fdatasync")))) as unknown as typeof fdatasync;
+    syncBuiltinESMExports();
+    try {
+      await withChannel(file, async (channel) => {
+        const code = await channel.publishBatch(ticks(1, 5)).then(() => "stored", ({ code }) => code);
+        assert.is(code, "PublishUnconfirmed");
+        for (const strike of intervals) strike();
+        for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+        assert.equal([channel.first, channel.last], [1, 0]);
+        fs.fdatasync = fdatasync;
+        syncBuiltinESMExports();
+        await channel.publishBatch(ticks(6, 6));
+        assert.equal([channel.first, channel.last], [5, 6]);
+      }, { durability: "power", keep: { events: 2 }, onProblem: () => {} });
+    } finally {
+      [timers.setInterval, fs.fdatasync] = [setInterval, fdatasync];
+      syncBuiltinESMExports();
+    }
+  }));
 
 test('durability "power": of what the log held before it was merged nothing is read after a loss of power', () =>
   withFile(async (file) => {
