@@ -9,13 +9,15 @@ import type { History } from "./history.ts";
 
 /** Reads positions that the window does not hold. */
 export interface Pages {
+  /** The number of pages kept. */
+  readonly size: number;
   /**
    * Reads the events after a position, as `EventLog.read` does; returns a promise if they have to be fetched.
    *
    * @param last the last position of the window
    */
   read(position: number, last: number, maxBytes: number): Batch | Promise<Batch>;
-  /** Drops all pages, because another epoch begins. */
+  /** Drops all pages, because another epoch begins or nothing is read any more. */
   clear(): void;
   /** Drops all pages, and fetches those again that are pending, because events were erased. */
   refetch(): void;
@@ -196,6 +198,10 @@ class PageStore implements Pages {
   refetch(): void {
     this.#erasures++;
     this.clear();
+  }
+
+  get size(): number {
+    return this.#kept.size;
   }
 
   clear(): void {

@@ -137,6 +137,7 @@ export class StreamMonitor {
     this.#consumerLoop.stop();
     this.#epochAbort.abort();
     this.#fetcher.dropConsumers();
+    this.pages.clear();
     this.#positionWaiters.end();
     this.#reportNews();
   }

@@ -363,6 +363,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     this.#trimmer.stop();
     await this.#writer.stop();
     this.#isDrained = true;
+    this.pages.clear();
     this.#wakeups.wake();
     await this.#file.close();
   }

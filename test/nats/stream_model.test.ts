@@ -125,4 +125,22 @@ test("StreamServer of simulations answers as nats-server does", () =>
     })
   ));
 
+test("StreamServer ends a consumer of a stream that was deleted before it was frozen", async () => {
+  const later: (() => void)[] = [];
+  const server = new StreamServer({
+    wall: () => 0,
+    now: () => 0,
+    after: (_, run) => later.push(run),
+    latency: () => 0,
+  });
+  server.add(CONFIG);
+  const connection = server.connect();
+  server.deleteStream();
+  server.freeze();
+  const messages = connection.follow(1, Infinity, undefined);
+  server.thaw();
+  assert.match(`${await within(messages.closed(), "the end of the consumer")}`, /stream not found/);
+  assert.is(server.consumers, 0);
+});
+
 test.run();

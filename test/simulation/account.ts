@@ -20,6 +20,8 @@ export interface Published {
   readonly n: number;
   readonly type: string;
   readonly subject: string | undefined;
+  /** When it was published, in milliseconds since 1970: up to 20 ms after its own time. */
+  readonly time: number;
   /** When it was erased. */
   erasedAt?: number;
   /** Whether it may be gone: it is being erased, or was when the power was lost. */
@@ -132,23 +134,31 @@ export class Account {
   at: { epoch: string; position: number } | undefined;
   delivered = 0;
   lost = 0;
+  /** Whether it begins at a time: how many events that are no longer kept were published since then is not known. */
+  isByTime = false;
   /** Whether a loss of unknown size is due: the position is of another epoch. */
   #isForeign = false;
   readonly #truth: Truth;
   readonly #who: string;
   readonly #wish: Wish;
-  readonly #user: string;
+  readonly #rightsIn: (from: number, to: number) => Right[];
   /** Since when what is hidden may have been hidden. */
   #since: number;
   /** Whether it has neither cursors nor `events_lost`, as some dialects have it. */
   readonly #isBlind: boolean;
 
-  constructor(truth: Truth, who: string, wish: Wish, user: string, isBlind: boolean = false) {
+  constructor(
+    truth: Truth,
+    who: string,
+    wish: Wish,
+    rightsIn: (from: number, to: number) => Right[],
+    isBlind: boolean = false,
+  ) {
     this.#isBlind = isBlind;
     this.#truth = truth;
     this.#who = who;
     this.#wish = wish;
-    this.#user = user;
+    this.#rightsIn = rightsIn;
     this.#since = truth.world.now;
   }
 
@@ -228,10 +238,15 @@ export class Account {
     const epoch = this.#truth.epochs.get(at.epoch);
     if (epoch === undefined) return this.#fail(`events_lost names the epoch of ${id}, which never was`);
     const isOther = this.at?.epoch !== at.epoch || this.#isForeign;
-    if (isOther !== (reason === "unknown_epoch") || isOther !== (count === null)) {
+    const isUncounted = reason === "history_expired" && count === null && this.isByTime &&
+      !isOther && this.delivered === 0;
+    if (!isUncounted && (isOther !== (reason === "unknown_epoch") || isOther !== (count === null))) {
       this.#fail(`events_lost ${JSON.stringify(event)} at ${id} after ${this.#text()}`);
     }
-    if (!isOther) {
+    if (isUncounted && at.position < this.at!.position) {
+      return this.#fail(`${id} arrives after ${this.#text()}`);
+    }
+    if (!isOther && !isUncounted) {
       const from = at.position - count!; // What its filter hides may have passed before.
       if (!(count! > 0) || from < this.at!.position) {
         return this.#fail(`events_lost counts ${count} from ${this.#text()} to ${id}`);
@@ -264,14 +279,14 @@ export class Account {
   #maySee(event: Published, sentFrom: number): boolean {
     const { world, heartbeatMs } = this.#truth;
     return isWanted(event, this.#wish) && !(event.erasedAt! < sentFrom) &&
-      this.#truth.rightsIn(this.#user, sentFrom - heartbeatMs - SLACK_MS, world.now)
+      this.#rightsIn(sentFrom - heartbeatMs - SLACK_MS, world.now)
         .some((right) => right !== undefined && isWanted(event, right));
   }
 
   #mayMiss(event: Published): boolean {
     const { world, heartbeatMs } = this.#truth;
     return !isWanted(event, this.#wish) || event.erasedAt !== undefined || event.isErasing === true ||
-      this.#truth.rightsIn(this.#user, this.#since - heartbeatMs, world.now)
+      this.#rightsIn(this.#since - heartbeatMs, world.now)
         .some((right) => right === undefined || !isWanted(event, right));
   }
 

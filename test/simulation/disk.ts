@@ -11,6 +11,8 @@ import type { World } from "./world.ts";
 /** A row that was inserted into the table of events. */
 export interface StoredRow {
   readonly sequence: number;
+  /** RFC 3339. */
+  readonly time: string;
   readonly type: string;
   readonly subject: string | null;
   readonly json: string | null;

@@ -102,11 +102,12 @@ export class FileStorage implements Storage {
 
   #committed(rows: readonly StoredRow[]): void {
     const { events } = this.#epoch!;
-    for (const { sequence, type, subject, json } of rows) {
+    for (const { sequence, time, type, subject, json } of rows) {
       if (sequence !== events.length + 1) {
         this.#world.fail("file", `event ${sequence} is stored after ${events.length}`);
       }
-      events.push({ n: JSON.parse(json!).n, type, subject: subject ?? undefined });
+      const { n } = JSON.parse(json!) as { n: number };
+      events.push({ n, type, subject: subject ?? undefined, time: Date.parse(time) });
     }
   }
 
@@ -166,6 +167,14 @@ export class FileStorage implements Storage {
     disk.isFull = disk.isFailing = false;
     disk.delayMs = this.#plan.diskMs;
     this.#troubledUntil = this.#world.now + PROBE_MS;
+  }
+
+  left(): Readonly<Record<string, number>> {
+    const open = [...this.#disks].filter(({ isDead }) => !isDead);
+    return {
+      databases: open.reduce((sum, { databases }) => sum + databases.size, 0),
+      descriptors: open.reduce((sum, { descriptors }) => sum + descriptors.size, 0),
+    };
   }
 
   dispose(): void {

@@ -5,7 +5,7 @@
  */
 import type { MsgHdrs } from "@nats-io/nats-core";
 import type { JetStreamClient, JetStreamManager, StreamConfig } from "@nats-io/jetstream";
-import type { ModelConnection, ModelMessage, ModelMessages } from "./stream_model.ts";
+import type { ModelConnection, ModelMessage, ModelMessages } from "./model_connection.ts";
 
 export { DiscardPolicy, JetStreamApiError, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 

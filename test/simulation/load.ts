@@ -26,15 +26,17 @@ const MODULES: Readonly<Record<string, string>> = {
   "node:fs": "files_on_disk.ts",
   "node:timers": "timers_of_world.ts",
   "@nats-io/jetstream": "jetstream_of_model.ts",
+  "../channel/pages.ts": "pages_of_world.ts",
 };
 
 const replacements: Plugin = {
   name: "replacements",
   setup: (build) => {
-    build.onResolve({ filter: /^(?:node:|@nats-io\/)/ }, ({ path, importer }) => {
+    build.onResolve({ filter: /^(?:node:|@nats-io\/|\.\.\/channel\/pages\.ts$)/ }, ({ path, importer }) => {
       const file = MODULES[path];
       const isTested = importer.startsWith(join(root, "src/"));
       if (isTested && file !== undefined) return { path: join(root, "test/simulation", file) };
+      if (path.startsWith(".")) return undefined;
       // The packages themselves stay where they are: they need what is beside them.
       return path.startsWith("node:") ? undefined : { path: import.meta.resolve(path), external: true };
     });

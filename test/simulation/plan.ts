@@ -31,6 +31,10 @@ export interface ReaderPlan {
   readonly wish: Wish;
   readonly user: string;
   readonly since: "latest" | "earliest";
+  /** Begins with what was published in so many milliseconds before it joins, in place of `since`; 0 for not. */
+  readonly sinceMs: number;
+  /** The zone in which its times are written; `back` for a duration back from now. */
+  readonly zone: typeof OFFSETS[number];
   /** The number of events to begin with, in place of `since`; 0 for none. */
   readonly last: number;
   /** After this many events its streams end by themselves; 0 for never. */
@@ -81,8 +85,26 @@ export type Deed =
     /** After how many milliseconds of the wall clock it ends; `undefined` for never. */
     readonly endsMs: number | undefined;
   }
+  | {
+    /** Another key counts for a user from now on, and clients have it after some time. */
+    readonly do: "new key";
+    readonly user: string;
+    readonly lagMs: number;
+  }
+  | {
+    /** Publishes events one by one, faster than they can be delivered one by one. */
+    readonly do: "burst";
+    readonly count: number;
+    readonly everyMs: number;
+  }
   | { readonly do: "erase"; readonly subject: string }
-  | { readonly do: "set clock"; readonly ms: number };
+  | { readonly do: "set clock"; readonly ms: number }
+  | { readonly do: "set zone"; readonly zone: string };
+
+/** The zones of times in requests. */
+const OFFSETS = ["Z", "Z", "+05:30", "-11:00", "+14:00", "-00:00", "back"] as const;
+/** The zones of processes. */
+const ZONES = ["UTC", "Asia/Kolkata", "America/New_York", "Pacific/Kiritimati"] as const;
 
 /** How a server ends. */
 export type Ending = "endpoint" | "close" | "crash" | "power cut";
@@ -97,7 +119,7 @@ export interface Trouble {
 const TROUBLES = {
   memory: [],
   file: ["full disk", "slow disk", "failing disk"],
-  nats: ["cut connection", "frozen stream", "replaced stream", "lost tail"],
+  nats: ["cut connection", "frozen stream", "replaced stream", "lost tail", "silent consumer"],
 } as const;
 
 export interface Plan {
@@ -119,6 +141,22 @@ export interface Plan {
   readonly ageSeconds: number | undefined;
   readonly heartbeat: number;
   readonly hasUsers: boolean;
+  /**
+   * How servers learn what a user may see: an application that is asked again, or answers for good (`isFinal`), keys with names,
+   * or JSON Web Tokens.
+   */
+  readonly access: "asked" | "final" | "keys" | "tokens";
+  /** For how many milliseconds a token is valid. */
+  readonly tokenMs: number;
+  /** The time zone of the process. */
+  readonly zone: string;
+  /** The most idempotency keys that a server remembers, and for how long. */
+  readonly maxKeys: number;
+  readonly keySeconds: number;
+  /** The number of events that are published one by one right before a drain. */
+  readonly lastBurst: number;
+  /** The most milliseconds for which a busy server holds events back. */
+  readonly maxDelay: number;
   /** Milliseconds that `authorize` takes. */
   readonly authorizeMs: number;
   readonly workMs: number;
@@ -163,9 +201,12 @@ export function makePlan(world: World): Plan {
       last: chance(0.8) ? 0 : int(1, 12),
       limit: isPlain && chance(0.15) ? int(1, 5) : 0,
       untilMs: isPlain && chance(0.1) ? int(1, 8000) : 0,
+      sinceMs: chance(0.1) ? pick([1, 100, 3000, 60_000]) : 0,
+      zone: pick(OFFSETS),
       follow: !isPlain || chance(0.85),
     } as const;
   };
+  const access = pick<Plan["access"]>(["asked", "asked", "final", "keys", "tokens"]);
   const joined = (): ReaderPlan => ({
     ...kindOf(),
     wish: wish(),
@@ -218,7 +259,14 @@ export function makePlan(world: World): Plan {
       right: right(),
       endsMs: chance(0.3) ? pick([100, 3000, 20_000]) : undefined,
     })],
-    [channel === "nats" ? 0 : 3, () => ({ do: "erase", subject: pick(SUBJECTS) })],
+    [hasUsers && access === "keys" ? 5 : 0, () => ({
+      do: "new key",
+      user: pick(users),
+      lagMs: pick([0, 300, 3000]),
+    })],
+    [2, () => ({ do: "burst", count: int(5, 40), everyMs: pick([0.1, 0.3, 1]) })],
+    [channel === "nats" ? 0 : 5, () => ({ do: "erase", subject: pick(SUBJECTS) })],
+    [1, () => ({ do: "set zone", zone: pick(ZONES) })],
     [2, () => ({ do: "set clock", ms: pick([-3_600_000, -2000, 2000, 3_600_000]) })],
   ];
   const total = deeds.reduce((sum, [weight]) => sum + weight, 0);
@@ -249,8 +297,14 @@ export function makePlan(world: World): Plan {
     ageSeconds: channel === "memory" && chance(0.15) ? pick([2, 20]) : undefined,
     heartbeat: pick([5, 5, 2]),
     hasUsers,
+    access,
+    tokenMs: pick([1500, 8000, 60_000]),
+    zone: pick(ZONES),
+    ...(chance(0.1) ? { maxKeys: 2, keySeconds: 20 } : { maxKeys: 100_000, keySeconds: 120 }),
+    lastBurst: pick([0, 0, 25]),
+    maxDelay: pick([5, 5, 0, 50]),
     authorizeMs: pick([0, 0, 30, 600]),
-    workMs: chance(0.3) ? 0.5 : 0,
+    workMs: chance(0.3) ? pick([0.5, 2]) : 0,
     latencyMs: pick([0, 1, 20, 200]),
     pieceBytes: pick([0, 0, 7, 60, 1000]),
     steps,

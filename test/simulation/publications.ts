@@ -26,6 +26,9 @@ interface Publication {
 /** The events as an application gives them to a channel. */
 type Drafts = readonly { readonly type: "tick"; readonly subject?: string; readonly event: { n: number } }[];
 
+export const LAST_WORDS: readonly Wanted[] = [{ type: "rare", subject: undefined, padding: 0 }];
+/** The longest that a publication may be undecided: NATS has five seconds to answer, and to deliver what it has stored. */
+const PUBLISH_MS = 12_000;
 const REJECTIONS: readonly string[] = ["ChannelUnavailable", "ChannelClosed"];
 
 /** Publishes events by `POST`, and to channels directly. */
@@ -72,13 +75,26 @@ export class Publications {
     let ids;
     try {
       const answer = channel.publishBatch(drafts);
-      ids = answer instanceof Promise ? await answer : answer;
+      ids = answer instanceof Promise ? await this.#limit(answer, server) : answer;
     } catch (error) {
       if (!server.isGone) this.#failed(publication, error);
       return false;
     }
     if (!server.isGone) this.#accept(publication, ids.at(-1)!);
     return true;
+  }
+
+  /** Publishes the last events before a drain: some one by one, while what was published before is on its way. */
+  async saysLast(server: Server): Promise<void> {
+    for (let i = 0; i < this.#plan.lastBurst; i++) {
+      void this.publish(server, LAST_WORDS);
+      await this.#world.sleep(0.2);
+    }
+    void this.publish(server, LAST_WORDS);
+  }
+
+  #limit<T>(answer: Promise<T>, server: Server): Promise<T> {
+    return server.isGone ? answer : this.#world.limit(answer, PUBLISH_MS, "publisher", "publishBatch()");
   }
 
   #failed(publication: Publication, error: unknown): void {
@@ -114,6 +130,17 @@ export class Publications {
     for (const ms of new Set(tries)) {
       this.#world.after(ms, () => tries.filter((other) => other === ms).forEach(() => void send()));
     }
+  }
+
+  /** Checks that a key is accepted: those that were remembered are forgotten by now. */
+  async checkKeysForgotten(): Promise<boolean> {
+    const headers = { "Content-Type": "application/json", "Idempotency-Key": "last-key" };
+    const drafts = this.#draftsOf([{ type: "rare", subject: undefined, padding: 0 }]);
+    this.#note(drafts, true);
+    const init = { method: "POST", headers, body: JSON.stringify(drafts) };
+    const response = await this.#network.fetch(this.#publisher, "http://simulation.test/events", init);
+    await response.json();
+    return response.status === 202;
   }
 
   #checkAnswer(publication: Publication, status: number, answer: Readonly<Record<string, unknown>>): void {

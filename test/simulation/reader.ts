@@ -16,6 +16,9 @@ const ORIGIN = "http://simulation.test";
 /** What `connect()` waits for a response, and again for its first event, in milliseconds. */
 const RESPONSE_MS = 30_000;
 
+/** What lies between the time of an event and the moment at which it is noted, in milliseconds. */
+const TIME_SLACK_MS = 20;
+
 /** Why a plain reader ends its request: to make an error for each would take a while. */
 const LEFT = new Error("the reader has left");
 
@@ -32,6 +35,10 @@ export class Reader {
   readonly #plan: ReaderPlan;
   /** The time at which its streams end. */
   #until: string | undefined;
+  /** Where it begins, as requests say it. */
+  readonly #since: string;
+  /** The same in milliseconds since 1970, if it is a time. */
+  readonly #sinceMs: number | undefined;
   readonly #network: Network;
   readonly #world: World;
   #stream: Stream<Item> | undefined;
@@ -45,12 +52,18 @@ export class Reader {
     this.#world = network.world;
     this.#plan = plan;
     this.peer = network.peer(name, plan.user, plan.wish, plan.dialect);
-    this.account = new Account(network.truth, name, plan.wish, plan.user, isBlind(plan.dialect));
+    const rightsIn = (from: number, to: number) => network.truth.rightsIn(plan.user, from, to);
+    this.account = new Account(network.truth, name, plan.wish, rightsIn, isBlind(plan.dialect));
     // NDJSON without bookmarks does not say that a stream has ended behind events that are hidden.
     const isMoved = plan.bookmarks || plan.kind === "sse" && plan.dialect !== "7.4";
     if (plan.untilMs > 0 && isMoved && !isBlind(plan.dialect)) {
-      this.#until = new Date(this.#world.wall + plan.untilMs).toISOString();
+      this.#until = timeIn(plan.zone, this.#world.wall + plan.untilMs);
     }
+    if (plan.sinceMs > 0 && plan.last === 0 && plan.dialect === "7.1") {
+      this.account.isByTime = true;
+      this.#sinceMs = this.#world.wall - plan.sinceMs;
+      this.#since = plan.zone === "back" ? `-${plan.sinceMs / 1000}s` : timeIn(plan.zone, this.#sinceMs);
+    } else this.#since = plan.since;
     void this.#start();
   }
 
@@ -83,17 +96,17 @@ export class Reader {
 
   /** Follows with `connect()`. */
   async #follow(isSse: boolean): Promise<void> {
-    const { wish: { types, subjects }, user, since, last, bookmarks, dialect } = this.#plan;
+    const { wish: { types, subjects }, last, bookmarks, dialect } = this.#plan;
     const abort = this.#abort = new AbortController();
     while (this.#abort === abort && !this.hasLeft) {
       const isFirst = this.lastId === undefined && last > 0;
       const stream = this.#stream = connect(
         `${ORIGIN}${pathOf(dialect)}${bookmarks ? "?bookmarks=true" : ""}`,
         {
-          ...(isFirst ? { last } : { since: this.lastId ?? since }),
+          ...(isFirst ? { last } : { since: this.lastId ?? this.#since }),
           ...(types && { types }),
           ...(subjects && { subjects }),
-          headers: { "X-User": user, ...(isSse && { Accept: "text/event-stream" }) },
+          headers: isSse ? { Accept: "text/event-stream" } : {},
           signal: abort.signal,
           onStatus: (status) => this.#changed(status),
           fetch: (url, init) => this.#network.fetch(this.peer, url, init),
@@ -134,7 +147,7 @@ export class Reader {
     this.checkWait();
     this.#status = { status, since: world.now };
     if (status.type !== "open") return;
-    this.account.begin(status.start?.id, this.peer.connection!.epoch);
+    this.#begin(status.start?.id, this.peer.connection!.epoch);
   }
 
   /** Checks that `connect()` does not wait for longer than it says. */
@@ -155,10 +168,43 @@ export class Reader {
     }
   }
 
-  #checkTime({ type, time }: Item, url: string): void {
+  /** Takes the start of a connection. */
+  #begin(id: string | undefined, epoch: string): void {
+    const isFirst = this.account.at === undefined;
+    this.account.begin(id, epoch);
+    if (isFirst && this.#sinceMs !== undefined && this.#isTimeCertain) this.#checkStart();
+  }
+
+  /** Whether the times of events increase, and what a request says of time means the same to all. */
+  get #isTimeCertain(): boolean {
+    return !this.#world.wasSet || this.#network.timesAreOfNats && this.#plan.zone !== "back";
+  }
+
+  /** Checks that a start by time leaves out only what is older. */
+  #checkStart(): void {
+    const { epoch = "", position = 0 } = this.account.at ?? {};
+    const known = this.#network.truth.epochs.get(epoch);
+    const before = known?.events[position - 1];
+    if (before === undefined || known!.ages || position <= known!.events.length - known!.keeps) return;
+    // A duration back counts from when the server reads it.
+    const latest = this.#plan.zone === "back" ? this.#world.wall - this.#plan.sinceMs : this.#sinceMs!;
+    if (before.time >= latest + TIME_SLACK_MS) {
+      const time = new Date(before.time).toISOString();
+      this.#world.fail(this.peer.name, `since=${this.#since} leaves out an event of ${time}`);
+    }
+  }
+
+  #checkTime({ type, time }: Item): void {
+    if (type?.startsWith("events_") || time === undefined) return;
+    if (this.#sinceMs !== undefined && this.#isTimeCertain && Date.parse(time) < this.#sinceMs) {
+      this.#world.fail(this.peer.name, `an event of ${time} arrives, and the stream is since ${this.#since}`);
+    }
+  }
+
+  #checkUntil({ type, time }: Item, url: string): void {
     if (type?.startsWith("events_")) return;
     const until = new URL(url).searchParams.get("until");
-    if (until !== null && time !== undefined && time > until) {
+    if (until !== null && time !== undefined && Date.parse(time) > Date.parse(until)) {
       this.#world.fail(this.peer.name, `an event of ${time} arrives, and the stream ends at ${until}`);
     }
   }
@@ -166,25 +212,26 @@ export class Reader {
   #take(received: Item): void {
     const item = this.#plan.dialect === "8" ? { ...received, isBare: true } : received;
     this.#world.log(this.peer.name, `receives ${item.type} ${item.id}`);
+    this.#checkTime(item);
     this.account.take(item, this.#world.now - 1e9); // When it was sent is checked on the wire.
     this.lastId = item.id;
   }
 
   /** Reads in a plain loop, as it is found in scripts. */
   async #loop(isSse: boolean): Promise<void> {
-    const { wish: { types, subjects }, user, since, last, limit, follow, bookmarks, dialect } = this.#plan;
+    const { wish: { types, subjects }, last, limit, follow, bookmarks, dialect } = this.#plan;
     const own = this.#abort = new AbortController();
     while (this.#abort === own && !this.hasLeft) {
       const url = new URL(ORIGIN + pathOf(dialect));
       if (types) url.searchParams.set("types", types.join(","));
       for (const subject of subjects ?? []) url.searchParams.append("subject", subject);
       if (bookmarks) url.searchParams.set("bookmarks", "true");
-      const headers = new Headers({ "X-User": user });
+      const headers = new Headers();
       if (isSse) headers.set("Accept", "text/event-stream");
       const byHeader = isSse && this.lastId !== undefined;
       if (byHeader) headers.set("Last-Event-ID", this.lastId!);
       if (this.lastId === undefined && last > 0) url.searchParams.set("last", `${last}`);
-      else if (byHeader || this.lastId === undefined) url.searchParams.set("since", since);
+      else if (byHeader || this.lastId === undefined) url.searchParams.set("since", this.#since);
       else url.searchParams.set("since", this.lastId);
       if (limit > 0) url.searchParams.set("limit", `${limit}`);
       if (!follow) url.searchParams.set("follow", "false");
@@ -229,14 +276,22 @@ export class Reader {
         if (abort.signal.aborted) return;
         if (item.type !== "events_start") {
           this.#take(item);
-          this.#checkTime(item, url);
+          this.#checkUntil(item, url);
         } else {
           world.log(this.peer.name, `begins at ${item.id}`);
-          this.account.begin(item.id, epoch);
+          this.#begin(item.id, epoch);
           this.lastId = item.id;
         }
       }
       await this.#pause();
     }
   }
+}
+
+/** Writes a time in a zone. */
+function timeIn(zone: string, ms: number): string {
+  const [, sign, hours, minutes] = /^([+-])(\d\d):(\d\d)$/.exec(zone) ?? [];
+  if (sign === undefined) return new Date(ms).toISOString();
+  const offset = (Number(hours) * 60 + Number(minutes)) * (sign === "-" ? -1 : 1);
+  return new Date(ms + offset * 60_000).toISOString().replace("Z", zone);
 }

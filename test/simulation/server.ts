@@ -5,7 +5,7 @@
  */
 import { Hono } from "hono";
 import { eventsEndpoint } from "../../src/mod.ts";
-import type { Truth } from "./account.ts";
+import type { Access } from "./access.ts";
 import type { DialectName, Plan } from "./plan.ts";
 import type { SimulatedChannel } from "./storage.ts";
 import type { World } from "./world.ts";
@@ -22,17 +22,35 @@ export class Server {
   isClosing = false;
   /** Whether its process has ended: what it says counts no more. */
   isGone = false;
+  /** The number of requests with a key that were not answered yet. */
+  keysPending = 0;
   /** Whether its storage may reject something at the moment. */
   readonly #isTroubled: () => boolean;
   readonly #endpoints: readonly Pick<ReturnType<typeof eventsEndpoint>, "stats" | "abort">[];
   readonly #world: World;
+  #isAborted = false;
+  /** Whether it has ended, and had no streams then. */
+  #isOver = false;
+  readonly #maxKeys: number;
+  readonly #keyMs: number;
+  /** Until when it may remember an idempotency key. */
+  readonly #keys = new Map<string, number>();
 
-  constructor(world: World, truth: Truth, plan: Plan, channel: SimulatedChannel, isTroubled: () => boolean) {
+  constructor(
+    world: World,
+    access: Access,
+    plan: Plan,
+    channel: SimulatedChannel,
+    isTroubled: () => boolean,
+  ) {
     this.#world = world;
     this.#isTroubled = isTroubled;
     this.channel = channel;
     this.heldFrom = plan.channel === "memory" ? 0 : channel.last;
-    const users = plan.hasUsers ? { authorize: (c: Asked) => authorize(world, truth, plan, c) } : {};
+    const authorize = access.createAuthorize();
+    const { maxDelay, maxKeys: maxIdempotencyKeys, keySeconds: idempotencyWindow } = plan;
+    this.#maxKeys = maxIdempotencyKeys;
+    this.#keyMs = idempotencyWindow * 1000;
     const spoken = plan.steps.flatMap((step) => step.do === "join" ? [step.plan.dialect] : []);
     const dialects: ReadonlySet<DialectName> = new Set(["7.1", ...spoken]);
     this.#endpoints = [...dialects].map((dialect) => {
@@ -47,7 +65,10 @@ export class Server {
           this.ended++;
           if (reason === "failed" && !isTroubled()) world.fail("server", "a stream failed");
         },
-        ...users,
+        maxDelay,
+        maxIdempotencyKeys,
+        idempotencyWindow,
+        ...(authorize && { authorize }),
       });
       this.app.route(pathOf(dialect), endpoint);
       return endpoint;
@@ -63,14 +84,27 @@ export class Server {
     return this.#endpoints.reduce((sum, endpoint) => sum + endpoint.stats().subscribers, 0);
   }
 
+  /** The number of open streams, for a check that is made often: 0 from the time on at which it has ended and has none. */
+  countSubscribers(): number {
+    if (this.#isOver) return 0;
+    const count = this.subscribers;
+    this.#isOver = this.#isAborted && count === 0;
+    return count;
+  }
+
   /** Cuts off all streams. */
   abort(): void {
+    this.#isAborted = true;
     for (const endpoint of this.#endpoints) endpoint.abort();
   }
 
   /** Checks the answer to a request that is no stream. */
-  answered(method: string, status: number): void {
-    const isUnavailable = status === 503 && (this.isClosing || this.#isTroubled());
+  answered(method: string, status: number, key: string | null): void {
+    const { now } = this.#world;
+    const remembered = [...this.#keys.values()].filter((until) => until >= now).length;
+    if (key !== null && status === 202) this.#keys.set(key, now + this.#keyMs);
+    const isFull = remembered + this.keysPending > this.#maxKeys;
+    const isUnavailable = status === 503 && (this.isClosing || this.#isTroubled() || isFull);
     if (status === (method === "POST" ? 202 : 200) || isUnavailable || this.isGone) return;
     if (method === "GET" && (status === 401 || status === 204)) return;
     this.#world.fail("server", `${method} is answered with ${status}`);
@@ -80,23 +114,4 @@ export class Server {
 /** Returns the path of the endpoint of a dialect. */
 export function pathOf(dialect: DialectName): string {
   return dialect === "7.1" ? "/events" : `/tribler/${dialect}/events`;
-}
-
-interface Asked {
-  readonly req: { header(name: string): string | undefined };
-}
-
-/** Answers with the right of a user, as it was when that was asked. */
-async function authorize(world: World, truth: Truth, { authorizeMs }: Plan, c: Asked) {
-  const user = c.req.header("X-User");
-  if (user === undefined) return true;
-  const right = truth.rightOf(user);
-  const expiresAt = truth.expiryOf(user);
-  if (authorizeMs > 0) await world.sleep(authorizeMs);
-  if (right === undefined) return false;
-  const { types, subjects } = right;
-  const rest = { ...(subjects && { subjects }), ...(expiresAt !== undefined && { expiresAt }) };
-  if (types?.length === 1) return { types, ...rest };
-  const filter = (event: { readonly type: string }) => types!.includes(event.type);
-  return { ...rest, ...(types && { filter }) };
 }

@@ -40,9 +40,15 @@ export class DatabaseSync extends RealDatabase {
         if (this.#disk.random() < 0.5) this.#requireRoom();
         const result = run.apply(statement, [first, ...values] as never);
         for (let at = 0; at < values.length; at += 4) {
-          const [, type, subject, json] = values.slice(at, at + 4);
+          const [time, type, subject, json] = values.slice(at, at + 4);
           const sequence = first + at / 4;
-          this.#rows.push({ sequence, type: type!, subject: subject ?? null, json: json ?? null });
+          this.#rows.push({
+            sequence,
+            time: time!,
+            type: type!,
+            subject: subject ?? null,
+            json: json ?? null,
+          });
         }
         return result;
       }) as unknown as StatementSync["run"];

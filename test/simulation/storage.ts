@@ -8,6 +8,7 @@ import * as v from "valibot";
 import { type Catalogue, type Channel, createChannel, defineEvents } from "../../src/mod.ts";
 import type { Epoch, Truth } from "./account.ts";
 import { type Plan, type Trouble, TYPES } from "./plan.ts";
+import type { World } from "./world.ts";
 
 /** The payload of every event. */
 type Payload = v.GenericSchema<{ n: number; padding?: string | undefined }>;
@@ -36,6 +37,8 @@ export interface Storage {
   heal(): void;
   /** Whether publications and new streams may be rejected at the moment. */
   readonly isTroubled: boolean;
+  /** Returns what servers should have given back: what it is, and how many there are. */
+  left(): Readonly<Record<string, number>>;
   /** Checks what is left when all channels are closed, and removes it. */
   dispose(): void;
 }
@@ -55,10 +58,12 @@ export class MemoryStorage implements Storage {
   readonly keepsKeys = false;
   readonly isTroubled = false;
   readonly mayCrash = true;
+  readonly #world: World;
   readonly #truth: Truth;
   readonly #plan: Plan;
 
-  constructor(truth: Truth, plan: Plan) {
+  constructor(world: World, truth: Truth, plan: Plan) {
+    this.#world = world;
     this.#truth = truth;
     this.#plan = plan;
   }
@@ -73,7 +78,7 @@ export class MemoryStorage implements Storage {
     channel.publishBatch = (drafts, key) => {
       const ids = publishBatch(drafts, key);
       for (const { type, subject, event } of drafts as readonly Published[]) {
-        epoch.events.push({ n: event.n, type, subject });
+        epoch.events.push({ n: event.n, type, subject, time: this.#world.wall });
       }
       return ids;
     };
@@ -87,6 +92,9 @@ export class MemoryStorage implements Storage {
   begin(): void {}
   heal(): void {}
   dispose(): void {}
+  left(): Readonly<Record<string, number>> {
+    return {};
+  }
 }
 
 interface Published {

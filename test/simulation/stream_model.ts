@@ -1,12 +1,12 @@
 /**
- * A model of NATS: a server with one stream of JetStream, and the part of the clients' interface that the channel uses.
+ * A model of NATS: a server with one stream of JetStream. `model_connection.ts` has what clients see of it.
  * `test/nats/stream_model.test.ts` compares it with a real server.
  *
  * @module
  */
 import { JetStreamApiError, type PubAck, type StreamConfig, type StreamInfo } from "@nats-io/jetstream";
 import type { MsgHdrs } from "@nats-io/nats-core";
-import { Items } from "./awaited_items.ts";
+import { ModelConnection } from "./model_connection.ts";
 
 /** The time and the chance of a model. */
 export interface Clock {
@@ -51,7 +51,7 @@ export interface StreamListener {
 const encoder = new TextEncoder();
 const STREAM_NOT_FOUND = { code: 404, err_code: 10059, description: "stream not found" };
 const OTHER_CONFIG = { code: 400, err_code: 10058, description: "stream name already in use" };
-const NANOS = 1e6;
+export const NANOS = 1e6;
 /** What the creation of a stream has below a millisecond. */
 const NANOS_OF_CREATION = "456789";
 
@@ -59,6 +59,8 @@ const NANOS_OF_CREATION = "456789";
 export class StreamServer {
   readonly clock: Clock;
   readonly connections: Set<ModelConnection> = new Set();
+  /** Every connection that there has been. */
+  readonly #opened: ModelConnection[] = [];
   readonly #listener: StreamListener;
   #stored: Stored | undefined;
   /** What waits until the server is thawed. */
@@ -72,13 +74,23 @@ export class StreamServer {
   connect(): ModelConnection {
     const connection = new ModelConnection(this);
     this.connections.add(connection);
+    this.#opened.push(connection);
     return connection;
+  }
+
+  /** The number of consumers that follow the stream, also for connections that are closed. */
+  get consumers(): number {
+    return this.#opened.reduce((sum, { followers }) => sum + followers.size, 0);
   }
 
   /** Runs something that has arrived, once the server is not frozen. */
   accept(run: () => void): void {
     if (this.#frozen === undefined) run();
     else this.#frozen.push(run);
+  }
+
+  get hasStream(): boolean {
+    return this.#stored !== undefined;
   }
 
   get isFrozen(): boolean {
@@ -194,165 +206,4 @@ export class StreamServer {
   #deliver(): void {
     for (const { followers } of this.connections) for (const follower of followers) follower.deliver();
   }
-}
-
-/** The messages of a consumer, and what happens to it. */
-export class ModelMessages extends Items<ModelMessage> {
-  readonly events: Items<{ readonly type: string }> = new Items();
-
-  status(): Items<{ readonly type: string }> {
-    return this.events;
-  }
-}
-
-/** A message as a consumer receives it. */
-export interface ModelMessage extends StoredMessage {
-  readonly info: {
-    readonly streamSequence: number;
-    readonly timestampNanos: number;
-    readonly pending: number;
-  };
-}
-
-/** A consumer that follows the stream. */
-interface Follower {
-  readonly messages: ModelMessages;
-  /** Sends what is new. */
-  deliver(): void;
-}
-
-/** A connection to the server. */
-export class ModelConnection {
-  readonly server: StreamServer;
-  readonly followers: Set<Follower> = new Set();
-  readonly info: { readonly max_payload: number } = { max_payload: 1024 * 1024 };
-  readonly #status = new Items<{ readonly type: string }>();
-  /** Grows whenever the connection breaks: what was under way is lost. */
-  #life = 0;
-  isUp = true;
-  #isClosed = false;
-  #sent = 0;
-  #received = 0;
-
-  constructor(server: StreamServer) {
-    this.server = server;
-  }
-
-  /** A message without an answer: the channel sends none. */
-  publish(): void {}
-
-  isClosed(): boolean {
-    return this.#isClosed;
-  }
-
-  status(): Items<{ readonly type: string }> {
-    return this.#status;
-  }
-
-  close(): Promise<void> {
-    this.#isClosed = true;
-    this.cut();
-    this.server.connections.delete(this);
-    return Promise.resolve();
-  }
-
-  /** Breaks the connection. */
-  cut(): void {
-    if (!this.isUp) return;
-    this.isUp = false;
-    this.#life++;
-    this.#status.push({ type: this.#isClosed ? "close" : "disconnect" });
-  }
-
-  /** Connects again. */
-  restore(): void {
-    if (this.isUp || this.#isClosed) return;
-    this.isUp = true;
-    this.#status.push({ type: "reconnect" });
-  }
-
-  /** Sends a request. It is rejected after some time if no response arrives. */
-  request<T>(run: () => T, timeoutMs = 5000): Promise<T> {
-    const { clock } = this.server;
-    return new Promise<T>((resolve, reject) => {
-      if (this.#isClosed) return reject(named("ClosedConnectionError", "closed connection"));
-      clock.after(timeoutMs, () => reject(named("TimeoutError", "timeout")));
-      this.#travel("sent", () =>
-        this.server.accept(() => {
-          let respond: () => void;
-          try {
-            const value = run();
-            respond = () => resolve(value);
-          } catch (error) {
-            respond = () => reject(error);
-          }
-          this.#travel("received", respond);
-        }));
-    });
-  }
-
-  /** Calls a function when something has arrived, in the order in which it was sent; not if the connection broke meanwhile. */
-  #travel(way: "sent" | "received", arrive: () => void): void {
-    if (!this.isUp) return;
-    const life = this.#life;
-    const { clock } = this.server;
-    const now = clock.now();
-    const due = Math.max(now + clock.latency(), way === "sent" ? this.#sent : this.#received);
-    if (way === "sent") this.#sent = due;
-    else this.#received = due;
-    clock.after(due - now, () => life === this.#life && arrive());
-  }
-
-  /** Delivers what the stream keeps from a position on, and what follows. */
-  follow(first: number, most: number, heartbeatMs: number | undefined): ModelMessages {
-    const messages = new ModelMessages();
-    let [next, left] = [first, most];
-    let arrivedAt = this.server.clock.now();
-    const follower: Follower = {
-      messages,
-      deliver: () => {
-        if (!this.isUp || this.server.isFrozen || left === 0) return;
-        const found = this.server.from(next).slice(0, left);
-        const pending = this.server.from(next).length;
-        for (const [index, message] of found.entries()) {
-          next = message.seq + 1;
-          left--;
-          const info = {
-            streamSequence: message.seq,
-            timestampNanos: message.time * NANOS,
-            pending: pending - index - 1,
-          };
-          this.#travel("received", () => {
-            arrivedAt = this.server.clock.now();
-            messages.push({ ...message, info });
-          });
-        }
-      },
-    };
-    messages.onStop = () => {
-      this.followers.delete(follower);
-      messages.events.stop();
-    };
-    this.followers.add(follower);
-    follower.deliver();
-    if (heartbeatMs !== undefined) {
-      const beat = () => {
-        if (messages.isStopped) return;
-        const now = this.server.clock.now();
-        if (this.isUp && !this.server.isFrozen) {
-          arrivedAt = now;
-          messages.events.push({ type: "heartbeat" });
-        } else if (now - arrivedAt > 2 * heartbeatMs) {
-          messages.events.push({ type: "heartbeats_missed" });
-        }
-        this.server.clock.after(heartbeatMs, beat);
-      };
-      this.server.clock.after(heartbeatMs, beat);
-    }
-    return messages;
-  }
-}
-
-function named(name: string, message: string): Error {
-  return Object.assign(new Error(message), { name });
 }

@@ -8,7 +8,8 @@ import type { Random } from "../support/hostile_proxy.ts";
 import type { Epoch, Truth } from "./account.ts";
 import type { Plan, Trouble } from "./plan.ts";
 import { catalogue, epochOf, type SimulatedChannel, type Storage } from "./storage.ts";
-import { type ModelConnection, type StoredMessage, StreamServer } from "./stream_model.ts";
+import type { ModelConnection } from "./model_connection.ts";
+import { type StoredMessage, StreamServer } from "./stream_model.ts";
 import type { World } from "./world.ts";
 
 const decoder = new TextDecoder();
@@ -61,10 +62,10 @@ export class StreamStorage implements Storage {
     });
   }
 
-  #stored({ data, subject, headers }: StoredMessage): void {
+  #stored({ data, subject, headers, time }: StoredMessage): void {
     const { type, event } = JSON.parse(decoder.decode(data));
     if (!subject.endsWith(`.${type}`)) this.#world.fail("nats", `${type} is stored as ${subject}`);
-    this.#events.push({ n: event.n, type, subject: headers?.get("Events-Subject") });
+    this.#events.push({ n: event.n, type, subject: headers?.get("Events-Subject"), time });
   }
 
   #enter(name: string): void {
@@ -134,12 +135,15 @@ export class StreamStorage implements Storage {
     const connections = [...server.connections];
     this.#troubledUntil = this.#world.now + ms + RECOVERY_MS;
     if (what === "frozen stream") server.freeze();
-    else if (what === "replaced stream") server.deleteStream();
+    else if (what === "replaced stream") server.accept(() => server.deleteStream());
     else {
       const cut = what === "lost tail"
         ? connections
         : [connections[Math.floor(this.#random() * connections.length)]];
-      for (const connection of cut) connection?.cut();
+      for (const connection of cut) {
+        if (what === "silent consumer") connection?.silence();
+        else connection?.cut();
+      }
       if (what === "lost tail") server.truncate(1 + Math.floor(this.#random() * 5));
     }
     this.#world.after(ms, () => this.#restore());
@@ -153,6 +157,10 @@ export class StreamStorage implements Storage {
   heal(): void {
     this.#restore();
     this.#troubledUntil = Math.min(this.#troubledUntil, this.#world.now + RECOVERY_MS);
+  }
+
+  left(): Readonly<Record<string, number>> {
+    return { consumers: this.#server.consumers };
   }
 
   dispose(): void {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import process from "node:process";
 import { type Random, randomOf } from "../support/hostile_proxy.ts";
 
@@ -40,8 +40,8 @@ const BEGINNING_MS = Date.UTC(2026, 0, 1);
 export class World {
   /** The functions that the code under test put off to the next turn. */
   readonly immediates: (() => void)[] = [];
-  /** What happened, for people. */
-  readonly trace: string[] = [];
+  /** What happened: when, to whom, and what. */
+  readonly #happened: (readonly [now: number, who: string, what: string | (() => string)])[] = [];
   /** The first violation. */
   failure: string | undefined;
   /** Whether what is under way comes to its end, whatever it violates. */
@@ -50,6 +50,8 @@ export class World {
   workMs = 0;
   /** How far the wall clock was set, in milliseconds. */
   clockStepMs = 0;
+  /** Whether the wall clock was ever set. */
+  wasSet = false;
   /** How far the wall clock moves away, as a share of the time. */
   drift = 0;
   /** The number of turns of the event loop. */
@@ -82,6 +84,17 @@ export class World {
     return [...this.#timers.values()].filter(({ isTested }) => isTested).length;
   }
 
+  /** Sets the wall clock. */
+  setClock(ms: number): void {
+    this.clockStepMs += ms;
+    this.wasSet = true;
+  }
+
+  /** Sets the time zone of the process. */
+  set zone(name: string) {
+    process.env["TZ"] = name;
+  }
+
   /** Makes a stream of chance that depends on the seed and a name alone. */
   randomOf(name: string): Random {
     let hash = (this.seed + 0x9e3779b9) | 0;
@@ -93,9 +106,27 @@ export class World {
     return random;
   }
 
-  log(who: string, what: string): void {
-    const text = withoutFolder(what);
-    this.trace.push(`${(this.#now / 1000).toFixed(4).padStart(10)}  ${who.padEnd(10)} ${text}`);
+  /** Notes what happens. A text that takes a while is made when it is read. */
+  log(who: string, what: string | (() => string)): void {
+    this.#happened.push([this.#now, who, what]);
+  }
+
+  /** The number of notes. */
+  get notes(): number {
+    return this.#happened.length;
+  }
+
+  /** Drops the notes after so many. */
+  forgetAfter(notes: number): void {
+    this.#happened.length = notes;
+  }
+
+  /** What happened, for people. */
+  get trace(): string[] {
+    return this.#happened.map(([now, who, what]) => {
+      const text = withoutFolder(typeof what === "string" ? what : what());
+      return `${(now / 1000).toFixed(4).padStart(10)}  ${who.padEnd(10)} ${text}`;
+    });
   }
 
   /** Records a violation: the first one ends the simulation. */
@@ -116,6 +147,14 @@ export class World {
   /** Resolves after this many milliseconds of the simulator. */
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => void this.after(ms, resolve));
+  }
+
+  /** Records a violation if a promise is not settled after this many milliseconds. */
+  limit<T>(promise: Promise<T>, ms: number, who: string, what: string): Promise<T> {
+    const timer = this.after(ms, () => this.fail(who, `${what} takes longer than ${ms} ms`));
+    const settled = () => this.cancel(timer);
+    promise.then(settled, settled);
+    return promise;
   }
 
   /** Resolves at a time, which may be moved meanwhile. */
@@ -176,12 +215,15 @@ export class World {
       start: (ms, everyMs, run) => this.#start(ms, everyMs, run, true),
     });
     current = this;
+    const { TZ } = process.env;
     const onRejection = (error: unknown) => this.fail("process", `an unhandled rejection: ${error}`);
     process.on("unhandledRejection", onRejection);
     try {
       await live();
     } finally {
       current = undefined;
+      if (TZ === undefined) delete process.env["TZ"];
+      else process.env["TZ"] = TZ;
       process.off("unhandledRejection", onRejection);
       leave();
     }
@@ -246,7 +288,14 @@ function replaceGlobals(world: World, clock: Clock): () => void {
       return world.now;
     }],
     [crypto, "randomUUID", () => uuid(world.random)],
-    // The real one runs on another thread, and so ends at any time.
+    // The real ones run on another thread, and so end at any time.
+    [crypto.subtle, "importKey", (_: string, key: Uint8Array) => Promise.resolve(key)],
+    [
+      crypto.subtle,
+      "verify",
+      (_: unknown, key: Uint8Array, signature: Uint8Array, data: Uint8Array) =>
+        Promise.resolve(createHmac("sha256", key).update(data).digest().equals(signature)),
+    ],
     [crypto.subtle, "digest", (_: string, data: Uint8Array) => {
       const { buffer, byteOffset, byteLength } = createHash("sha256").update(data).digest();
       return Promise.resolve(buffer.slice(byteOffset, byteOffset + byteLength));

@@ -150,7 +150,9 @@ test('durability "power": events are dropped for newer ones when those are synce
       return setInterval(callback, ms);
     }) as typeof setInterval;
     fs.fdatasync = ((_: number, callback: (error: Error) => void) =>
-      setImmediate(() => callback(new Error("EIO: i/o error, fdatasync")))) as unknown as typeof fdatasync;
+      setImmediate(() =>
+        callback(new Error("EIO: i/o error, fdatasync"))
+      )) as unknown as typeof fdatasync;
     syncBuiltinESMExports();
     try {
       await withChannel(file, async (channel) => {
