@@ -15,7 +15,7 @@ import { endVisits, hasChromium, visiting } from "../support/chromium.ts";
 import { serving, until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import { installTools } from "../support/tools.ts";
-import { bundle, type Framework, FRAMEWORKS, readApps, RENDERED } from "./apps.ts";
+import { bundle, type Framework, FRAMEWORK_FOLDERS, FRAMEWORKS, readApps, RENDERED } from "./apps.ts";
 
 const test = suite("apps");
 
@@ -122,10 +122,11 @@ async function tryApp(shop: Shop, page: Page): Promise<void> {
 
 /** Components with which React's rules are tried. */
 const RULES = `
-  import { createElement, useState } from "react";
+  import { createElement, useState, version } from "react";
   import { createRoot } from "react-dom/client";
   import { useEvents } from "events-endpoint/react";
 
+  export { version };
   let renders = 0;
   export const rendered = () => renders;
   let setOptions;
@@ -175,8 +176,8 @@ if (hasChromium) {
     await Promise.all(FRAMEWORKS.map(tryOne));
   });
 
-  test("useEvents() renders once for many events, calls new functions, and begins anew for other values", async () => {
-    const code = await bundle({ rules: RULES }, {});
+  const rules = async (frameworks: string, version: RegExp) => {
+    const code = await bundle({ rules: RULES }, {}, "browser", frameworks);
     const shop = openShop();
     serveModules(shop.app, code);
     await serving(shop.app, (url) =>
@@ -184,6 +185,7 @@ if (hasChromium) {
         const reads = (text: string) =>
           until(async () => await page.locator("p").textContent() === text, `it reads ${text}`);
         await reads("live 0");
+        assert.match(await page.evaluate("app.version") as string, version);
         const before = Number(await page.evaluate("app.rendered()"));
         shop.noise(2000);
         await reads("live 2000");
@@ -203,7 +205,11 @@ if (hasChromium) {
         await page.evaluate("unmount()");
         await until(() => shop.subscribers() === 0, "it is disconnected");
       }));
-  });
+  };
+  for (const [folder, version] of [["newest", /^19\./], ["react18", /^18\./]] as const) {
+    test(`useEvents() renders once for many events, calls new functions, and begins anew for other values (${folder})`, () =>
+      rules(FRAMEWORK_FOLDERS[folder], version));
+  }
 
   test.after(endVisits);
 }

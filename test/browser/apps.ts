@@ -64,11 +64,18 @@ const LANGUAGES: Readonly<Record<Framework, string>> = {
   plain: "js",
 };
 
+/** Where the frameworks are found; the oldest React has a folder of its own. */
+export const FRAMEWORK_FOLDERS: Readonly<Record<"newest" | "react18", string>> = {
+  newest: dirname(toolFile("here.js")),
+  react18: toolFile("react18"),
+};
+
 /** Builds modules that are in memory, and what they import. Returns the code by name. */
 export async function bundle(
   modules: Readonly<Record<string, string>>,
   files: Readonly<Record<string, string>>,
   platform: "browser" | "node" = "browser",
+  frameworks: string = FRAMEWORK_FOLDERS.newest,
 ): Promise<ReadonlyMap<string, string>> {
   const { outputFiles } = await build({
     absWorkingDir: ROOT,
@@ -86,13 +93,13 @@ export async function bundle(
     logLevel: "error",
     define: { "process.env.NODE_ENV": '"development"', __VUE_OPTIONS_API__: "true" },
     jsx: "automatic",
-    plugins: [inMemory({ ...modules, ...files })],
+    plugins: [inMemory({ ...modules, ...files }, frameworks)],
   });
   return new Map(outputFiles.map(({ path, text }) => [path.slice(`${ROOT}out/`.length), text]));
 }
 
 /** Loads modules from memory, the package from its sources, and everything else from the tools. */
-function inMemory(files: Readonly<Record<string, string>>): Plugin {
+function inMemory(files: Readonly<Record<string, string>>, frameworks: string): Plugin {
   return {
     name: "in memory",
     setup: ({ onResolve, onLoad, resolve }) => {
@@ -111,7 +118,7 @@ function inMemory(files: Readonly<Record<string, string>>): Plugin {
         ({ path, kind, pluginData }) =>
           pluginData === "resolved"
             ? undefined
-            : resolve(path, { kind, resolveDir: dirname(toolFile("here.js")), pluginData: "resolved" }),
+            : resolve(path, { kind, resolveDir: frameworks, pluginData: "resolved" }),
       );
       onLoad({ filter: /./, namespace: "memory" }, async ({ path }) => ({
         resolveDir: ROOT,
