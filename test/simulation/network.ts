@@ -37,8 +37,8 @@ export class Network {
   /** All servers that there have been. */
   readonly servers: Server[] = [];
   latencyMs: number;
-  /** Whether events have the time of a machine whose clock is never set. */
-  readonly timesAreOfNats: boolean;
+  /** Where events are kept. */
+  readonly channel: Plan["channel"];
   /** The number of events that a channel holds itself: one that is closed reads no others. */
   readonly held: number;
   readonly pieceBytes: number;
@@ -50,7 +50,7 @@ export class Network {
     this.truth = truth;
     this.access = new Access(world, truth, plan, this.connections);
     this.latencyMs = plan.latencyMs;
-    this.timesAreOfNats = plan.channel === "nats";
+    this.channel = plan.channel;
     this.held = plan.channel === "memory" ? Infinity : plan.history;
     this.pieceBytes = plan.pieceBytes;
   }

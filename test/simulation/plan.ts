@@ -153,7 +153,7 @@ export interface Plan {
   /** The most idempotency keys that a server remembers, and for how long. */
   readonly maxKeys: number;
   readonly keySeconds: number;
-  /** The number of events that are published one by one right before a drain. */
+  /** The number of batches that are published right before a drain, faster than they can be delivered one by one. */
   readonly lastBurst: number;
   /** The most milliseconds for which a busy server holds events back. */
   readonly maxDelay: number;
@@ -301,7 +301,7 @@ export function makePlan(world: World): Plan {
     tokenMs: pick([1500, 8000, 60_000]),
     zone: pick(ZONES),
     ...(chance(0.1) ? { maxKeys: 2, keySeconds: 20 } : { maxKeys: 100_000, keySeconds: 120 }),
-    lastBurst: pick([0, 0, 25]),
+    lastBurst: pick([0, 0, 10]),
     maxDelay: pick([5, 5, 0, 50]),
     authorizeMs: pick([0, 0, 30, 600]),
     workMs: chance(0.3) ? pick([0.5, 2]) : 0,

@@ -27,6 +27,7 @@ interface Publication {
 type Drafts = readonly { readonly type: "tick"; readonly subject?: string; readonly event: { n: number } }[];
 
 export const LAST_WORDS: readonly Wanted[] = [{ type: "rare", subject: undefined, padding: 0 }];
+const BURST = Array<Wanted>(5).fill(LAST_WORDS[0]!);
 /** The longest that a publication may be undecided: NATS has five seconds to answer, and to deliver what it has stored. */
 const PUBLISH_MS = 12_000;
 const REJECTIONS: readonly string[] = ["ChannelUnavailable", "ChannelClosed"];
@@ -84,10 +85,10 @@ export class Publications {
     return true;
   }
 
-  /** Publishes the last events before a drain: some one by one, while what was published before is on its way. */
+  /** Publishes the last events before a drain: some in a burst, so that a server still holds back some of them then. */
   async saysLast(server: Server): Promise<void> {
     for (let i = 0; i < this.#plan.lastBurst; i++) {
-      void this.publish(server, LAST_WORDS);
+      void this.publish(server, BURST);
       await this.#world.sleep(0.2);
     }
     void this.publish(server, LAST_WORDS);
