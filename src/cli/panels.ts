@@ -209,6 +209,8 @@ const KEYS: readonly (readonly [keys: string, text: string])[] = [
   ["/", "filter: words, fields like name:sintel size:>1GB subject:order/42,"],
   ["", "time:>14:00; - before a term excludes, * stands for any text"],
   ["t", "choose the types that are shown"],
+  ["", "both look at the newest 5,000 events and at all that follow: for older ones,"],
+  ["", "start with --types, --subject and --since, which ask the server"],
   ["space", "pause, and go on with what came meanwhile"],
   ["↑ PgUp Home", "the events so far: they stay where they are while others arrive"],
   ["Enter", "the whole of an event; ← and → for those beside it"],

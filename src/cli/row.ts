@@ -4,8 +4,8 @@
  * @module
  */
 import { styleText } from "node:util";
-import stringWidth from "string-width";
 import { printable } from "../text/printable.ts";
+import { widthOf } from "./width.ts";
 import { sentence } from "../tribler/summary.ts";
 import { clock, type DisplayEvent, groupOf, pairsOf, timeOf } from "../text/event_text.ts";
 
@@ -46,7 +46,7 @@ export function eventRow(event: DisplayEvent, style: TerminalStyle): string {
   const shown = cutMiddle(type, columns);
   const spans: Span[] = [
     [`${clock(timeOf(event))}  `, "dim"],
-    [shown + " ".repeat(Math.max(0, columns - stringWidth(shown))), styleOf(type)],
+    [shown + " ".repeat(Math.max(0, columns - widthOf(shown))), styleOf(type)],
     ["  "],
     ...subjectSpans(event),
     ...payloadSpans(event),
@@ -108,7 +108,7 @@ export function fit(spans: readonly Span[], { columns, colours }: TerminalStyle)
   for (const [text, style] of spans) {
     const shown = beginningOf(text, left);
     row += colours && style !== undefined ? styleText(style, shown, { validateStream: false }) : shown;
-    left -= stringWidth(shown);
+    left -= widthOf(shown);
     if (shown !== text) break;
   }
   return isWhole ? row : `${row}…`;
@@ -118,7 +118,7 @@ function fitsIn(spans: readonly Span[], columns: number): boolean {
   let width = 0;
   for (const [text] of spans) {
     if (text.length > MAX_MEASURED_CHARACTERS) return false;
-    width += stringWidth(text);
+    width += widthOf(text);
     if (width > columns) return false;
   }
   return true;
@@ -133,14 +133,14 @@ function cut(text: string, columns: number): string {
 /** Shortens a text that is wider than this in its middle: types differ at both ends. */
 export function cutMiddle(text: string, columns: number): string {
   if (
-    stringWidth(text.slice(0, MAX_MEASURED_CHARACTERS)) <= columns && text.length <= MAX_MEASURED_CHARACTERS
+    widthOf(text.slice(0, MAX_MEASURED_CHARACTERS)) <= columns && text.length <= MAX_MEASURED_CHARACTERS
   ) {
     return text;
   }
   const start = beginningOf(text, Math.ceil((columns - 1) / 2));
   let end = "";
   for (const { segment } of [...graphemes.segment(text.slice(-columns))].reverse()) {
-    if (stringWidth(segment + end) > Math.floor((columns - 1) / 2)) break;
+    if (widthOf(segment + end) > Math.floor((columns - 1) / 2)) break;
     end = segment + end;
   }
   return `${start}…${end}`;
@@ -152,11 +152,11 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 export function beginningOf(text: string, columns: number): string {
   // No character takes more than two columns, so most texts fit without being measured.
   if (text.length * 2 <= columns) return text;
-  if (text.length <= MAX_MEASURED_CHARACTERS && stringWidth(text) <= columns) return text;
+  if (text.length <= MAX_MEASURED_CHARACTERS && widthOf(text) <= columns) return text;
   let shown = "";
   let width = 0;
   for (const { segment } of graphemes.segment(text.slice(0, MAX_MEASURED_CHARACTERS))) {
-    width += stringWidth(segment);
+    width += widthOf(segment);
     if (width > columns) break;
     shown += segment;
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import stringWidth from "string-width";
+import { widthOf } from "./width.ts";
 
 /** The part of a terminal that is used here. */
 export interface Terminal {
@@ -23,7 +23,7 @@ export interface Screen {
   /** Number of rows of the terminal. */
   readonly rows: number;
   /**
-   * Adds a row. Rows of one turn of the event loop are written together.
+   * Adds a row. Rows are written together, some 60 times a second.
    *
    * @returns false if the terminal does not keep up
    */
@@ -36,6 +36,10 @@ export interface Screen {
   close(): void;
 }
 
+/** Minimum number of milliseconds between two writes: no terminal shows more, and each draws the last line again. */
+const FRAME_MS = 16;
+/** Maximum number of characters that wait for a write. */
+const MAX_WAITING_CHARACTERS = 64 * 1024;
 /** Number of milliseconds between two updates of the last line, which counts down to the next attempt. */
 const REFRESH_MS = 1000;
 
@@ -48,7 +52,8 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
   let rows = "";
   /** Number of columns of the last line when it was drawn. */
   let drawn = 0;
-  let isDue = false;
+  let due: ReturnType<typeof setTimeout> | undefined;
+  let drawnAt = -Infinity;
   let isOver = false;
   let isCovered = false;
   let keepsUp = true;
@@ -66,20 +71,20 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
   }
 
   function draw(): void {
-    isDue = false;
+    clearTimeout(due);
+    due = undefined;
     if (isOver || isCovered) return;
     // Most terminals wrap a line that fills the last column.
     const line = lastLine(columns() - 1);
     const text = erase() + rows + line;
     rows = "";
-    drawn = stringWidth(line);
+    drawn = widthOf(line);
+    drawnAt = performance.now();
     keepsUp = terminal.write(text) && keepsUp;
   }
 
   function refresh(): void {
-    if (isDue) return;
-    isDue = true;
-    setImmediate(draw);
+    due ??= setTimeout(draw, Math.max(0, drawnAt + FRAME_MS - performance.now()));
   }
 
   return {
@@ -91,7 +96,8 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
     },
     print: (row) => {
       rows += `${row}\r\n`; // While keys are read, Deno and Bun do not make this of a line feed.
-      refresh();
+      if (rows.length > MAX_WAITING_CHARACTERS) draw();
+      else refresh();
       return keepsUp;
     },
     refresh,
@@ -102,6 +108,7 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
     close: () => {
       isOver = true;
       clearInterval(timer);
+      clearTimeout(due);
       terminal.off("resize", draw);
       terminal.off("drain", onDrain);
       terminal.write(erase() + rows);

@@ -14,6 +14,7 @@ import { EventList, type Panel, TypeList } from "../../src/cli/panels.ts";
 import { Prompt } from "../../src/cli/prompt.ts";
 import { eventRow } from "../../src/cli/row.ts";
 import { createScreen } from "../../src/cli/screen.ts";
+import { widthOf } from "../../src/cli/width.ts";
 import { parseFilter } from "../../src/text/filter.ts";
 import { jsonLine } from "../../src/text/printable.ts";
 import { until } from "../support/harness.ts";
@@ -81,6 +82,34 @@ test("createScreen() reports a full terminal until that has drained", async () =
     assert.ok(screen.print("five"));
   } finally {
     screen.close();
+  }
+});
+
+test("createScreen() writes at most 60 times a second, and at once what no frame could hold", async () => {
+  const terminal = fakeTerminal(40);
+  const { state } = terminal;
+  const screen = createScreen(terminal, () => "last");
+  try {
+    const began = performance.now();
+    for (let n = 0; n < 300; n++) {
+      screen.print(`row ${n}`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => state.written.join("").includes("row 299"), "all rows are written");
+    const most = (performance.now() - began) / 16 + 3;
+    assert.ok(state.written.length <= most, `${state.written.length} writes, not ${most}`);
+    state.written.length = 0;
+    for (let n = 0; n < 10; n++) screen.print("x".repeat(10_000));
+    assert.is(state.written.length, 1, "it does not wait with 64 Ki characters");
+  } finally {
+    screen.close();
+  }
+});
+
+test("widthOf() is that of string-width for Latin text", () => {
+  for (let code = 0x20; code < 0x3000; code++) {
+    const text = `a${String.fromCharCode(code)}b`;
+    assert.is(widthOf(text), stringWidth(text), text);
   }
 });
 
