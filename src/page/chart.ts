@@ -82,7 +82,10 @@ export function createChart(rates: Rates, { onRange, onSpan, onGroup, onLoad }: 
 
   const writeFigures = () => {
     const second = Math.floor(lastDrawn / 1000) - 1;
-    legend.write(series, pointed, second, { ...scope, failures: `${failures} ${SPAN_TEXTS[span]}` });
+    legend.write(series, pointed, second, {
+      ...scope,
+      failures: `${failures.toLocaleString("en")} ${SPAN_TEXTS[span]}`,
+    });
   };
 
   let lastDrawn = 0;

@@ -64,7 +64,7 @@ export function emptyText({ view, status, kept, oldestKept, isExpired, retrySeco
     const isAll = since === "earliest";
     const what = isAll
       ? "These are all that the server keeps. New ones are shown if they match."
-      : "The filter looks at what the page has. The server may have older events.";
+      : "The filter looks at what the page has, and ? explains its words. The server may have older events.";
     return { why, what, remedies: isAll ? ["clear-filter"] : ["clear-filter", "earliest"] };
   }
   const fromStatus = statusReason(status, retrySeconds);

@@ -212,8 +212,10 @@ function followSubject(subject: string): void {
 }
 
 function togglePin(): void {
-  const record = list.active ?? details.shown;
-  if (record !== undefined) pins.toggle(record);
+  const record = details.shown ?? list.active;
+  if (record === undefined) return;
+  pins.toggle(record);
+  list.reveal(); // The pins are above the list.
 }
 
 function togglePause(): void {
@@ -288,9 +290,7 @@ function remedy(name: Remedy): void {
 
 byId("connect").onclick = connection.mend;
 byId("pause").onclick = togglePause;
-byId("pin").onclick = () => {
-  if (details.shown !== undefined) pins.toggle(details.shown);
-};
+byId("pin").onclick = togglePin;
 filterInput.oninput = () => change({ text: filterInput.value });
 createRemedies(remedy);
 createDownloads(records);

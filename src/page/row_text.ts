@@ -71,8 +71,10 @@ export function scopeText(
 
 function lossText(payload: unknown): string {
   const { count, reason } = (payload ?? {}) as { count?: unknown; reason?: unknown };
-  const amount = typeof count === "number" ? count.toLocaleString("en") : "An unknown number of";
-  return `${amount} ${count === 1 ? "event is" : "events are"} missing here: ${lossReason(reason)}`;
+  const are = typeof count !== "number"
+    ? "Events are"
+    : `${count.toLocaleString("en")} ${count === 1 ? "event is" : "events are"}`;
+  return `${are} missing here: ${lossReason(reason)}`;
 }
 
 /** The text of a payload that has no sentence of its own. */

@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import { createRates, peaksOf } from "../../src/page/rates.ts";
-import { createRecords } from "../../src/page/records.ts";
+import { createRecords, hasOnlyLosses } from "../../src/page/records.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("page records");
@@ -75,6 +75,15 @@ test("Records.filter() shows what it found also when the last records took longe
   });
   while (records.isScanning && ++turns < 100) records.scan();
   assert.is(records.matching.length, 4);
+});
+
+test("hasOnlyLosses() finds that no event is listed beside reports of losses", () => {
+  const records = createRecords(100, 1_000_000);
+  assert.ok(hasOnlyLosses(records));
+  records.add({ type: "events_lost", event: { count: null, reason: "history_expired" } });
+  assert.ok(hasOnlyLosses(records), "the list needs an explanation");
+  records.add({ type: "tick" });
+  assert.not(hasOnlyLosses(records));
 });
 
 test("createRates() counts the last seconds one by one, and the whole past in steps", () => {
