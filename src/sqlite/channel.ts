@@ -43,7 +43,7 @@ import type {
   PublishedEvent,
   Schemas,
 } from "../events/catalogue.ts";
-import { draftOf, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
+import { draftOf, encodeEvent, encodeEvents } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor } from "../events/cursor.ts";
 import { entryOf } from "./entry.ts";
@@ -245,7 +245,10 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
     ...[payload, options]: PayloadArguments<S, T>
   ): Promise<string> {
     try {
-      return this.#publish([draftOf(type, payload, options)], undefined, this.#idOf);
+      this.#checkOpen();
+      const event = encodeEvent(this.catalogue, draftOf(type, payload, options), this.#maxEventBytes);
+      this.#checkOpen(); // What was published may have getters.
+      return this.#writer.publish([event], undefined, this.#idOf);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -253,7 +256,10 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
 
   publishBatch(drafts: readonly Draft<S>[], key?: string): Promise<string[]> {
     try {
-      return this.#publish(drafts, key, this.#idsOf);
+      this.#checkOpen();
+      const events = encodeEvents(this.catalogue, drafts, this.#maxEventBytes, key);
+      this.#checkOpen(); // As above.
+      return events.length === 0 ? Promise.resolve([]) : this.#writer.publish(events, key, this.#idsOf);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -294,19 +300,6 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
       published: this.#published.read(),
       readers: this.#wakeups.size,
     };
-  }
-
-  #publish<Result>(
-    drafts: readonly UncheckedDraft[],
-    key: string | undefined,
-    resultOf: (first: number, count: number) => Result,
-  ): Promise<Result> {
-    this.#checkOpen();
-    const events = encodeEvents(this.catalogue, drafts, this.#maxEventBytes, key);
-    this.#checkOpen(); // What was published may have getters.
-    return events.length === 0
-      ? Promise.resolve(resultOf(0, 0))
-      : this.#writer.publish(events, key, resultOf);
   }
 
   #checkOpen(): void {

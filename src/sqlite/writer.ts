@@ -157,13 +157,19 @@ export class Writer {
   }
 
   /** Waits for the end of this turn. In a flood it waits for what the next ones publish. */
-  async #gather(): Promise<void> {
+  #gather(): Promise<void> {
     const until = this.#lastGroupAt + GATHER_MS;
-    let seen = 0;
-    do {
-      seen = this.#queued;
-      await nextTurn();
-    } while (this.#queued > seen && this.#queued < GROUP_EVENTS && performance.now() < until);
+    let seen = this.#queued;
+    return new Promise((resolve) => {
+      // In callbacks: an asynchronous loop would cost as much again as each turn.
+      const look = () => {
+        const isFlooded = this.#queued > seen && this.#queued < GROUP_EVENTS && performance.now() < until;
+        if (!isFlooded) return resolve();
+        seen = this.#queued;
+        setImmediate(look);
+      };
+      setImmediate(look);
+    });
   }
 
   async #storeOrReject(group: readonly Publication[]): Promise<void> {
@@ -235,7 +241,8 @@ export class Writer {
         const known = key === undefined ? undefined : file.publicationOf(key);
         const first = publication.first = known?.first ?? this.#last + entries.length + 1;
         if (known !== undefined) continue;
-        for (const event of publication.events) {
+        for (let i = 0; i < publication.events.length; i++) {
+          const event = publication.events[i]!;
           const sequence = this.#last + entries.length + 1;
           file.insert(sequence, time, event);
           entries.push(this.#options.writeEntry(event, file.epoch, sequence, time));
