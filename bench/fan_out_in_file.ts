@@ -1,4 +1,7 @@
-/** The fan-out of a channel in a file beside the one in memory: the loads of `npm run bench`, and one more at a fixed rate. */
+/**
+ * The fan-out of a channel in a file beside the one in memory: the loads of `npm run bench`, and one more at a fixed rate. The
+ * yardstick is the one in memory with bare SQLite beside it, for which nothing waits.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,15 +39,15 @@ const LATENCIES: Value[] = (["p50", "p99"] as const).map((key) => ({
   of: milliseconds(key),
 }));
 
-/** Compares the two on one runtime, which take turns, and prints the medians. The ratio is that of a round. */
+/** Compares them on one runtime, where they take turns, and prints the medians. The ratio is that of a round. */
 export async function compareFanOut(runtime: string): Promise<void> {
-  const pair = IN_FILE.find(({ file }) => file.runtime === runtime)!;
+  const compared = IN_FILE.find(({ file }) => file.runtime === runtime)!;
   const folder = mkdtempSync(join(tmpdir(), "bench-"));
   leaveServerCore();
   const bench: Bench = { client: buildClient(folder).command, folder };
   try {
     for (const load of COMPARED) {
-      const rounds = await takeTurns(bench, load, pair);
+      const rounds = await takeTurns(bench, load, compared);
       console.log(`fan-out, ${load.name}: ${load.title}, ${load.subscribers} readers`);
       for (const value of load.kind === "latency" ? [...LATENCIES, CPU] : [DELIVERIES, CPU]) {
         console.log(describe(value, rounds));
@@ -55,23 +58,17 @@ export async function compareFanOut(runtime: string): Promise<void> {
   }
 }
 
-interface Round {
-  readonly memory: Delivered;
-  readonly file: Delivered;
-}
+type Round = Readonly<Record<keyof (typeof IN_FILE)[number], Delivered>>;
 
-async function takeTurns(
-  bench: Bench,
-  load: Load,
-  { memory, file }: (typeof IN_FILE)[number],
-): Promise<Round[]> {
-  const servers = [await start(memory), await start(file)] as const;
+async function takeTurns(bench: Bench, load: Load, compared: (typeof IN_FILE)[number]): Promise<Round[]> {
+  const servers = [await start(compared.memory), await start(compared.file), await start(compared.beside)];
   try {
     const rounds: Round[] = [];
-    const run = async (server: (typeof servers)[0]) => await measure(bench, server, load) as Delivered;
     for (let round = 0; round <= ROUNDS; round++) {
-      const [inMemory, inFile] = [await run(servers[0]), await run(servers[1])];
-      if (round > 0) rounds.push({ memory: inMemory, file: inFile }); // The first round is for the compilers.
+      const runs: Delivered[] = [];
+      for (const server of servers) runs.push(await measure(bench, server, load) as Delivered);
+      const [memory, file, beside] = runs as [Delivered, Delivered, Delivered];
+      if (round > 0) rounds.push({ memory, file, beside }); // The first round is for the compilers.
     }
     return rounds;
   } finally {
@@ -82,9 +79,13 @@ async function takeTurns(
 function describe({ name, of, atLeast }: Value, rounds: Round[]): string {
   const inMemory = number(median(rounds.map(({ memory }) => of(memory))));
   const inFile = number(median(rounds.map(({ file }) => of(file))));
-  const ratio = median(rounds.map(({ memory, file }) => of(file) / of(memory)));
+  const ratioOf = (kind: keyof Round) => median(rounds.map((round) => of(round[kind]) / of(round.memory)));
+  const ratio = ratioOf("file");
   const missedBy = (1 - ratio / (atLeast ?? 0)) * 100;
   const verdict = missedBy > 0 ? `missed by ${missedBy.toFixed(0)} %` : "met";
   const goal = atLeast === undefined ? "" : `, at least ${atLeast}: ${verdict}`;
-  return `${inFile.padStart(10)}  ${name} (in memory ${inMemory}: ${ratio.toFixed(2)} of it${goal})`;
+  const least = ratioOf("beside").toFixed(2);
+  return `${inFile.padStart(10)}  ${name} (in memory ${inMemory}: ${
+    ratio.toFixed(2)
+  } of it${goal}; with bare SQLite ${least})`;
 }

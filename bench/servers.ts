@@ -61,13 +61,15 @@ export const SERVERS: ServerSpec[] = [
   spec("ours-bun", "**events-endpoint**", "ours.ts", "bun", { yardstick: "bare-bun" }),
 ];
 
-/** A channel in a file, and beside it the same in memory: `npm run bench:sqlite` compares them. */
-export const IN_FILE: { memory: ServerSpec; file: ServerSpec }[] = (["node24", "deno", "bun"] as const).map((
-  runtime,
-) => ({
-  memory: spec(`memory-${runtime}`, "in memory", "ours.ts", runtime),
-  file: spec(`file-${runtime}`, "in a file", "ours.ts", runtime, { args: ["file"] }),
-}));
+/** A channel in a file, the same in memory, and that with bare SQLite beside it: `npm run bench:sqlite` compares them. */
+export const IN_FILE: { memory: ServerSpec; file: ServerSpec; beside: ServerSpec }[] =
+  (["node24", "deno", "bun"] as const).map((runtime) => ({
+    memory: spec(`memory-${runtime}`, "in memory", "ours.ts", runtime),
+    file: spec(`file-${runtime}`, "in a file", "ours.ts", runtime, { args: ["file"] }),
+    beside: spec(`beside-${runtime}`, "in memory, beside bare SQLite", "ours.ts", runtime, {
+      args: ["beside"],
+    }),
+  }));
 
 /** Only when asked for by name: the same over SSE, and on NATS, which `npm run bench:nats` starts for it. */
 export const MORE_SERVERS: ServerSpec[] = [
