@@ -43,9 +43,10 @@ export interface PipelineOptions {
 /**
  * Starts a pipeline at the newest event of the log.
  *
- * While there is time to spare, an event goes out in the turn in which it was published. In a flood a batch is taken when
- * as much time has passed again as the delivery of the one before took, so that the channel writes few large chunks
- * instead of many small ones: the cost is in the writes, not in the bytes. See {@linkcode createPacing}.
+ * At a pace that can be delivered, an event goes out in the turn in which it was published, with what was published since
+ * the turn before. In a flood a batch is taken when as much time has passed again as the delivery of the one before took,
+ * so that the channel writes few large chunks instead of many small ones: the cost is in the writes, not in the bytes. See
+ * {@linkcode createPacing}.
  *
  * @returns stops the pipeline at once and for good, and leaves no timer or iterator behind
  */
@@ -91,22 +92,27 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
   }
 
   /**
-   * Releases the next batch: in the next turn while there is time to spare, in a flood after the shortest timer, and when
-   * the publisher runs ahead as long after the last one as that one kept the event loop busy; at once behind a full one.
+   * Releases the next batch: in the next turn, or where the pacing holds it back after the shortest timer, and when the
+   * publisher runs ahead as long after the last one as that one kept the event loop busy; behind a full one without that.
    */
   function releaseNext(start: number, events: number, isFull: boolean): void {
     // A write costs most after it returned, in microtasks, and on some runtimes behind them.
     nextTurn(() => {
       const costMs = performance.now() - start;
-      const hadTime = !pacing.isFlooded;
-      if (hadTime) pacing.count(events, start, costMs);
-      if (!pacing.isFlooded || isStopped) return release();
-      timer = setTimeout(() => {
+      if (isStopped) return release();
+      if (!pacing.holds(start)) {
+        pacing.count(events, start, costMs);
+        return release();
+      }
+      const hold = () => {
         const totalMs = performance.now() - start;
-        if (!hadTime) pacing.count(events, start, Math.max(costMs, totalMs - TIMER_MS));
+        // Node counts a timer from when the turn began, which the delivery may have filled.
+        if (totalMs < costMs + TIMER_MS) return void (timer = setTimeout(hold));
+        pacing.count(events, start, Math.max(costMs, totalMs - TIMER_MS));
         if (isFull || totalMs < LEAST_COST_MS || !pacing.isOverloaded) release();
         else timer = setTimeout(release, Math.min(totalMs, maxDelay));
-      });
+      };
+      timer = setTimeout(hold);
     });
   }
 
