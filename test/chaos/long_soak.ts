@@ -308,7 +308,10 @@ class Run {
       } finally {
         clearInterval(watch);
       }
-      if (!this.#isOver) await sleep(random() < 0.1 ? random() * this.#seconds * 100 : random() * 500);
+      const pauseMs = random() < 0.1 ? random() * this.#seconds * 100 : random() * 500;
+      for (const end = performance.now() + pauseMs; performance.now() < end && !this.#isOver;) {
+        await sleep(100);
+      }
     }
   }
 
