@@ -54,7 +54,7 @@ export const LOADS: Load[] = [
     kind: "throughput",
     title: "one event per event-loop turn",
     subscribers: 500,
-    repeats: 3,
+    repeats: 5,
     plan: { perTurn: 1, events: 20_000, seconds: PUBLISH_SECONDS, bytes: EVENT_BYTES },
   },
   {
@@ -62,7 +62,7 @@ export const LOADS: Load[] = [
     kind: "throughput",
     title: "bursts of 10 events per event-loop turn",
     subscribers: 200,
-    repeats: 3,
+    repeats: 5,
     plan: { perTurn: 10, events: 40_000, seconds: PUBLISH_SECONDS, bytes: EVENT_BYTES },
   },
   {
@@ -70,7 +70,7 @@ export const LOADS: Load[] = [
     kind: "throughput",
     title: "a flood, 100 events per event-loop turn",
     subscribers: 500,
-    repeats: 3,
+    repeats: 5,
     plan: { perTurn: 100, events: 20_000, seconds: 2 * PUBLISH_SECONDS, bytes: EVENT_BYTES },
   },
   {

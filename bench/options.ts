@@ -13,7 +13,7 @@ const USAGE = `Fan-out benchmark: events per second, CPU and latency, beside oth
   --only L1,L4          only these loads: ${LOADS.map(({ name }) => name).join(", ")}
   --servers plain,…     only these servers: ${SERVERS.map(({ name }) => name).join(", ")};
                         and when named: ${MORE_SERVERS.map(({ name }) => name).join(", ")}
-  --quick               one measurement of half the length instead of three
+  --quick               one measurement of half the length instead of several
   --write               writes the tables into docs/benchmarks.md too`;
 
 function pick<Named extends { name: string }>(

@@ -20,7 +20,7 @@ const PICTURE = fileURLToPath(new URL("../docs/latency.svg", import.meta.url));
 const PACES = [50, 200, 500, 1000, 2000, 5000];
 const READERS = 200;
 const SECONDS = 2;
-const TURNS = 3;
+const TURNS = 5;
 /** A server whose last event arrives later than this after it was due has fallen behind. */
 const BEHIND_MS = 250;
 
