@@ -66,14 +66,18 @@ run(
 run(
   "the page retries while the server is down, says why, and reports a loss when the server forgot its events",
   async () => {
-    await onStage({}, async ({ page, session, restart }) => {
+    await onStage({ width: 360, height: 740 }, async ({ page, session, restart }) => {
       await isLive(page);
       tick(session, "before");
       await reads(rows(page).locator(".summary"), "before");
+      const height = async () => (await page.locator("header").boundingBox())!.height;
+      const before = await height();
       const after = createSession({ version: "7.1.6" });
       await restart(after, async () => {
         const words = /^Reconnecting (?:in \d+ s|now): the (?:connection was lost|server cannot be reached)$/;
         await reads(connection(page), words);
+        await reads(page.locator("#rates-title"), "– events/s"); // Not 0, which nothing has reported.
+        assert.is(await height(), before, "what the connection says moves nothing");
       });
       await reads(connection(page), "Live, version 7.1.6");
       tick(after, "after");
