@@ -9,12 +9,12 @@
 import uPlot from "uplot";
 import { byId } from "./dom.ts";
 import { EVENT_GROUPS, type EventGroup } from "./event_groups.ts";
-import { createLegend, type Scope } from "./legend.ts";
+import { createLegend, type Legend, type Scope } from "./legend.ts";
 import type { Known } from "./past.ts";
 import { peaksOf, type Rates, type Series } from "./rates.ts";
 import { placeInTime } from "./row_text.ts";
 import { dragByTouch } from "./touch.ts";
-import { createUnknown } from "./unknown.ts";
+import { createUnknown, type Unknown } from "./unknown.ts";
 import type { ChartSpan, TimeRange } from "./view.ts";
 
 /** The chart. */
@@ -62,114 +62,159 @@ const INCREMENTS = [0.001, 0.01, 0.1, 1, 10, 100, 1000, 10_000, 100_000].flatMap
 ) => [power, 2 * power, 5 * power]);
 
 /** Makes the chart in its place on the page. */
-export function createChart(rates: Rates, { onRange, onSpan, onGroup, onLoad }: ChartListener): Chart {
-  const place = byId("chart");
-  const legend = createLegend(rates, onGroup);
-  const spans = [...document.querySelectorAll<HTMLButtonElement>("#spans button")];
-  for (const button of spans) button.onclick = () => onSpan(button.dataset["span"] as ChartSpan);
-  let span: ChartSpan = "5m";
-  let series = rates.recent(0, 1, 1);
-  /** The index of the step at the pointer. */
-  let pointed: number | undefined;
-  let range: TimeRange | undefined;
-  let plot: uPlot | undefined;
-  let known: Known = { from: -Infinity, to: Infinity, oldest: Infinity };
-  let scope: Omit<Scope, "failures"> = { text: "", asks: () => true, isLive: true };
-  const unknown = createUnknown(place.parentElement!, () => onLoad(span));
+export function createChart(rates: Rates, listener: ChartListener): Chart {
+  return new RateChart(rates, listener);
+}
 
+class RateChart implements Chart {
+  readonly #rates: Rates;
+  readonly #listener: ChartListener;
+  readonly #place = byId("chart");
+  readonly #spans = [...document.querySelectorAll<HTMLButtonElement>("#spans button")];
+  readonly #legend: Legend;
+  readonly #unknown: Unknown;
+  #span: ChartSpan = "5m";
+  #series: Series;
   /** Number of events of trouble in all steps. */
-  let failures = 0;
+  #failures = 0;
+  /** The index of the step at the pointer. */
+  #pointed: number | undefined;
+  #range: TimeRange | undefined;
+  #plot: uPlot | undefined;
+  #known: Known = { from: -Infinity, to: Infinity, oldest: Infinity };
+  #scope: Omit<Scope, "failures"> = { text: "", asks: () => true, isLive: true };
+  #lastDrawn = 0;
+  #isTouched = false;
 
-  const writeFigures = () => {
-    const second = Math.floor(lastDrawn / 1000) - 1;
-    legend.write(series, pointed, second, {
-      ...scope,
-      failures: `${failures.toLocaleString("en")} ${SPAN_TEXTS[span]}`,
-    });
-  };
-
-  let lastDrawn = 0;
-  function draw(now: number): void {
-    lastDrawn = now;
-    const end = Math.floor(now / 1000);
-    const start = Number.isFinite(known.oldest) ? Math.floor(known.oldest / 1000) : end;
-    const all = span === "all" ? rates.whole(end, start) : rates.recent(end, SPANS[span][0], SPANS[span][1]);
-    failures = sumOf(all.counts.get("trouble")!);
-    // A step that is narrower than a pixel may not be drawn at all.
-    series = peaksOf(all, Math.max(50, (place.clientWidth - AXIS_PIXELS) * devicePixelRatio));
-    const data = stack(series);
-    if (plot === undefined) {
-      plot = createPlot(place, data, {
-        onDraw: showPlaces,
-        onPoint: (index) => {
-          pointed = index;
-          writeFigures();
-        },
-        onSelect: (left, right) => {
-          const at = (x: number) => plot!.posToVal(x, "x") * 1000;
-          onRange(right - left < 3 ? undefined : { from: Math.floor(at(left)), to: Math.ceil(at(right)) });
-        },
-      });
-      dragByTouch(plot.over, {
-        onDrag: (left, right) => setSelect(left, right),
-        onEnd: (left, right) => plot!.setSelect({ left, width: right - left, top: 0, height: heightOf() }),
-        onCancel: showRange,
-      });
-    } else plot.setData(data);
-    writeFigures();
+  constructor(rates: Rates, listener: ChartListener) {
+    this.#rates = rates;
+    this.#listener = listener;
+    this.#series = rates.recent(0, 1, 1);
+    this.#legend = createLegend(rates, listener.onGroup);
+    this.#unknown = createUnknown(this.#place.parentElement!, () => listener.onLoad(this.#span));
+    for (const button of this.#spans) {
+      button.onclick = () => listener.onSpan(button.dataset["span"] as ChartSpan);
+    }
+    new ResizeObserver(() => this.#plot?.setSize(sizeOf(this.#place))).observe(this.#place);
   }
 
-  const heightOf = () => plot!.over.clientHeight;
-  const setSelect = (left: number, right: number) =>
-    plot!.setSelect({ left, width: right - left, top: 0, height: heightOf() }, false);
-  /** Returns how far from the left edge of the plot a time is, in pixels. */
-  const positionOf = (time: number) =>
-    Math.max(0, Math.min(plot!.over.clientWidth, plot!.valToPos(time / 1000, "x")));
+  draw(now: number): void {
+    this.#lastDrawn = now;
+    const end = Math.floor(now / 1000);
+    const { oldest } = this.#known;
+    const span = this.#span;
+    const all = span === "all"
+      ? this.#rates.whole(end, Number.isFinite(oldest) ? Math.floor(oldest / 1000) : end)
+      : this.#rates.recent(end, SPANS[span][0], SPANS[span][1]);
+    this.#failures = sumOf(all.counts.get("trouble")!);
+    // A step that is narrower than a pixel may not be drawn at all.
+    const pixels = (this.#place.clientWidth - AXIS_PIXELS) * devicePixelRatio;
+    this.#series = peaksOf(all, Math.max(50, pixels));
+    const data = stack(this.#series);
+    if (this.#plot === undefined) this.#plot = this.#makePlot(data);
+    else this.#plot.setData(data);
+    this.#writeFigures();
+  }
+
+  know(known: Known, scope: Omit<Scope, "failures">): void {
+    const { from, to, oldest } = this.#known;
+    const isSame = known.from === from && known.to === to && known.oldest === oldest;
+    this.#known = known;
+    this.#scope = scope;
+    if (!isSame) this.#redraw();
+  }
+
+  select(range: TimeRange | undefined): void {
+    this.#range = range;
+    this.#showRange();
+  }
+
+  setSpan(span: ChartSpan): void {
+    this.#span = span;
+    for (const button of this.#spans) button.ariaPressed = `${button.dataset["span"] === span}`;
+    this.#redraw();
+  }
+
+  recolour(): void {
+    this.#plot?.destroy();
+    this.#plot = undefined;
+    this.#redraw();
+  }
+
+  list(group: EventGroup): void {
+    this.#legend.show(group);
+  }
+
+  #redraw(): void {
+    if (this.#lastDrawn > 0) this.draw(this.#lastDrawn);
+  }
+
+  #writeFigures(): void {
+    const failures = `${this.#failures.toLocaleString("en")} ${SPAN_TEXTS[this.#span]}`;
+    const second = Math.floor(this.#lastDrawn / 1000) - 1;
+    this.#legend.write(this.#series, this.#pointed, second, { ...this.#scope, failures });
+  }
+
+  #makePlot(data: uPlot.AlignedData): uPlot {
+    const plot = createPlot(this.#place, data, {
+      onDraw: () => this.#showPlaces(),
+      onPoint: (index) => {
+        this.#pointed = index;
+        this.#writeFigures();
+      },
+      onSelect: (left, right) => {
+        const at = (x: number) => plot.posToVal(x, "x") * 1000;
+        const range = { from: Math.floor(at(left)), to: Math.ceil(at(right)) };
+        this.#listener.onRange(right - left < 3 ? undefined : range);
+      },
+    });
+    dragByTouch(plot.over, {
+      onDrag: (left, right) => {
+        this.#isTouched = true;
+        setSelect(plot, left, right, false);
+      },
+      onEnd: (left, right) => {
+        this.#isTouched = false;
+        setSelect(plot, left, right, true);
+      },
+      onCancel: () => {
+        this.#isTouched = false;
+        this.#showRange();
+      },
+    });
+    return plot;
+  }
 
   /** Shows what has a place in time. It is called when the plot was drawn: before that its scale is an older one. */
-  function showPlaces(): void {
-    showRange();
+  #showPlaces(): void {
+    this.#showRange();
+    const plot = this.#plot;
     if (plot === undefined) return;
-    const at = { oldest: positionOf(known.oldest), from: positionOf(known.from), to: positionOf(known.to) };
-    unknown.show(plot.over, at, span);
+    const { oldest, from, to } = this.#known;
+    const parts = {
+      oldest: positionOf(plot, oldest),
+      from: positionOf(plot, from),
+      to: positionOf(plot, to),
+    };
+    this.#unknown.show(plot.over, parts, this.#span);
   }
 
-  function showRange(): void {
-    if (plot === undefined) return;
-    const [left, right] = range === undefined ? [0, 0] : [positionOf(range.from), positionOf(range.to)];
-    const isDragging = place.querySelector(":active") !== null;
-    if (!isDragging) setSelect(left, right);
+  #showRange(): void {
+    const plot = this.#plot;
+    if (plot === undefined || this.#isTouched || this.#place.querySelector(":active") !== null) return;
+    if (this.#range === undefined) return setSelect(plot, 0, 0, false);
+    setSelect(plot, positionOf(plot, this.#range.from), positionOf(plot, this.#range.to), false);
   }
+}
 
-  function recolour(): void {
-    plot?.destroy();
-    plot = undefined;
-    if (lastDrawn > 0) draw(lastDrawn);
-  }
+/** Shows a selected range, in pixels; `reports` calls what listens to it. */
+function setSelect(plot: uPlot, left: number, right: number, reports: boolean): void {
+  plot.setSelect({ left, width: right - left, top: 0, height: plot.over.clientHeight }, reports);
+}
 
-  new ResizeObserver(() => {
-    plot?.setSize(sizeOf(place));
-  }).observe(place);
-  return {
-    draw,
-    know: (now, of) => {
-      const isSame = now.from === known.from && now.to === known.to && now.oldest === known.oldest;
-      known = now;
-      scope = of;
-      if (!isSame && lastDrawn > 0) draw(lastDrawn);
-    },
-    recolour,
-    select: (now) => {
-      range = now;
-      showRange();
-    },
-    setSpan: (now) => {
-      span = now;
-      for (const button of spans) button.ariaPressed = `${button.dataset["span"] === span}`;
-      if (lastDrawn > 0) draw(lastDrawn);
-    },
-    list: legend.show,
-  };
+/** Returns how far from the left edge of a plot a time is, in pixels. */
+function positionOf({ over, valToPos }: uPlot, time: number): number {
+  return Math.max(0, Math.min(over.clientWidth, valToPos(time / 1000, "x")));
 }
 
 function sumOf(counts: ArrayLike<number>): number {

@@ -295,7 +295,7 @@ filterInput.oninput = () => change({ text: filterInput.value });
 createRemedies(remedy);
 createDownloads(records);
 createPublishing(key);
-const switchTheme = createTheme(chart.recolour);
+const switchTheme = createTheme(() => chart.recolour());
 createShortcuts({
   pause: togglePause,
   follow: () => {
