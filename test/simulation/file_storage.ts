@@ -52,6 +52,10 @@ export class FileStorage implements Storage {
     return this.#world.now < this.#troubledUntil;
   }
 
+  isCutOff(): boolean {
+    return false;
+  }
+
   async open(): Promise<SimulatedChannel> {
     const { durability, keeps, history } = this.#plan;
     const disk = this.#openDisk();

@@ -5,7 +5,7 @@
  */
 import { connect, type Connection as Stream, type Status } from "../../src/client/mod.ts";
 import { EventsError } from "../../src/mod.ts";
-import { Account, type Item, SLACK_MS } from "./account.ts";
+import { Account, isWanted, type Item, type Published, SLACK_MS } from "./account.ts";
 import { createItemParser, isBlind } from "./items.ts";
 import type { Network, Peer } from "./network.ts";
 import type { ReaderPlan } from "./plan.ts";
@@ -173,6 +173,7 @@ export class Reader {
     const isFirst = this.account.at === undefined;
     this.account.begin(id, epoch);
     if (isFirst && this.#sinceMs !== undefined && this.#isTimeCertain) this.#checkStart();
+    if (isFirst && this.#plan.last > 0) this.#checkLast();
   }
 
   /** Whether the times of events increase, and what a request says of time means the same to all. */
@@ -192,6 +193,23 @@ export class Reader {
     if (before.time >= latest + TIME_SLACK_MS) {
       const time = new Date(before.time).toISOString();
       this.#world.fail(this.peer.name, `since=${this.#since} leaves out an event of ${time}`);
+    }
+  }
+
+  /** Checks that a stream of the newest events has all of them. */
+  #checkLast(): void {
+    const { last, wish, user } = this.#plan;
+    const { epoch = "", position = 0 } = this.account.at ?? {};
+    const { world, truth } = this.#network;
+    const known = truth.epochs.get(epoch);
+    const [right, ...others] = truth.rightsIn(user, world.now - RESPONSE_MS, world.now);
+    if (known === undefined || known.ages || right === undefined || others.length > 0) return;
+    const isSeen = (event: Published) => isWanted(event, wish) && isWanted(event, right);
+    const isThere = (event: Published) => event.erasedAt === undefined && event.isErasing !== true;
+    const kept = known.events.slice(Math.max(0, known.events.length - known.keeps), position);
+    const count = known.events.slice(position).filter(isSeen).length;
+    if (count < last && kept.some((event) => isSeen(event) && isThere(event))) {
+      this.#world.fail(this.peer.name, `last=${last} begins after ${position}: ${count} events follow`);
     }
   }
 

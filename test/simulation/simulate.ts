@@ -290,9 +290,9 @@ class Simulation {
       for (const other of this.#network.servers.filter((other) => other.channel === channel)) {
         other.isGone = true;
         this.#network.cutAll(other, how === "power cut");
+        other.abort();
       }
       this.#storage.crash(channel, how === "power cut");
-      server.abort();
     }
     await world.sleep(downMs);
     await this.#serve(number, how === "endpoint" ? channel : undefined);

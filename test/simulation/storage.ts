@@ -29,6 +29,8 @@ export interface Storage {
   open(): Promise<SimulatedChannel>;
   /** Ends a channel as the end of its process does, or of the power. */
   crash(channel: SimulatedChannel, isPowerCut: boolean): void;
+  /** Whether the channel knows that it is cut off from what keeps its events. */
+  isCutOff(channel: SimulatedChannel): boolean;
   /** Whether servers may end: not while one alone knows something. */
   readonly mayCrash: boolean;
   /** Lets something go wrong. */
@@ -87,6 +89,10 @@ export class MemoryStorage implements Storage {
 
   crash(channel: SimulatedChannel): void {
     channel.close();
+  }
+
+  isCutOff(): boolean {
+    return false;
   }
 
   begin(): void {}

@@ -84,6 +84,10 @@ export class StreamStorage implements Storage {
     return this.#world.now < this.#troubledUntil;
   }
 
+  isCutOff(channel: SimulatedChannel): boolean {
+    return this.#connections.get(channel)?.isUp === false;
+  }
+
   async open(): Promise<SimulatedChannel> {
     const { keeps, history } = this.#plan;
     const connection = this.#server.connect();
