@@ -1,7 +1,7 @@
 /** Child processes that speak one JSON object a line, none of which outlives the bench. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { pinned } from "./machine.ts";
+import { pinned, sharePriority } from "./machine.ts";
 
 const GRACE_MS = 2000;
 const STDERR_CHARACTERS = 2000;
@@ -28,6 +28,7 @@ export class Child {
       detached: true,
       env: { ...process.env, NO_COLOR: "1" },
     });
+    if (this.#process.pid !== undefined) sharePriority(this.#process.pid);
     this.#process.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.complaints = (this.complaints + text).slice(-STDERR_CHARACTERS);
     });

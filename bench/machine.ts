@@ -1,7 +1,7 @@
 /** What the operating system knows: cores, limits, the CPU time and memory of a process. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus, getPriority, totalmem } from "node:os";
 
 /** The first line a command prints, or `undefined` where there is no such command. */
 export function firstLine(command: string, ...args: string[]): string | undefined {
@@ -28,6 +28,16 @@ export function leaveServerCore(): void {
   if (canPin) {
     execFileSync("taskset", ["-a", "-c", "-p", CLIENT_CORE, String(process.pid)], { stdio: "ignore" });
   }
+}
+
+/**
+ * Gives a child the priority of the bench, as in `nice -n -20 npm run bench`: where Linux groups processes by session, it
+ * compares the priorities of the groups first, and a child is a session of its own.
+ */
+export function sharePriority(pid: number): void {
+  const priority = getPriority();
+  const file = `/proc/${pid}/autogroup`;
+  if (priority !== 0 && existsSync(file)) writeFileSync(file, String(priority));
 }
 
 /** Where Debian's libnginx-mod-nchan puts it. */
