@@ -83,7 +83,7 @@ export const SUITES: readonly Suite[] = [
   { path: "chaos/soak", on: EACH_KIND, runs: "programs", seconds: 7, waits: true },
   { path: "chaos/", on: EVERY, seconds: 5 },
   // It replaces the clock and the timers of Node. The newest one has SQLite, and runs twice as many seeds in a second as Node 20.
-  { path: "simulation/", on: ["node26"], seconds: 25 },
+  { path: "simulation/", on: ["node26"], seconds: 20 },
   { path: "page/build", on: ONCE },
   { path: "page/", on: ONCE, isUnit: true },
   { path: "browser/back", on: EACH_KIND, seconds: 4, waits: true },

@@ -5,7 +5,7 @@
  */
 import { createHash, createHmac } from "node:crypto";
 import { type Authorize, authorizeByToken } from "../../src/mod.ts";
-import { type Right, SLACK_MS, type Truth } from "./account.ts";
+import { type Right, type Truth } from "./account.ts";
 import type { Connection } from "./connection.ts";
 import type { Plan, Step } from "./plan.ts";
 import type { World } from "./world.ts";
@@ -219,7 +219,7 @@ export class Access {
   #expectEnds(isOver: (connection: Connection) => boolean): void {
     const world = this.#world;
     const { now } = world;
-    world.after(this.#truth.heartbeatMs + SLACK_MS, () => {
+    world.after(this.#truth.heartbeatMs + this.#truth.slackMs, () => {
       for (const connection of this.#connections) {
         const { peer, isServed, owedSince, openedAt } = connection;
         if (!isServed || owedSince === undefined || openedAt > now || !isOver(connection)) continue;

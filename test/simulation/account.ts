@@ -53,7 +53,7 @@ export interface Item {
 }
 
 /** What may take that long between a change of a permission and its effect, in milliseconds, beside one heartbeat. */
-export const SLACK_MS = 150;
+const SLACK_MS = 150;
 
 /** A right, and since when. */
 interface Granted {
@@ -69,11 +69,15 @@ export class Truth {
   readonly #rights = new Map<string, Granted[]>();
   readonly #expiries = new Map<string, number | undefined>();
   readonly heartbeatMs: number;
+  /** How late something may be, in milliseconds, beside what it says. */
+  readonly slackMs: number;
   readonly world: World;
 
   constructor(world: World, heartbeatMs: number) {
     this.world = world;
     this.heartbeatMs = heartbeatMs;
+    // What takes time makes every timer late.
+    this.slackMs = SLACK_MS * Math.max(1, 2 * world.workMs);
   }
 
   /**
@@ -277,9 +281,9 @@ export class Account {
   }
 
   #maySee(event: Published, sentFrom: number): boolean {
-    const { world, heartbeatMs } = this.#truth;
+    const { world, heartbeatMs, slackMs } = this.#truth;
     return isWanted(event, this.#wish) && !(event.erasedAt! < sentFrom) &&
-      this.#rightsIn(sentFrom - heartbeatMs - SLACK_MS, world.now)
+      this.#rightsIn(sentFrom - heartbeatMs - slackMs, world.now)
         .some((right) => right !== undefined && isWanted(event, right));
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Grant } from "./access.ts";
-import { Account, type Right, SLACK_MS } from "./account.ts";
+import { Account, type Right } from "./account.ts";
 import { createItemParser, isBlind, type ItemParser } from "./items.ts";
 import type { Network, Peer } from "./network.ts";
 import type { Way } from "./plan.ts";
@@ -204,7 +204,7 @@ export class Connection {
       }
       this.owedSince = undefined;
       if (world.turns > turn) sentFrom = world.now; // The stream had nothing left, so this was sent just now.
-      if (world.now - calledAt > truth.heartbeatMs + SLACK_MS && hasHeartbeats && !this.isReported) {
+      if (world.now - calledAt > truth.heartbeatMs + truth.slackMs && hasHeartbeats && !this.isReported) {
         world.fail(this.peer.name, `the server is silent for ${world.now - calledAt} ms`);
       }
       if (result.done) {

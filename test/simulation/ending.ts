@@ -4,7 +4,6 @@
  * @module
  */
 import { ALL, type Plan } from "./plan.ts";
-import { SLACK_MS } from "./account.ts";
 import { isBlind } from "./items.ts";
 import type { Network } from "./network.ts";
 import { countPages } from "./pages_of_world.ts";
@@ -97,7 +96,7 @@ export class Ending {
     await this.#checkKeys();
     for (const { peer, isServed, isDead, owedSince } of this.#network.connections) {
       if (isServed && isDead && owedSince === undefined) this.#checkStalled(peer.name);
-      if (isServed && !isDead && world.now - (owedSince ?? world.now) > truth.heartbeatMs + SLACK_MS) {
+      if (isServed && !isDead && world.now - (owedSince ?? world.now) > truth.heartbeatMs + truth.slackMs) {
         world.fail(peer.name, `the server is silent for ${world.now - owedSince!} ms`);
       }
     }

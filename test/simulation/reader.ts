@@ -5,7 +5,7 @@
  */
 import { connect, type Connection as Stream, type Status } from "../../src/client/mod.ts";
 import { EventsError } from "../../src/mod.ts";
-import { Account, isWanted, type Item, type Published, SLACK_MS } from "./account.ts";
+import { Account, isWanted, type Item, type Published } from "./account.ts";
 import { createItemParser, isBlind } from "./items.ts";
 import type { Network, Peer } from "./network.ts";
 import type { ReaderPlan } from "./plan.ts";
@@ -156,14 +156,14 @@ export class Reader {
     const { status, since } = this.#status;
     const { now } = this.#world;
     const from = Math.max(since, this.#nextAt);
-    const { heartbeatMs } = this.#network.truth;
+    const { heartbeatMs, slackMs } = this.#network.truth;
     let [waited, most] = [0, Infinity];
     if (status.type === "waiting") [waited, most] = [now - from, status.delay * 1000];
     else if (status.type === "connecting") [waited, most] = [now - from, 2 * RESPONSE_MS + 1000];
     else if (status.type === "open") {
       [waited, most] = [now - Math.max(from, this.peer.lastArrival), 2.5 * heartbeatMs];
     }
-    if (waited > most + SLACK_MS) {
+    if (waited > most + slackMs) {
       this.#world.fail(this.peer.name, `connect() is ${status.type} for ${waited} ms, not ${most}`);
     }
   }
