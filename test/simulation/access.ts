@@ -5,7 +5,7 @@
  */
 import { createHash, createHmac } from "node:crypto";
 import { type Authorize, authorizeByToken } from "../../src/mod.ts";
-import { type Right, type Truth } from "./account.ts";
+import type { Right, Truth } from "./account.ts";
 import type { Connection } from "./connection.ts";
 import type { Plan, Step } from "./plan.ts";
 import type { World } from "./world.ts";
