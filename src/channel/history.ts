@@ -85,6 +85,7 @@ export function createHistory(maxEvents: number, maxBytes: number, after: number
     },
     push: (entry) => {
       entries.push(entry);
+      if (isErased(entry)) erased++;
       last = entry.position;
       bytes += entry.bytes;
       while (last - first + 1 > maxEvents || bytes > maxBytes) forgetOldest();

@@ -13,7 +13,7 @@ import {
   type Start,
 } from "../channel/channel.ts";
 import { createEntryWriter, type EntryWriter } from "../channel/entry_writer.ts";
-import { createErasures, subjectToErase } from "../channel/erased.ts";
+import { createErasures, isErased, subjectToErase } from "../channel/erased.ts";
 import { createHistory, type History } from "../channel/history.ts";
 import { iterate } from "../channel/iterator.ts";
 import { type HistoryLimits, historyLimits } from "../channel/limits.ts";
@@ -273,6 +273,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
       first: this.first,
       onErased: async (until) => {
         this.window.erase(subject, until);
+        this.#writer.erase(subject, until);
         this.pages.refetch();
         this.#erasures.report();
         while (this.window.detachTexts()) await nextTurn();
@@ -311,7 +312,7 @@ class FileChannel<S extends Schemas> implements SqliteChannel<S>, HeldLog {
   #take(entries: readonly Entry[]): void {
     for (const entry of entries) {
       this.window.push(entry);
-      this.#published.count(entry.type);
+      if (!isErased(entry)) this.#published.count(entry.type);
     }
     this.window.forgetBefore(this.first);
     this.#trimmer.stored(entries.length);

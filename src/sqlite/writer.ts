@@ -6,6 +6,7 @@
 import { clearInterval, setImmediate, setInterval } from "node:timers";
 import type { Entry } from "../channel/channel.ts";
 import type { EntryWriter } from "../channel/entry_writer.ts";
+import { erasedEntry } from "../channel/erased.ts";
 import type { EncodedEvent } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
 import type { EventsFile } from "./file.ts";
@@ -129,6 +130,13 @@ export class Writer {
       this.#queue.push({ events, bytes, key, time: Date.now(), resultOf, resolve, reject, first: 0 });
       this.#running ??= this.#run();
     });
+  }
+
+  /** Erases the events of a subject up to a position from those that wait for the disk. */
+  erase(subject: string, until: number): void {
+    this.#unsynced = this.#unsynced.map((entry) =>
+      entry.subject === subject && entry.position <= until ? erasedEntry(entry.position, entry.time) : entry
+    );
   }
 
   /** Waits until everything published so far was stored or rejected, and stops. */

@@ -99,27 +99,25 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
     // A write costs most after it returned, in microtasks, and on some runtimes behind them.
     nextTurn(() => {
       const costMs = performance.now() - start;
-      if (isStopped) return release();
-      if (!pacing.holds(start)) {
+      const isHeld = !isStopped && pacing.holds(start);
+      if (!isHeld) {
         pacing.count(events, start, costMs);
         return release();
       }
-      const hold = () => {
+      timer = setTimeout(function hold() {
         const totalMs = performance.now() - start;
         // Node counts a timer from when the turn began, which the delivery may have filled.
         if (totalMs < costMs + TIMER_MS) return void (timer = setTimeout(hold));
         pacing.count(events, start, Math.max(costMs, totalMs - TIMER_MS));
         if (isFull || totalMs < LEAST_COST_MS || !pacing.isOverloaded) release();
         else timer = setTimeout(release, Math.min(totalMs, maxDelay));
-      };
-      timer = setTimeout(hold);
+      });
     });
   }
 
   function release(): void {
     batch = undefined;
     takeNext?.();
-    takeNext = undefined;
   }
 
   run().catch((error: unknown) => {
