@@ -46,8 +46,7 @@ export interface History {
 export function createHistory(maxEvents: number, maxBytes: number, after: number = 0): History {
   let entries: (Entry | undefined)[] = [];
   let head = 0; // Where the oldest entry stands; what stands before it is forgotten, and cut off now and then.
-  let first = after + 1;
-  let last = after;
+  let [first, last] = [after + 1, after];
   let bytes = 0;
   /** How many of the entries stand in the place of erased events. */
   let erased = 0;
