@@ -118,7 +118,6 @@ function deliver(hub: HubContext, subscriber: Subscriber, chunk: Chunk): void {
 function reportLoss(hub: HubContext, subscriber: Subscriber, loss: Loss, position: number): void {
   const { reason, count } = loss;
   subscriber.position = subscriber.announcedPosition = position;
-  subscriber.replay = undefined; // It follows the position before.
   hub.stats.lost[reason].times++;
   hub.stats.lost[reason].events += count ?? 0;
   sendControl(hub, subscriber, "events_lost", { reason, count });
@@ -130,7 +129,8 @@ function reportLoss(hub: HubContext, subscriber: Subscriber, loss: Loss, positio
  */
 function readHistory(hub: HubContext, subscriber: Subscriber): Chunk | Loss | Promise<Batch> | undefined {
   const { log, format, cache, history } = hub;
-  const { position, replay } = subscriber;
+  const { position } = subscriber;
+  const replay = subscriber.replayAfter === position ? subscriber.replay : undefined;
   const shared = history.chunkAfter(position);
   if (shared !== undefined) {
     subscriber.replay = undefined;
@@ -159,6 +159,7 @@ function readHistory(hub: HubContext, subscriber: Subscriber): Chunk | Loss | Pr
 function awaitReplay(hub: HubContext, subscriber: Subscriber, request: Promise<Batch>): void {
   const isWaiting = () => subscriber.replay === request && hub.subscribers.has(subscriber);
   subscriber.replay = request;
+  subscriber.replayAfter = subscriber.position;
   request.then((batch) => {
     if (!isWaiting()) return;
     subscriber.replay = batch;

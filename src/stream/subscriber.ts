@@ -62,6 +62,8 @@ export class Subscriber implements ReadPosition {
   hasTurn = false;
   /** What follows its position in a history that is kept elsewhere: requested, or ready to be used. */
   replay: Batch | Promise<Batch> | undefined = undefined;
+  /** The position that it follows: a reader that has moved on since, with a chunk from the cache, needs another. */
+  replayAfter = 0;
   /** Wakes its own read loop, if it has one: see `runInContext` in the read loop. */
   wake: (() => void) | undefined = undefined;
   readonly sink: Sink;

@@ -111,6 +111,29 @@ test("subscribe() serves a new subscriber when a new epoch ends all other stream
   assert.is(left, 0);
 });
 
+test("subscribe() reads what follows a subscriber that a chunk from the cache moved while it waited for a page", async () => {
+  const there = elsewhere();
+  there.held = Infinity; // All reads are requests.
+  const { channel } = there;
+  const { read } = channel;
+  channel.read = (position, maxBytes) => {
+    if (position === channel.last) return { entries: [] };
+    const isGap = position === 0 || position === 4;
+    return isGap ? { lost: { reason: "slow_consumer", count: 1 }, entries: [] } : read(position, maxBytes);
+  };
+  const hub = hubOf(channel);
+  const { sink, ends } = open(hub, channel, { until: 5 });
+  tick(there, 1, 4); // The subscriber and the pipeline pass the gap, and request the rest, in this order.
+  await until(() => there.questions.length === 2, "both have asked");
+  there.questions.pop()!.answer();
+  await until(() => sink.numbers().length === 3, "the subscriber has the chunk of the pipeline");
+  there.questions.pop()!.answer();
+  tick(there, 5, 5);
+  await until(() => ends.length === 1, "its stream has ended");
+  assert.equal(sink.numbers(), [2, 3, 4]);
+  assert.ok(sink.lines.some((line) => line.includes("events_lost") && line.includes(`${channel.epoch}-5`)));
+});
+
 test("createHub() serves other subscribers when end() of a sink throws", async () => {
   const there = elsewhere();
   const hub = hubOf(there.channel);

@@ -4,7 +4,9 @@ import { suite } from "../support/suite.ts";
 
 const test = suite("filter");
 
-const TIME = new Date(2026, 10, 28, 14, 30).getTime();
+/** Half past two today: a filter without a date means today. */
+const TIME = new Date().setHours(14, 30, 0, 0);
+const dayAfter = (days: number) => new Date(TIME + days * 86_400_000).toLocaleDateString("sv"); // As 2026-11-28.
 
 function event(type: string, payload: unknown, subject?: string): Filterable {
   const json = JSON.stringify({ type, subject, event: payload, id: "a-1" });
@@ -71,7 +73,8 @@ test("parseFilter() accepts events in which all terms match", () => {
     ["time:>14:29", "++"],
     ["time:<14:30", "--"],
     ["time:>=14:30:00", "++"],
-    ["time:>2026-11-28T12:00 time:<2026-11-29", "++"],
+    [`time:>${dayAfter(0)}T12:00 time:<${dayAfter(1)}T12:00`, "++"],
+    [`time:>${dayAfter(1)}`, "--"],
     ["udp://tracker", "--"],
     ["[", "++"],
     ["a-1", "--"], // The cursor is not searched.
