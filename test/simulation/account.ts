@@ -298,7 +298,10 @@ export class Account {
   #find({ event }: Item): { epoch: string; position: number } | undefined {
     for (const { name, events } of [...this.#truth.epochs.values()].reverse()) {
       const index = events.findLastIndex(({ n }) => n === event?.n);
-      if (index !== -1) return { epoch: name, position: index + 1 };
+      if (index === -1) continue;
+      if (events.findIndex(({ n }) => n === event?.n) === index) return { epoch: name, position: index + 1 };
+      this.at = undefined; // A request that was repeated after its key was forgotten: it could be either.
+      return undefined;
     }
     this.#fail(`${JSON.stringify(event)} was never published`);
     return undefined;
