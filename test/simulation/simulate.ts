@@ -275,7 +275,9 @@ class Simulation {
     const { channel } = server;
     if (how === "close") {
       await this.#publications.saysLast(server);
-      server.isClosing = true;
+      // Endpoints that had the channel before may still answer requests.
+      const servers = this.#network.servers.filter((other) => other.channel === channel);
+      for (const other of servers) other.isClosing = true;
       const closing = this.#closingOf(channel);
       await world.sleep(drainMs);
       this.#network.live[number] = undefined;
@@ -286,7 +288,6 @@ class Simulation {
       server.abort();
     } else {
       this.#network.live[number] = undefined;
-      // Endpoints that had the channel before may still answer requests.
       for (const other of this.#network.servers.filter((other) => other.channel === channel)) {
         other.isGone = true;
         this.#network.cutAll(other, how === "power cut");
