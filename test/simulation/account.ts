@@ -296,12 +296,15 @@ export class Account {
 
   /** Finds an event without a cursor by its number. */
   #find({ event }: Item): { epoch: string; position: number } | undefined {
-    const found = [...this.#truth.epochs.values()].flatMap(({ name, events }) =>
-      events.flatMap(({ n }, index) => n === event?.n ? { epoch: name, position: index + 1 } : [])
-    );
-    if (found.length === 1) return found[0];
-    if (found.length > 1) { // Repeated after its key was forgotten, or kept by a stream that lost others: it could be either.
-      this.at = undefined;
+    // The epoch that it is in, as long as events follow there; else the newest one that has it.
+    const here = this.at && this.#truth.epochs.get(this.at.epoch);
+    const next = here?.events.findIndex(({ n }, index) => index >= this.at!.position && n === event?.n) ?? -1;
+    if (next !== -1) return { epoch: here!.name, position: next + 1 };
+    for (const { name, events } of [...this.#truth.epochs.values()].reverse()) {
+      const index = events.findLastIndex(({ n }) => n === event?.n);
+      if (index === -1) continue;
+      if (events.findIndex(({ n }) => n === event?.n) === index) return { epoch: name, position: index + 1 };
+      this.at = undefined; // A request that was repeated after its key was forgotten: it could be either.
       return undefined;
     }
     this.#fail(`${JSON.stringify(event)} was never published`);
