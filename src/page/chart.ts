@@ -46,7 +46,7 @@ export interface ChartListener {
 
 /** The seconds shown by each span, and the length of their steps. */
 const SPANS = { "5m": [300, 1], "1h": [3600, 10] } as const;
-const SPAN_TEXTS: Readonly<Record<ChartSpan, string>> = { "5m": "in 5 min", "1h": "in 1 h", all: "in all" };
+const SPAN_TEXTS: Readonly<Record<ChartSpan, string>> = { "5m": "5 min", "1h": "1 h", all: "all" };
 /** Number of seconds that are kept one by one. */
 export const CHART_SECONDS = 3620;
 /** Maximum number of steps of the whole past. */
@@ -81,7 +81,7 @@ class RateChart implements Chart {
   #pointed: number | undefined;
   #range: TimeRange | undefined;
   #plot: uPlot | undefined;
-  #known: Known = { from: -Infinity, to: Infinity, oldest: Infinity };
+  #known: Known = { from: -Infinity, to: Infinity, oldest: Infinity, isGone: false };
   #scope: Omit<Scope, "failures"> = { text: "", asks: () => true, isLive: true };
   #lastDrawn = 0;
   #isTouched = false;
@@ -117,8 +117,9 @@ class RateChart implements Chart {
   }
 
   know(known: Known, scope: Omit<Scope, "failures">): void {
-    const { from, to, oldest } = this.#known;
-    const isSame = known.from === from && known.to === to && known.oldest === oldest;
+    const { from, to, oldest, isGone } = this.#known;
+    const isSame = known.from === from && known.to === to && known.oldest === oldest &&
+      known.isGone === isGone;
     this.#known = known;
     this.#scope = scope;
     if (!isSame) this.#redraw();
@@ -150,7 +151,10 @@ class RateChart implements Chart {
   }
 
   #writeFigures(): void {
-    const failures = `${this.#failures.toLocaleString("en")} ${SPAN_TEXTS[this.#span]}`;
+    const { from, oldest, isGone } = this.#known;
+    const isWhole = from / 1000 <= this.#series.start || (from <= oldest && !isGone);
+    const span = isWhole ? SPAN_TEXTS[this.#span] : lengthText((this.#lastDrawn - from) / 1000);
+    const failures = span && `${this.#failures.toLocaleString("en")} in ${span}`;
     const second = Math.floor(this.#lastDrawn / 1000) - 1;
     this.#legend.write(this.#series, this.#pointed, second, { ...this.#scope, failures });
   }
@@ -190,13 +194,13 @@ class RateChart implements Chart {
     this.#showRange();
     const plot = this.#plot;
     if (plot === undefined) return;
-    const { oldest, from, to } = this.#known;
+    const { oldest, from, to, isGone } = this.#known;
     const parts = {
-      oldest: positionOf(plot, oldest),
+      oldest: positionOf(plot, isGone ? -Infinity : oldest),
       from: positionOf(plot, from),
       to: positionOf(plot, to),
     };
-    this.#unknown.show(plot.over, parts, this.#span);
+    this.#unknown.show(plot.over, parts, isGone ? undefined : this.#span);
   }
 
   #showRange(): void {
@@ -315,6 +319,12 @@ function createPlot(
 
 function sizeOf({ clientWidth, clientHeight }: HTMLElement): { width: number; height: number } {
   return { width: Math.max(100, clientWidth), height: Math.max(40, clientHeight) };
+}
+
+/** Formats a number of seconds, rounded down; empty for less than one. */
+function lengthText(seconds: number): string {
+  const [length, unit] = seconds < 60 ? [1, "s"] : seconds < 3600 ? [60, "min"] : [3600, "h"];
+  return seconds < 1 ? "" : `${Math.floor(seconds / length)} ${unit}`;
 }
 
 /** Formats a second since 1970 as the time of day, or with its date if that is another day. */

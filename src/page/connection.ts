@@ -59,7 +59,7 @@ export function createConnection(
     stream?.end();
     stream = follow(asked, key.value, {
       onEvent: (event, json) => {
-        if (event.type !== "events_lost") past.begin(event);
+        past.begin(event);
         onEvent(event, json);
       },
       onStatus,

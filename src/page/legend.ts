@@ -30,7 +30,8 @@ export interface Scope {
   /** Whether the events of a group were asked for: those of others are unknown, not none. */
   asks(group: EventGroup): boolean;
   /**
-   * How much trouble there was in the time that the chart shows. It is rare: a second later its rate says that there is none.
+   * How much trouble there was in the time that the chart knows; empty if it knows none. It is rare: a second later its rate
+   * says that there is none.
    */
   readonly failures: string;
   /** Whether the page is connected, so that it knows the last second. */
@@ -71,8 +72,8 @@ export function createLegend(rates: Rates, onGroup: (group: EventGroup) => void)
         const isCounted = isKnown && scope.asks(group);
         const ofSecond = `${rate < 1000 ? rateText(rate) : `${rateText(rate / 1000)}k`}/s`;
         const text = group === "trouble" && step === undefined ? scope.failures : ofSecond;
-        setText(figure, isCounted ? text : "–");
-        item.dataset["none"] = `${!isCounted || parseFloat(text) === 0}`;
+        setText(figure, isCounted && text || "–");
+        item.dataset["none"] = `${!isCounted || !parseFloat(text)}`;
         if (item.hidden && Array.prototype.some.call(counts, (count) => count > 0)) show(group);
       }
       const when = step === undefined

@@ -189,7 +189,10 @@ async function listTypes(): Promise<void> {
   const names = await typesOf(key).catch(() => []);
   hasTypes ||= names.length > 0;
   types.add(names);
-  for (const name of names) chart.list(eventGroup(name));
+  for (const name of names) {
+    chart.list(eventGroup(name));
+    list.fitType(name);
+  }
 }
 
 /** Shows the details of a record. */
@@ -273,9 +276,9 @@ function drawFigures(): void {
 
 /** Shows in the chart what is known, and of what its figures are. */
 function showKnown(): void {
-  const { status, skewMs, known: { from, to, oldest } } = connection;
+  const { status, skewMs, known: { from, to, oldest, isGone } } = connection;
   const asked = types.names.filter((type) => asksForType(view, type)).map(eventGroup);
-  chart.know({ from: from + skewMs, to: to + skewMs, oldest: oldest + skewMs }, {
+  chart.know({ from: from + skewMs, to: to + skewMs, oldest: oldest + skewMs, isGone }, {
     text: scopeText(view),
     asks: (group) => view.types.length === 0 || asked.includes(group),
     isLive: status.type === "open",

@@ -57,9 +57,11 @@ export function createRemedies(run: (remedy: Remedy) => void): void {
 
 /** Explains why the list is empty; `undefined` if it is not. */
 export function showEmptiness(emptiness: Emptiness | undefined): void {
-  byId("empty").hidden = emptiness === undefined;
+  const empty = byId("empty");
+  empty.hidden = emptiness === undefined;
   if (emptiness === undefined) return;
   const { why, what, remedies } = emptyText(emptiness);
+  empty.style.top = `min(${byId("rows").style.height}, 50%)`; // Below the rows of lost events.
   setText(byId("empty-why"), why);
   setText(byId("empty-what"), what);
   for (const button of remedyButtons()) {

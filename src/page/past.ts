@@ -15,6 +15,8 @@ export interface Known {
   readonly to: number;
   /** When the oldest event was published that the server has; there is none to ask for before it. */
   readonly oldest: number;
+  /** Whether the server reported that the time before `from` is gone. */
+  readonly isGone: boolean;
 }
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
@@ -38,7 +40,7 @@ export interface Past {
   readonly known: Known;
   /** Begins with another question. */
   ask(question: Question, now: number): void;
-  /** Notes the first event of the answer, which is the oldest. */
+  /** Notes an event of the answer: the first one is the oldest, and a loss before it is that of older ones. */
   begin(event: Dictionary): void;
   /** Notes the state of the connection. */
   status(status: Status, now: number, apiKey: string | undefined): void;
@@ -54,6 +56,7 @@ export function createPast(onChange: () => void): Past {
   let asked = 0;
   let first: number | undefined;
   let to = Infinity;
+  let isGone = false;
   let oldest: number | undefined;
 
   async function findOldest(apiKey: string | undefined): Promise<void> {
@@ -67,15 +70,19 @@ export function createPast(onChange: () => void): Past {
 
   return {
     get known() {
-      return { from: startOf(question, first, asked), to, oldest: oldest ?? -Infinity };
+      const from = isGone ? first ?? asked : startOf(question, first, asked);
+      return { from, to: Math.max(to, from), oldest: oldest ?? -Infinity, isGone };
     },
     ask: (now, time) => {
       question = now;
       asked = time;
       first = oldest = undefined;
+      to = -Infinity; // Nothing of the answer has arrived.
+      isGone = false;
     },
     begin: (event) => {
-      first ??= timeOf(event).getTime();
+      if (event.type !== "events_lost") first ??= timeOf(event).getTime();
+      else isGone ||= first === undefined;
     },
     status: ({ type }, now, apiKey) => {
       if (type === "open") {

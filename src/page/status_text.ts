@@ -82,9 +82,8 @@ export function lossesText(losses: readonly Loss[]): string {
   const count = losses.reduce((sum, { count = 0 }) => sum + count, 0);
   const isMore = losses.some(({ count }) => count === undefined);
   const amount = count === 0
-    ? "Events lost"
+    ? "Some events lost"
     : `${isMore ? "At least " : ""}${count.toLocaleString("en")} ${count === 1 ? "event" : "events"} lost`;
-  const when = losses.length === 1 ? "" : ` ${losses.length} times, the last`;
-  const unknown = count === 0 ? ". How many is not known." : "";
-  return `${amount}${when} at ${placeInTime(last.time)}: ${lossReason(last.reason)}${unknown}`;
+  const when = losses.length === 1 ? "" : ` ${losses.length} times, last`;
+  return `${amount}${when} at ${placeInTime(last.time)}: ${lossReason(last.reason)}`;
 }

@@ -87,7 +87,8 @@ export function createTypes(
   }
 
   // On a narrow or low screen the room belongs to the events.
-  if (matchMedia("(max-width: 63.99rem), (max-height: 36rem)").matches) byId("types").removeAttribute("open");
+  const isSmall = matchMedia("(max-width: 63.99rem), (max-height: 36rem)").matches;
+  byId<HTMLDetailsElement>("types").open = !isSmall;
   all.onclick = () => onChoose([]);
   return {
     get names() {

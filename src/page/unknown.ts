@@ -19,8 +19,8 @@ export interface Parts {
 
 /** The hatched parts of the chart. */
 export interface Unknown {
-  /** Shows them over a plot, which shows this much of the past. */
-  show(plot: HTMLElement, parts: Parts, span: ChartSpan): void;
+  /** Shows them over a plot, which shows this much of the past; `undefined` if no more of it can be asked for. */
+  show(plot: HTMLElement, parts: Parts, span: ChartSpan | undefined): void;
 }
 
 const LABELS: Readonly<Record<ChartSpan, string>> = { "5m": "Load 5 min", "1h": "Load 1 h", all: "Load all" };
@@ -50,8 +50,9 @@ export function createUnknown(section: HTMLElement, onLoad: () => void): Unknown
         const place = { left: x + start, top: y, width: end - start, height };
         for (const [name, value] of Object.entries(place)) part.style.setProperty(name, `${value}px`);
       }
+      load.hidden = span === undefined;
+      if (span === undefined) return;
       setText(load, LABELS[span]);
-      load.hidden = false; // What is hidden has no width.
       load.hidden = from - oldest < load.offsetWidth + 2 * MARGIN;
       load.style.left = `${x + (oldest + from - load.offsetWidth) / 2}px`;
       load.style.top = `${y + (height - load.offsetHeight) / 2}px`;

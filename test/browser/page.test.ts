@@ -89,7 +89,7 @@ run(
       ]);
       await reads(
         page.locator("#lost"),
-        /^Events lost at [\d:]+: the server was restarted\. How many is not known\.$/,
+        /^Some events lost at [\d:]+: the server was restarted$/,
       );
     });
   },
