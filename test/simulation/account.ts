@@ -296,11 +296,16 @@ export class Account {
 
   /** Finds an event without a cursor by its number. */
   #find({ event }: Item): { epoch: string; position: number } | undefined {
-    // The epoch that it is in, as long as events follow there; else the newest one that has it.
-    const here = this.at && this.#truth.epochs.get(this.at.epoch);
-    const next = here?.events.findIndex(({ n }, index) => index >= this.at!.position && n === event?.n) ?? -1;
-    if (next !== -1) return { epoch: here!.name, position: next + 1 };
-    for (const { name, events } of [...this.#truth.epochs.values()].reverse()) {
+    const epochs = [...this.#truth.epochs.values()];
+    // Within a stream what follows is of the same epoch, or of a later one.
+    const at = this.at;
+    const here = at === undefined ? epochs.length : epochs.findIndex(({ name }) => name === at.epoch);
+    for (const { name, events } of epochs.slice(here)) {
+      const least = name === at!.epoch ? at!.position : 0;
+      const index = events.findIndex(({ n }, index) => index >= least && n === event?.n);
+      if (index !== -1) return { epoch: name, position: index + 1 };
+    }
+    for (const { name, events } of epochs.reverse()) {
       const index = events.findLastIndex(({ n }) => n === event?.n);
       if (index === -1) continue;
       if (events.findIndex(({ n }) => n === event?.n) === index) return { epoch: name, position: index + 1 };
