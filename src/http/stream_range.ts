@@ -94,7 +94,7 @@ export class StreamLimit {
     const time = until === undefined ? undefined : parseTime(until, Date.now());
     this.#time = time ?? Infinity;
     this.position = until === undefined || time !== undefined ? Infinity : positionOf(until, channel);
-    if (time !== undefined && time + UNTIL_GRACE_MS < Date.now()) this.position = channel.last;
+    if (time !== undefined && time + UNTIL_GRACE_MS <= Date.now()) this.position = channel.last;
   }
 
   /**
@@ -129,7 +129,8 @@ export class StreamLimit {
   /** Ends the stream at its time, if that is still to come, also if nothing is published then. */
   start(hub: Hub): void {
     if (this.#time === Infinity || this.#isOver || this.position < Infinity) return;
-    const ms = Math.max(0, this.#time + UNTIL_GRACE_MS - Date.now());
+    // A timer may strike a millisecond early by the clock, and who comes back then has to find that the time is over.
+    const ms = Math.max(0, this.#time + UNTIL_GRACE_MS + 1 - Date.now());
     this.#timer = setTimeout(() => {
       if (ms > MAX_TIMER_MS) return this.start(hub);
       this.#endAt(this.#channel.last);

@@ -166,6 +166,24 @@ test("GET ?until= answers 204 to a request that resumes at the end, at which an 
   assert.is(await status(`since=${cursor(5)}&until=2999-01-01T00:00:00Z`), 200);
 });
 
+test("GET ?until=TIME answers 204 in the millisecond in which a stream with that end ends", async () => {
+  const { channel } = await filled(2);
+  const { now } = Date;
+  const time = now() + 1000;
+  const status = async (ms: number) => {
+    Date.now = () => time + ms;
+    try {
+      const query = `since=${channel.epoch}-2&until=${new Date(time).toISOString()}`;
+      const response = await eventsEndpoint(channel).request(`/?${query}`);
+      await response.body?.cancel();
+      return response.status;
+    } finally {
+      Date.now = now;
+    }
+  };
+  assert.equal([await status(99), await status(100)], [200, 204]);
+});
+
 test("GET ?until=TIME answers 204 at the end, also if the clock was set back since", async () => {
   const { channel, times } = await filled(2);
   const query = `since=${channel.epoch}-1&until=${times[0]}`;
