@@ -118,6 +118,7 @@ function deliver(hub: HubContext, subscriber: Subscriber, chunk: Chunk): void {
 function reportLoss(hub: HubContext, subscriber: Subscriber, loss: Loss, position: number): void {
   const { reason, count } = loss;
   subscriber.position = subscriber.announcedPosition = position;
+  subscriber.replay = undefined; // It follows the position before.
   hub.stats.lost[reason].times++;
   hub.stats.lost[reason].events += count ?? 0;
   sendControl(hub, subscriber, "events_lost", { reason, count });
@@ -162,7 +163,8 @@ function awaitReplay(hub: HubContext, subscriber: Subscriber, request: Promise<B
   subscriber.replayAfter = subscriber.position;
   request.then((batch) => {
     if (!isWaiting()) return;
-    subscriber.replay = batch;
+    // A reader that has moved on would keep the events for as long as it is connected.
+    subscriber.replay = subscriber.position === subscriber.replayAfter ? batch : undefined;
     advance(hub, subscriber);
   }, (error: unknown) => {
     if (!isWaiting()) return;
