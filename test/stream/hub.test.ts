@@ -122,16 +122,36 @@ test("subscribe() reads what follows a subscriber that a chunk from the cache mo
     return isGap ? { lost: { reason: "slow_consumer", count: 1 }, entries: [] } : read(position, maxBytes);
   };
   const hub = hubOf(channel);
-  const { sink, ends } = open(hub, channel, { until: 5 });
+  const { sink, subscriber, ends } = open(hub, channel, { until: 5 });
   tick(there, 1, 4); // The subscriber and the pipeline pass the gap, and request the rest, in this order.
   await until(() => there.questions.length === 2, "both have asked");
   there.questions.pop()!.answer();
   await until(() => sink.numbers().length === 3, "the subscriber has the chunk of the pipeline");
   there.questions.pop()!.answer();
+  await until(() => subscriber.replay === undefined, "the subscriber keeps nothing of the page");
   tick(there, 5, 5);
   await until(() => ends.length === 1, "its stream has ended");
   assert.equal(sink.numbers(), [2, 3, 4]);
   assert.ok(sink.lines.some((line) => line.includes("events_lost") && line.includes(`${channel.epoch}-5`)));
+});
+
+test("subscribe() keeps nothing of a page whose events were dropped while the subscriber waited for it", async () => {
+  const there = elsewhere();
+  tick(there, 1, 4);
+  there.held = 4;
+  const hub = hubOf(there.channel);
+  const { sink, subscriber } = open(hub, there.channel, { since: "earliest" });
+  hub.pull(subscriber);
+  assert.is(there.questions.length, 1);
+  there.first = 5;
+  tick(there, 5, 5);
+  await until(() => sink.numbers().length === 1, "the subscriber has the next event");
+  assert.is(subscriber.replay, undefined);
+  there.questions.pop()!.answer();
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.is(subscriber.replay, undefined);
+  assert.equal(sink.numbers(), [5]);
+  hub.leave(subscriber);
 });
 
 test("createHub() serves other subscribers when end() of a sink throws", async () => {
