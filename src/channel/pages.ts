@@ -4,6 +4,7 @@
  * @module
  */
 import { type Batch, type Entry, positionAfter } from "./channel.ts";
+import { ENTRY_BYTES } from "./entry_writer.ts";
 import { withoutErased } from "./erased.ts";
 import type { History } from "./history.ts";
 
@@ -52,10 +53,11 @@ export interface Fetched {
 interface Page extends Fetched {
   /** The position before its first event. */
   readonly after: number;
+  /** The memory that it takes, in bytes, about. */
   readonly bytes: number;
 }
 
-/** Maximum number of bytes of kept pages. */
+/** Maximum number of bytes of memory that the kept pages take, about. */
 const KEPT_BYTES = 32 * 1024 * 1024;
 /** Maximum number of remembered ends of pages. */
 const KEPT_CUTS = 10_000;
@@ -123,7 +125,7 @@ class PageStore implements Pages {
       if (fetched === undefined) return undefined;
       const { entries } = fetched;
       if (entries[0]?.position !== after + 1) await this.#options.refresh();
-      return { ...fetched, after, bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0) };
+      return { ...fetched, after, bytes: entries.reduce((sum, entry) => sum + entry.bytes + ENTRY_BYTES, 0) };
     } finally {
       this.#fetching--;
       this.#queue.shift()?.();

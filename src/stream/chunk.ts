@@ -25,6 +25,9 @@ export interface Chunk {
   shared: { readonly events: unknown[]; readonly selections: Map<string, Selection> } | undefined;
 }
 
+/** What a chunk takes in memory beside its bytes and its events, in bytes, about. */
+export const CHUNK_BYTES = 1024;
+
 /** The positions that a chunk covers. */
 export type ChunkRange = Pick<Chunk, "after" | "last">;
 

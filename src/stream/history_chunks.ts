@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Chunk } from "./chunk.ts";
+import { ENTRY_BYTES } from "../channel/entry_writer.ts";
+import { type Chunk, CHUNK_BYTES } from "./chunk.ts";
 
 /** Some chunks of the history: no event is in two of them, and there may be gaps between them. */
 export interface HistoryChunks {
@@ -26,7 +27,8 @@ interface Shared {
 /**
  * Makes an empty collection.
  *
- * @param maxBytes its size in bytes; the newest chunk is kept whatever its size
+ * @param maxBytes the memory that it takes in bytes, about, with the events, which nothing else may hold; the newest chunk is
+ *   kept whatever its size
  */
 export function createHistoryChunks(maxBytes: number): HistoryChunks {
   /** In the order of their positions. */
@@ -46,7 +48,7 @@ export function createHistoryChunks(maxBytes: number): HistoryChunks {
   }
 
   function drop(index: number): void {
-    bytes -= all[index]!.chunk.bytes.length;
+    bytes -= sizeOf(all[index]!.chunk);
     all.splice(index, 1);
   }
 
@@ -68,7 +70,7 @@ export function createHistoryChunks(maxBytes: number): HistoryChunks {
     nextStart: (position) => all[indexAfter(position)]?.chunk.after ?? Infinity,
     add: (chunk, firstKept) => {
       while (all.length > 0 && all[0]!.chunk.last < firstKept) drop(0);
-      bytes += chunk.bytes.length;
+      bytes += sizeOf(chunk);
       while (all.length > 0 && bytes > maxBytes) drop(leastUsed());
       all.splice(indexAfter(chunk.after), 0, { chunk, usedAt: ++uses });
     },
@@ -77,4 +79,9 @@ export function createHistoryChunks(maxBytes: number): HistoryChunks {
       bytes = 0;
     },
   };
+}
+
+/** The memory that a chunk takes. */
+function sizeOf({ bytes, entries }: Chunk): number {
+  return bytes.length + CHUNK_BYTES + entries.length * ENTRY_BYTES;
 }

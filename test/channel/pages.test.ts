@@ -6,6 +6,7 @@
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
 import { erasedEntry } from "../../src/channel/erased.ts";
+import { ENTRY_BYTES } from "../../src/channel/entry_writer.ts";
 import { createPages, type Fetched } from "../../src/channel/pages.ts";
 import { until } from "../support/harness.ts";
 
@@ -94,6 +95,18 @@ test("read() fetches each large event once for one reader", async () => {
   }
   assert.equal(seen, upTo(2500));
   assert.ok(fetched <= 260, `${fetched} pages were fetched`);
+});
+
+test("read() keeps no more pages of small events than there is memory for", async () => {
+  const pages = createPages({
+    pageEvents: 1024,
+    fetch: (after, last) => Promise.resolve(fetchedOf(after + 1, last)),
+    refresh: () => Promise.resolve(),
+  });
+  const last = 200 * 1024;
+  for (let after = 0; after < last; after += 1024) await pages.read(after, last, Infinity);
+  const bytes = pages.size * 1024 * ENTRY_BYTES;
+  assert.ok(bytes > 30 * 1024 ** 2 && bytes < 32 * 1024 ** 2, `${bytes} bytes are kept`);
 });
 
 test.run();
