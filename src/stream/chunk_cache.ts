@@ -1,9 +1,20 @@
 /**
- * The chunk cache: the newest chunks of a hub, for readers a little slower than the rest.
+ * The chunk cache: what a hub delivered last, for readers a little slower than the rest.
+ *
+ * At a moderate pace each event is a chunk by itself. Thousands of them would be most of what the garbage collector walks
+ * through, and a reader that is behind would receive them one write at a time. So small chunks are gathered in pages, and a
+ * reader receives all of a page that follows its position.
  *
  * @module
  */
-import type { Chunk } from "./chunk.ts";
+import type { Entry } from "../channel/channel.ts";
+import { type Chunk, makeChunk } from "./chunk.ts";
+import type { WireFormat } from "./wire_format.ts";
+
+/** The size of a page. */
+const PAGE_BYTES = 64 * 1024;
+/** A chunk of this size is kept as it is: at most a quarter of a page stays empty. */
+const LARGE_BYTES = PAGE_BYTES / 4;
 
 /** The newest chunks, without a gap between them. */
 export interface ChunkCache {
@@ -13,24 +24,48 @@ export interface ChunkCache {
   restart(after: number): void;
   /** Adds the next chunk, and drops the oldest that are too much or that the channel no longer keeps. */
   add(chunk: Chunk, firstKept: number): void;
-  /** Finds the chunk with the event after the position; `undefined` if nothing follows it yet. */
+  /** Finds a chunk with the event after the position; `undefined` if nothing follows it yet. */
   chunkAfter(position: number): Chunk | undefined;
+}
+
+/** Chunks in a row that are kept together. */
+interface Page {
+  /** The position that it reaches. */
+  readonly last: number;
+  /** The bytes of memory that it takes. */
+  readonly size: number;
+  /** Adds a chunk that follows, and returns whether there was room. */
+  add(chunk: Chunk): boolean;
+  /** Returns what follows a position before its last one. */
+  chunkAfter(position: number): Chunk;
 }
 
 /**
  * Makes an empty cache.
  *
+ * @param format the wire format of its chunks
  * @param maxBytes its size in bytes; the newest chunk is kept whatever its size
  */
-export function createChunkCache(maxBytes: number): ChunkCache {
-  let chunks: Chunk[] = [];
+export function createChunkCache(format: WireFormat, maxBytes: number): ChunkCache {
+  /** What was delivered before the newest chunk. */
+  let pages: Page[] = [];
+  let newest: Chunk | undefined;
   let bytes = 0;
   let after = 0;
 
   function restart(position: number): void {
-    chunks = [];
+    pages = [];
+    newest = undefined;
     bytes = 0;
     after = position;
+  }
+
+  function keep(chunk: Chunk): void {
+    chunk.shared = undefined;
+    if (pages.at(-1)?.add(chunk)) return;
+    const page = chunk.bytes.length < LARGE_BYTES ? createPage(format, chunk) : pageOf(chunk);
+    pages.push(page);
+    bytes += page.size;
   }
 
   return {
@@ -39,29 +74,87 @@ export function createChunkCache(maxBytes: number): ChunkCache {
     },
     restart,
     add: (chunk, firstKept) => {
-      const newest = chunks.at(-1);
-      if (newest !== undefined) newest.shared = undefined;
       if (chunk.after !== (newest?.last ?? after)) restart(chunk.after); // The pipeline itself was overtaken.
-      chunks.push(chunk);
-      bytes += chunk.bytes.length;
+      if (newest !== undefined) keep(newest);
+      newest = chunk;
       let dropped = 0;
-      while (dropped < chunks.length - 1 && (bytes > maxBytes || chunks[dropped]!.last < firstKept)) {
-        bytes -= chunks[dropped]!.bytes.length;
-        after = chunks[dropped++]!.last;
+      while (
+        dropped < pages.length && (bytes + chunk.bytes.length > maxBytes || pages[dropped]!.last < firstKept)
+      ) {
+        bytes -= pages[dropped]!.size;
+        after = pages[dropped++]!.last;
       }
-      if (dropped > 0) chunks.splice(0, dropped);
+      if (dropped > 0) pages.splice(0, dropped);
     },
     chunkAfter: (position) => {
-      const newest = chunks.at(-1);
       if (newest === undefined || newest.last <= position) return undefined;
       if (newest.after <= position) return newest; // Nearly all readers are here.
       let low = 0;
-      for (let high = chunks.length; low < high;) {
+      for (let high = pages.length; low < high;) {
         const middle = (low + high) >>> 1;
-        if (chunks[middle]!.last <= position) low = middle + 1;
+        if (pages[middle]!.last <= position) low = middle + 1;
         else high = middle;
       }
-      return chunks[low];
+      return pages[low]?.chunkAfter(position);
+    },
+  };
+}
+
+/** Makes a page of one large chunk. */
+function pageOf(chunk: Chunk): Page {
+  return { last: chunk.last, size: chunk.bytes.length, add: () => false, chunkAfter: () => chunk };
+}
+
+/** Makes a page of small chunks, with room for more. */
+function createPage(format: WireFormat, first: Chunk): Page {
+  const page = new Uint8Array(PAGE_BYTES);
+  const entries: Entry[] = [];
+  /** The positions that the chunks reach, and where their bytes and their events end. */
+  const [lasts, ends, counts]: [number[], number[], number[]] = [[first.after], [0], [0]];
+  /** What readers received last: those at the same position share it. */
+  let made: Chunk | undefined;
+
+  function add({ last, bytes, entries: added }: Chunk): boolean {
+    const end = ends.at(-1)!;
+    if (end + bytes.length > page.length) return false;
+    page.set(bytes, end);
+    for (const entry of added) entries.push(entry);
+    lasts.push(last);
+    ends.push(end + bytes.length);
+    counts.push(entries.length);
+    return true;
+  }
+
+  /** Returns how many of the chunks end at the position or before it. */
+  function countUntil(position: number): number {
+    let low = 0;
+    for (let high = lasts.length - 1; low < high;) {
+      const middle = (low + high + 1) >>> 1;
+      if (lasts[middle]! <= position) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  add(first);
+  return {
+    get last() {
+      return lasts.at(-1)!;
+    },
+    size: page.length,
+    add,
+    chunkAfter: (position) => {
+      const passed = countUntil(position);
+      const range = { after: lasts[passed]!, last: lasts.at(-1)! };
+      if (made?.after === range.after && made.last === range.last) return made;
+      made = makeChunk(
+        format,
+        range,
+        entries.slice(counts[passed]),
+        page.subarray(ends[passed], ends.at(-1)),
+      );
+      made.shared = undefined;
+      return made;
     },
   };
 }

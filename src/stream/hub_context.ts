@@ -90,7 +90,7 @@ export function createHubContext(
     heartbeatMs: (heartbeat ?? DEFAULT_HEARTBEAT_SECONDS) * 1000,
     stallMs: options.stallTimeout === null ? Infinity : options.stallTimeout * 1000,
     subscribers: new Set(),
-    cache: createChunkCache(CACHE_BYTES),
+    cache: createChunkCache(format, CACHE_BYTES),
     history: createHistoryChunks(HISTORY_CHUNKS_BYTES),
     turns: createTurns(giveTurn),
     stats: createStats(),

@@ -184,19 +184,35 @@ export class SocketSink implements Sink {
   }
 }
 
+/** Bytes of this size or more keep their frame: readers that replay come to the same ones at different times. */
+const KEPT_FRAME_BYTES = 16 * 1024;
+
 const frames = new WeakMap<Uint8Array, Uint8Array>();
-const encoder = new TextEncoder();
+/** The smaller bytes that were framed last: what is delivered to all goes to one reader after the other. */
+let lastBytes: Uint8Array = new Uint8Array(0);
+let lastFrame: Uint8Array = lastBytes;
 
 /** The bytes as one chunk of a chunked body; the same frame for the same bytes. */
 function framed(bytes: Uint8Array): Uint8Array {
-  let frame = frames.get(bytes);
-  if (frame === undefined) {
-    const head = encoder.encode(`${bytes.length.toString(16)}\r\n`);
-    frame = new Uint8Array(head.length + bytes.length + 2);
-    frame.set(head);
-    frame.set(bytes, head.length);
-    frame.set([0x0d, 0x0a], head.length + bytes.length);
-    frames.set(bytes, frame);
-  }
+  if (bytes === lastBytes) return lastFrame;
+  const isKept = bytes.length >= KEPT_FRAME_BYTES;
+  const known = isKept ? frames.get(bytes) : undefined;
+  if (known !== undefined) return known;
+  const frame = frameOf(bytes);
+  if (isKept) frames.set(bytes, frame);
+  else [lastBytes, lastFrame] = [bytes, frame];
   return frame;
 }
+
+/** Frames bytes: their length in hexadecimal digits, and a line end before and after them (RFC 9112, section 7.1). */
+function frameOf(bytes: Uint8Array): Uint8Array {
+  const size = bytes.length.toString(16);
+  const frame = new Uint8Array(size.length + bytes.length + 4);
+  for (let i = 0; i < size.length; i++) frame[i] = size.charCodeAt(i);
+  frame.set(LINE_END, size.length);
+  frame.set(bytes, size.length + 2);
+  frame.set(LINE_END, frame.length - 2);
+  return frame;
+}
+
+const LINE_END = [0x0d, 0x0a];

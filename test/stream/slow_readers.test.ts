@@ -60,6 +60,33 @@ test("GET /events delivers to others while one reader stalls, and then to that o
   });
 });
 
+test("GET /events delivers in few pieces what a reader missed that was published one by one", async () => {
+  const { endpoint, channel } = makeEndpoint(catalogue, OPTIONS);
+  const [live, ...others] = await Promise.all([1, 2, 3].map(async () => (await endpoint.request("/")).body!));
+  const lines = linesOf(live!);
+  await lines.event();
+  for (let n = 1; n <= 500; n++) {
+    publish(channel, 1, n % 50 === 0 ? 20_000 : 200); // A large one stands by itself.
+    assert.is((await lines.event()).event.n, n);
+    if (n === 300) others.push((await endpoint.request(`/?since=${channel.epoch}-271`)).body!);
+  }
+  for (const [i, body] of others.entries()) {
+    const [reader, decoder] = [body.getReader(), new TextDecoder()];
+    const numbers: number[] = [];
+    let pieces = 0;
+    while (numbers.at(-1) !== 500) {
+      const text = decoder.decode((await within(reader.read(), "a piece")).value!);
+      for (const [, n] of text.matchAll(/"n":(\d+),/g)) numbers.push(Number(n));
+      pieces++;
+    }
+    const first = i < 2 ? 1 : 272;
+    assert.equal(numbers, Array.from({ length: 501 - first }, (_, k) => first + k));
+    assert.ok(pieces < 40, `${pieces} pieces`);
+    await reader.cancel();
+  }
+  await lines.close();
+});
+
 test("GET /events reports the exact loss when a stalled reader was overtaken", async () => {
   const settings = { ...OPTIONS, history: { events: 500 } };
   await withEndpoint(catalogue, settings, async ({ channel, endpoint, port }) => {
