@@ -1,7 +1,7 @@
 /**
  * The long form of the soak: a server with a channel of one kind, for minutes or an hour. Readers come, go, resume and dawdle,
  * some stall; the keys change, the clock of the server steps, and the server is restarted in the first half, so that the slope of
- * its memory is that of one life.
+ * its memory in the last quarter is that of one life, whose caches are full if enough is published.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export interface LongSoak {
   readonly restarts: number;
   readonly rotations: number;
   readonly steps: number;
-  /** The resident memory of the server at the end in MiB, and its slope over the second half in KiB a minute. */
+  /** The resident memory of the server at the end in MiB, and its slope over the last quarter in KiB a minute. */
   readonly memoryMiB: number;
   readonly slope: number;
   /** The number of open file descriptors after the start, and at the end without clients. */
@@ -107,11 +107,11 @@ class Run {
       const stalled = Array.from({ length: STALLED }, () => this.#stall());
       const all = Promise.all([publisher, ...readers, ...stalled, this.#disturb()]);
       all.catch(() => this.#isOver = true);
-      const half = this.#seconds * 500;
-      await Promise.race([sleep(half), all]);
+      const quarter = this.#seconds * 250;
+      await Promise.race([sleep(3 * quarter), all]);
       const memory: number[] = [];
       for (
-        const end = performance.now() + half;
+        const end = performance.now() + quarter;
         performance.now() < end && !this.#isOver;
         await sleep(1000)
       ) {

@@ -9,7 +9,9 @@ import * as v from "valibot";
 import { createChannel, createFormat, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { ENTRY_BYTES } from "../../src/channel/entry_writer.ts";
 import { type Chunk, CHUNK_BYTES } from "../../src/stream/chunk.ts";
+import { createChunkCache } from "../../src/stream/chunk_cache.ts";
 import { createHistoryChunks } from "../../src/stream/history_chunks.ts";
+import { ndjson } from "../../src/stream/wire_format.ts";
 import { createTurns } from "../../src/stream/turns.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
@@ -51,6 +53,24 @@ test("createHistoryChunks() finds the chunk of every event that it has, within i
       assert.ok(bytes <= most, `${bytes} bytes are kept`);
     }
   }));
+});
+
+test("createChunkCache() keeps small chunks together, in little more memory than it may take", () => {
+  const [chunkBytes, maxBytes] = [100, 1024 ** 2];
+  const cache = createChunkCache(ndjson, maxBytes);
+  const last = 20_000;
+  for (let after = 0; after < last; after++) {
+    const bytes = new Uint8Array(chunkBytes);
+    cache.add({ ...chunkOf(after, after + 1), bytes } as Chunk, 1);
+  }
+  const buffers = new Set<ArrayBufferLike>();
+  for (let position = cache.after; position < last; position += 100) {
+    buffers.add(cache.chunkAfter(position)!.bytes.buffer);
+  }
+  const size = [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  assert.ok(buffers.size < 20, `${buffers.size} buffers are kept`);
+  assert.ok(size <= maxBytes, `${size} bytes are kept`);
+  assert.ok((last - cache.after) * chunkBytes > maxBytes / 2, `${last - cache.after} events are kept`);
 });
 
 test("createTurns() lets readers take one piece each, in their order, and the event loop turn between", async () => {
