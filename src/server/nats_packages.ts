@@ -20,6 +20,7 @@ export async function loadNatsPackages(): Promise<void> {
   // Within `try`, as bundlers look for it: there an `import()` of what is not installed is no error to them.
   try {
     natsPackages["@nats-io/jetstream"] = await import("@nats-io/jetstream");
+    natsPackages["@nats-io/nats-core"] = await import("@nats-io/nats-core");
     natsPackages["@nats-io/transport-node"] = await import("@nats-io/transport-node");
   } catch (error) {
     if (!isPackageMissing(error)) throw error;

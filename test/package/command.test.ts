@@ -4,6 +4,7 @@ import { build, type Format } from "esbuild";
 import * as assert from "uvu/assert";
 import { VERSION } from "../../src/version.ts";
 import { running, startProgram, whereItListens } from "../support/children.ts";
+import { withNats } from "../nats/server.ts";
 import { openLines } from "../support/harness.ts";
 import { type Project, scriptArguments, withEmptyProject, withInstalled } from "../support/project.ts";
 import { installRuntimes, programOf } from "../support/runtimes.ts";
@@ -17,11 +18,9 @@ const MAIN = "node_modules/events-endpoint/dist/cli/main.js";
 const NATS_PACKAGES = ["@nats-io/jetstream", "@nats-io/nats-core", "@nats-io/transport-node"];
 /** Of `serve --nats` without the packages. */
 const MISSING = /^events-endpoint: --nats needs packages that are not installed here: npm install @nats-io\//;
-/** Of `serve --nats` with them, and no server of NATS there. */
-const UNREACHABLE = /NATS at 127.0.0.1:1 cannot be reached: connection refused/;
 
-/** Verifies that `serve` streams events and serves the page, and what `serve --nats` prints first. */
-async function verifyServe(program: string, args: readonly string[], nats: RegExp): Promise<void> {
+/** Verifies that `serve` streams events and serves the page, and that `serve --nats` names the packages that are missing. */
+async function verifyServe(program: string, args: readonly string[]): Promise<void> {
   await running(startProgram(program, [...args, "serve", "--port", "0"]), async (child) => {
     const { url } = await whereItListens(child);
     const lines = await openLines(`${url}/events`);
@@ -30,7 +29,7 @@ async function verifyServe(program: string, args: readonly string[], nats: RegEx
     assert.match(await (await fetch(url)).text(), "<title>Events</title>");
   });
   const options = ["serve", "--port", "0", "--nats", "nats://127.0.0.1:1"];
-  await running(startProgram(program, [...args, ...options]), (child) => child.stderr.match(nats));
+  await running(startProgram(program, [...args, ...options]), (child) => child.stderr.match(MISSING));
 }
 
 /** Bundles the command of a project into one file. */
@@ -53,19 +52,34 @@ test("the command bundled into one file serves on Node and Deno where nothing is
         await bundle(project, join(folder, name), format);
         for (const runtime of ["node", "deno"] as const) {
           const args = scriptArguments(runtime, join(folder, name));
-          await verifyServe(programOf(runtime), args, MISSING);
+          await verifyServe(programOf(runtime), args);
         }
       }
     });
   });
 });
 
-test("the command bundled with the packages of NATS connects to it", async () => {
+test("serve --nats streams an event that was published to it, as it is installed and bundled into one file", async () => {
   await withInstalled(NATS_PACKAGES, async (project) => {
-    await withEmptyProject(async ({ folder }) => {
-      await bundle(project, join(folder, "events.cjs"), "cjs");
-      await verifyServe(process.execPath, [join(folder, "events.cjs")], UNREACHABLE);
-    });
+    const bundled = join(project.folder, "events.cjs");
+    await bundle(project, bundled, "cjs");
+    for (const script of [join(project.folder, MAIN), bundled]) {
+      await withNats(async (nats) => {
+        const args = [script, "serve", "--port", "0", "--nats", nats.url];
+        await running(startProgram(process.execPath, args), async (child) => {
+          const { url } = await whereItListens(child);
+          const response = await fetch(`${url}/events`, {
+            method: "POST",
+            headers: { "Content-Type": "application/json" },
+            body: '{"type":"upgrader_tick","event":{"text":"on NATS"}}',
+          });
+          assert.is(response.status, 202, await response.text());
+          const lines = await openLines(`${url}/events?types=upgrader_tick&since=earliest`);
+          assert.equal((await lines.events(2)).at(-1)?.event, { text: "on NATS" });
+          await lines.close();
+        });
+      });
+    }
   });
 });
 
@@ -74,7 +88,7 @@ test("bun build --compile makes a program of the command that serves", async () 
     await withEmptyProject(async ({ folder }) => {
       const program = join(folder, "events");
       await project.run(programOf("bun"), ["build", "--compile", "--outfile", program, MAIN]);
-      await verifyServe(program, [], MISSING);
+      await verifyServe(program, []);
     });
   });
 });
@@ -91,7 +105,7 @@ test("deno compile makes a program of the command that serves, if Deno can downl
         MAIN,
       ])
         .then(() => undefined, (error: Error) => error.message);
-      if (failure === undefined) return await verifyServe(program, [], MISSING);
+      if (failure === undefined) return await verifyServe(program, []);
       // No registry has that runtime. Where it cannot be had, all before it has succeeded: the graph of the modules.
       assert.match(failure, /Setting up base binary[^]*dl\.deno\.land/);
       console.log("deno compile: its runtime could not be downloaded, so no program was tried");

@@ -36,6 +36,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "valibot",
       "@hono/node-server",
       "@nats-io/jetstream",
+      "@nats-io/nats-core",
       "@nats-io/transport-node",
       "@valibot/to-json-schema",
       "@cfworker/json-schema",
