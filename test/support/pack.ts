@@ -91,3 +91,11 @@ export function sharedTarball(): Promise<string> {
     await packPackage(dirname(path));
   });
 }
+
+/** Returns the folder of the package of this run, as it is installed. */
+export async function sharedPackage(): Promise<string> {
+  const tarball = await sharedTarball();
+  return await madeOnce("package", async (path) => {
+    await promisify(execFile)("tar", ["-xzf", tarball, "-C", dirname(path)]); // All of it is in `package/`.
+  });
+}
