@@ -56,6 +56,9 @@ interface Outcome {
   readonly skipped: number;
 }
 
+/** A shell that runs a program, and reports on descriptor 3 the time of the cores that it and its children took. */
+const TIMED = ["-c", '"$@" 3>&-; code=$?; times >&3; exit $code', "sh"];
+
 const { values, positionals: paths } = parseArgs({
   allowPositionals: true,
   options: {
@@ -171,12 +174,12 @@ function killGroup({ pid }: ChildProcess): void {
 }
 
 /** Runs a job, and prints one line for it, or all of its output if it failed. */
-async function run(job: Job): Promise<Outcome> {
+async function run(job: Job): Promise<Outcome & { readonly cpu: number }> {
   const start = performance.now();
-  const child = spawn(job.program, job.args, {
+  const child = spawn("sh", [...TIMED, job.program, ...job.args], {
     cwd: root,
     env: { ...process.env, ...job.env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
     detached: true, // A group of its own: what it started ends with it.
   });
   running.add(child);
@@ -185,9 +188,11 @@ async function run(job: Job): Promise<Outcome> {
     killGroup(child);
   }, LIMIT_MS);
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of [child.stdout!, child.stderr!]) {
     stream.setEncoding("utf8").on("data", (text: string) => output += text);
   }
+  let times = "";
+  child.stdio[3]!.on("data", (text) => times += text);
   const code = await new Promise<number | null | string>((resolve) => {
     child.once("error", (error) => resolve(error.message)).once("exit", () => killGroup(child))
       .once("close", (code, signal) => resolve(code ?? signal));
@@ -197,13 +202,27 @@ async function run(job: Job): Promise<Outcome> {
   const outcome = job.isTest
     ? judge(output, code)
     : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
-  const seconds = ((performance.now() - start) / 1000).toFixed(1).padStart(6);
+  const cpu = cpuSecondsIn(times);
   const isGood = outcome.failed === 0;
   console.log(
-    `${isGood ? "passed" : "FAILED"} ${seconds} s ${String(outcome.passed).padStart(4)}  ${job.title}`,
+    [
+      isGood ? "passed" : "FAILED",
+      `${((performance.now() - start) / 1000).toFixed(1).padStart(6)} s`,
+      `${cpu.toFixed(1).padStart(5)} s CPU`,
+      String(outcome.passed).padStart(4),
+      ` ${job.title}`,
+    ].join(" "),
   );
   if (!isGood || !job.isTest) console.log(`${output}${isGood ? "" : `it ended with ${code}`}`);
-  return outcome;
+  return { ...outcome, cpu };
+}
+
+/** The seconds of what a shell waited for, in what its `times` prints: `0m0.01s 0m0.00s`, and below it that. */
+function cpuSecondsIn(times: string): number {
+  const [, , user, system] = [...times.matchAll(/(\d+)m([\d.]+)s/g)].map(([, minutes, seconds]) =>
+    Number(minutes) * 60 + Number(seconds)
+  );
+  return (user ?? 0) + (system ?? 0);
 }
 
 /** Reads the result from the output. A process that stopped early, or ran nothing, counts as one failure more. */
@@ -238,16 +257,17 @@ function sumOf(numbers: readonly number[]): number {
 /** Runs the jobs, some side by side, and prints how they ended. */
 async function runAll(jobs: Job[]): Promise<boolean> {
   const start = performance.now();
-  const sum = { passed: 0, failed: 0, skipped: 0 };
+  const sum = { passed: 0, failed: 0, skipped: 0, cpu: 0 };
   const failures: string[] = [];
   const computing = jobs.filter(({ waits }) => !waits);
   const waiting = jobs.filter(({ waits }) => waits);
   const worker = async (take: () => Job | undefined) => {
     for (let job; (job = take()) !== undefined;) {
-      const { passed, failed, skipped } = await run(job);
+      const { passed, failed, skipped, cpu } = await run(job);
       sum.passed += passed;
       sum.failed += failed;
       sum.skipped += skipped;
+      sum.cpu += cpu;
       if (failed > 0) failures.push(job.title);
     }
   };
@@ -268,7 +288,8 @@ async function runAll(jobs: Job[]): Promise<boolean> {
   for (const one of workers) await one; // Also of those that come later.
   clearInterval(timer);
   if (sum.passed + sum.failed === 0) sum.failed++; // A name that no test has.
-  console.log(`\n${jobs.length} processes in ${Math.round((performance.now() - start) / 1000)} s`);
+  const [wall, cpu] = [(performance.now() - start) / 1000, sum.cpu].map(Math.round);
+  console.log(`\n${jobs.length} processes in ${wall} s, ${cpu} s CPU`);
   for (const title of failures) console.log(`failed: ${title}`);
   console.log(
     `\n${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""}`,
