@@ -1,7 +1,8 @@
 /** What the operating system knows: cores, limits, the CPU time and memory of a process. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus, getPriority, totalmem } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus, getPriority, setPriority, totalmem } from "node:os";
+import process from "node:process";
 
 /** The first line a command prints, or `undefined` where there is no such command. */
 export function firstLine(command: string, ...args: string[]): string | undefined {
@@ -38,6 +39,28 @@ export function sharePriority(pid: number): void {
   const priority = getPriority();
   const file = `/proc/${pid}/autogroup`;
   if (priority !== 0 && existsSync(file)) writeFileSync(file, String(priority));
+}
+
+/**
+ * Gives each thread of each process that the bench has started its priority: `nice` sets that of Firefox, while Chromium sets
+ * the priorities of its threads itself, and then waits for all that is not the bench's.
+ */
+export function shareThreadPriority(): void {
+  const priority = getPriority();
+  if (priority === 0 || !existsSync("/proc/self/task")) return;
+  const table = execFileSync("ps", ["-e", "-o", "pid=,ppid="], { encoding: "utf8" });
+  const parents = table.trim().split("\n").map((line) => line.trim().split(/ +/).map(Number));
+  const family = new Set([process.pid]);
+  for (const pid of family) {
+    for (const [child, parent] of parents) if (parent === pid) family.add(child!);
+  }
+  for (const pid of family) {
+    try {
+      for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), priority);
+    } catch {
+      // The process has ended meanwhile.
+    }
+  }
 }
 
 /** Where Debian's libnginx-mod-nchan puts it. */

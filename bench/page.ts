@@ -1,24 +1,31 @@
 /**
  * How the live page keeps up, in headless Chromium and Firefox: `npm run bench:page`, or `npm run bench:page -- firefox 10`
- * for one of them, and 10 seconds of each load.
+ * for one of them, and 10 seconds of each load. With `--write` the figures go into `docs/benchmarks.md`.
  *
  * What is measured is the time from one frame to the next, which is 16.7 ms where nothing holds it up. The page holds 100 000
  * events all the time. Firefox is driven over WebDriver BiDi; Debian's package is `firefox-esr`.
  *
  * @module
  */
+import { cpus } from "node:os";
 import process from "node:process";
 import puppeteer from "puppeteer-core";
 import { startCli, whereItListens } from "../test/support/children.ts";
 import { launchChromium } from "../test/support/chromium.ts";
+import { shareThreadPriority } from "./machine.ts";
+import { publishTables } from "./page_tables.ts";
 
 const RATE = 2000;
 const HELD = 100_000;
+/** The longest time between two frames that is allowed. */
+const LIMIT_MS = 50;
 const HASH = "08ada5a7a6183aae1e09d831df6748d566095a10";
-const [only, seconds = "60"] = process.argv.slice(2);
+const [only, seconds = "60"] = process.argv.slice(2).filter((word) => word !== "--write");
 
 /** A page in some browser. */
 interface Tab {
+  /** Name and version of the browser. */
+  readonly browser: string;
   evaluate(script: string): Promise<unknown>;
   close(): Promise<void>;
 }
@@ -38,7 +45,8 @@ const BROWSERS: Readonly<Record<string, (url: string) => Promise<Tab>>> = {
     const browser = await launchChromium();
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
     await page.goto(url);
-    return { evaluate: (script) => page.evaluate(script), close: () => browser.close() };
+    const name = `Chromium ${browser.version().split(".")[0]}`;
+    return { browser: name, evaluate: (script) => page.evaluate(script), close: () => browser.close() };
   },
   firefox: async (url) => {
     const browser = await puppeteer.launch({
@@ -49,9 +57,20 @@ const BROWSERS: Readonly<Record<string, (url: string) => Promise<Tab>>> = {
     const page = await browser.newPage();
     await page.setViewport({ width: 1280, height: 800 });
     await page.goto(url);
-    return { evaluate: (script) => page.evaluate(script), close: () => browser.close() };
+    const name = (await browser.version()).replace(/^firefox\/(\d+).*/i, "Firefox $1");
+    return { browser: name, evaluate: (script) => page.evaluate(script), close: () => browser.close() };
   },
 };
+
+/** What was measured of a load. */
+interface Row {
+  readonly browser: string;
+  readonly load: string;
+  /** The milliseconds between frames, in ascending order. */
+  readonly gaps: readonly number[];
+}
+
+const rows: Row[] = [];
 
 let number = 0;
 
@@ -98,19 +117,17 @@ const choose = (id: string, value: string, event: string) =>
   })(document.getElementById("${id}"))`;
 const amounts = `document.getElementById("amounts").textContent`;
 
-async function measureAll(name: string, open: (url: string) => Promise<Tab>, events: string): Promise<void> {
+async function measureAll(open: (url: string) => Promise<Tab>, events: string): Promise<void> {
   const tab = await open(events.replace(/events$/, ""));
+  const { browser } = tab;
   /** Measures while something happens, and says how it went. */
-  const measure = async (what: string, use: () => Promise<unknown>) => {
+  const measure = async (load: string, use: () => Promise<unknown>) => {
+    shareThreadPriority();
     await tab.evaluate("void (gaps.length = 0)");
     await use();
     const gaps = (await tab.evaluate("gaps") as number[]).sort((a, b) => a - b);
-    const at = (share: number) => `${gaps[Math.floor((gaps.length - 1) * share)]!.toFixed(1)} ms`;
-    const long = gaps.filter((gap) => gap > 50).length;
-    const frames = `${gaps.length} frames, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${
-      at(1)
-    }, ${long} over 50 ms`;
-    console.log(`${name}: ${what}: ${frames}; ${await tab.evaluate(amounts)}`);
+    rows.push({ browser, load, gaps });
+    console.log(`${browser}: ${load}: ${figuresOf(gaps).join(", ")} (${await tab.evaluate(amounts)})`);
   };
   try {
     await tab.evaluate(`void (() => { ${WATCH} })()`);
@@ -118,23 +135,44 @@ async function measureAll(name: string, open: (url: string) => Promise<Tab>, eve
     await measure("nothing happens", () => new Promise((resolve) => setTimeout(resolve, 2000)));
     while (number < HELD) await publish(events, Math.min(5000, HELD - number));
     const amount = HELD.toLocaleString("en");
-    await measure(`${amount} events since earliest`, async () => {
+    await measure(`reading ${amount} events from the earliest`, async () => {
       await tab.evaluate(choose("since", "earliest", "change"));
       await until(tab, `/^${amount}|newest/.test(${amounts})`);
     });
-    await measure(`${RATE} events a second`, () => flow(events, Number(seconds)));
+    const rate = `${RATE.toLocaleString("en")} events a second`;
+    await measure(rate, () => flow(events, Number(seconds)));
     await measure("a filter over all of them", async () => {
       await tab.evaluate(choose("filter", "name:dead -99", "input"));
       await until(tab, `/shown$/.test(${amounts})`);
     });
-    await measure("the same rate, filtered", () => flow(events, Number(seconds)));
+    await measure(`${rate}, filtered`, () => flow(events, Number(seconds)));
     await tab.evaluate(choose("filter", "", "input"));
     await until(tab, `!/shown$/.test(${amounts})`);
     await tab.evaluate(`document.getElementById("list").scrollTop = 5000`);
-    await measure("the same rate, held at a row", () => flow(events, Number(seconds)));
+    await measure(`${rate}, held at a row`, () => flow(events, Number(seconds)));
   } finally {
     await tab.close();
   }
+}
+
+/** The number of frames, the times between them in milliseconds, and the number of long ones. */
+function figuresOf(gaps: readonly number[]): readonly (number | string)[] {
+  const at = (share: number) => gaps[Math.floor((gaps.length - 1) * share)]!.toFixed(1);
+  return [gaps.length, at(0.5), at(0.99), at(1), gaps.filter((gap) => gap > LIMIT_MS).length];
+}
+
+/** Writes what was measured as Markdown. */
+function render(): string {
+  const browsers = [...new Set(rows.map(({ browser }) => browser))].join(" and ");
+  const today = new Date().toISOString().slice(0, 10);
+  const head = `On ${today}, in headless ${browsers} on ${cpus().length} cores:`;
+  const names = ["load", "browser", "frames", "p50, ms", "p99, ms", "longest, ms", `over ${LIMIT_MS} ms`];
+  const table = [
+    names,
+    names.map((_, i) => i < 2 ? "---" : "--:"),
+    ...rows.map(({ browser, load, gaps }) => [load, browser, ...figuresOf(gaps)]),
+  ];
+  return [head, "", ...table.map((cells) => `| ${cells.join(" | ")} |`)].join("\n");
 }
 
 for (const [name, open] of Object.entries(BROWSERS)) {
@@ -143,8 +181,9 @@ for (const [name, open] of Object.entries(BROWSERS)) {
   try {
     number = 0;
     const { url } = await whereItListens(server);
-    await measureAll(name, open, `${url}/events`);
+    await measureAll(open, `${url}/events`);
   } finally {
     await server.kill();
   }
 }
+publishTables("page", render());

@@ -1,7 +1,7 @@
 /**
  * The live page: shows events as they arrive.
  *
- * An event that arrives is only counted and kept. The list is drawn once a frame, and the figures a few times a second:
+ * An event that arrives is only counted and kept. The list is drawn ten times a second at most, and the figures less often:
  * they would be unreadable at a higher rate. What a person chooses is a view, which stands in the address. Types, subjects
  * and the start are asked of the server; the filter and the range select among what it sent.
  *
@@ -33,6 +33,11 @@ import { createTheme } from "./theme.ts";
 import { createTypes } from "./types.ts";
 import { asksForType, parseView, questionOf, selectionOf, spanOf, type View } from "./view.ts";
 
+/**
+ * Minimum number of milliseconds between two updates of the list because of events that arrive. With one in each frame at a
+ * high rate, Chromium collects the rows that are replaced every three seconds, and frames are missed while it does.
+ */
+const LIST_INTERVAL_MS = 100;
 /** Minimum number of milliseconds between two updates of the figures. */
 const FIGURES_INTERVAL_MS = 250;
 /** Number of milliseconds after a question before an empty list is explained: the answer may be on its way. */
@@ -46,6 +51,8 @@ const MISSED =
 const first = firstView();
 let { view } = first;
 let isDue = false;
+let listDrawn = 0;
+let listTimer: ReturnType<typeof setTimeout> | undefined;
 let figuresDrawn = 0;
 let figuresTimer: ReturnType<typeof setTimeout> | undefined;
 let askedAt = 0;
@@ -167,7 +174,7 @@ function onEvent(event: Dictionary, json: string): void {
     rates.count(record.group, record.time + connection.skewMs);
   }
   if (awaited !== undefined && record.id === awaited.id) arrive(record, awaited.opens);
-  drawSoon();
+  listTimer ??= setTimeout(drawSoon, Math.max(0, listDrawn + LIST_INTERVAL_MS - performance.now()));
 }
 
 /** Selects an event that was waited for. */
@@ -238,6 +245,9 @@ function drawSoon(): void {
 
 function draw(): void {
   isDue = false;
+  clearTimeout(listTimer);
+  listTimer = undefined;
+  listDrawn = performance.now();
   if (records.isScanning) {
     records.scan();
     drawSoon();

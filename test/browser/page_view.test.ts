@@ -144,6 +144,30 @@ run("the page keeps the newest 100 000 events, and makes rows for those in sight
   });
 });
 
+run("the page draws its list at most ten times a second, however many events arrive", async () => {
+  await onStage({}, async ({ page, session }) => {
+    await isLive(page);
+    tick(session, "first");
+    await reads(rows(page).first().locator(".summary"), "first");
+    // Frames as fast as the machine makes them: on a busy one they would be rare by themselves.
+    await page.evaluate(`void (() => {
+      globalThis.requestAnimationFrame = (draw) => setTimeout(draw);
+      globalThis.draws = [];
+      new MutationObserver(() => draws.push(performance.now()))
+        .observe(document.getElementById("list"), { attributeFilter: ["aria-rowcount"] });
+    })()`);
+    const timer = setInterval(() => tick(session, "more"), 5);
+    try {
+      await until(async () => await page.evaluate("draws.length") as number >= 6, "it was drawn six times");
+    } finally {
+      clearInterval(timer);
+    }
+    const draws = await page.evaluate("draws") as number[];
+    const took = draws[5]! - draws[0]!;
+    assert.ok(took > 450, `it was drawn six times in ${took} ms`);
+  });
+});
+
 run("the page shows a loss in the list and above it, with its count, under any filter", async () => {
   const session = createSession({ version: "7.1.5", history: { events: 3 } });
   await onStage({ session }, async ({ page, restart }) => {
