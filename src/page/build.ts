@@ -99,6 +99,7 @@ async function licensesOf(files: readonly string[]): Promise<string> {
       return { name: `${name} ${version}`, owner: /^Copyright.*$/m.exec(license)![0], terms: license };
     }),
   );
+  if (texts.length === 0) return "";
   // All packages have the same licence, which is included once.
   const terms = /^Permission is hereby granted[^]*$/m.exec(texts[0]!.terms)![0].trim();
   const plain = (text: string) => text.replaceAll(/\s+/g, " ").trim();

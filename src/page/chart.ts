@@ -56,10 +56,9 @@ export const CHART_STEPS = 1000;
 const AXIS_PIXELS = 64;
 const RIGHT_PIXELS = 24;
 
-/** The possible distances between the lines of the axis of events. */
-const INCREMENTS = [0.001, 0.01, 0.1, 1, 10, 100, 1000, 10_000, 100_000].flatMap((
-  power,
-) => [power, 2 * power, 5 * power]);
+/** The possible distances between the lines of the axis of events; fractions only where it ends below two. */
+const INCREMENTS = incrementsOf([1, 10, 100, 1000, 10_000, 100_000]);
+const FRACTIONS = incrementsOf([0.001, 0.01, 0.1]);
 
 /** Makes the chart in its place on the page. */
 export function createChart(rates: Rates, listener: ChartListener): Chart {
@@ -119,7 +118,7 @@ class RateChart implements Chart {
   know(known: Known, scope: Omit<Scope, "failures">): void {
     const { from, to, oldest, isGone } = this.#known;
     const isSame = known.from === from && known.to === to && known.oldest === oldest &&
-      known.isGone === isGone;
+      known.isGone === isGone && scope.isLive === this.#scope.isLive;
     this.#known = known;
     this.#scope = scope;
     if (!isSame) this.#redraw();
@@ -200,7 +199,7 @@ class RateChart implements Chart {
       from: positionOf(plot, from),
       to: positionOf(plot, to),
     };
-    this.#unknown.show(plot.over, parts, isGone ? undefined : this.#span);
+    this.#unknown.show(plot.over, parts, isGone || !this.#scope.isLive ? undefined : this.#span);
   }
 
   #showRange(): void {
@@ -209,6 +208,10 @@ class RateChart implements Chart {
     if (this.#range === undefined) return setSelect(plot, 0, 0, false);
     setSelect(plot, positionOf(plot, this.#range.from), positionOf(plot, this.#range.to), false);
   }
+}
+
+function incrementsOf(powers: readonly number[]): number[] {
+  return powers.flatMap((power) => [power, 2 * power, 5 * power]);
 }
 
 /** Shows a selected range, in pixels; `reports` calls what listens to it. */
@@ -286,7 +289,9 @@ function createPlot(
           ...axis,
           size: 22,
           gap: 4,
-          space: (_, _axis, _min, _max, length) => length < 500 ? 48 : 84,
+          // A time of another day has its date.
+          space: (_, _axis, min, _max, length) =>
+            length < 500 && !timeText(min, false).includes(" ") ? 40 : 84,
           values: (_, ticks) => ticks.map((tick) => timeText(tick, ticks.some((one) => one % 60 !== 0))),
         },
         {
@@ -294,7 +299,7 @@ function createPlot(
           size: AXIS_PIXELS - RIGHT_PIXELS,
           gap: 4,
           space: (_, _axis, _min, _max, length) => length < 70 ? 14 : 24,
-          incrs: INCREMENTS,
+          incrs: (_, _axis, _min, max) => max < 2 ? [...FRACTIONS, ...INCREMENTS] : INCREMENTS,
         },
       ],
       series: [

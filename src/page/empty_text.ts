@@ -5,7 +5,7 @@
  */
 import type { Status } from "../client/mod.ts";
 import { placeInTime } from "./row_text.ts";
-import type { View } from "./view.ts";
+import { durationText, type View } from "./view.ts";
 
 /** What can be done about an empty list; each has a button. */
 export type Remedy = "key" | "retry" | "clear-filter" | "clear-range" | "all-events" | "earliest" | "newest";
@@ -138,11 +138,8 @@ function statusReason(status: Status, retrySeconds: number): EmptyText | undefin
 
 /** Says since when events were asked for. */
 function sinceText(since: string): string {
-  const [, amount, unit] = /^-(\d+)([smhd])$/.exec(since) ?? [];
-  if (unit !== undefined) {
-    const name = { s: "second", m: "minute", h: "hour", d: "day" }[unit];
-    return `in the last ${amount === "1" ? name : `${amount} ${name}s`}`;
-  }
+  const duration = durationText(since);
+  if (duration !== undefined) return `in the last ${duration}`;
   const time = Date.parse(since);
   if (Number.isNaN(time)) return since === "latest" ? "yet" : "since then";
   return `since ${placeInTime(time)}`;

@@ -24,7 +24,7 @@ import { createList } from "./list.ts";
 import { createLossNotice, createRemedies, showEmptiness } from "./notices.ts";
 import { createPins } from "./pins.ts";
 import { createPublishing, typesOf } from "./publish.ts";
-import { createSinceChoice, showChips } from "./question.ts";
+import { createChips, createSinceChoice } from "./question.ts";
 import { createRates } from "./rates.ts";
 import { createRecords, type EventRecord, hasOnlyLosses, MAX_CHARACTERS, MAX_RECORDS } from "./records.ts";
 import { placeInTime, scopeText } from "./row_text.ts";
@@ -108,6 +108,7 @@ const list = createList(records, {
 });
 const types = createTypes((types) => change({ types }), (type) => list.fitType(type));
 const sinceChoice = createSinceChoice(startAt);
+const chips = createChips(change);
 const filterInput = byId<HTMLInputElement>("filter");
 const pins = createPins((record) => show(record, false), () => details.shown);
 
@@ -135,7 +136,7 @@ function rememberEvent(record: EventRecord | undefined): void {
 function apply(before: View | undefined, isAsked: boolean): void {
   types.choose(view.types);
   sinceChoice.show(view);
-  showChips(view, change);
+  chips.show(view);
   const { skewMs } = connection;
   chart.select(view.range && { from: view.range.from + skewMs, to: view.range.to + skewMs });
   if (before?.span !== view.span) chart.setSpan(view.span);
@@ -174,6 +175,7 @@ function onEvent(event: Dictionary, json: string): void {
     rates.count(record.group, record.time + connection.skewMs);
   }
   if (awaited !== undefined && record.id === awaited.id) arrive(record, awaited.opens);
+  chips.note(event);
   listTimer ??= setTimeout(drawSoon, Math.max(0, listDrawn + LIST_INTERVAL_MS - performance.now()));
 }
 

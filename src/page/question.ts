@@ -5,9 +5,10 @@
  */
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-import { byId, make } from "./dom.ts";
-import { placeInTime, shortened } from "./row_text.ts";
-import { lastTimeAt, type View } from "./view.ts";
+import type { Dictionary } from "../client/mod.ts";
+import { button, byId, make } from "./dom.ts";
+import { placeInTime, shortened, subjectName } from "./row_text.ts";
+import { durationText, lastTimeAt, type View } from "./view.ts";
 
 /** Makes the choice of where the events start. */
 export interface SinceChoice {
@@ -34,8 +35,11 @@ export function createSinceChoice(onChoose: (since: string | undefined) => void)
     const known = [...select.options].find(({ value }) => value === (since ?? "") && value !== "custom");
     custom.hidden = known !== undefined;
     const time = Date.parse(since ?? "");
-    custom.textContent = Number.isNaN(time)
-      ? /^-\d+[smhd]$/.test(since ?? "") ? `Last ${since!.slice(1)}` : "Since an event"
+    const duration = durationText(since ?? "");
+    custom.textContent = duration !== undefined
+      ? `Last ${duration}`
+      : Number.isNaN(time)
+      ? "Since an event"
       : `Since ${placeInTime(time)}`;
     select.value = known?.value ?? "custom";
   }
@@ -62,29 +66,56 @@ export function createSinceChoice(onChoose: (since: string | undefined) => void)
   return { show };
 }
 
-/** Shows what limits the list, each with a button that ends it. */
-export function showChips(
-  { subjects, range }: View,
+/** What limits the list. */
+export interface Chips {
+  /** Shows what limits it, each with a button that ends it. */
+  show(view: View): void;
+  /** Notes an event, which may name the subject that is followed. */
+  note(event: Dictionary): void;
+}
+
+/** Makes the chips in their place on the page. */
+export function createChips(
   onChange: (change: Partial<Pick<View, "subjects" | "range">>) => void,
-): void {
-  const chip = (text: string, title: string, onclick: () => void) => {
-    const end = make(
-      "button",
-      { type: "button", title, ariaLabel: title },
-      make("bdi", { textContent: text }),
-      " ✕",
-    );
-    end.onclick = onclick;
+): Chips {
+  /** The names of the subjects that are hashes. */
+  const names = new Map<string, string>();
+  let shown: Pick<View, "subjects" | "range"> = { subjects: [], range: undefined };
+
+  function chip(text: string, title: string, onclick: () => void): HTMLElement {
+    const end = button("", onclick);
+    Object.assign(end, { title, ariaLabel: title });
+    end.append(make("bdi", { textContent: text }), " ✕");
     return make("li", {}, end);
-  };
-  const chips = subjects.map((subject) =>
-    chip(shortened(subject), `Stop following ${subject}`, () => {
-      onChange({ subjects: subjects.filter((one) => one !== subject) });
-    })
-  );
-  if (range !== undefined) {
-    const text = `${placeInTime(range.from)} – ${placeInTime(range.to)}`;
-    chips.push(chip(text, "Show all times", () => onChange({ range: undefined })));
   }
-  byId("chips").replaceChildren(...chips);
+
+  function draw(): void {
+    const { subjects, range } = shown;
+    const chips = subjects.map((subject) => {
+      const name = names.get(subject) ?? shortened(subject);
+      return chip(name, `Stop following ${name}`, () => {
+        onChange({ subjects: subjects.filter((one) => one !== subject) });
+      });
+    });
+    if (range !== undefined) {
+      const text = `${placeInTime(range.from)} – ${placeInTime(range.to)}`;
+      chips.push(chip(text, "Show all times", () => onChange({ range: undefined })));
+    }
+    byId("chips").replaceChildren(...chips);
+  }
+
+  return {
+    show: (view) => {
+      shown = view;
+      draw();
+    },
+    note: (event) => {
+      const subject = shown.subjects.find((one) => one === event["subject"]);
+      if (subject === undefined || names.has(subject) || shortened(subject) === subject) return;
+      const name = subjectName(event);
+      if (name === undefined) return;
+      names.set(subject, name);
+      draw();
+    },
+  };
 }

@@ -61,6 +61,14 @@ export function placeInTime(time: number): string {
   return `${date.toLocaleDateString("en", { month: "short", day: "numeric" })} ${clock(date).slice(0, 5)}`;
 }
 
+/** Returns what a dictionary calls the subject that it is about; `undefined` if it does not name it. */
+export function subjectName({ event }: DisplayEvent): string | undefined {
+  const { name, title, result } = (event ?? {}) as Readonly<Record<string, unknown>>;
+  const nested = (result as { name?: unknown } | null | undefined)?.name;
+  const found = [name, title, nested].find((one) => typeof one === "string" && one !== "");
+  return found === undefined ? undefined : printable(found as string);
+}
+
 /** Says what the figures of the page are of, after "events/s"; empty for all events. */
 export function scopeText(
   { types, subjects }: { readonly types: readonly string[]; readonly subjects: readonly string[] },

@@ -118,6 +118,13 @@ export function questionOf({ types, subjects, since, last }: View): Question {
   return since === undefined ? { types, subjects, last } : { types, subjects, since };
 }
 
+/** Writes a duration back, such as `-5m`, in words: "5 minutes", or "hour" for one; `undefined` for another start. */
+export function durationText(since: string): string | undefined {
+  const [, amount, unit] = /^-(\d+)([smhd])$/.exec(since) ?? [];
+  const name = { s: "second", m: "minute", h: "hour", d: "day" }[unit!];
+  return name && (amount === "1" ? name : `${amount} ${name}s`);
+}
+
 /** Returns how much of the past the chart shows of a start that was chosen. */
 export function spanOf(since: string | undefined): ChartSpan {
   if (since === undefined || since === "latest" || since === "-5m") return "5m";

@@ -70,6 +70,7 @@ run("the page passes axe-core in both colours, and nothing covers anything at an
     await isSound("asking for the key");
     await page.getByRole("button", { name: "Cancel" }).click();
     await reads(page.locator("#empty-why"), "A key is missing.");
+    assert.not(await page.locator(".load").isVisible(), "the chart offers nothing to load");
     await page.locator("#empty").getByRole("button", { name: "Enter the key…" }).click();
     await page.getByLabel("API key", { exact: true }).fill(KEY);
     await page.keyboard.press("Enter");
