@@ -2,7 +2,7 @@ import * as assert from "uvu/assert";
 import { EventsError } from "../../src/client/mod.ts";
 import { emptyText } from "../../src/page/empty_text.ts";
 import { issueText } from "../../src/page/issue_text.ts";
-import { textParts } from "../../src/page/row_text.ts";
+import { subjectName, textParts } from "../../src/page/row_text.ts";
 import { lossesText } from "../../src/page/status_text.ts";
 import { parseView } from "../../src/page/view.ts";
 import { suite } from "../support/suite.ts";
@@ -40,6 +40,18 @@ test("textParts() writes names first, and hashes short", () => {
   );
   assert.is(parts("tick", 7), "7");
   assert.is(parts("shop_closed", undefined), "");
+});
+
+test("subjectName() finds what an event calls its subject, and takes no error for a name", () => {
+  const events = [
+    { name: "Sintel" },
+    { title: "Tea" },
+    { result: { name: "Dead" } },
+    { error: "disk full" },
+    7,
+  ];
+  const names = [...events, { name: "" }, undefined].map((event) => subjectName({ type: "a", event }));
+  assert.equal(names, ["Sintel", "Tea", "Dead", undefined, undefined, undefined, undefined]);
 });
 
 test("emptyText() says why the list is empty, and what can be done", () => {

@@ -1,6 +1,7 @@
 import * as assert from "uvu/assert";
 import { csvOf } from "../../src/page/csv.ts";
 import {
+  durationText,
   formatView,
   linkTo,
   parseView,
@@ -43,6 +44,11 @@ test("questionOf() asks for the last events, or from where startingAtItsTime() m
   assert.equal(question(`?from=${at}&to=2026-11-29`), { ...none, since: at });
   assert.equal(question(linkTo("k-1", Date.parse(at))), { ...none, since: at });
   assert.equal(question("?event=k-1"), { ...none, last: 200 });
+});
+
+test("durationText() writes durations back in words, and no other start", () => {
+  const texts = ["-1h", "-5m", "-30s", "-2d", "-1w", "earliest", ""].map(durationText);
+  assert.equal(texts, ["hour", "5 minutes", "30 seconds", "2 days", undefined, undefined, undefined]);
 });
 
 test("selectionOf() selects by the filter and the range together", () => {
