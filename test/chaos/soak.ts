@@ -288,6 +288,15 @@ export async function residentMemory(pid: number): Promise<number> {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
 }
 
+/** Returns what the server holds after a garbage collection, in KiB. */
+export async function heldMemory({ stdin, stdout }: Child): Promise<number> {
+  const printed = stdout.lines.length;
+  const found = () => stdout.lines.slice(printed).find((line) => line.startsWith('{"held":'));
+  stdin.write("memory\n");
+  await until(() => found() !== undefined, "the memory is measured");
+  return JSON.parse(found()!).held / 1024;
+}
+
 /** Returns the growth of memory over the second half in KiB a minute. */
 export function slopeOf(memory: readonly number[]): number {
   return slopePerMinute(memory.slice(Math.floor(memory.length / 2)));
