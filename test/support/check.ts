@@ -60,7 +60,8 @@ const TYPES: readonly Check[] = [
 ];
 
 const DENO: readonly Check[] = [
-  { name: "deno check", command: deno, args: ["check", "src", "test", "examples", "docs"] },
+  // What users run on Deno. It takes five times as long as tsc, which checks the rest.
+  { name: "deno check", command: deno, args: ["check", ...ENTRY_POINTS, "src/cli/main.ts", "examples"] },
   { name: "deno lint", command: deno, args: ["lint", ...SOURCES] },
   { name: "deno fmt", command: deno, args: ["fmt", "--check"] },
   // Without npm packages: hono and valibot document their own types.
