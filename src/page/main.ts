@@ -42,6 +42,8 @@ const LIST_INTERVAL_MS = 100;
 const FIGURES_INTERVAL_MS = 250;
 /** Number of milliseconds after a question before an empty list is explained: the answer may be on its way. */
 const EXPLANATION_DELAY_MS = 400;
+/** Number of milliseconds after a question in which the chart is drawn as often as the figures: its answer arrives. */
+const ANSWER_MS = 3000;
 /** Number of milliseconds after a question in which the event of a link has to arrive. */
 const MISSED_MS = 5000;
 const HINT = "Choose an event to see all of it here.";
@@ -59,8 +61,6 @@ let askedAt = 0;
 /** The id of an event that is to be selected when it arrives, and whether its details are to open. */
 let awaited: { readonly id: string; readonly opens: boolean } | undefined;
 let hasTypes = false;
-/** Whether the chart has drawn events of the answer. */
-let isCharted = false;
 
 const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
 const rates = createRates(CHART_SECONDS, CHART_STEPS);
@@ -152,7 +152,6 @@ function apply(before: View | undefined, isAsked: boolean): void {
 function ask(since?: string): void {
   records.clear();
   rates.clear();
-  isCharted = false;
   types.clear();
   losses.clear();
   list.mark(undefined);
@@ -232,7 +231,7 @@ function togglePin(): void {
 
 function togglePause(): void {
   if (records.held === undefined) {
-    records.pause();
+    records.pause(Date.now() - connection.skewMs);
     list.mark(`paused ${placeInTime(Date.now())}`);
   } else records.resume();
   drawFigures();
@@ -267,10 +266,7 @@ function drawFigures(): void {
   figuresDrawn = performance.now();
   types.draw();
   showKnown();
-  if (!isCharted && records.received > 0) {
-    isCharted = true;
-    chart.draw(Date.now());
-  }
+  if (records.received > 0 && performance.now() - askedAt < ANSWER_MS) chart.draw(Date.now());
   showAmounts(records);
   const isEmpty = !records.isScanning && hasOnlyLosses(records);
   const isEarly = performance.now() - askedAt < EXPLANATION_DELAY_MS && records.kept === 0;

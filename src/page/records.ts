@@ -14,6 +14,8 @@ import { summaryText } from "./row_text.ts";
 export const MAX_RECORDS = 100_000;
 /** Maximum number of characters of JSON kept: an event may have a megabyte. */
 export const MAX_CHARACTERS: number = 64 * 1024 * 1024;
+/** Number of milliseconds after a pause in which an answer that was on its way may arrive. */
+const ANSWER_MS = 2000;
 /** Number of milliseconds for which events are filtered before the browser gets to draw. */
 const MAX_SCAN_MS = 8;
 
@@ -74,8 +76,12 @@ export interface Records {
   filter(accepts: Accepts | undefined): void;
   /** Goes on to filter for some milliseconds. */
   scan(): void;
-  /** Holds back events from now on. */
-  pause(): void;
+  /**
+   * Holds back events from now on. What was published before and arrives soon is shown: it is of an answer that was on its way.
+   *
+   * @param time the current time of the server, in milliseconds since 1970
+   */
+  pause(time: number): void;
   /** Shows the events that were held back. */
   resume(): void;
   /** Removes all records. */
@@ -105,6 +111,10 @@ class KeptRecords implements Records {
   #found = createQueue<EventRecord>();
   /** The number of the next record to look at. */
   #next = 1;
+  /** When it was paused, by the clock of the server. */
+  #pauseTime = 0;
+  /** Until when events from before that are shown, by the clock of the page. */
+  #answerEnd = 0;
   matching: Queue<EventRecord> = this.#found;
   received = 0;
   held: number | undefined = undefined;
@@ -144,7 +154,9 @@ class KeptRecords implements Records {
       this.#kept.length > this.#maxRecords ||
       (this.#characters > this.#maxCharacters && this.#kept.length > 1)
     ) this.#dropOldest();
-    if (this.held !== undefined) this.held++;
+    const isLate = this.held === 0 && record.time < this.#pauseTime && performance.now() < this.#answerEnd;
+    if (isLate) this.mark = record.n;
+    if (this.held !== undefined && !isLate) this.held++;
     else if (!wasScanning) this.#look(record);
     return record;
   }
@@ -168,8 +180,10 @@ class KeptRecords implements Records {
     if (this.#found !== this.matching) this.#show();
   }
 
-  pause(): void {
+  pause(time: number): void {
     if (this.held !== undefined) return;
+    this.#pauseTime = time;
+    this.#answerEnd = performance.now() + ANSWER_MS;
     this.mark = this.received;
     this.held = 0;
   }

@@ -23,10 +23,10 @@ test("createRecords() keeps events up to their number and size, also while it is
   records.clear();
   assert.equal([shown(), records.kept, records.received], [[], 0, 0]);
   add("before");
-  records.pause();
+  records.pause(0);
   for (let i = 1; i <= 5000; i++) add(`${i}`);
   assert.equal([shown(), records.held, records.received], [["before"], 5000, 5001]);
-  records.pause();
+  records.pause(0);
   assert.is(records.held, 5000, "a second pause changes nothing");
   const scanned = () => {
     while (records.isScanning) records.scan();
@@ -75,6 +75,17 @@ test("Records.filter() shows what it found also when the last records took longe
   });
   while (records.isScanning && ++turns < 100) records.scan();
   assert.is(records.matching.length, 4);
+});
+
+test("Records.pause() lets an answer in that was on its way, and holds back what was published later", () => {
+  const records = createRecords(100, 1_000_000);
+  const add = (second: number) => records.add({ type: "tick", time: new Date(second * 1000).toISOString() });
+  add(1);
+  records.pause(5000);
+  for (const second of [2, 3, 6, 4, 7]) add(second);
+  assert.equal([records.matching.length, records.held, records.mark], [3, 3, 3]);
+  records.resume();
+  assert.equal([records.matching.length, records.mark], [6, 3]);
 });
 
 test("hasOnlyLosses() finds that no event is listed beside reports of losses", () => {
