@@ -46,6 +46,13 @@ export type Authorize<S extends Schemas = Schemas> = (
   context: Context,
 ) => Permission<S> | boolean | Promise<Permission<S> | boolean>;
 
+/** An answer of the application. */
+export interface Grant<S extends Schemas> {
+  readonly permission: Permission<S>;
+  /** When the question was asked, in `performance.now()`: the answer may be as old as that. */
+  readonly askedAt: number;
+}
+
 /** Asks the application what requests may do. */
 export interface Authorizer<S extends Schemas> {
   /**
@@ -53,18 +60,24 @@ export interface Authorizer<S extends Schemas> {
    *
    * @throws {EventsError} `Unauthorized` if it may do nothing; and what the application throws
    */
-  authorize(c: Context): Promise<Permission<S>>;
+  authorize(c: Context): Promise<Grant<S>>;
+  /**
+   * Asks again if the permission has ended meanwhile, or was asked for so long ago that an open stream would ask again.
+   *
+   * @throws {EventsError} `Unauthorized` if the request may do nothing any more; and what the application throws
+   */
+  refresh(c: Context, grant: Grant<S>): Promise<Grant<S>>;
   /**
    * Asks again while a stream is open, in the context of the caller, which is that of its request. The last answer is never
    * to a question older than one interval: if an answer is late, the permission ends.
    *
-   * @param permission the last answer
+   * @param grant the last answer
    * @param onChange called with each new answer, and with `undefined` once the permission has ended
    * @returns a function that stops it
    */
   keepAuthorized(
     c: Context,
-    permission: Permission<S>,
+    grant: Grant<S>,
     onChange: (permission: Permission<S> | undefined) => void,
   ): () => void;
 }
@@ -149,9 +162,14 @@ export function createAuthorizer<S extends Schemas>(
     throw new EventsError("Unauthorized", "the request is not authorized, or no longer");
   }
 
+  /** When the answer to a question is due, and when the next one is to be asked after it. */
+  function dueAfter(askedAt: number): number {
+    return askedAt + ANSWER_SHARE * intervalMs;
+  }
+
   async function askAgain(stream: AuthorizedStream<S>): Promise<void> {
     stream.isAsking = true;
-    stream.dueAt = performance.now() + ANSWER_SHARE * intervalMs;
+    stream.dueAt = dueAfter(performance.now());
     try {
       stream.permission = await ask(stream.c);
       stream.isAsking = false;
@@ -183,14 +201,25 @@ export function createAuthorizer<S extends Schemas>(
     if (open.size === 0) ticks.stop();
   }
 
+  async function grant(c: Context): Promise<Grant<S>> {
+    const askedAt = performance.now();
+    return { permission: await ask(c), askedAt };
+  }
+
   return {
     authorize: async (c) => {
-      const permission = await ask(c);
-      if (permission.name !== undefined) onAuthorized(permission.name);
-      return permission;
+      const granted = await grant(c);
+      const { name } = granted.permission;
+      if (name !== undefined) onAuthorized(name);
+      return granted;
     },
-    keepAuthorized: (c, permission, onChange) => {
-      const dueAt = performance.now() + ANSWER_SHARE * intervalMs;
+    refresh: async (c, granted) => {
+      const { permission, askedAt } = granted;
+      const isDue = permission.isFinal !== true && dueAfter(askedAt) <= performance.now();
+      return isDue || isExpired(permission) ? await grant(c) : granted;
+    },
+    keepAuthorized: (c, { permission, askedAt }, onChange) => {
+      const dueAt = dueAfter(askedAt);
       const stream: AuthorizedStream<S> = { c, onChange, permission, dueAt, isAsking: false };
       open.add(stream);
       void sweep(stream);

@@ -171,5 +171,5 @@ function postHandler<S extends Schemas>(
   };
   return authorizer === undefined
     ? (c) => checked(c)
-    : async (c) => await checked(c, await authorizer.authorize(c));
+    : async (c) => await checked(c, (await authorizer.authorize(c)).permission);
 }

@@ -15,7 +15,7 @@ import type { End } from "../stream/stats.ts";
 import { StreamSink } from "../stream/stream_sink.ts";
 import type { Subscriber, Subscription } from "../stream/subscriber.ts";
 import type { WireFormat } from "../stream/wire_format.ts";
-import type { Authorizer, Permission } from "./authorize.ts";
+import type { Authorizer, Grant } from "./authorize.ts";
 import type { ConnectionLimiter } from "./connection_limiter.ts";
 import { type RefusalCounts, RETRY_AFTER_SECONDS, STATUS } from "./refusal.ts";
 import { createFilter, readWanted, type Wanted } from "./event_filter.ts";
@@ -53,18 +53,22 @@ export function subscribeHandler<S extends Schemas>(
 function locateAndOpen<S extends Schemas>(
   context: SubscribeContext<S>,
   c: Context,
-  permission: Permission<S> | undefined,
+  grant: Grant<S> | undefined,
 ): Response | Promise<Response> {
   const { wireFormat } = context.settings;
   const negotiated = wireFormat === undefined
     ? negotiate(c.req.header("Accept"), c.req.query("format"))
     : { format: wireFormat, mediaType: wireFormat.mediaTypes[0] };
-  const filterOf = () => createFilter(context.settings, c, wantedOf(c, context.settings), permission);
+  const filterOf = () => createFilter(context.settings, c, wantedOf(c, context.settings), grant?.permission);
   const streamLimit = StreamLimit.of(c, context.settings.channel);
   const start = startUnlessOver(locateRequest(c, context.settings.channel, filterOf), streamLimit);
-  if (!(start instanceof Promise)) return open(context, c, negotiated, start, permission, streamLimit);
+  if (!(start instanceof Promise)) return open(context, c, negotiated, start, grant, streamLimit);
   return start.then(
-    (start) => open(context, c, negotiated, start, permission, streamLimit),
+    async (start) => {
+      // To find it may have taken longer than the permission lasts.
+      const current = grant && await context.authorizer!.refresh(c, grant);
+      return open(context, c, negotiated, start, current, streamLimit);
+    },
     (error) => refuseForNow(context, c, negotiated, error),
   );
 }
@@ -86,10 +90,11 @@ function open<S extends Schemas>(
   c: Context,
   { format, mediaType }: Negotiated,
   start: RequestedStart | undefined,
-  permission: Permission<S> | undefined,
+  grant: Grant<S> | undefined,
   streamLimit: StreamLimit | undefined,
 ): Response {
   const { settings, limiter } = context;
+  const permission = grant?.permission;
   const follow = readBoolean(c, "follow", true);
   const bookmarks = readBoolean(c, "bookmarks", false);
   const wanted = wantedOf(c, settings);
@@ -137,9 +142,9 @@ function open<S extends Schemas>(
   };
   const subscription = streamLimit === undefined ? unlimited : limited(unlimited, streamLimit);
   const isForGood = permission?.isFinal === true && permission.expiresAt === undefined;
-  const subscriber = permission === undefined || isForGood
+  const subscriber = grant === undefined || isForGood
     ? hub.subscribe(subscription)
-    : subscribeAuthorized(context, c, hub, subscription, wanted, permission, streamLimit);
+    : subscribeAuthorized(context, c, hub, subscription, wanted, grant, streamLimit);
   streamLimit?.start(hub);
   const { sink } = subscriber;
   const signal = onDisconnect(c, () => hub.leave(subscriber));
@@ -186,7 +191,7 @@ function subscribeAuthorized<S extends Schemas>(
   hub: Hub,
   subscription: Subscription,
   wanted: Wanted,
-  permission: Permission<S>,
+  grant: Grant<S>,
   streamLimit: StreamLimit | undefined,
 ): Subscriber {
   let hasLeft = false;
@@ -198,7 +203,7 @@ function subscribeAuthorized<S extends Schemas>(
   const onLeave = inTurn(leave, subscription.onLeave);
   const subscriber = hub.subscribe({ ...subscription, onLeave });
   if (hasLeft) return subscriber;
-  stop = authorizer!.keepAuthorized(c, permission, (renewed) => {
+  stop = authorizer!.keepAuthorized(c, grant, (renewed) => {
     if (renewed === undefined) hub.revoke(subscriber);
     else {
       const filter = createFilter(settings, c, wanted, renewed);

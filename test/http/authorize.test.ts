@@ -10,10 +10,12 @@ import * as v from "valibot";
 import {
   type Authorize,
   defineEvents,
+  eventsEndpoint,
   EventsError,
   type MemoryChannel,
   type Permission,
 } from "../../src/mod.ts";
+import { elsewhere } from "../support/elsewhere.ts";
 import { makeEndpoint } from "../support/endpoint.ts";
 import { linesOf, openLines, openWire, serving, timersLeftBy, until, within } from "../support/harness.ts";
 import { rejectionsDuring } from "../support/rejections.ts";
@@ -372,6 +374,56 @@ test("authorize() may throw the EventsError of another copy of the package", asy
   assert.is(response.status, 403);
   assert.is((await response.json()).error.code, "Forbidden");
   assert.not(new Error("other") instanceof EventsError);
+});
+
+/** The options of an endpoint that asks. */
+interface Asking {
+  readonly heartbeat: number;
+  authorize(): boolean | { readonly expiresAt: number };
+}
+
+/** Opens a stream whose start is found only when `isFound` holds, and returns its status. */
+async function openWhen(isFound: () => boolean, options: Asking): Promise<number> {
+  const there = elsewhere();
+  there.locate = async (since) => {
+    await until(isFound, "the start is found");
+    return there.store.locate(since);
+  };
+  const response = await eventsEndpoint(there.channel, options).request("/?since=earliest");
+  await response.body?.cancel();
+  return response.status;
+}
+
+test("authorize() is called again when its permission ends before the start of the stream is found", async () => {
+  let [asked, endsAt] = [0, Infinity];
+  const authorize = () => ++asked === 1 && { expiresAt: endsAt = Date.now() + 20 };
+  assert.is(await openWhen(() => Date.now() > endsAt, { heartbeat: 60, authorize }), 401);
+  assert.is(asked, 2);
+});
+
+test("authorize() is called again when it takes as long to find the start as an open stream may go unasked", async () => {
+  const begunAt = performance.now();
+  let asked = 0;
+  const options: Asking = { heartbeat: 1, authorize: () => ++asked > 0 };
+  assert.is(await openWhen(() => performance.now() > begunAt + 500, options), 200);
+  assert.is(asked, 2);
+});
+
+test("authorize() is called again in time for a stream when the first answer took long", async () => {
+  /** Opens a stream whose permission is asked for twice, and returns the milliseconds between the questions. */
+  async function pause(answerMs: number): Promise<number> {
+    const askedAt: number[] = [];
+    const authorize = async () => {
+      askedAt.push(performance.now());
+      await new Promise((resolve) => setTimeout(resolve, answerMs));
+      return askedAt.length < 2;
+    };
+    const { endpoint } = makeEndpoint(catalogue, { ...OPTIONS, heartbeat: 2, authorize });
+    await linesOf((await endpoint.request("/")).body!).rest();
+    return askedAt[1]! - askedAt[0]!;
+  }
+  const [slow, quick] = await Promise.all([pause(600), pause(0)]);
+  assert.ok(Math.abs(slow - quick) < 400, `${slow} and ${quick} ms`); // A tick is 200 ms.
 });
 
 test.run();
