@@ -36,6 +36,8 @@ export interface Epoch {
   readonly keeps: number;
   /** Whether it forgets for other reasons too. */
   ages: boolean;
+  /** Whether it has lost its newest events: until a server notices that, it may name a position of those after them in it. */
+  hasLostTail?: boolean;
 }
 
 /** An event, or a move of the position, as a reader received it. */
@@ -269,8 +271,11 @@ export class Account {
   #moveTo(position: number, id: string): void {
     const { epoch, position: before } = this.at!;
     if (position < before) return this.#fail(`${id} arrives after ${this.#text()}`);
-    const events = this.#truth.epochs.get(epoch)?.events ?? [];
-    if (position > events.length && this.#truth.epochs.has(epoch)) this.#fail(`${id} was never published`);
+    const known = this.#truth.epochs.get(epoch);
+    const events = known?.events ?? [];
+    if (known !== undefined && position > events.length && known.hasLostTail !== true) {
+      this.#fail(`${id} was never published`);
+    }
     for (let i = this.#isBlind ? position : before; i < position; i++) {
       const event = events[i];
       if (event !== undefined && !this.#mayMiss(event)) {

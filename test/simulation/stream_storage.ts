@@ -54,7 +54,8 @@ export class StreamStorage implements Storage {
         if (what === "created") this.#events = [];
         if (what === "truncated") {
           this.#events = this.#events.slice(0, this.#server.info().state.last_seq);
-          if (this.#epoch !== undefined) this.#epoch.ages = true; // A server may see what is dropped before it sees the loss.
+          // A server may see what is dropped before it sees the loss.
+          if (this.#epoch !== undefined) this.#epoch.ages = this.#epoch.hasLostTail = true;
           this.#epoch = undefined;
           this.#hasLost = true;
         } else this.#enter(nameOf(created, config.description));
