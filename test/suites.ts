@@ -83,14 +83,16 @@ export const SUITES: readonly Suite[] = [
   { path: "chaos/soak", on: EACH_KIND, runs: "programs", seconds: 7, waits: true },
   { path: "chaos/", on: EVERY, seconds: 5 },
   // It replaces the clock and the timers of Node. The newest one has SQLite, and runs twice as many seeds in a second as Node 20.
-  { path: "simulation/", on: ["node26"], seconds: 20 },
+  { path: "simulation/", on: ["node26"], seconds: 35 },
   { path: "page/build", on: ONCE },
   { path: "page/", on: ONCE, isUnit: true },
   { path: "browser/back", on: EACH_KIND, seconds: 4, waits: true },
   { path: "browser/apps", on: ONCE, seconds: 8, waits: true }, // The code is that of browsers.
   // What the page does and looks like by itself: every runtime serves the same bytes.
   { path: "browser/looks", on: ONCE, seconds: 20, waits: true },
+  { path: "browser/page_forms", on: ONCE, seconds: 15, waits: true },
   { path: "browser/page_view", on: ONCE, seconds: 40, waits: true },
+  { path: "browser/page", on: EACH_KIND, seconds: 8, waits: true },
   { path: "browser/", on: EACH_KIND, seconds: 25, waits: true },
   { path: "nats/outages", on: EACH_KIND, seconds: 22, waits: true },
   { path: "nats/epochs", on: EACH_KIND, seconds: 10, waits: true },
@@ -115,11 +117,12 @@ export const SUITES: readonly Suite[] = [
   { path: "package/workers", on: ONCE, needs: "workerd", seconds: 10, waits: true },
   { path: "package/package", on: EACH_KIND, seconds: 10 },
   // They try the tarball on each runtime themselves.
-  { path: "package/checkouts", on: ONCE, seconds: 35 },
-  { path: "package/installs", on: ONCE, seconds: 20 },
+  { path: "package/checkouts", on: ONCE, seconds: 60 },
+  { path: "package/installs", on: ONCE, seconds: 25 },
   { path: "package/generators", on: ONCE, seconds: 9 },
   { path: "package/", on: ONCE, seconds: 25 },
-  { path: "docs/", on: ONCE, seconds: 20, waits: true },
+  { path: "docs/pages", on: ONCE, seconds: 60, waits: true },
+  { path: "docs/", on: ONCE, seconds: 13, waits: true },
   { path: "server/watch_folder_corrupt", on: EACH_KIND, seconds: 9, waits: true },
   { path: "server/watch_folder_slow", on: EACH_KIND, seconds: 8, waits: true },
   { path: "server/watch_folder_problems", on: EACH_KIND, seconds: 12, waits: true },
