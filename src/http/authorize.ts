@@ -128,6 +128,22 @@ function isPermission<S extends Schemas>(answer: unknown): answer is Permission<
   });
 }
 
+/** Waits for an answer of the application. Rejects if it is none that allows the request. */
+async function permissionOf<S extends Schemas>(
+  answering: unknown,
+  onError: (error: unknown) => void,
+): Promise<Permission<S>> {
+  const answer = await answering;
+  if (answer === true) return {};
+  if (isPermission<S>(answer)) {
+    if (!isExpired(answer)) return answer;
+    if (isInSeconds(answer)) onError(new TypeError(`authorize: ${secondsText(answer.expiresAt)}`));
+  } else if (answer !== false && answer !== undefined && answer !== null) {
+    onError(new TypeError(`authorize: the answer must be ${ANSWERS}, not ${describe(answer)}`));
+  }
+  throw new EventsError("Unauthorized", "the request is not authorized, or no longer");
+}
+
 /**
  * Makes an authorizer. One timer serves all its streams, and runs only while there are any.
  *
@@ -150,17 +166,7 @@ export function createAuthorizer<S extends Schemas>(
   const open = new Set<AuthorizedStream<S>>();
   const ticks = createTicks(intervalMs / SWEEPS_PER_INTERVAL);
 
-  async function ask(c: Context): Promise<Permission<S>> {
-    const answer = await authorize(c) as unknown;
-    if (answer === true) return {};
-    if (isPermission<S>(answer)) {
-      if (!isExpired(answer)) return answer;
-      if (isInSeconds(answer)) onError(new TypeError(`authorize: ${secondsText(answer.expiresAt)}`));
-    } else if (answer !== false && answer !== undefined && answer !== null) {
-      onError(new TypeError(`authorize: the answer must be ${ANSWERS}, not ${describe(answer)}`));
-    }
-    throw new EventsError("Unauthorized", "the request is not authorized, or no longer");
-  }
+  const ask = async (c: Context): Promise<Permission<S>> => await permissionOf(authorize(c), onError);
 
   /** When the answer to a question is due, and when the next one is to be asked after it. */
   function dueAfter(askedAt: number): number {
