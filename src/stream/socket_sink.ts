@@ -188,20 +188,26 @@ export class SocketSink implements Sink {
 const KEPT_FRAME_BYTES = 16 * 1024;
 
 const frames = new WeakMap<Uint8Array, Uint8Array>();
-/** The smaller bytes that were framed last: what is delivered to all goes to one reader after the other. */
-let lastBytes: Uint8Array = new Uint8Array(0);
-let lastFrame: Uint8Array = lastBytes;
+/** The smaller bytes that were framed last in this turn: what is delivered to all goes to one reader after the other. */
+let lastBytes: Uint8Array | undefined;
+let lastFrame: Uint8Array | undefined;
 
 /** The bytes as one chunk of a chunked body; the same frame for the same bytes. */
 function framed(bytes: Uint8Array): Uint8Array {
-  if (bytes === lastBytes) return lastFrame;
+  if (bytes === lastBytes) return lastFrame!;
   const isKept = bytes.length >= KEPT_FRAME_BYTES;
   const known = isKept ? frames.get(bytes) : undefined;
   if (known !== undefined) return known;
   const frame = frameOf(bytes);
   if (isKept) frames.set(bytes, frame);
-  else [lastBytes, lastFrame] = [bytes, frame];
+  else keepForThisTurn(bytes, frame);
   return frame;
+}
+
+/** Keeps a frame until the turn ends: what is kept longer may be of an event that is erased then. */
+function keepForThisTurn(bytes: Uint8Array, frame: Uint8Array): void {
+  if (lastBytes === undefined) queueMicrotask(() => lastBytes = lastFrame = undefined);
+  [lastBytes, lastFrame] = [bytes, frame];
 }
 
 /** Frames bytes: their length in hexadecimal digits, and a line end before and after them (RFC 9112, section 7.1). */

@@ -16,6 +16,9 @@ const catalogue = defineEvents({ note: v.object({ n: v.number(), text: v.string(
 
 const test = suite("stream: socket sink memory");
 
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
 /** Gives each response its own `write`, as middleware for `node:http` does. */
 const ownWrite: MiddlewareHandler = async (c, next) => {
   const { outgoing } = c.env as { outgoing: { write(...args: unknown[]): boolean } };
@@ -37,7 +40,6 @@ const withheld: MiddlewareHandler = async (c, next) => {
 };
 
 async function bytesKept(middleware: MiddlewareHandler): Promise<number> {
-  const collect = runInNewContext("gc") as () => void;
   const used = () => {
     collect();
     const { heapUsed, external } = process.memoryUsage();
@@ -72,8 +74,6 @@ async function linesWithheld() {
   return linesOf(bodies.pop()!);
 }
 
-setFlagsFromString("--expose-gc");
-
 test("writeToSocket keeps no bytes when the response has a write() of its own", async () => {
   const kept = await bytesKept(ownWrite);
   assert.ok(kept < 20_000_000, `${kept} of 60 million bytes are kept`);
@@ -82,6 +82,34 @@ test("writeToSocket keeps no bytes when the response has a write() of its own", 
 test("writeToSocket keeps no bytes when middleware reads the stream and sends nothing", async () => {
   const kept = await bytesKept(withheld);
   assert.ok(kept < 20_000_000, `${kept} of 60 million bytes are kept`);
+});
+
+test("writeToSocket shares the bytes of an event among readers, and keeps none of them afterwards", async () => {
+  const written: WeakRef<object>[] = [];
+  const watched: MiddlewareHandler = (c, next) => {
+    const { socket } = (c.env as { outgoing: { socket: { write(...args: unknown[]): boolean } } }).outgoing;
+    const { write } = socket;
+    socket.write = function (...args) {
+      if (args[0] instanceof Uint8Array) written.push(new WeakRef(args[0]));
+      return write.apply(this, args);
+    };
+    return next();
+  };
+  const channel = createChannel(catalogue);
+  const app = new Hono().use(watched)
+    .route("/events", eventsEndpoint(channel, { heartbeat: null, writeToSocket: true }));
+  await serving(app, async (url) => {
+    const readers = await Promise.all([1, 2].map(async () => linesOf((await fetch(`${url}/events`)).body!)));
+    for (const lines of readers) await lines.event();
+    written.length = 0;
+    channel.publish("note", { n: 1, text: "secret" });
+    await until(() => written.length > 0, "the event is delivered");
+    assert.is(written.length, 2);
+    assert.is(written[0]!.deref(), written[1]!.deref());
+    for (const lines of readers) assert.is((await lines.event()).event.n, 1);
+    await until(() => (collect(), written.every((ref) => ref.deref() === undefined)), "the bytes are gone");
+    for (const lines of readers) await lines.close();
+  });
 });
 
 test.run();
