@@ -102,6 +102,7 @@ export const SUITES: readonly Suite[] = [
   { path: "nats/replaced_stream", on: EACH_KIND, seconds: 4, waits: true },
   { path: "nats/losses", on: EACH_KIND, seconds: 3, waits: true },
   { path: "nats/publisher", on: ONCE, isUnit: true },
+  { path: "nats/position_waiters", on: ONCE, isUnit: true },
   { path: "nats/servers", on: ONCE, seconds: 9 }, // It starts a server on each runtime itself.
   { path: "nats/serve", on: EACH_KIND, runs: "programs", seconds: 15, waits: true },
   { path: "nats/", on: EACH_KIND, seconds: 6 },

@@ -40,12 +40,12 @@ import {
   OBJECT,
   STRING,
 } from "../events/arguments.ts";
-import { draftOf, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
+import { draftOf, type EncodedEvent, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
 import { formatCursor, parseCursor } from "../events/cursor.ts";
 import { utf8Length } from "../events/json.ts";
 import { headersOf, messageOf } from "./message.ts";
-import { createPublisher, type Publisher, unavailable, unconfirmed } from "./publisher.ts";
+import { createPublisher, type Outgoing, type Publisher, unavailable, unconfirmed } from "./publisher.ts";
 import type { Replica } from "./replica.ts";
 import { StreamMonitor, type StreamMonitorOptions } from "./stream_monitor.ts";
 import { openStream, storedSubjects, type StreamPlace } from "./stream.ts";
@@ -106,6 +106,12 @@ const CONNECTION: Expected = {
 
 /** Maximum size of the headers of a message without the key: `Nats-Msg-Id` and the index of the event. */
 const HEADER_BYTES = 64;
+
+/** Where an event is stored, and whether it was before. */
+interface Stored {
+  readonly seq: number;
+  readonly duplicate: boolean;
+}
 
 /** Does what `natsChannel` does: this module needs the packages of NATS, and is loaded on demand. */
 export async function openChannel<S extends Schemas>(
@@ -258,25 +264,51 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
     };
   }
 
+  /** Resolves once this process has received the stored events, so that their positions are certain. */
   async #publish(drafts: readonly UncheckedDraft[], key?: string): Promise<string[]> {
+    const prepared = this.#prepare(drafts, key);
+    const { epoch, window: { last } } = this.#replica;
+    const stored = await this.#publisher.publish(this.#messagesOf(prepared, key));
+    // A replaced or truncated stream reuses positions: one that was received before may belong to another event.
+    if (this.#replica.epoch === epoch && stored.some(({ seq }) => seq <= last)) {
+      await this.#checkReused(stored, last);
+    }
+    // A later position is certain only when this process has received it.
+    if (this.#replica.epoch === epoch) {
+      await this.#monitor.reaches(newestOf(stored), READ_YOUR_WRITES_TIMEOUT_MS);
+    }
+    if (this.#replica.epoch !== epoch) {
+      throw unconfirmed("the stream was replaced, or lost events", stored.length);
+    }
+    return this.#accept(prepared, stored);
+  }
+
+  /** Encodes and checks events, and that they can be published. */
+  #prepare(drafts: readonly UncheckedDraft[], key: string | undefined): EncodedEvent[] {
     if (this.#closed) this.#checkOpen();
     if (key !== undefined) checkArgument("publishBatch: the key", key, STRING);
     if (key !== undefined && /[\r\n]/.test(key)) throw new RangeError("a key must not have line breaks");
-    const { subjects } = this.#options;
     const prepared = encodeEvents(this.catalogue, drafts, this.#maxEventBytes(key));
     this.#checkOpen();
-    const { epoch, window: { last } } = this.#replica;
-    const stored = await this.#publisher.publish(prepared.map((draft, index) => ({
-      subject: subjects.subjectOf(draft.type),
-      data: messageOf(draft),
-      headers: headersOf(draft),
-      ...(key !== undefined && { id: `${key}:${index}` }),
-    })));
-    await this.#confirm(stored, epoch, last);
-    for (const [index, { type }] of prepared.entries()) {
-      if (!stored[index]!.duplicate) this.#published.count(type);
-    }
-    return stored.map(({ seq }) => formatCursor(epoch, seq));
+    return prepared;
+  }
+
+  #messagesOf(events: readonly EncodedEvent[], key: string | undefined): Outgoing[] {
+    const { subjects } = this.#options;
+    return events.map((event, index) => ({
+      subject: subjects.subjectOf(event.type),
+      data: messageOf(event),
+      headers: headersOf(event),
+      id: key === undefined ? undefined : `${key}:${index}`,
+    }));
+  }
+
+  /** Counts the events that are stored now, and returns their cursors. */
+  #accept(events: readonly EncodedEvent[], stored: readonly Stored[]): string[] {
+    return stored.map(({ seq, duplicate }, index) => {
+      if (!duplicate) this.#published.count(events[index]!.type);
+      return formatCursor(this.#replica.epoch, seq);
+    });
   }
 
   /** Returns the maximum size of an event: the window, the connection and the stream limit it, the last two with its headers. */
@@ -297,30 +329,15 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
   }
 
   /**
-   * Waits until this process has received the stored events, so that their positions are certain.
+   * Finds out whether the stream has reused positions.
    *
-   * @param epoch the epoch before they were published
-   * @param last the last position before they were published
+   * @param last the last position before the events were published
    */
-  async #confirm(
-    stored: readonly { readonly seq: number; readonly duplicate: boolean }[],
-    epoch: string,
-    last: number,
-  ): Promise<void> {
-    const replica = this.#replica;
-    // A replaced or truncated stream reuses positions: one that was received before may belong to another event.
-    if (replica.epoch === epoch && stored.some(({ seq }) => seq <= last)) {
-      if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) replica.markTruncated();
-      await this.#monitor.refresh().catch(({ message }) => {
-        throw unconfirmed(message, stored.length);
-      });
-    }
-    // A later position is certain only when this process has received it.
-    if (replica.epoch === epoch) {
-      const newest = stored.reduce((most, { seq }) => Math.max(most, seq), 0);
-      await this.#monitor.reaches(newest, READ_YOUR_WRITES_TIMEOUT_MS);
-    }
-    if (replica.epoch !== epoch) throw unconfirmed("the stream was replaced, or lost events", stored.length);
+  async #checkReused(stored: readonly Stored[], last: number): Promise<void> {
+    if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) this.#replica.markTruncated();
+    await this.#monitor.refresh().catch(({ message }) => {
+      throw unconfirmed(message, stored.length);
+    });
   }
 
   async #locateEarliest(): Promise<Start> {
@@ -354,6 +371,10 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
       `this server has not received "${since}" yet: try again later`,
     );
   }
+}
+
+function newestOf(stored: readonly Stored[]): number {
+  return stored.reduce((most, { seq }) => Math.max(most, seq), 0);
 }
 
 /** The log as it is at each moment: a page may arrive after the stream has changed. */

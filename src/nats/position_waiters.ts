@@ -18,16 +18,45 @@ export interface PositionWaiters {
 
 interface Waiting {
   readonly position: number;
-  resolve(hasArrived: boolean): void;
+  /** When it ends, in `performance.now()`. */
+  readonly due: number;
+  readonly resolve: (hasArrived: boolean) => void;
 }
 
 /** Makes an empty list of waits. */
 export function createPositionWaiters(): PositionWaiters {
   /** The lowest position first. Publications are acknowledged in order, so most waits are added at the end. */
   const waiting: Waiting[] = [];
+  /** One timer for all waits, because nearly every wait ends long before it is due. */
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timerDue = Infinity;
 
   function resolveFirst(count: number, hasArrived: boolean): void {
     for (const { resolve } of waiting.splice(0, count)) resolve(hasArrived);
+    if (waiting.length === 0) stopTimer();
+  }
+
+  function stopTimer(): void {
+    clearTimeout(timer);
+    timerDue = Infinity;
+  }
+
+  function schedule(due: number, now: number): void {
+    if (due >= timerDue) return;
+    clearTimeout(timer);
+    timerDue = due;
+    timer = setTimeout(expire, due - now);
+  }
+
+  function expire(): void {
+    timerDue = Infinity;
+    const now = performance.now();
+    for (const waiter of [...waiting]) {
+      if (waiter.due <= now) {
+        waiting.splice(waiting.indexOf(waiter), 1);
+        waiter.resolve(false);
+      } else schedule(waiter.due, now);
+    }
   }
 
   return {
@@ -36,18 +65,10 @@ export function createPositionWaiters(): PositionWaiters {
     },
     wait: (position, ms) =>
       new Promise((resolve) => {
-        const timer = setTimeout(() => {
-          waiting.splice(waiting.indexOf(waiter), 1);
-          resolve(false);
-        }, ms);
-        const waiter: Waiting = {
-          position,
-          resolve: (hasArrived) => {
-            clearTimeout(timer);
-            resolve(hasArrived);
-          },
-        };
-        waiting.splice(waiting.findLastIndex((other) => other.position <= position) + 1, 0, waiter);
+        const now = performance.now();
+        const index = waiting.findLastIndex((other) => other.position <= position) + 1;
+        waiting.splice(index, 0, { position, due: now + ms, resolve });
+        schedule(now + ms, now);
       }),
     arrived: (position) => {
       const next = waiting.findIndex((one) => one.position > position);

@@ -13,7 +13,7 @@ export interface Outgoing {
   readonly data: string;
   readonly headers?: MsgHdrs | undefined;
   /** The stream stores messages with the same id only once. */
-  readonly id?: string;
+  readonly id?: string | undefined;
 }
 
 /** Stores messages in the stream. */
@@ -41,6 +41,8 @@ const ACK_TIMEOUT_MS = 5000;
  */
 const MAX_MESSAGES = 5000;
 const MAX_LENGTH = 4 * 1024 * 1024;
+
+const BROKEN = "the connection to NATS broke";
 
 /** The names of errors that arise before a message is sent, or because no stream accepts it. */
 const NOT_SENT = ["JetStreamNotEnabled", "DrainingConnectionError", "ClosedConnectionError"];
@@ -92,16 +94,33 @@ class StreamPublisher implements Publisher {
     for (const end of this.#rounds) end();
   }
 
-  async publish(messages: readonly Outgoing[]): Promise<PubAck[]> {
+  publish(messages: readonly Outgoing[]): Promise<PubAck[]> {
     const rounds = roundsOf(messages);
+    const isAtOnce = this.#sending === undefined && rounds.length === 1 && this.#hasRoom(rounds[0]!);
+    return isAtOnce ? this.#publishAtOnce(rounds[0]!) : this.#publishInTurn(rounds, messages.length);
+  }
+
+  /**
+   * Publishes before it returns: what is published in one turn shares one write of the client. This is no async function,
+   * which takes a kilobyte of memory for each of many small publications.
+   */
+  #publishAtOnce(round: Round): Promise<PubAck[]> {
+    const reason = this.#reasonNotToSend(this.#breaks);
+    if (reason !== undefined) return Promise.reject(unavailable(reason));
+    const count = round.messages.length;
+    return this.#send(round).then((settled) => {
+      if (settled === undefined) throw unconfirmed(BROKEN, count);
+      return this.#storedOf(settled, count);
+    });
+  }
+
+  /** Publishes after all earlier calls, when there is room. */
+  async #publishInTurn(rounds: readonly Round[], count: number): Promise<PubAck[]> {
     const results: PromiseSettledResult<PubAck>[] = [];
     const ofConnection = this.#breaks;
     const before = this.#sending;
     let passOn = () => {};
-    // Messages that are sent before this function returns share one write of the client.
-    const isAtOnce = before === undefined && rounds.length <= 1 &&
-      rounds.every((round) => this.#hasRoom(round));
-    const mine = isAtOnce ? undefined : new Promise<void>((resolve) => passOn = resolve);
+    const mine = new Promise<void>((resolve) => passOn = resolve);
     this.#sending = mine;
     try {
       if (before !== undefined) await before;
@@ -109,18 +128,12 @@ class StreamPublisher implements Publisher {
         while (this.#breaks === ofConnection && !this.#hasRoom(round)) {
           await new Promise<void>((resolve) => this.#onRoom = resolve);
         }
-        const reason = this.#breaks !== ofConnection
-          ? "the connection to NATS broke"
-          : this.#silent && this.#rounds.size > 0
-          ? "the stream does not answer"
-          : undefined;
-        if (reason !== undefined) {
-          throw index === 0 ? unavailable(reason) : unconfirmed(reason, messages.length);
-        }
+        const reason = this.#reasonNotToSend(ofConnection);
+        if (reason !== undefined) throw index === 0 ? unavailable(reason) : unconfirmed(reason, count);
         const answers = this.#send(round);
         if (index === rounds.length - 1) passOn();
         const settled = await answers;
-        if (settled === undefined) throw unconfirmed("the connection to NATS broke", messages.length);
+        if (settled === undefined) throw unconfirmed(BROKEN, count);
         for (const result of settled) results.push(result);
         if (settled.some(({ status }) => status === "rejected")) break;
       }
@@ -128,7 +141,13 @@ class StreamPublisher implements Publisher {
       passOn();
       if (this.#sending === mine) this.#sending = undefined;
     }
-    return this.#storedOf(results, messages.length);
+    return this.#storedOf(results, count);
+  }
+
+  /** @param ofConnection the number of times that the connection had broken when it was published */
+  #reasonNotToSend(ofConnection: number): string | undefined {
+    if (this.#breaks !== ofConnection) return BROKEN;
+    return this.#silent && this.#rounds.size > 0 ? "the stream does not answer" : undefined;
   }
 
   #hasRoom({ messages, length }: Round): boolean {

@@ -124,9 +124,9 @@ export class StreamMonitor {
   }
 
   /** Waits at most this number of milliseconds until this process has received the position; `false` if it has not. */
-  async reaches(position: number, ms: number): Promise<boolean> {
+  reaches(position: number, ms: number): boolean | Promise<boolean> {
     if (this.replica.window.last >= position) return true;
-    return !this.#isClosed && await this.#positionWaiters.wait(position, ms);
+    return !this.#isClosed && this.#positionWaiters.wait(position, ms);
   }
 
   /** Stops following the stream, and ends all pending waits. */

@@ -108,14 +108,14 @@ export const NATS: readonly Fault[] = [
   {
     name: "messages that have no ids on NATS",
     file: "nats/channel.ts",
-    from: "      ...(key !== undefined && { id: `${key}:${index}` }),\n",
-    to: "",
+    from: "key === undefined ? undefined : `${key}:${index}`",
+    to: "undefined",
   },
   {
     name: "messages that share an id on NATS",
     file: "nats/channel.ts",
-    from: "{ id: `${key}:${index}` }",
-    to: "{ id: key }",
+    from: "key === undefined ? undefined : `${key}:${index}`",
+    to: "key",
   },
   {
     name: "a consumer that is not replaced after a cut",
@@ -156,7 +156,8 @@ export const NATS: readonly Fault[] = [
   {
     name: "an acknowledgement of a truncated stream that is believed",
     file: "nats/channel.ts",
-    from: "if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) replica.markTruncated();",
+    from:
+      "if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) this.#replica.markTruncated();",
     to: "",
   },
   {
