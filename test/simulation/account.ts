@@ -310,7 +310,8 @@ export class Account {
       const index = events.findIndex(({ n }, index) => index >= least && n === event?.n);
       if (index !== -1) return { epoch: name, position: index + 1 };
     }
-    for (const { name, events } of epochs.reverse()) {
+    // The first one may be of any epoch that has it: the oldest may be followed by all others.
+    for (const { name, events } of at === undefined ? epochs : epochs.slice(0, here + 1).reverse()) {
       const index = events.findLastIndex(({ n }) => n === event?.n);
       if (index === -1) continue;
       if (events.findIndex(({ n }) => n === event?.n) === index) return { epoch: name, position: index + 1 };
