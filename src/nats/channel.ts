@@ -361,8 +361,9 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
       const message = `cannot locate "${since}": the stream ${this.#options.place.name} does not answer`;
       throw new EventsError("ChannelUnavailable", message, { cause });
     }
+    // A closed channel no longer learns that its stream was replaced, or has lost events: the cursor may have been right.
     const isAhead = cursor.epoch === replica.epoch && cursor.position > replica.window.last &&
-      cursor.position <= last;
+      (this.#closed || cursor.position <= last);
     if (!isAhead || await this.#monitor.reaches(cursor.position, CATCH_UP_TIMEOUT_MS)) {
       return locate(this, since);
     }

@@ -66,6 +66,20 @@ test("natsChannel() reads a replaced stream from its beginning when its consumer
     })
   ));
 
+test("locate() of a closed channel rejects a cursor that it has not received as unavailable, also when its stream was replaced", () =>
+  onNats(async (server, join) => {
+    const [closed, open] = [await join(), await join()];
+    await tickAll(open, 1, 2);
+    await until(() => closed.channel.last === 2, "both have the events");
+    closed.channel.close();
+    await tickAll(open, 3, 3);
+    const { epoch } = open.channel;
+    await replaceStream(server, join);
+    const located = Promise.resolve(closed.channel.locate(`${epoch}-3`));
+    assert.is(await codeOf(located), "ChannelUnavailable");
+    assert.equal(await closed.channel.locate(`${epoch}-2`), { epoch, position: 2, unknownEpoch: false });
+  }));
+
 test("natsChannel() delivers nothing of a replaced stream before it reports unknown_epoch", () =>
   onNats((server, join) =>
     withConnection(server, async (connection) => {

@@ -123,7 +123,7 @@ export class StreamStorage implements Storage {
   /** Whether every channel has received all that the stream has: else no server may know what is lost. */
   get #isKnown(): boolean {
     return [...this.#connections].every(([channel, { isUp }]) =>
-      isUp && channel.last === this.#events.length
+      isUp && channel.epoch === this.#epoch?.name && channel.last === this.#events.length
     );
   }
 
