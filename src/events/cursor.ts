@@ -21,6 +21,11 @@ export function formatCursor(epoch: string, position: number): string {
   return `${epoch}-${position}`;
 }
 
+/** Whether the text is a cursor. */
+export function isCursor(text: string): boolean {
+  return readCursor(text) !== undefined;
+}
+
 /**
  * Reads a cursor that a client handed back.
  *
@@ -29,15 +34,17 @@ export function formatCursor(epoch: string, position: number): string {
  */
 export function parseCursor(text: string): Cursor {
   checkArgument("the cursor", text, STRING);
+  const cursor = readCursor(text);
+  if (cursor !== undefined) return cursor;
+  const given = JSON.stringify(text.slice(0, 80));
+  throw new EventsError(
+    "InvalidCursor",
+    `${given} is not a cursor: hand back the "id" of an event as it was received`,
+  );
+}
+
+function readCursor(text: string): Cursor | undefined {
   const [, epoch, digits] = CURSOR.exec(text) ?? [];
   const position = Number(digits);
-  if (epoch === undefined || !Number.isSafeInteger(position)) {
-    throw new EventsError(
-      "InvalidCursor",
-      `${
-        JSON.stringify(text.slice(0, 80))
-      } is not a cursor: hand back the "id" of an event as it was received`,
-    );
-  }
-  return { epoch, position };
+  return epoch === undefined || !Number.isSafeInteger(position) ? undefined : { epoch, position };
 }

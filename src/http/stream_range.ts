@@ -7,7 +7,7 @@ import type { Context } from "hono";
 import type { Batch, Entry, EventLog, Start } from "../channel/channel.ts";
 import { locateLast, locateTime } from "../channel/locate_start.ts";
 import { EventsError } from "../events/errors.ts";
-import { formatCursor, parseCursor } from "../events/cursor.ts";
+import { formatCursor, isCursor, parseCursor } from "../events/cursor.ts";
 import { parseTime } from "../events/time.ts";
 import { MAX_TIMER_MS } from "../events/timing.ts";
 import type { Filter } from "../stream/chunk.ts";
@@ -48,8 +48,9 @@ export function locateRequest(
   }
   const time = lastEventId ? undefined : parseTime(since, Date.now());
   if (time !== undefined) return withId(locateTime(channel, time));
-  const isCursor = since !== "latest" && since !== "earliest";
-  return withId(channel.locate(since), isCursor ? since : undefined);
+  if (since === "latest" || since === "earliest") return withId(channel.locate(since));
+  if (!isCursor(since)) throw invalidPlace("since", since, "earliest, latest, ");
+  return withId(channel.locate(since), since);
 }
 
 function acceptorOf(filter: Filter | undefined): ((entry: Entry) => boolean) | undefined {
@@ -153,6 +154,7 @@ export class StreamLimit {
 }
 
 function positionOf(until: string, { epoch }: EventLog): number {
+  if (!isCursor(until)) throw invalidPlace("until", until);
   const cursor = parseCursor(until);
   if (cursor.epoch === epoch) return cursor.position;
   throw new EventsError("InvalidCursor", `until: the cursor "${until}" is of another channel`);
@@ -163,6 +165,14 @@ function readCount(c: Context, name: string): number | undefined {
   if (text === undefined) return undefined;
   if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
   throw invalid(`${name} must be a number of events, 1 or more, not ${JSON.stringify(text.slice(0, 128))}`);
+}
+
+function invalidPlace(name: string, text: string, words: string = ""): EventsError {
+  const places = `${words}the "id" of an event, or a time like 2026-11-28T03:00:00Z or -10m`;
+  return new EventsError(
+    "InvalidCursor",
+    `${name} must be ${places}, not ${JSON.stringify(text.slice(0, 128))}`,
+  );
 }
 
 function invalid(message: string): EventsError {

@@ -226,6 +226,16 @@ test("GET rejects ranges that are none", async () => {
   }
 });
 
+test("GET says what a place in a stream can be when it rejects one", async () => {
+  const endpoint = eventsEndpoint(createChannel(catalogue));
+  const message = async (query: string) =>
+    (await (await endpoint.request(`/?${query}`)).json()).error.message;
+  const places = 'the "id" of an event, or a time like 2026-11-28T03:00:00Z or -10m';
+  assert.is(await message("since=10m"), `since must be earliest, latest, ${places}, not "10m"`);
+  assert.is(await message("until=noon"), `until must be ${places}, not "noon"`);
+  assert.match(await message("lastEventId=10m"), 'hand back the "id"');
+});
+
 test("parseTime() reads RFC 3339 and durations back, and nothing else", () => {
   const now = Date.parse("2026-11-28T12:00:00Z");
   const shownAs = (text: string) => {
