@@ -18,9 +18,10 @@ export interface HistoryChunks {
   clear(): void;
 }
 
-/** A chunk, and when it was used, in uses of the whole. */
+/** A chunk, the memory that it takes, and when it was used, in uses of the whole. */
 interface Shared {
   readonly chunk: Chunk;
+  readonly size: number;
   usedAt: number;
 }
 
@@ -48,7 +49,7 @@ export function createHistoryChunks(maxBytes: number): HistoryChunks {
   }
 
   function drop(index: number): void {
-    bytes -= sizeOf(all[index]!.chunk);
+    bytes -= all[index]!.size;
     all.splice(index, 1);
   }
 
@@ -70,9 +71,10 @@ export function createHistoryChunks(maxBytes: number): HistoryChunks {
     nextStart: (position) => all[indexAfter(position)]?.chunk.after ?? Infinity,
     add: (chunk, firstKept) => {
       while (all.length > 0 && all[0]!.chunk.last < firstKept) drop(0);
-      bytes += sizeOf(chunk);
+      const size = sizeOf(chunk);
+      bytes += size;
       while (all.length > 0 && bytes > maxBytes) drop(leastUsed());
-      all.splice(indexAfter(chunk.after), 0, { chunk, usedAt: ++uses });
+      all.splice(indexAfter(chunk.after), 0, { chunk, size, usedAt: ++uses });
     },
     clear: () => {
       all = [];
@@ -81,7 +83,7 @@ export function createHistoryChunks(maxBytes: number): HistoryChunks {
   };
 }
 
-/** The memory that a chunk takes. */
+/** The memory that a chunk takes with its events, whose texts are as long as its bytes. */
 function sizeOf({ bytes, entries }: Chunk): number {
-  return bytes.length + CHUNK_BYTES + entries.length * ENTRY_BYTES;
+  return entries.reduce((sum, entry) => sum + entry.bytes + ENTRY_BYTES, bytes.length + CHUNK_BYTES);
 }

@@ -32,7 +32,7 @@ export const DEFAULT_HEARTBEAT_SECONDS = 5;
 /** The most bytes of recent chunks that are kept for readers a little slower than the rest. */
 const CACHE_BYTES = 8 * 1024 * 1024;
 /** The most bytes of memory that older chunks and their events take, which are kept for readers that replay the same events. */
-const HISTORY_CHUNKS_BYTES = 24 * 1024 * 1024;
+const HISTORY_CHUNKS_BYTES = 32 * 1024 * 1024;
 
 /** The state of a hub. */
 export interface HubContext {

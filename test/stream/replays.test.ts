@@ -18,21 +18,24 @@ import { suite } from "../support/suite.ts";
 
 const test = suite("replays");
 
+/** The size of the text of each event. */
+const EVENT_BYTES = 500;
+
 /** A chunk of the events after one position up to another, a byte each. */
 function chunkOf(after: number, last: number): Chunk {
-  const entries = new Array(last - after);
+  const entries = Array.from({ length: last - after }, () => ({ bytes: EVENT_BYTES }));
   return { after, last, entries, bytes: new Uint8Array(last - after) } as unknown as Chunk;
 }
 
 /** The memory that a chunk takes with its events. */
 function sizeOf({ bytes, entries }: Chunk): number {
-  return CHUNK_BYTES + bytes.length + entries.length * ENTRY_BYTES;
+  return CHUNK_BYTES + bytes.length + entries.length * (EVENT_BYTES + ENTRY_BYTES);
 }
 
 test("createHistoryChunks() finds the chunk of every event that it has, within its size", () => {
   const step = fc.record({ from: fc.nat(60), length: fc.integer({ min: 1, max: 8 }), firstKept: fc.nat(20) });
   fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-    const most = 10_000;
+    const most = 20_000;
     const chunks = createHistoryChunks(most);
     for (const { from, length, firstKept } of steps) {
       const known = chunks.chunkAfter(from);
