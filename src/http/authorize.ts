@@ -69,7 +69,8 @@ export interface Authorizer<S extends Schemas> {
   refresh(c: Context, grant: Grant<S>): Promise<Grant<S>>;
   /**
    * Asks again while a stream is open, in the context of the caller, which is that of its request. The last answer is never
-   * to a question older than one interval: if an answer is late, the permission ends.
+   * to a question older than one interval, unless the first took longer than half of one: if a later answer is late, the
+   * permission ends.
    *
    * @param grant the last answer
    * @param onChange called with each new answer, and with `undefined` once the permission has ended
