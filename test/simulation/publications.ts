@@ -171,7 +171,7 @@ export class Publications {
     const { accepted } = publication;
     // A file forgets keys by the clock of its server; that of NATS is never set.
     const keepsKey = this.#storage.keepsKeys && (this.#plan.channel === "nats" || !this.#world.wasSet);
-    if (accepted !== undefined && accepted !== lastId && keepsKey && accepted.startsWith(epoch)) {
+    if (accepted !== undefined && accepted !== lastId && keepsKey && accepted.startsWith(`${epoch}-`)) {
       this.#world.fail("publisher", `event ${first} was accepted as ${accepted}, and as ${lastId}`);
     }
     publication.accepted = lastId;
