@@ -3,10 +3,10 @@
  *
  * Every way receives the same events in the same chunks, takes turns with the others, and has to yield all of them in
  * order. The first is what none of them can beat: `JSON.parse` of lines that are split already. The second is the yardstick:
- * the loop that one writes by hand. The last columns are medians of the ratios
- * to these two, each within one round.
+ * the loop that one writes by hand. The figures are medians of the ratios to the second and to the first, each within one round.
  *
- * `--quick` leaves out the other packages, and measures fewer rounds. `--runtime node,bun` chooses runtimes.
+ * `--quick` leaves out the other packages, and measures fewer rounds. `--runtime node,bun` chooses runtimes. `--write` writes the
+ * tables into the page.
  */
 import { createParser } from "eventsource-parser";
 import { spawnSync } from "node:child_process";
@@ -17,12 +17,15 @@ import { fileURLToPath } from "node:url";
 import { connect } from "../src/client/mod.ts";
 import { ndjsonDecoder } from "../src/client/decode.ts";
 import { readFrame } from "../src/client/dialect.ts";
+import { publishTables } from "./page_tables.ts";
 import { runtimeCommand, runtimeVersion } from "./servers.ts";
 
 const isQuick = process.argv.includes("--quick");
 const EVENTS = isQuick ? 20_000 : 50_000;
 const ROUNDS = isQuick ? 9 : 7;
 const SIZES_KIB = [64, 1];
+/** What no way can beat. */
+const PARSING = "`JSON.parse` of split lines";
 
 interface Tick {
   readonly type: string;
@@ -35,10 +38,7 @@ interface Way {
   readonly format: "ndjson" | "sse";
   /** Whether it is part of a quick run. */
   readonly isQuick?: boolean;
-  read(
-    chunks: readonly Uint8Array[],
-    onEvent: (event: Tick) => void,
-  ): void | Promise<void>;
+  read(chunks: readonly Uint8Array[], onEvent: (event: Tick) => void): void | Promise<void>;
 }
 
 /** As much of the package `ndjson` as is used here. */
@@ -46,10 +46,7 @@ interface Ndjson {
   parse(): NodeJS.ReadWriteStream;
 }
 
-function responseOf(
-  chunks: readonly Uint8Array[],
-  contentType: string,
-): Response {
+function responseOf(chunks: readonly Uint8Array[], contentType: string): Response {
   let next = 0;
   const body = new ReadableStream<Uint8Array>({
     pull(controller) {
@@ -61,9 +58,7 @@ function responseOf(
 }
 
 /** What most people write. */
-async function* linesOf(
-  chunks: readonly Uint8Array[],
-): AsyncGenerator<string[]> {
+async function* linesOf(chunks: readonly Uint8Array[]): AsyncGenerator<string[]> {
   let tail = "";
   const { body } = responseOf(chunks, "application/x-ndjson");
   for await (
@@ -79,12 +74,11 @@ async function* linesOf(
 
 const WAYS: readonly Way[] = [
   {
-    name: "plain loop: reader, TextDecoder, indexOf",
+    name: "plain loop: reader, `TextDecoder`, `indexOf`",
     format: "ndjson",
     isQuick: true,
     read: async (chunks, onEvent) => {
-      const reader = responseOf(chunks, "application/x-ndjson").body!
-        .getReader();
+      const reader = responseOf(chunks, "application/x-ndjson").body!.getReader();
       const decoder = new TextDecoder();
       let text = "";
       while (true) {
@@ -92,11 +86,7 @@ const WAYS: readonly Way[] = [
         if (done) break;
         text += decoder.decode(value, { stream: true });
         let start = 0;
-        for (
-          let end;
-          (end = text.indexOf("\n", start)) !== -1;
-          start = end + 1
-        ) {
+        for (let end; (end = text.indexOf("\n", start)) !== -1; start = end + 1) {
           onEvent(JSON.parse(text.slice(start, end)));
         }
         text = text.slice(start);
@@ -104,7 +94,7 @@ const WAYS: readonly Way[] = [
     },
   },
   {
-    name: "our decoder alone",
+    name: "**the client's decoder** alone",
     format: "ndjson",
     isQuick: true,
     read: (chunks, onEvent) => {
@@ -118,32 +108,28 @@ const WAYS: readonly Way[] = [
     },
   },
   {
-    name: "connect(), for await",
+    name: "**`connect()`**, `for await`",
     format: "ndjson",
     isQuick: true,
     read: async (chunks, onEvent) => {
       const fetch = () => responseOf(chunks, "application/x-ndjson");
-      for await (
-        const event of connect("http://localhost/", { fetch, reconnect: false })
-      ) {
+      for await (const event of connect("http://localhost/", { fetch, reconnect: false })) {
         onEvent(event as Tick);
       }
     },
   },
   {
-    name: "connect() over SSE, for await",
+    name: "**`connect()`** over SSE, `for await`",
     format: "sse",
     read: async (chunks, onEvent) => {
       const fetch = () => responseOf(chunks, "text/event-stream");
-      for await (
-        const event of connect("http://localhost/", { fetch, reconnect: false })
-      ) {
+      for await (const event of connect("http://localhost/", { fetch, reconnect: false })) {
         onEvent(event as Tick);
       }
     },
   },
   {
-    name: "TextDecoderStream and split, callback",
+    name: "`TextDecoderStream` and `split`, a callback",
     format: "ndjson",
     read: async (chunks, onEvent) => {
       for await (const lines of linesOf(chunks)) {
@@ -152,7 +138,7 @@ const WAYS: readonly Way[] = [
     },
   },
   {
-    name: "the same as a generator, for await",
+    name: "the same as a generator, `for await`",
     format: "ndjson",
     read: async (chunks, onEvent) => {
       async function* events(): AsyncGenerator<Tick> {
@@ -164,11 +150,10 @@ const WAYS: readonly Way[] = [
     },
   },
   {
-    name: "npm ndjson, on data",
+    name: "npm `ndjson`",
     format: "ndjson",
     read: async (chunks, onEvent) => {
-      const stream = (createRequire(import.meta.url)("ndjson") as Ndjson)
-        .parse();
+      const stream = (createRequire(import.meta.url)("ndjson") as Ndjson).parse();
       const ended = new Promise<void>((resolve, reject) => stream.once("end", resolve).once("error", reject));
       stream.on("data", onEvent);
       for (const chunk of chunks) {
@@ -181,13 +166,11 @@ const WAYS: readonly Way[] = [
     },
   },
   {
-    name: "eventsource-parser over SSE, callback",
+    name: "`eventsource-parser` over SSE, a callback",
     format: "sse",
     read: (chunks, onEvent) => {
       const decoder = new TextDecoder();
-      const parser = createParser({
-        onEvent: ({ data }) => onEvent(JSON.parse(data)),
-      });
+      const parser = createParser({ onEvent: ({ data }) => onEvent(JSON.parse(data)) });
       for (const chunk of chunks) {
         parser.feed(decoder.decode(chunk, { stream: true }));
       }
@@ -197,25 +180,12 @@ const WAYS: readonly Way[] = [
 
 /** Lines of about 210 bytes. */
 function lineOf(n: number, name: string): string {
-  const event = {
-    n,
-    infohash: "08ada5a7a6183aae1e09d831df6748d566095a10",
-    name,
-  };
-  return JSON.stringify({
-    type: "tick",
-    event,
-    id: `d9428888122b-${n}`,
-    time: "2026-11-22T15:50:52.123Z",
-  });
+  const event = { n, infohash: "08ada5a7a6183aae1e09d831df6748d566095a10", name };
+  return JSON.stringify({ type: "tick", event, id: `d9428888122b-${n}`, time: "2026-11-22T15:50:52.123Z" });
 }
 
 /** The first event of a stream. Its heartbeat makes `connect()` watch for silence. */
-const START = JSON.stringify({
-  type: "events_start",
-  event: { heartbeat: 5 },
-  id: "d9428888122b-0",
-});
+const START = JSON.stringify({ type: "events_start", event: { heartbeat: 5 }, id: "d9428888122b-0" });
 
 function chunksOf(text: string, chunkBytes: number): Uint8Array[] {
   const bytes = new TextEncoder().encode(text);
@@ -227,9 +197,7 @@ function chunksOf(text: string, chunkBytes: number): Uint8Array[] {
 }
 
 /** Runs it once, and sees that all came, in order. */
-async function secondsOf(
-  run: (onEvent: (event: Tick) => void) => void | Promise<void>,
-): Promise<number> {
+async function secondsOf(run: (onEvent: (event: Tick) => void) => void | Promise<void>): Promise<number> {
   let next = 0;
   const startedAt = performance.now();
   await run(({ type, event }) => {
@@ -247,30 +215,32 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
-async function measure(name: string, sizeKib: number): Promise<void> {
+/** Texts of the events. */
+const TEXTS = [
+  { title: "ASCII", name: "Sintel, the durian open movie project, in 1080p and more" },
+  { title: "not ASCII", name: "Sintel – 電影 – é漢😀 – Ένα όνομα – имя" },
+] as const;
+
+/** What a way has reached on a runtime, beside `JSON.parse` and the plain loop. */
+interface Measured {
+  readonly way: string;
+  readonly sizeKib: number;
+  readonly title: string;
+  readonly ofParsing: number;
+  readonly ofPlain: number;
+}
+
+/** Measures all ways with one text and one size of chunks. */
+async function measure({ title, name }: (typeof TEXTS)[number], sizeKib: number): Promise<Measured[]> {
   const lines = Array.from({ length: EVENTS }, (_, n) => lineOf(n, name));
-  const bytes = lines.reduce(
-    (sum, line) => sum + Buffer.byteLength(line) + 1,
-    0,
-  );
   const blocks = lines.map((line, n) => `id: d9428888122b-${n}\nevent: tick\ndata: ${line}\n\n`);
   const bodies = {
     ndjson: chunksOf([START, ...lines, ""].join("\n"), sizeKib * 1024),
     sse: chunksOf(`data: ${START}\n\n${blocks.join("")}`, sizeKib * 1024),
   };
-  const runs: {
-    name: string;
-    run: Parameters<typeof secondsOf>[0];
-    seconds: number[];
-  }[] = [
-    {
-      name: "JSON.parse of split lines",
-      run: (on) => lines.forEach((line) => on(JSON.parse(line))),
-      seconds: [],
-    },
-    ...WAYS.filter((way) => way.isQuick || !isQuick).map((
-      { name, format, read },
-    ) => ({
+  const runs: { name: string; run: Parameters<typeof secondsOf>[0]; seconds: number[] }[] = [
+    { name: PARSING, run: (on) => lines.forEach((line) => on(JSON.parse(line))), seconds: [] },
+    ...WAYS.filter((way) => way.isQuick || !isQuick).map(({ name, format, read }) => ({
       name,
       run: (on: (event: Tick) => void) => read(bodies[format], on),
       seconds: [],
@@ -283,64 +253,85 @@ async function measure(name: string, sizeKib: number): Promise<void> {
     }
   }
   const [parsing, plain] = runs.map(({ seconds }) => seconds);
-  const example = JSON.stringify(name.slice(0, 16));
-  console.log(
-    `  lines of ${Math.round(bytes / EVENTS)} bytes such as ${example} in chunks of ${sizeKib} KiB`,
-  );
-  for (const { name, seconds } of runs) {
+  return runs.map(({ name, seconds }) => {
     const ratioTo = (others: readonly number[]) =>
       median(seconds.map((took, round) => others[round]! / took));
-    const rate = `${Math.round(EVENTS / median(seconds) / 1000)} 000`.padStart(9);
-    const ofParsing = `${Math.round(ratioTo(parsing!) * 100)} %`.padStart(6);
-    const ofPlain = ratioTo(plain!).toFixed(2).padStart(6);
-    console.log(`    ${name.padEnd(40)}${rate} events/s${ofParsing} of JSON.parse${ofPlain} × plain loop`);
-  }
+    return { way: name, sizeKib, title, ofParsing: ratioTo(parsing!), ofPlain: ratioTo(plain!) };
+  });
 }
 
 const RUNTIMES = ["node", "deno", "bun"] as const;
+type Runtime = (typeof RUNTIMES)[number];
 
-/** Each runtime in a process of its own. */
-function main(): void {
+/** Measures on a runtime, in a process of its own. */
+function measureOn(runtime: Runtime): Measured[] {
   const file = fileURLToPath(import.meta.url);
-  if (
-    spawnSync("npm", ["ci", "--no-audit", "--no-fund"], {
-      cwd: fileURLToPath(new URL(".", import.meta.url)),
-    })
-      .error
-  ) {
+  const args = {
+    node: ["--import", createRequire(import.meta.url).resolve("tsx"), file],
+    deno: ["run", "--quiet", "--allow-all", "--no-lock", file],
+    bun: ["run", file],
+  }[runtime];
+  const command = [...args, "--measure", ...(isQuick ? ["--quick"] : [])];
+  const { status, stdout } = spawnSync(runtimeCommand(runtime), command, {
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`bench:decode failed on ${runtime}`);
+  return JSON.parse(stdout);
+}
+
+/** Returns the table of one size of chunks: what each way does, as a multiple of the plain loop, and as a share of `JSON.parse`. */
+function render(sizeKib: number, all: ReadonlyMap<Runtime, readonly Measured[]>): string {
+  const columns = [...all].flatMap(([runtime, measured]) =>
+    TEXTS.map(({ title }) => ({
+      head: `${runtime}, ${title}`,
+      measured: measured.filter((one) => one.sizeKib === sizeKib && one.title === title),
+    }))
+  );
+  const ways = [...new Set([...all.values()].flatMap((measured) => measured.map(({ way }) => way)))];
+  const rows = ways.map((way) => {
+    const cells = columns.map(({ measured }) => {
+      const found = measured.find((one) => one.way === way);
+      return found === undefined
+        ? "–"
+        : `${found.ofPlain.toFixed(2)} (${Math.round(found.ofParsing * 100)} %)`;
+    });
+    return `| ${[way, ...cells].join(" | ")} |`;
+  });
+  return [
+    `In chunks of ${sizeKib} KiB:`,
+    "",
+    `| ${["", ...columns.map(({ head }) => head)].join(" | ")} |`,
+    `| --- |${" ---: |".repeat(columns.length)}`,
+    ...rows,
+  ].join("\n");
+}
+
+function main(): void {
+  const folder = fileURLToPath(new URL(".", import.meta.url));
+  if (spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: folder }).error) {
     throw new Error("cannot install what is compared with: npm ci in bench/");
   }
-  console.log(
-    `${cpus()[0]?.model.trim() ?? "unknown CPU"}, one process at a time, medians of ${ROUNDS}`,
-  );
   const at = process.argv.indexOf("--runtime");
   const chosen = at === -1
     ? RUNTIMES
     : RUNTIMES.filter((name) => process.argv[at + 1]!.split(",").includes(name));
-  for (const runtime of chosen) {
-    console.log(`\n${runtime} ${runtimeVersion(runtime) ?? "is not here"}`);
-    const args = {
-      node: ["--import", createRequire(import.meta.url).resolve("tsx"), file],
-      deno: ["run", "--quiet", "--allow-all", "--no-lock", file],
-      bun: ["run", file],
-    }[runtime];
-    const { status } = spawnSync(runtimeCommand(runtime), [
-      ...args,
-      "--measure",
-      ...(isQuick ? ["--quick"] : []),
-    ], { stdio: "inherit" });
-    if (status !== 0) process.exitCode = 1;
-  }
+  const all = new Map(chosen.map((runtime) => [runtime, measureOn(runtime)]));
+  const versions = chosen.map((runtime) => `${runtime} ${runtimeVersion(runtime)}`).join(", ");
+  const measured =
+    `On ${new Date().toISOString().slice(0, 10)}: ${cpus().length} × ${
+      cpus()[0]?.model.trim()
+    }, one process at a time. ` +
+    `${versions}. ${EVENTS} events of 216 bytes, medians of ${ROUNDS}.`;
+  publishTables("decode", [measured, ...SIZES_KIB.map((sizeKib) => render(sizeKib, all))].join("\n\n"));
 }
 
 if (process.argv[2] === "--measure") {
+  const all: Measured[] = [];
   for (const sizeKib of SIZES_KIB) {
-    await measure(
-      "Sintel, the durian open movie project, in 1080p and more",
-      sizeKib,
-    );
-    await measure("Sintel – 電影 – é漢😀 – Ένα όνομα – имя", sizeKib);
+    for (const text of TEXTS) all.push(...(await measure(text, sizeKib)));
   }
+  console.log(JSON.stringify(all));
 } else {
   main();
 }

@@ -17,20 +17,19 @@ import { type Bench, buildClient } from "./client.ts";
 import { LOADS, type ThroughputLoad } from "./loads.ts";
 import { describeMachine, firstLine, leaveServerCore } from "./machine.ts";
 import { type Delivered, measure, type RunningServer, start } from "./measure.ts";
+import { publishTables } from "./page_tables.ts";
 import { MORE_SERVERS, SERVERS } from "./servers.ts";
 
-const EVENTS = 20_000;
-/** So many are published at a time, and acknowledged before the next ones. */
+const EVENTS = 50_000;
+/** The number of events that are published at a time, and acknowledged before the next ones. */
 const AT_ONCE = 500;
-const ROUNDS = 3;
-/** So often each server has its turn; odd, for the median. */
+const ROUNDS = 5;
+/** The number of turns of each server; odd, for the median. */
 const TURNS = 7;
 /** Each round has streams of its own. */
 const STREAM_BYTES = 2 ** 26;
 
-const catalogue = defineEvents({
-  tick: v.looseObject({ n: v.number(), pad: v.string() }),
-});
+const catalogue = defineEvents({ tick: v.looseObject({ n: v.number(), pad: v.string() }) });
 /** With it an event is 210 bytes on the wire. */
 const pad = "x".repeat(115);
 const draft = (n: number) => ({ type: "tick" as const, event: { n, pad } });
@@ -41,16 +40,11 @@ interface Way {
   run(connection: NatsConnection, round: number): Promise<void>;
 }
 
-async function inPortions(
-  publish: (from: number) => Promise<unknown>,
-): Promise<void> {
+async function inPortions(publish: (from: number) => Promise<unknown>): Promise<void> {
   for (let from = 0; from < EVENTS; from += AT_ONCE) await publish(from);
 }
 
-async function makeStream(
-  connection: NatsConnection,
-  name: string,
-): Promise<void> {
+async function makeStream(connection: NatsConnection, name: string): Promise<void> {
   const manager = await jetstreamManager(connection);
   await manager.streams.add({
     name,
@@ -60,10 +54,7 @@ async function makeStream(
   });
 }
 
-function publishBare(
-  connection: NatsConnection,
-  subject: string,
-): Promise<void> {
+function publishBare(connection: NatsConnection, subject: string): Promise<void> {
   const client = jetstream(connection);
   return inPortions((from) =>
     Promise.all(
@@ -78,18 +69,18 @@ async function readBare(
   stream: string,
   take: (data: Uint8Array) => void,
 ): Promise<void> {
-  const consumer = await jetstream(connection).consumers.get(stream, {
-    deliver_policy: DeliverPolicy.All,
-  });
+  const consumer = await jetstream(connection).consumers.get(stream, { deliver_policy: DeliverPolicy.All });
   let left = EVENTS;
   await new Promise<void>((resolve, reject) => {
-    consumer.consume({
-      max_messages: 1000,
-      callback: (message) => {
-        take(message.data);
-        if (--left === 0) resolve();
-      },
-    }).then((messages) => void messages.closed().catch(() => {}), reject);
+    consumer
+      .consume({
+        max_messages: 1000,
+        callback: (message) => {
+          take(message.data);
+          if (--left === 0) resolve();
+        },
+      })
+      .then((messages) => void messages.closed().catch(() => {}), reject);
   });
   await consumer.delete();
 }
@@ -99,10 +90,7 @@ async function withChannel(
   stream: string,
   use: (channel: Channel<typeof catalogue.schemas>) => Promise<void>,
 ): Promise<void> {
-  const channel = await natsChannel(connection, catalogue, {
-    stream,
-    keep: { bytes: STREAM_BYTES },
-  });
+  const channel = await natsChannel(connection, catalogue, { stream, keep: { bytes: STREAM_BYTES } });
   try {
     await use(channel);
   } finally {
@@ -131,48 +119,31 @@ const PUBLISHING: readonly Way[] = [
   {
     name: "**a channel**, `publish`",
     run: (connection, round) =>
-      withChannel(
-        connection,
-        `ONE_${round}`,
-        (channel) =>
-          inPortions((from) =>
-            Promise.all(
-              Array.from({ length: AT_ONCE }, (_, i) => channel.publish("tick", draft(from + i).event)),
-            )
-          ),
-      ),
+      withChannel(connection, `ONE_${round}`, (channel) =>
+        inPortions((from) =>
+          Promise.all(
+            Array.from({ length: AT_ONCE }, (_, i) => channel.publish("tick", draft(from + i).event)),
+          )
+        )),
   },
   {
     name: "**a channel**, `publishBatch`",
     run: (connection, round) =>
-      withChannel(
-        connection,
-        `BATCH_${round}`,
-        (channel) =>
-          inPortions(async (from) =>
-            await channel.publishBatch(
-              Array.from({ length: AT_ONCE }, (_, i) => draft(from + i)),
-            )
-          ),
-      ),
+      withChannel(connection, `BATCH_${round}`, (channel) =>
+        inPortions(
+          async (from) =>
+            await channel.publishBatch(Array.from({ length: AT_ONCE }, (_, i) => draft(from + i))),
+        )),
   },
 ];
 
 const decoder = new TextDecoder();
 
 const READING: readonly Way[] = [
-  {
-    name: "a bare ordered consumer",
-    run: (connection) => readBare(connection, "READ", () => {}),
-  },
+  { name: "a bare ordered consumer", run: (connection) => readBare(connection, "READ", () => {}) },
   {
     name: "the same, and `JSON.parse`",
-    run: (connection) =>
-      readBare(
-        connection,
-        "READ",
-        (data) => void JSON.parse(decoder.decode(data)),
-      ),
+    run: (connection) => readBare(connection, "READ", (data) => void JSON.parse(decoder.decode(data))),
   },
   {
     name: "**a channel** that has to read it from the stream",
@@ -188,16 +159,13 @@ const READING: readonly Way[] = [
 ];
 
 /** Each way once, then each again; the median rate of each, in events per second. */
-async function compare(
-  ways: readonly Way[],
-  connection: NatsConnection,
-): Promise<Map<Way, number>> {
+async function compare(ways: readonly Way[], connection: NatsConnection): Promise<Map<Way, number>> {
   const rates = new Map(ways.map((way) => [way, [] as number[]]));
   for (let round = 0; round <= ROUNDS; round++) {
     for (const way of ways) {
       const from = performance.now();
       await way.run(connection, round);
-      const rate = EVENTS / (performance.now() - from) * 1000;
+      const rate = (EVENTS / (performance.now() - from)) * 1000;
       if (round > 0) rates.get(way)!.push(rate); // The first one warms up.
     }
   }
@@ -208,13 +176,15 @@ function medianOf(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
 }
 
-function table(title: string, rates: ReadonlyMap<Way, number>): string {
-  const [best] = rates.values();
-  const rows = [...rates].map(([{ name }, rate]) =>
-    `| ${name} | ${Math.round(rate / 100) * 100} | ${Math.round(100 * rate / best!)} % |`
-  );
-  return [`| ${title} | events/s | |`, "| --- | ---: | ---: |", ...rows, ""]
-    .join("\n");
+/** @param yardstick the index of the way that the others are compared with */
+function table(title: string, rates: ReadonlyMap<Way, number>, yardstick: number): string {
+  const of = [...rates.values()][yardstick]!;
+  const rows = [...rates].map(([{ name }, rate]) => {
+    const ratio = rate === of ? "1" : (rate / of).toFixed(2);
+    return row([name, `${Math.round(rate / 100) * 100}`, ratio]);
+  });
+  const { name } = [...rates.keys()][yardstick]!;
+  return [row([title, "events/s", `÷ ${name}`]), row(["---", "---:", "---:"]), ...rows].join("\n");
 }
 
 /** In memory, where the server publishes itself; on NATS, where another process publishes; and where it has done so. */
@@ -224,30 +194,19 @@ const FAN_OUT = ["ours-node", "ours-nats", "ours-nats-stored"];
  * The same server in memory and on NATS, taking turns. On two cores NATS, who publishes and who reads have one, so that
  * while it is published the rate is also theirs.
  */
-async function compareFanOut(
-  bench: Bench,
-  load: ThroughputLoad,
-): Promise<string[]> {
+async function compareFanOut(bench: Bench, load: ThroughputLoad): Promise<string[]> {
   const running: RunningServer[] = [];
   const rates: number[][] = [];
   const costs: number[][] = [];
   try {
     for (const name of FAN_OUT) {
-      running.push(
-        await start(
-          [...SERVERS, ...MORE_SERVERS].find((spec) => spec.name === name)!,
-        ),
-      );
+      running.push(await start([...SERVERS, ...MORE_SERVERS].find((spec) => spec.name === name)!));
       rates.push([]);
       costs.push([]);
     }
     for (let turn = 0; turn < TURNS; turn++) {
       for (const [index, server] of running.entries()) {
-        const { deliveries, seconds, events, cpu } = await measure(
-          bench,
-          server,
-          load,
-        ) as Delivered;
+        const { deliveries, seconds, events, cpu } = (await measure(bench, server, load)) as Delivered;
         rates[index]!.push(deliveries / seconds);
         costs[index]!.push(cpu.server / events);
       }
@@ -255,18 +214,10 @@ async function compareFanOut(
   } finally {
     await Promise.all(running.map(({ child }) => child.end()));
   }
-  const [memory, live, stored] = rates.map(medianOf) as [
-    number,
-    number,
-    number,
-  ];
-  const [memoryCost, liveCost, storedCost] = costs.map(medianOf) as [
-    number,
-    number,
-    number,
-  ];
+  const [memory, live, stored] = rates.map(medianOf) as [number, number, number];
+  const [memoryCost, liveCost, storedCost] = costs.map(medianOf) as [number, number, number];
   const million = (rate: number) => (rate / 1e6).toFixed(2);
-  const percent = (part: number, whole: number) => `${Math.round(100 * part / whole)} %`;
+  const percent = (part: number, whole: number) => `${Math.round((100 * part) / whole)} %`;
   const micro = (seconds: number) => `${(seconds * 1e6).toFixed(1)} µs`;
   return [
     `${load.name}: ${load.title}, ${load.subscribers} readers`,
@@ -283,56 +234,36 @@ function row(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 
-async function main(): Promise<void> {
-  console.log(`## NATS, ${new Date().toISOString().slice(0, 10)}\n`);
-  console.log(
-    `${describeMachine()}. ${
-      firstLine("nats-server", "--version") ?? "nats-server"
-    }, Node ${process.version}.\n`,
-  );
+/** Compares publishing and reading, and returns the tables. */
+async function compareChannels(): Promise<string[]> {
+  const tables: string[] = [];
   await withNats(async (server) => {
     const connection = await connectTo(server);
-    console.log(
-      table(
-        "publishing, each event acknowledged",
-        await compare(PUBLISHING, connection),
-      ),
-    );
+    tables.push(table("publishing, each event acknowledged", await compare(PUBLISHING, connection), 1));
     await makeStream(connection, "READ");
     await publishBare(connection, "read.tick");
-    console.log(
-      table(
-        "reading what the stream holds",
-        await compare(READING, connection),
-      ),
-    );
+    tables.push(table("reading what the stream holds", await compare(READING, connection), 0));
     await connection.close();
   });
+  return tables;
+}
+
+/** Compares what readers receive, and returns the table. */
+async function compareLoads(): Promise<string> {
+  const [stored, live] = ["published before", "published meanwhile"];
+  const rows = [
+    row(["million deliveries/s", "in memory", stored, live, "CPU for an event", stored, live]),
+    row(["---", ...Array.from({ length: 6 }, () => "---:")]),
+  ];
   const folder = mkdtempSync(join(tmpdir(), "bench-"));
   try {
     leaveServerCore();
     const { command } = buildClient(folder);
     await withNats(async ({ url }) => {
       process.env["BENCH_NATS"] = url;
-      const stored = "on NATS, published before";
-      const live = "on NATS, meanwhile";
-      console.log(
-        row([
-          "million deliveries/s",
-          "in memory",
-          stored,
-          live,
-          "CPU for an event",
-          stored,
-          live,
-        ]),
-      );
-      console.log(row(["---", ...Array.from({ length: 6 }, () => "---:")]));
       for (const load of LOADS) {
         if (load.kind === "throughput") {
-          console.log(
-            row(await compareFanOut({ client: command, folder }, load)),
-          );
+          rows.push(row(await compareFanOut({ client: command, folder }, load)));
         }
       }
     });
@@ -340,6 +271,11 @@ async function main(): Promise<void> {
     await endAll();
     rmSync(folder, { recursive: true, force: true });
   }
+  return rows.join("\n");
 }
 
-await main();
+const server = firstLine("nats-server", "--version") ?? "nats-server";
+const measured =
+  `On ${new Date().toISOString().slice(0, 10)}: ${describeMachine()}. ${server}, Node ${process.version}. ` +
+  `Medians of ${ROUNDS} and of ${TURNS}.`;
+publishTables("nats", [measured, ...(await compareChannels()), await compareLoads()].join("\n\n"));

@@ -2,7 +2,8 @@
  * `npm run bench:publish`: how fast events are published, by `POST` and in process, beside other servers in one run.
  *
  * The servers take turns on one core, the load client has the other. After each turn of ours the number of events in the
- * channel must have grown by what was accepted. `--quick` measures shorter, and `--runtimes node,bun` only these.
+ * channel must have grown by what was accepted. `--quick` measures shorter, `--runtimes node,bun` only these, and `--write` writes
+ * the tables into the page.
  */
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
@@ -13,19 +14,15 @@ import * as v from "valibot";
 import { createChannel, defineEvents } from "../src/mod.ts";
 import { Child, endAll } from "./child.ts";
 import { describeMachine, leaveServerCore } from "./machine.ts";
+import { publishTables } from "./page_tables.ts";
 import { type Body, EVENT, LINE, PostLoad } from "./post_load.ts";
 import { runtimeCommand, runtimeVersion } from "./servers.ts";
 
 const LINES = 1000;
 const RUNTIMES = ["node", "deno", "bun"] as const;
-type Runtime = typeof RUNTIMES[number];
+type Runtime = (typeof RUNTIMES)[number];
 
-const ONE: Body = {
-  title: "one event a request",
-  contentType: "application/json",
-  text: LINE,
-  events: 1,
-};
+const ONE: Body = { title: "one event a request", contentType: "application/json", text: LINE, events: 1 };
 const MANY: Body = {
   title: `bodies of ${LINES} lines`,
   contentType: "application/x-ndjson",
@@ -64,7 +61,7 @@ async function lastPosition(port: number): Promise<number> {
     body: ONE.text,
     headers: { "Content-Type": ONE.contentType },
   });
-  const { last_id } = await response.json() as { last_id: string };
+  const { last_id } = (await response.json()) as { last_id: string };
   return Number(last_id.split("-")[1]);
 }
 
@@ -72,7 +69,7 @@ async function lastPosition(port: number): Promise<number> {
 async function post({ kind, port }: Server, body: Body, ms: number, load: PostLoad): Promise<number> {
   const before = kind === "ours" ? await lastPosition(port) : 0;
   const { events, seconds } = await load.post(port, body, ms, kind !== "durable");
-  if (kind === "ours" && await lastPosition(port) !== before + events + 1) {
+  if (kind === "ours" && (await lastPosition(port)) !== before + events + 1) {
     throw new Error(`${events} events were accepted, and the channel has another number`);
   }
   return events / seconds;
@@ -83,7 +80,9 @@ function median(values: readonly number[]): number {
 }
 
 function rate(values: readonly number[]): string {
-  return Math.round(median(values) / 100 * 100).toLocaleString("en").replaceAll(",", " ");
+  return Math.round((median(values) / 100) * 100)
+    .toLocaleString("en")
+    .replaceAll(",", " ");
 }
 
 /** The median of the ratios within each round. */
@@ -104,18 +103,24 @@ async function measure(runtime: Runtime, rounds: number, ms: number, load: PostL
     "server",
   );
   try {
-    for (const kind of ["bare", "ours", "durable"] as const) servers.push(await start(runtime, kind));
+    for (const kind of ["bare", "ours", "durable"] as const) {
+      servers.push(await start(runtime, kind));
+    }
     await inProcess.next(20);
     for (let round = 0; round <= rounds; round++) {
       const turn = round % 2 === 0 ? servers : servers.toReversed();
       const turns: [string, number][] = [];
-      for (const server of turn) turns.push([server.kind, await post(server, ONE, ms, load)]);
+      for (const server of turn) {
+        turns.push([server.kind, await post(server, ONE, ms, load)]);
+      }
       const own = servers.find(({ kind }) => kind === "ours")!;
       turns.push(["lines", await post(own, MANY, ms, load)]);
       inProcess.send(`${ms / 2}`);
       turns.push(...Object.entries(await inProcess.next<Record<string, number>>(20)));
       // The first round is for the compilers.
-      if (round > 0) { for (const [name, value] of turns) add(name, value); }
+      if (round > 0) {
+        for (const [name, value] of turns) add(name, value);
+      }
     }
     return rates;
   } finally {
@@ -132,7 +137,7 @@ function often(ms: number, call: () => unknown): number {
     for (let i = 0; i < 1000; i++) call();
     calls += 1000;
   }
-  return calls / (performance.now() - started) * 1000;
+  return (calls / (performance.now() - started)) * 1000;
 }
 
 /** For each line of stdin: measures what happens without a server for so many milliseconds. */
@@ -144,62 +149,81 @@ function measureInProcess(): void {
   const schema = catalogue.schemas.tick["~standard"];
   const text = JSON.stringify(EVENT.event);
   const say = (message: object) => console.log(JSON.stringify(message));
-  process.stdin.setEncoding("utf8").on("data", (line: string) => {
-    const ms = Number(line);
-    say({
-      parse: often(ms, () => JSON.parse(LINE)),
-      publish: often(ms, () => channel.publish("tick", EVENT.event)),
-      floor: often(ms, () => {
-        schema.validate(EVENT.event);
-        return text + JSON.stringify(EVENT.event);
-      }),
-    });
-  }).on("end", () => process.exit(0));
+  process.stdin
+    .setEncoding("utf8")
+    .on("data", (line: string) => {
+      const ms = Number(line);
+      say({
+        parse: often(ms, () => JSON.parse(LINE)),
+        publish: often(ms, () => channel.publish("tick", EVENT.event)),
+        floor: often(ms, () => {
+          schema.validate(EVENT.event);
+          return text + JSON.stringify(EVENT.event);
+        }),
+      });
+    })
+    .on("end", () => process.exit(0));
   say({ ready: true });
+}
+
+function renderPosts(all: ReadonlyMap<Runtime, Rates>): string {
+  const rows = [...all].map(([runtime, rates]) => {
+    const { bare, ours, durable } = rates as Record<Server["kind"], number[]>;
+    const cells = [rate(bare), rate(durable), rate(ours), ratio(ours, bare), ratio(ours, durable)];
+    return `| ${runtime} ${runtimeVersion(runtime)}, ${ONE.title} | ${cells.join(" | ")} |`;
+  });
+  return [
+    "| | bare `c.req.json()` | Durable Streams in memory | **events-endpoint** | of bare | of Durable Streams |",
+    "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ...rows,
+  ].join("\n");
+}
+
+function renderLines(all: ReadonlyMap<Runtime, Rates>): string {
+  const rows = [...all].map(([runtime, { parse, lines, publish, floor }]) => {
+    const cells = [
+      rate(parse!),
+      rate(lines!),
+      ratio(lines!, parse!),
+      rate(publish!),
+      ratio(publish!, floor!),
+    ];
+    return `| ${runtime} | ${cells.join(" | ")} |`;
+  });
+  return [
+    `| | \`JSON.parse\` of the lines | ${MANY.title} | of \`JSON.parse\` | \`channel.publish\` | of schema and \`JSON.stringify\` |`,
+    "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ...rows,
+  ].join("\n");
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { quick: { type: "boolean", default: false }, runtimes: { type: "string" } },
+    options: {
+      quick: { type: "boolean", default: false },
+      runtimes: { type: "string" },
+      write: { type: "boolean" },
+    },
   });
   const runtimes = RUNTIMES.filter((name) => values.runtimes?.split(",").includes(name) ?? true);
   const [rounds, ms] = values.quick ? [3, 500] : [7, 2000];
   const { error } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], {
     cwd: here("."),
   });
-  if (error) throw new Error("cannot install what is compared with: npm ci in bench/");
+  if (error) {
+    throw new Error("cannot install what is compared with: npm ci in bench/");
+  }
   const load = new PostLoad();
   leaveServerCore();
   try {
-    console.log(
-      `${describeMachine()}; medians of ${rounds} rounds of ${ms} ms; an event has ${LINE.length} bytes\n`,
-    );
-    console.log(
-      "| | bare `c.req.json()` | Durable Streams in memory | **events-endpoint** | of bare | of Durable Streams |",
-    );
-    console.log("| --- | --- | --- | --- | --- | --- |");
     const all = new Map<Runtime, Rates>();
     for (const runtime of runtimes) {
-      const rates = await measure(runtime, rounds, ms, load);
-      all.set(runtime, rates);
-      const { bare, ours, durable } = rates as Record<Server["kind"], number[]>;
-      const cells = [rate(bare), rate(durable), rate(ours), ratio(ours, bare), ratio(ours, durable)];
-      console.log(`| ${runtime} ${runtimeVersion(runtime)}, ${ONE.title} | ${cells.join(" | ")} |`);
+      all.set(runtime, await measure(runtime, rounds, ms, load));
     }
-    console.log(
-      `\n| | \`JSON.parse\` of the lines | ${MANY.title} | of \`JSON.parse\` | \`channel.publish\` | of schema and \`JSON.stringify\` |`,
-    );
-    console.log("| --- | --- | --- | --- | --- | --- |");
-    for (const [runtime, { parse, lines, publish, floor }] of all) {
-      const cells = [
-        rate(parse!),
-        rate(lines!),
-        ratio(lines!, parse!),
-        rate(publish!),
-        ratio(publish!, floor!),
-      ];
-      console.log(`| ${runtime} | ${cells.join(" | ")} |`);
-    }
+    const measured =
+      `On ${new Date().toISOString().slice(0, 10)}: ${describeMachine()}; medians of ${rounds} rounds ` +
+      `of ${ms} ms; an event has ${LINE.length} bytes`;
+    publishTables("publish", [measured, renderPosts(all), renderLines(all)].join("\n\n"));
   } finally {
     await endAll();
     load.remove();
