@@ -9,7 +9,7 @@ import { type Bench, buildClient } from "./client.ts";
 import { type LatencyLoad, type Load, LOADS } from "./loads.ts";
 import { leaveServerCore } from "./machine.ts";
 import { type Delivered, measure, start } from "./measure.ts";
-import { cpuEach, median, milliseconds, number, rate } from "./report.ts";
+import { cpuEach, median, milliseconds, rate } from "./report.ts";
 import { IN_FILE } from "./servers.ts";
 
 const ROUNDS = 5;
@@ -26,36 +26,68 @@ const QUICK: LatencyLoad = {
 };
 const COMPARED: Load[] = [...LOADS.filter(({ name }) => ["L1", "L2", "L3", "L5"].includes(name)), QUICK];
 
-interface Value {
+/** What readers of a file receive on one runtime, as multiples of what they receive in memory. */
+export interface FanOut {
+  /** The runtime, and its release. */
   readonly name: string;
-  readonly of: (run: Delivered) => number;
-  readonly atLeast?: number;
+  readonly loads: readonly Compared[];
 }
 
-const DELIVERIES: Value = { name: "deliveries/s", of: rate, atLeast: LEAST_DELIVERIES };
-const CPU: Value = { name: "µs of CPU for a delivery", of: cpuEach };
-const LATENCIES: Value[] = (["p50", "p99"] as const).map((key) => ({
-  name: `ms, ${key}`,
-  of: milliseconds(key),
-}));
+interface Compared {
+  readonly load: Load;
+  /** The deliveries per second, or the p99 of their latency at a fixed rate. */
+  readonly file: number;
+  readonly fileCpu: number;
+  /** The same in memory with bare SQLite beside it. */
+  readonly beside: number;
+}
 
-/** Compares them on one runtime, where they take turns, and prints the medians. The ratio is that of a round. */
-export async function compareFanOut(runtime: string): Promise<void> {
+/** Compares them on one runtime, where they take turns. Each ratio is the median of those of the rounds. */
+export async function compareFanOut(runtime: string, name: string): Promise<FanOut> {
   const compared = IN_FILE.find(({ file }) => file.runtime === runtime)!;
   const folder = mkdtempSync(join(tmpdir(), "bench-"));
   leaveServerCore();
   const bench: Bench = { client: buildClient(folder).command, folder };
+  const loads: Compared[] = [];
   try {
     for (const load of COMPARED) {
       const rounds = await takeTurns(bench, load, compared);
-      console.log(`fan-out, ${load.name}: ${load.title}, ${load.subscribers} readers`);
-      for (const value of load.kind === "latency" ? [...LATENCIES, CPU] : [DELIVERIES, CPU]) {
-        console.log(describe(value, rounds));
-      }
+      const of = load.kind === "latency" ? milliseconds("p99") : rate;
+      const ratio = (kind: "file" | "beside", value: (run: Delivered) => number) =>
+        median(rounds.map((round) => value(round[kind]) / value(round.memory)));
+      loads.push({
+        load,
+        file: ratio("file", of),
+        fileCpu: ratio("file", cpuEach),
+        beside: ratio("beside", of),
+      });
     }
   } finally {
     rmSync(folder, { recursive: true });
   }
+  return { name, loads };
+}
+
+/** Returns the table: a row for each load, a column for each runtime. */
+export function renderFanOut(all: readonly FanOut[]): string {
+  const rows = COMPARED.map((load, index) => {
+    const cells = all.map(({ loads }) => {
+      const { file, fileCpu, beside } = loads[index]!;
+      const verdict = load.kind !== "latency" && file < LEAST_DELIVERIES ? " missed" : "";
+      return `${file.toFixed(2)}${verdict}, ${fileCpu.toFixed(2)}; ${beside.toFixed(2)}`;
+    });
+    const what = load.kind === "latency" ? "p99" : "deliveries/s";
+    return `| ${
+      [`${load.name}: ${load.title}, ${load.subscribers} readers: ${what}`, ...cells].join(" | ")
+    } |`;
+  });
+  return [
+    `| file ÷ memory, its CPU for a delivery ÷ that in memory; bare SQLite ÷ memory | ${
+      all.map(({ name }) => name).join(" | ")
+    } |`,
+    `| --- |${" ---: |".repeat(all.length)}`,
+    ...rows,
+  ].join("\n");
 }
 
 type Round = Readonly<Record<keyof (typeof IN_FILE)[number], Delivered>>;
@@ -74,18 +106,4 @@ async function takeTurns(bench: Bench, load: Load, compared: (typeof IN_FILE)[nu
   } finally {
     for (const { child } of servers) await child.end();
   }
-}
-
-function describe({ name, of, atLeast }: Value, rounds: Round[]): string {
-  const inMemory = number(median(rounds.map(({ memory }) => of(memory))));
-  const inFile = number(median(rounds.map(({ file }) => of(file))));
-  const ratioOf = (kind: keyof Round) => median(rounds.map((round) => of(round[kind]) / of(round.memory)));
-  const ratio = ratioOf("file");
-  const missedBy = (1 - ratio / (atLeast ?? 0)) * 100;
-  const verdict = missedBy > 0 ? `missed by ${missedBy.toFixed(0)} %` : "met";
-  const goal = atLeast === undefined ? "" : `, at least ${atLeast}: ${verdict}`;
-  const least = ratioOf("beside").toFixed(2);
-  return `${inFile.padStart(10)}  ${name} (in memory ${inMemory}: ${
-    ratio.toFixed(2)
-  } of it${goal}; with bare SQLite ${least})`;
 }

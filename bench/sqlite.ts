@@ -1,8 +1,8 @@
 /**
  * `npm run bench:sqlite`: a channel in a file beside one in memory and beside bare `node:sqlite`, on Node 24, Deno and Bun; and by
  * `POST` beside one on NATS, and beside Durable Streams with its file store (`npm run bench:sqlite posts` for that alone,
- * `npm run bench:sqlite fan-out` for what readers receive). This file itself measures the runtime that runs it:
- * `deno run --allow-all bench/sqlite.ts one`. Wants `nats-server` and a C compiler.
+ * `npm run bench:sqlite fan-out` for what readers receive). `--write` writes the tables into the page. This file itself measures the
+ * runtime that runs it: `deno run --allow-all bench/sqlite.ts one`. Wants `nats-server` and a C compiler.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
@@ -17,9 +17,12 @@ import { withNats } from "../test/nats/server.ts";
 import { argumentsOf, installRuntimes, programOf } from "../test/support/runtimes.ts";
 import type { RuntimeName } from "../test/suites.ts";
 import { Child } from "./child.ts";
-import { compareFanOut } from "./fan_out_in_file.ts";
+import { compareFanOut, type FanOut, renderFanOut } from "./fan_out_in_file.ts";
 import { measureHolds, waitedMs } from "./holds.ts";
+import { describeMachine } from "./machine.ts";
+import { publishTables } from "./page_tables.ts";
 import { LINE, PostLoad } from "./post_load.ts";
+import { runtimeVersion } from "./servers.ts";
 
 const ROUNDS = 5;
 const SINGLES = 100_000;
@@ -87,21 +90,17 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
-/** Runs each of the ways in turn, round by round, and prints the medians. */
-async function compare(ways: Record<string, () => Promise<number>>): Promise<void> {
+/** Runs each of the ways in turn, round by round, and returns the medians, in events per second. */
+async function compare(ways: Record<string, () => Promise<number>>): Promise<Record<string, number>> {
   const results = Object.keys(ways).map((): number[] => []);
   takeLongest();
-  const holds: number[] = Object.keys(ways).map(() => 0);
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, run] of Object.values(ways).entries()) {
+    for (const [index, [name, run]] of Object.entries(ways).entries()) {
       results[index]!.push(await run());
-      holds[index] = Math.max(holds[index]!, takeLongest());
+      console.error(`${name}: the event loop was held for at most ${takeLongest().toFixed(1)} ms`);
     }
   }
-  for (const [index, name] of Object.keys(ways).entries()) {
-    const rate = Math.round(median(results[index]!)).toLocaleString("en").padStart(10);
-    console.log(`${rate}  ${name} (longest hold of the event loop: ${holds[index]!.toFixed(1)} ms)`);
-  }
+  return Object.fromEntries(Object.keys(ways).map((name, index) => [name, median(results[index]!)]));
 }
 
 /** Prints what holds the event loop while events are stored and erased. Every 15th has another subject. */
@@ -121,7 +120,7 @@ async function measureWhatHolds(folder: string): Promise<void> {
       ? "met"
       : `missed by ${(sqlite / MAX_HOLD_MS * 100 - 100).toFixed(0)} %`;
     const collections = gc === undefined ? "" : `; by a garbage collection for ${gc.toFixed(1)} ms`;
-    console.log(
+    console.error(
       `${name}: the event loop is held for at most ${longest.toFixed(1)} ms; by SQLite for ${
         sqlite.toFixed(1)
       } ms ` +
@@ -131,7 +130,19 @@ async function measureWhatHolds(folder: string): Promise<void> {
   await channel.close();
 }
 
-async function measureRuntime(): Promise<void> {
+/** What a runtime has reached. */
+interface Measured {
+  /** Events per second, by what was done. */
+  readonly rates: Record<string, number>;
+  readonly opened: {
+    readonly events: number;
+    readonly mib: number;
+    readonly ms: number;
+    readonly grownMib: number;
+  };
+}
+
+async function measureRuntime(): Promise<Measured> {
   const folder = mkdtempSync(join(tmpdir(), "events-endpoint-"));
   const { DatabaseSync } = await import("node:sqlite");
   const bare = new DatabaseSync(join(folder, "bare.db"));
@@ -144,14 +155,14 @@ async function measureRuntime(): Promise<void> {
   const memory = createChannel(catalogue);
   const file = await sqliteChannel(join(folder, "process.db"), catalogue, { keep });
   const power = await sqliteChannel(join(folder, "power.db"), catalogue, { keep, durability: "power" });
-  await compare({
-    "single events in memory": () => perSecond(SINGLES, () => publishSingles(memory)),
-    'single events, "process"': () => perSecond(SINGLES, () => publishSingles(file)),
-    'single events, "power"': () => perSecond(SINGLES, () => publishSingles(power)),
-    "batches in memory": () => perSecond(BATCHES * BATCH, () => publishBatches(memory)),
-    'batches, "process"': () => perSecond(BATCHES * BATCH, () => publishBatches(file)),
-    'batches, "power"': () => perSecond(BATCHES * BATCH, () => publishBatches(power)),
-    "bare inserts in transactions of 1000": () =>
+  const published = await compare({
+    "publishes single events in memory": () => perSecond(SINGLES, () => publishSingles(memory)),
+    'the same in a file, `"process"`': () => perSecond(SINGLES, () => publishSingles(file)),
+    'the same in a file, `"power"`': () => perSecond(SINGLES, () => publishSingles(power)),
+    "publishes batches in memory": () => perSecond(BATCHES * BATCH, () => publishBatches(memory)),
+    'batches in a file, `"process"`': () => perSecond(BATCHES * BATCH, () => publishBatches(file)),
+    'batches in a file, `"power"`': () => perSecond(BATCHES * BATCH, () => publishBatches(power)),
+    "bare SQLite, inserts in transactions of 1 000": () =>
       perSecond(BATCHES * BATCH, () => {
         for (let n = 0; n < BATCHES; n++) {
           bare.exec("BEGIN");
@@ -162,9 +173,10 @@ async function measureRuntime(): Promise<void> {
       }),
   });
   await power.close();
-  await compare({
-    "events replayed from the file to one reader": () => perSecond(REPLAYED, () => replay(file, REPLAYED)),
-    "events replayed from the file to 100 readers, each": () =>
+  const replayed = await compare({
+    "replays a million events from the file to one reader": () =>
+      perSecond(REPLAYED, () => replay(file, REPLAYED)),
+    "replays from the file to 100 readers, to each": () =>
       perSecond(
         REPLAYED / 10,
         () => Promise.all(Array.from({ length: READERS }, () => replay(file, REPLAYED / 10))),
@@ -178,28 +190,29 @@ async function measureRuntime(): Promise<void> {
   const start = performance.now();
   const opened = await sqliteChannel(join(folder, "process.db"), catalogue, { keep });
   const ms = performance.now() - start;
-  console.log(`a file with ${opened.last} events (${size >> 20} MiB) opens in ${ms.toFixed(0)} ms`);
-  console.log(`memory grew by ${grown >> 20} MiB on the way there`);
+  const opening = { events: opened.last, mib: size >> 20, ms: Math.round(ms), grownMib: grown >> 20 };
   await opened.close();
   bare.close();
   await measureWhatHolds(folder);
   rmSync(folder, { recursive: true });
   clearInterval(ticker);
+  return { rates: { ...published, ...replayed }, opened: opening };
 }
 
 /** What stores what is published by `POST`, and this project in memory beside it. */
 const STORES = {
-  "this channel in memory": "ours",
-  'this channel in a file, "process"': "process",
-  'this channel in a file, "power"': "power",
-  "this channel on NATS, on disk": "nats",
-  "Durable Streams with its file store, which waits for the disk": "durable",
+  "by `POST`, in memory": "ours",
+  'by `POST`, in a file, `"process"`': "process",
+  'by `POST`, in a file, `"power"`': "power",
+  "by `POST`, on NATS with a disk": "nats",
+  "by `POST`, Durable Streams' file store, which waits for the disk": "durable",
 } as const;
 const POST_ROUNDS = 5;
 const POST_MS = 2000;
 
-/** Compares publishing by `POST`, one event a request over 32 connections: the servers take turns. */
-async function comparePosts(runtime: RuntimeName, load: PostLoad): Promise<void> {
+/** Compares publishing by `POST`, one event a request over 32 connections: the servers take turns. Returns events per second. */
+async function comparePosts(runtime: RuntimeName, load: PostLoad): Promise<Record<string, number>> {
+  const medians: Record<string, number> = {};
   await withNats(async ({ url }) => {
     process.env["BENCH_NATS"] = url;
     const folder = mkdtempSync(join(tmpdir(), "events-endpoint-"));
@@ -220,40 +233,78 @@ async function comparePosts(runtime: RuntimeName, load: PostLoad): Promise<void>
           if (round > 0) rates.push(events / seconds); // The first round is for the compilers.
         }
       }
-      const [memory] = servers;
-      for (const { name, rates } of servers) {
-        const ratio = median(rates.map((rate, round) => rate / memory!.rates[round]!)).toFixed(2);
-        const rate = Math.round(median([...rates])).toLocaleString("en").padStart(10);
-        console.log(`${rate}  by POST: ${name} (${ratio} of memory)`);
-      }
+      for (const { name, rates } of servers) medians[name] = median(rates);
     } finally {
       for (const { child } of servers) await child.end();
       rmSync(folder, { recursive: true });
     }
   });
+  return medians;
 }
 
-if (process.argv[2] === "one") await measureRuntime();
-else if (process.argv[2] === "holds") {
+/** Measures one runtime in a process of its own. */
+function measureOn(runtime: RuntimeName): Measured {
+  const args = [...argumentsOf(runtime, ["--allow-all"]), fileURLToPath(import.meta.url), "one"];
+  const { status, stdout } = spawnSync(programOf(runtime), args, {
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`bench:sqlite failed on ${runtime}`);
+  return JSON.parse(stdout);
+}
+
+/** Returns a table of events per second: a row for each way, a column for each runtime. */
+function renderRates(rates: ReadonlyMap<string, Record<string, number>>): string {
+  const ways = Object.keys([...rates.values()][0]!);
+  const rounded = (rate: number) => Number(rate.toPrecision(3)).toLocaleString("en").replaceAll(",", " ");
+  return [
+    `| events per second | ${[...rates.keys()].join(" | ")} |`,
+    `| --- |${" ---: |".repeat(rates.size)}`,
+    ...ways.map((way) => `| ${[way, ...[...rates.values()].map((of) => rounded(of[way]!))].join(" | ")} |`),
+  ].join("\n");
+}
+
+function renderOpened(opened: ReadonlyMap<string, Measured["opened"]>): string {
+  const all = [...opened].map(([runtime, { events, mib, ms, grownMib }]) =>
+    `${
+      events.toLocaleString("en").replaceAll(",", " ")
+    } events (${mib} MiB) in ${ms} ms on ${runtime}, and the process grew by ` +
+    `${grownMib} MiB while it wrote them`
+  );
+  return `A file opens with ${all.join("; ")}.`;
+}
+
+async function main(part: string | undefined): Promise<void> {
+  const runtimes = ["node24", "deno", "bun"] as const;
+  installRuntimes(runtimes);
+  spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], {
+    cwd: fileURLToPath(new URL(".", import.meta.url)),
+  });
+  const measured = `On ${new Date().toISOString().slice(0, 10)}: ${describeMachine()}. Medians of ${ROUNDS}.`;
+  const load = new PostLoad();
+  const [rates, opened] = [new Map<string, Record<string, number>>(), new Map<string, Measured["opened"]>()];
+  const fanOut: FanOut[] = [];
+  for (const runtime of runtimes) {
+    const name = `${runtime} ${runtimeVersion(runtime)}`;
+    const alone = part === undefined ? measureOn(runtime) : undefined;
+    if (alone !== undefined) opened.set(name, alone.opened);
+    if (part !== "posts") fanOut.push(await compareFanOut(runtime, name));
+    if (part !== "fan-out") rates.set(name, { ...alone?.rates, ...await comparePosts(runtime, load) });
+  }
+  load.remove();
+  const channel = [renderRates(rates), ...(opened.size > 0 ? [renderOpened(opened)] : [])];
+  if (part !== "fan-out") publishTables("sqlite", [measured, ...channel].join("\n\n"));
+  if (part !== "posts") publishTables("fan-out in a file", [measured, renderFanOut(fanOut)].join("\n\n"));
+}
+
+const [part] = process.argv.slice(2).filter((argument) => argument !== "--write");
+if (part === "one") console.log(JSON.stringify(await measureRuntime()));
+else if (part === "holds") {
   const folder = mkdtempSync(join(tmpdir(), "events-endpoint-"));
   await measureWhatHolds(folder);
   rmSync(folder, { recursive: true });
   clearInterval(ticker);
 } else {
-  const runtimes = ["node24", "deno", "bun"] as const;
-  installRuntimes(runtimes);
-  const part = process.argv[2];
-  spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], {
-    cwd: fileURLToPath(new URL(".", import.meta.url)),
-  });
-  const load = new PostLoad();
-  for (const runtime of runtimes) {
-    console.log(`\n${runtime}, events per second, medians of ${ROUNDS} rounds:`);
-    const args = [...argumentsOf(runtime, ["--allow-all"]), fileURLToPath(import.meta.url), "one"];
-    if (part === undefined) spawnSync(programOf(runtime), args, { stdio: "inherit" });
-    if (part !== "posts") await compareFanOut(runtime);
-    if (part !== "fan-out") await comparePosts(runtime, load);
-  }
-  load.remove();
+  await main(part);
   process.exit(0);
 }
