@@ -109,6 +109,7 @@ export const SUITES: readonly Suite[] = [
   { path: "sqlite/unsupported", on: ONCE },
   { path: "sqlite/kills", on: WITH_SQLITE, runs: "programs", seconds: 8 },
   { path: "sqlite/power", on: ["node24"], seconds: 10 }, // It replaces a function of Node.
+  { path: "sqlite/failed_merge", on: ["node24"] }, // As well.
   { path: "sqlite/serve", on: WITH_SQLITE, runs: "programs", seconds: 14, waits: true },
   { path: "sqlite/", on: ["node22", "node26", "deno", "bun"], seconds: 3 },
   { path: "cli/serve_options", on: ONCE, isUnit: true },

@@ -6,7 +6,18 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { closeSync, fdatasync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  linkSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { copyLog } from "./copy_log.ts";
 import { type Database, rowOf } from "./database.ts";
 import { scrub, writeAt } from "./scrub.ts";
 
@@ -53,6 +64,11 @@ export class Disk {
   #mergeAt = MERGE_BYTES;
   /** Whether the log is empty: SQLite would wait for the disk when it writes the head of it. */
   #isLogEmpty = false;
+  /**
+   * Why the disk did not take what was merged into the file; `undefined` if it did. SQLite takes the log for merged then, and with the
+   * next commit it would begin the log anew, over the only copy that the disk has.
+   */
+  #mergeFailure: Error | undefined;
 
   /** From here on SQLite does not wait for the disk. The log has something in it. */
   constructor(db: Database) {
@@ -65,8 +81,13 @@ export class Disk {
     db.exec("PRAGMA synchronous = NORMAL");
   }
 
-  /** To be called before a transaction begins. */
+  /**
+   * To be called before a transaction begins.
+   *
+   * @throws {Error} if the disk did not take what was merged into the file
+   */
   beforeCommit(): void {
+    if (this.#mergeFailure !== undefined) throw this.#mergeFailure;
     if (this.#isLogEmpty) this.#db.exec("PRAGMA synchronous = OFF");
   }
 
@@ -82,8 +103,12 @@ export class Disk {
     return sync(this.#log);
   }
 
-  /** Whether the log is large enough to be merged. The size of its file says nothing: the log begins anew in it. */
+  /**
+   * Whether the log is large enough to be merged, or has to be merged before anything else can be stored. The size of its file says
+   * nothing: the log begins anew in it.
+   */
   get isMergeDue(): boolean {
+    if (this.#mergeFailure !== undefined) return true;
     const bytes = PAGE_HEAD.bytes + this.#pageBytes;
     const page = LOG_HEAD.bytes + Math.floor(this.#mergeAt / bytes) * bytes;
     const salt = this.#readLog(page + PAGE_HEAD.saltAt);
@@ -97,15 +122,21 @@ export class Disk {
   async merge(): Promise<void> {
     this.#mergeAt += MERGE_BYTES; // If a step fails, the log grows, and is merged later.
     await sync(this.#log);
-    this.#withoutWaiting(() => checkpoint(this.#db, "PASSIVE"));
-    await sync(this.#file);
+    // A system that failed to write pages may have dropped them, and says nothing the next time.
+    if (this.#mergeFailure !== undefined) await copyLog(this.#log, this.#file);
+    else this.#withoutWaiting(() => checkpoint(this.#db, "PASSIVE"));
+    await sync(this.#file).catch((error) => {
+      this.#mergeFailure = error;
+      throw error;
+    });
+    this.#mergeFailure = undefined;
     // SQLite begins anew with the next commit, and would wait for its new head to be on the disk: pages of the old log behind it
     // are of another salt, but with the old head some of them could be read. Without a head none can. To shorten the file of the
     // log instead would hold the event loop for 2 ms, and each commit would have to allocate space again.
     if (fstatSync(this.#log).size > MAX_LOG_BYTES) this.#shortenLog();
     else await writeAt(this.#log, Buffer.alloc(LOG_HEAD.bytes), 0);
-    this.#isLogEmpty = true;
     await sync(this.#log);
+    this.#isLogEmpty = true;
     this.#mergeAt = MERGE_BYTES;
   }
 
@@ -135,10 +166,21 @@ export class Disk {
     if (fstatSync(this.#log).nlink === 0) throw new Error(`${this.#path}-wal was removed`);
   }
 
-  /** Closes both. The database must be closed. */
+  /** Closes the database, and then its file and its log. */
   close(): void {
-    closeSync(this.#file);
-    closeSync(this.#log);
+    const [log, kept] = [`${this.#path}-wal`, `${this.#path}-wal-kept`];
+    try {
+      // SQLite removes a log that it takes for merged.
+      if (this.#mergeFailure !== undefined) {
+        rmSync(kept, { force: true });
+        linkSync(log, kept);
+      }
+      this.#db.close();
+      if (this.#mergeFailure !== undefined) renameSync(kept, log);
+    } finally {
+      closeSync(this.#file);
+      closeSync(this.#log);
+    }
   }
 
   #shortenLog(): void {

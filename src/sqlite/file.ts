@@ -258,7 +258,7 @@ export class EventsFile {
     return this.#disk.sync();
   }
 
-  /** Whether the log beside the file is large enough to be merged into it, by {@linkcode merge}. */
+  /** Whether the log beside the file is to be merged into it, by {@linkcode merge}, before the next commit. */
   get isMergeDue(): boolean {
     return this.#disk.isMergeDue;
   }
@@ -332,11 +332,7 @@ export class EventsFile {
     } catch {
       // The disk is full or gone: the log stays, and the next opening reads it.
     }
-    try {
-      this.#db.close();
-    } finally {
-      this.#disk.close();
-    }
+    this.#disk.close();
   }
 }
 

@@ -51,7 +51,8 @@ function unallocated(page: Uint8Array, isFirst: boolean): readonly [start: numbe
   return start < end && end <= page.length ? [start, end] : [0, 0];
 }
 
-function readAt(file: number, into: Uint8Array, position: number): Promise<number> {
+/** Reads bytes from a position of a file, and returns how many there are. */
+export function readAt(file: number, into: Uint8Array, position: number): Promise<number> {
   return new Promise((resolve, reject) =>
     read(file, into, 0, into.length, position, (error, length) => error ? reject(error) : resolve(length))
   );

@@ -297,6 +297,7 @@ export class Writer {
 
   async #probe(): Promise<void> {
     this.#file.check();
+    if (this.#file.isMergeDue) await this.#file.merge();
     this.#file.probe();
     await this.#sync();
     this.#recover();

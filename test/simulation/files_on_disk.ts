@@ -10,6 +10,9 @@ import { diskOf, type SimulatedDisk } from "./disk.ts";
 export const readSync: typeof fs.readSync = fs.readSync;
 export const fstatSync: typeof fs.fstatSync = fs.fstatSync;
 export const statSync: typeof fs.statSync = fs.statSync;
+export const linkSync: typeof fs.linkSync = fs.linkSync;
+export const renameSync: typeof fs.renameSync = fs.renameSync;
+export const rmSync: typeof fs.rmSync = fs.rmSync;
 
 type Done = (error: Error | null, length?: number) => void;
 
