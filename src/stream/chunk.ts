@@ -82,7 +82,7 @@ export function select(chunk: Chunk, after: number, until: number, filter?: Filt
   if (first >= end) return NOTHING;
   const isWhole = first === 0 && end === entries.length;
   if (filter === undefined) {
-    const bytes = isWhole ? chunk.bytes : slice(chunk, first, end);
+    const bytes = isWhole ? chunk.bytes : join([slice(chunk, first, end)]);
     return { bytes, seen: entries[end - 1]!.position, count: end - first };
   }
   const selections = isWhole && filter.key !== undefined ? chunk.shared?.selections : undefined;
@@ -121,7 +121,7 @@ function filtered(chunk: Chunk, first: number, end: number, filter: Filter): Sel
     }
   }
   if (seen === undefined) return NOTHING;
-  return { bytes: runs.length === 1 ? runs[0]! : join(runs), seen, count };
+  return { bytes: count === chunk.entries.length ? chunk.bytes : join(runs), seen, count };
 }
 
 function eventAt(chunk: Chunk, index: number): unknown {
@@ -137,6 +137,10 @@ function slice(chunk: Chunk, from: number, to: number): Uint8Array {
   return chunk.bytes.subarray(from === 0 ? 0 : ends[from - 1], ends[to - 1]);
 }
 
+/**
+ * Copies runs of bytes into one. A view of a single one would hold all bytes of its chunk in memory until a slow reader has
+ * taken it, also after other events of the chunk were erased.
+ */
 function join(runs: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(runs.reduce((length, run) => length + run.length, 0));
   let offset = 0;

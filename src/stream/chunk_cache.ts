@@ -8,7 +8,7 @@
  * @module
  */
 import type { Entry } from "../channel/channel.ts";
-import { type Chunk, makeChunk } from "./chunk.ts";
+import { type Chunk, type ChunkRange, makeChunk } from "./chunk.ts";
 import type { WireFormat } from "./wire_format.ts";
 
 /** The size of a page. */
@@ -50,20 +50,27 @@ export function createChunkCache(format: WireFormat, maxBytes: number): ChunkCac
   /** What was delivered before the newest chunk. */
   let pages: Page[] = [];
   let newest: Chunk | undefined;
+  /** What was made of a page last: readers that come to the same position one after the other share it. */
+  let shared: Chunk | undefined;
   let bytes = 0;
   let after = 0;
 
   function restart(position: number): void {
     pages = [];
-    newest = undefined;
+    newest = shared = undefined;
     bytes = 0;
     after = position;
+  }
+
+  function share(range: ChunkRange, make: () => Chunk): Chunk {
+    if (shared?.after !== range.after || shared.last !== range.last) shared = make();
+    return shared;
   }
 
   function keep(chunk: Chunk): void {
     chunk.shared = undefined;
     if (pages.at(-1)?.add(chunk)) return;
-    const page = chunk.bytes.length < LARGE_BYTES ? createPage(format, chunk) : pageOf(chunk);
+    const page = chunk.bytes.length < LARGE_BYTES ? createPage(format, chunk, share) : pageOf(chunk);
     pages.push(page);
     bytes += page.size;
   }
@@ -106,13 +113,15 @@ function pageOf(chunk: Chunk): Page {
 }
 
 /** Makes a page of small chunks, with room for more. */
-function createPage(format: WireFormat, first: Chunk): Page {
+function createPage(
+  format: WireFormat,
+  first: Chunk,
+  share: (range: ChunkRange, make: () => Chunk) => Chunk,
+): Page {
   const page = new Uint8Array(PAGE_BYTES);
   const entries: Entry[] = [];
   /** The positions that the chunks reach, and where their bytes and their events end. */
   const [lasts, ends, counts]: [number[], number[], number[]] = [[first.after], [0], [0]];
-  /** What readers received last: those at the same position share it. */
-  let made: Chunk | undefined;
 
   function add({ last, bytes, entries: added }: Chunk): boolean {
     const end = ends.at(-1)!;
@@ -136,6 +145,19 @@ function createPage(format: WireFormat, first: Chunk): Page {
     return low;
   }
 
+  function rangeAfter(passed: number): ChunkRange {
+    return { after: lasts[passed]!, last: lasts.at(-1)! };
+  }
+
+  /** Makes one chunk of those that follow so many. */
+  function makeAfter(passed: number): Chunk {
+    // A copy: what a slow reader has not taken must not hold the other events of the page, which may be erased.
+    const bytes = page.slice(ends[passed], ends.at(-1));
+    const chunk = makeChunk(format, rangeAfter(passed), entries.slice(counts[passed]), bytes);
+    chunk.shared = undefined;
+    return chunk;
+  }
+
   add(first);
   return {
     get last() {
@@ -145,16 +167,7 @@ function createPage(format: WireFormat, first: Chunk): Page {
     add,
     chunkAfter: (position) => {
       const passed = countUntil(position);
-      const range = { after: lasts[passed]!, last: lasts.at(-1)! };
-      if (made?.after === range.after && made.last === range.last) return made;
-      made = makeChunk(
-        format,
-        range,
-        entries.slice(counts[passed]),
-        page.subarray(ends[passed], ends.at(-1)),
-      );
-      made.shared = undefined;
-      return made;
+      return share(rangeAfter(passed), () => makeAfter(passed));
     },
   };
 }

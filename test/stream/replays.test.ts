@@ -66,14 +66,11 @@ test("createChunkCache() keeps small chunks together, in little more memory than
     const bytes = new Uint8Array(chunkBytes);
     cache.add({ ...chunkOf(after, after + 1), bytes } as Chunk, 1);
   }
-  const buffers = new Set<ArrayBufferLike>();
-  for (let position = cache.after; position < last; position += 100) {
-    buffers.add(cache.chunkAfter(position)!.bytes.buffer);
-  }
-  const size = [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
-  assert.ok(buffers.size < 20, `${buffers.size} buffers are kept`);
-  assert.ok(size <= maxBytes, `${size} bytes are kept`);
-  assert.ok((last - cache.after) * chunkBytes > maxBytes / 2, `${last - cache.after} events are kept`);
+  let pieces = 0;
+  for (let position = cache.after; position < last; position = cache.chunkAfter(position)!.last) pieces++;
+  const size = (last - cache.after) * chunkBytes;
+  assert.ok(pieces < 20, `${pieces} pieces are kept`);
+  assert.ok(size <= maxBytes && size > maxBytes / 2, `${size} bytes are kept`);
 });
 
 test("createTurns() lets readers take one piece each, in their order, and the event loop turn between", async () => {

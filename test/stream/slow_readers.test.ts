@@ -87,6 +87,43 @@ test("GET /events delivers in few pieces what a reader missed that was published
   await lines.close();
 });
 
+test("GET /events holds no erased event in what it has sent of others to a reader that does not read", async () => {
+  const { endpoint, channel } = makeEndpoint(catalogue, OPTIONS);
+  const note = (text: string) => ({ type: "note", event: { n: channel.last + 1, text } }) as const;
+  const secret = () => ({ ...note("secret"), subject: "user/jane" });
+  const live = linesOf((await endpoint.request("/")).body!);
+  /** Publishes events one by one, each of which is a chunk. */
+  const publishEach = async (...drafts: ReturnType<typeof note>[]) => {
+    for (const draft of drafts) {
+      channel.publishBatch([draft]);
+      await live.event();
+    }
+  };
+  /** Opens a stream, and returns what it is sent first of the events. */
+  const firstOf = async (query: string) => {
+    const reader = (await endpoint.request(`/?since=${channel.epoch}-${query}`)).body!.getReader();
+    await within(reader.read(), "the start");
+    const { value } = await within(reader.read(), "a piece");
+    return { value: value!, close: () => reader.cancel() };
+  };
+  await live.event();
+  await publishEach(note("1"), secret(), note("3"), note("4"), note("5"));
+  const ofPage = await firstOf("2");
+  await publishEach(secret(), note("7"));
+  channel.publishBatch([secret(), { ...note("9"), subject: "order/9" }]);
+  await live.events(2);
+  const ofBatch = await firstOf("7&subject=order/9");
+  const ofMiddle = await firstOf("8");
+  assert.is(channel.erase({ subject: "user/jane" }), 3);
+  const decoder = new TextDecoder();
+  for (const { value, close } of [ofPage, ofBatch, ofMiddle]) {
+    assert.match(decoder.decode(value), /"text":"[39]"/);
+    assert.not.match(decoder.decode(value.buffer), "secret");
+    await close();
+  }
+  await live.close();
+});
+
 test("GET /events reports the exact loss when a stalled reader was overtaken", async () => {
   const settings = { ...OPTIONS, history: { events: 500 } };
   await withEndpoint(catalogue, settings, async ({ channel, endpoint, port }) => {
