@@ -210,8 +210,14 @@ export class Account {
     }
     if (at.position <= this.at.position) return this.#fail(`${item.id} arrives after ${this.#text()}`);
     this.#moveTo(at.position - 1, item.id!);
-    const truth = this.#truth.epochs.get(at.epoch)?.events[at.position - 1];
-    if (truth === undefined) return this.#fail(`${item.id} was never published`);
+    const epoch = this.#truth.epochs.get(at.epoch);
+    const truth = epoch?.events[at.position - 1];
+    if (truth === undefined) {
+      if (epoch?.hasLostTail !== true) return this.#fail(`${item.id} was never published`);
+      this.at.position = at.position; // It came after those that were lost, and belongs to the next epoch.
+      this.delivered++;
+      return;
+    }
     const isSame = truth.n === item.event?.n && truth.type === item.type &&
       (item.isBare === true || truth.subject === item.subject);
     if (!isSame) {

@@ -209,6 +209,8 @@ class Simulation {
       case "restart":
         return void this.#restart(step);
       case "trouble":
+        // A server that is being restarted does not say what is lost.
+        if (step.what === "lost tail" && this.#restarting.size > 0) return;
         return this.#storage.begin(step);
       case "permit":
         return this.#network.access.permit(step);
