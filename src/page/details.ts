@@ -76,9 +76,11 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
   byId("details-newer").onclick = () => onStep(-1);
   byId("details-close").onclick = () => dialog.close();
   dialog.onclose = onClose;
-  // A tap elsewhere closes the sheet, and does what it does there. A row is the next one to show.
+  // A tap elsewhere closes the sheet, and does what it does there. A row or a pin is the next one to show.
   addEventListener("click", ({ target }) => {
-    if (wide.matches || !dialog.open || (target as Element).closest("#details, .row") !== null) return;
+    if (wide.matches || !dialog.open || (target as Element).closest("#details, .row, .pinned") !== null) {
+      return;
+    }
     dialog.close();
   }, true);
   dialog.onkeydown = (event) => {
@@ -129,6 +131,7 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
 /** Copies a text, and confirms it on the button for a moment. */
 async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
   const label = button.dataset["label"] ??= button.textContent!;
+  button.style.minWidth = `${button.offsetWidth}px`; // The buttons after it stay where they are.
   button.textContent = await copy(text, button) ? "Copied" : "Cannot copy";
   setTimeout(() => button.textContent = label, CONFIRMATION_MS);
 }

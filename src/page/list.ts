@@ -22,9 +22,7 @@ export interface List {
   follow(): void;
   /** Moves the keyboard cursor to a record, and scrolls to it; `undefined` for none. */
   select(record: EventRecord | undefined): void;
-  /** Scrolls the page no further than it takes to show the row at the keyboard cursor, above what covers the page. */
-  reveal(): void;
-  /** Moves the keyboard cursor by this number of rows. */
+  /** Moves the keyboard cursor by this number of rows, and shows it above what covers the page. */
   step(rows: number): void;
   /** Makes the column of the types wide enough for this one, as far as there is room. */
   fitType(type: string): void;
@@ -169,11 +167,6 @@ class EventList implements List {
     this.draw();
   }
 
-  reveal(): void {
-    const row = this.#rows.find(({ record }) => record !== undefined && record === this.active);
-    row?.element.scrollIntoView({ block: "nearest" });
-  }
-
   step(rows: number): void {
     this.#moveTo(this.#place + rows);
   }
@@ -187,7 +180,7 @@ class EventList implements List {
     const width = widthOf(type, this.#body);
     if (width <= this.#typeWidth) return;
     this.#typeWidth = width;
-    document.documentElement.style.setProperty("--type-width", `${width}px`); // Pins have the same columns.
+    this.#body.style.setProperty("--type-width", `${width}px`);
   }
 
   focus(): void {
@@ -199,6 +192,8 @@ class EventList implements List {
     const record = recordAt(Math.max(0, Math.min(place, this.#records.matching.length - 1)), this.#records);
     if (record === undefined) return;
     this.select(record);
+    // A row that was clicked stays where it is: the page scrolls for those to which keys and buttons move.
+    this.#rows.find((row) => row.record === record)?.element.scrollIntoView({ block: "nearest" });
     this.#listener.onMove(record);
   }
 

@@ -207,7 +207,6 @@ async function listTypes(): Promise<void> {
 function show(record: EventRecord, byKeyboard: boolean): void {
   details.show(record, byKeyboard);
   pins.mark();
-  if (list.active === record) list.reveal();
   rememberEvent(record.type === "events_lost" ? undefined : record);
 }
 
@@ -224,9 +223,7 @@ function followSubject(subject: string): void {
 
 function togglePin(): void {
   const record = details.shown ?? list.active;
-  if (record === undefined) return;
-  pins.toggle(record);
-  list.reveal(); // The pins are above the list.
+  if (record !== undefined) pins.toggle(record);
 }
 
 function togglePause(): void {

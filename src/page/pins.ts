@@ -1,5 +1,6 @@
 /**
- * Pinned events: they stand above the list, whatever it shows, and outlive a reload of the tab.
+ * Pinned events: they stand below the details, whatever the list shows, and outlive a reload of the tab. Nothing that is at the
+ * pointer moves when there is one more of them.
  *
  * @module
  */
@@ -18,7 +19,7 @@ export interface Pins {
   toggle(record: EventRecord): void;
 }
 
-/** Maximum number of pinned events: they stand above the list, which needs room. */
+/** Maximum number of pinned events. */
 const MAX_PINS = 20;
 
 /**
@@ -40,12 +41,12 @@ export function createPins(
 
   function draw(): void {
     place.hidden = pinned.length === 0;
-    place.replaceChildren(...pinned.map((record) => {
+    place.lastElementChild!.replaceChildren(...pinned.map((record) => {
       const open = make(
         "button",
         { type: "button", className: "pinned" },
-        make("span", { className: "time", textContent: placeInTime(record.time) }),
         make("span", { className: "type", textContent: record.type }),
+        make("span", { className: "time", textContent: placeInTime(record.time) }),
         make("span", { className: "summary" }, ...summaryNodes(record)),
       );
       open.onclick = () => onOpen(record);
@@ -59,7 +60,7 @@ export function createPins(
 
   function toggle(record: EventRecord): void {
     const others = pinned.filter((one) => !isSame(one, record));
-    pinned = others.length < pinned.length ? others : [...pinned, record].slice(-MAX_PINS);
+    pinned = others.length < pinned.length ? others : [record, ...pinned].slice(0, MAX_PINS);
     save("sessionStorage", "pins", pinned.map(({ json }) => json));
     draw();
     mark();

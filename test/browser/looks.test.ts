@@ -13,7 +13,7 @@ import { endVisits, hasChromium, servePage, serveScript, visiting } from "../sup
 import { serving, until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
-import { HASH, isLive, KEY, onStage, reads, rows } from "./stage.ts";
+import { HASH, isLive, KEY, onStage, reads, rows, SIZES } from "./stage.ts";
 
 const test = suite("page looks");
 const run = hasChromium ? test : test.skip;
@@ -31,9 +31,6 @@ async function violations(page: Page): Promise<unknown[]> {
     `${found}.map(({ id, nodes }) => [id, nodes.map(({ html, any }) => [html.slice(0, 200), any.map(({ message }) => message)])])`;
   return await page.evaluate(`(async () => ${brief})()`);
 }
-
-/** The sizes of windows: a phone upright and on its side, a tablet, a laptop as it is and at 200 %, a large screen. */
-const SIZES = [[360, 760], [740, 360], [768, 1024], [1440, 900], [720, 450], [2560, 1300]] as const;
 
 /** What stands on the page over something else, is cut off, or makes the page wider than its window. */
 const MISPLACED = `(() => {

@@ -334,7 +334,7 @@ run("the page pins, links, downloads, and limits the list to a range of the char
 });
 
 run(
-  "the details leave the list where it is, beside it or in a sheet that leaves the chosen row in sight",
+  "the details leave the list where it is, beside it or in a sheet, above which keys move to the next row",
   async () => {
     for (const [width, height] of [[360, 740], [740, 360], [768, 1024]] as const) {
       await onStage({ width, height }, async ({ page, session, url }) => {
@@ -360,8 +360,8 @@ run(
         await reads(details.locator("#details-summary"), "57");
         assert.is(await list(), before, "nothing is shifted");
         for (let n = 0; n < 12; n++) {
-          assert.ok(await page.evaluate(isInSight), `row ${n} of ${width} x ${height}`);
           await page.keyboard.press("ArrowDown");
+          assert.ok(await page.evaluate(isInSight), `row ${n} of ${width} x ${height}`);
         }
         await reads(details.locator("#details-summary"), "45");
         assert.is(await list(), before, "nothing is shifted by another event");

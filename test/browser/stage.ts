@@ -14,6 +14,8 @@ import { findFreePort, until } from "../support/harness.ts";
 
 export const HASH = "08ada5a7a6183aae1e09d831df6748d566095a10";
 export const KEY = "open-sesame+/=~";
+/** The sizes of windows: a phone upright and on its side, a tablet, a laptop as it is and at 200 %, a large screen. */
+export const SIZES = [[360, 760], [740, 360], [768, 1024], [1440, 900], [720, 450], [2560, 1300]] as const;
 
 /** A page, and its server. */
 export interface Stage {

@@ -1,0 +1,76 @@
+/**
+ * What stays in its place on the live page, and in sight, at each size of its window. In Chromium.
+ *
+ * @module
+ */
+import type { Page } from "playwright-core";
+import * as assert from "uvu/assert";
+import { createSession } from "../../src/tribler/mod.ts";
+import { endVisits, hasChromium } from "../support/chromium.ts";
+import { until } from "../support/harness.ts";
+import { suite } from "../support/suite.ts";
+import { onStage, reads, rows, SIZES, tick } from "./stage.ts";
+
+const test = suite("page places");
+const run = hasChromium ? test : test.skip;
+test.after(endVisits);
+
+/** Where the elements of a selector are, by what they say. */
+async function places(page: Page, selector: string): Promise<Record<string, number[]>> {
+  return await page.evaluate(`(() => {
+    const visible = [...document.querySelectorAll(${
+    JSON.stringify(selector)
+  })].filter((one) => one.offsetParent !== null);
+    return Object.fromEntries(visible.map((one) => {
+      const { left, top, width } = one.getBoundingClientRect();
+      return [one.id || one.textContent, [left, top, width]];
+    }));
+  })()`) as Record<string, number[]>;
+}
+
+/** The controls in the window that something covers; a sheet and a dialog may. */
+const COVERED = `[...document.querySelectorAll("button, input, select")].filter((control) => {
+  const { left, top, right, bottom } = control.getBoundingClientRect();
+  if (control.offsetParent === null || top < 0 || bottom > innerHeight) return false;
+  const found = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+  const scroller = control.closest("#types, #pins, #details, .beside");
+  const isScrolled = scroller !== null && bottom > scroller.getBoundingClientRect().bottom;
+  return !control.contains(found) && !isScrolled && (innerWidth > 700 || found?.closest("#details") === null);
+}).map((control) => control.id || control.textContent)`;
+
+run("a click on a row, and its pin, move nothing and cover nothing", async () => {
+  const session = createSession({ version: "7.1.5" });
+  for (let n = 1; n <= 60; n++) tick(session, `${n}`);
+  await onStage({ session }, async ({ page, url }) => {
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await page.goto(url);
+      await reads(rows(page).first().locator(".summary"), "60");
+      const pinned = page.locator(".pinned");
+      const all = "header button, #spans button, .toolbar > *, .filter > *, .about *, .row";
+      await rows(page).first().scrollIntoViewIfNeeded();
+      const before = await places(page, all);
+      const isUnmoved = async (what: string) =>
+        assert.equal(await places(page, all), before, `${what}, ${width} x ${height}`);
+      for (let n = 0; n < 4; n++) {
+        await rows(page).nth(n).locator(".time").dispatchEvent("click"); // Where the sheet covers it too.
+        await reads(page.locator("#details-summary"), `${60 - n}`);
+        await isUnmoved(`event ${n} is shown`);
+        const ofDetails = await places(page, "#details button");
+        await page.locator("#pin").click();
+        await until(async () => await pinned.count() === n + 1, "it is pinned");
+        await isUnmoved(`event ${n} is pinned`);
+        const { pin, ...others } = await places(page, "#details button");
+        assert.equal({ ...others, pin }, ofDetails, `the buttons of event ${n}, ${width} x ${height}`);
+        assert.equal(await page.evaluate(COVERED), [], `${n + 1} pins, ${width} x ${height}`);
+      }
+      await page.locator("#details-close").click();
+      await pinned.first().scrollIntoViewIfNeeded();
+      await pinned.first().click();
+      await reads(page.locator("#details-summary"), "57");
+      await page.evaluate("sessionStorage.clear()");
+    }
+  });
+});
+
+test.run();
