@@ -9,7 +9,7 @@ import { createSession } from "../../src/tribler/mod.ts";
 import { endVisits, hasChromium } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
-import { onStage, reads, rows, SIZES, tick } from "./stage.ts";
+import { isLive, onStage, reads, rows, SIZES, tick } from "./stage.ts";
 
 const test = suite("page places");
 const run = hasChromium ? test : test.skip;
@@ -69,6 +69,36 @@ run("a click on a row, and its pin, move nothing and cover nothing", async () =>
       await pinned.first().click();
       await reads(page.locator("#details-summary"), "57");
       await page.evaluate("sessionStorage.clear()");
+    }
+  });
+});
+
+run("the form stays in its place for each type, and so do its fields when they have issues", async () => {
+  await onStage({}, async ({ page }) => {
+    await isLive(page);
+    const dialog = page.getByRole("dialog", { name: "Publish an event" });
+    const type = dialog.getByRole("combobox", { name: "type" });
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await page.getByRole("button", { name: "Publish…" }).click();
+      await type.selectOption("torrent_finished");
+      const frame = "#publishing, #publishing-close, #publish-type, .foot button";
+      const before = await places(page, frame);
+      for (const name of ["torrent_discovered", "market_ask", "torrent_finished"]) {
+        await type.selectOption(name);
+        assert.equal(await places(page, frame), before, `${name}, ${width} x ${height}`);
+      }
+      const fields = async () => {
+        await page.locator(".fields").evaluate((fields) => fields.scrollTop = 0);
+        return await places(page, `${frame}, #publish-fields input, #publish-fields textarea`);
+      };
+      const empty = await fields();
+      await dialog.getByRole("button", { name: "Publish", exact: true }).click();
+      await reads(dialog.getByRole("status"), "Not published: 2 issues");
+      assert.equal(await fields(), empty, `with issues, ${width} x ${height}`);
+      const hint = dialog.locator("#publish-fields small").first();
+      assert.not(await hint.isVisible(), "an issue stands in place of the hint");
+      await dialog.getByRole("button", { name: "Close" }).click();
     }
   });
 });
