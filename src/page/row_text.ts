@@ -22,12 +22,12 @@ const LONG_HASH = /^(?:[0-9a-f]{24,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 const MAX_TEXT = 300;
 
 const REASONS: ReadonlyMap<unknown, string> = new Map([
-  ["history_expired", "the server no longer keeps them"],
-  ["unknown_epoch", "the server was restarted"],
-  ["slow_consumer", "this page read too slowly"],
+  ["history_expired", "no longer kept"],
+  ["unknown_epoch", "server restarted"],
+  ["slow_consumer", "read too slowly"],
 ]);
 
-/** Describes why events were lost. */
+/** Describes why events were lost, in words that a row of a phone has room for. */
 export function lossReason(reason: unknown): string {
   return REASONS.get(reason) ?? String(reason);
 }
@@ -79,10 +79,10 @@ export function scopeText(
 
 function lossText(payload: unknown): string {
   const { count, reason } = (payload ?? {}) as { count?: unknown; reason?: unknown };
-  const are = typeof count !== "number"
-    ? "Events are"
-    : `${count.toLocaleString("en")} ${count === 1 ? "event is" : "events are"}`;
-  return `${are} missing here: ${lossReason(reason)}`;
+  const events = typeof count !== "number"
+    ? "Events"
+    : `${count.toLocaleString("en")} ${count === 1 ? "event" : "events"}`;
+  return `${events} lost: ${lossReason(reason)}`;
 }
 
 /** The text of a payload that has no sentence of its own. */

@@ -77,12 +77,12 @@ run(
       await reads(rows(page).first().locator(".summary"), "after");
       assert.equal(await rows(page).locator(".summary").allTextContents(), [
         "after",
-        "Events are missing here: the server was restarted",
+        "Events lost: server restarted",
         "before",
       ]);
       await reads(
         page.locator("#lost"),
-        /^Some events lost at [\d:]+: the server was restarted$/,
+        /^Some events lost at [\d:]+: server restarted$/,
       );
     });
   },

@@ -5,11 +5,12 @@
  */
 import type { Page } from "playwright-core";
 import * as assert from "uvu/assert";
-import { createSession } from "../../src/tribler/mod.ts";
+import { createSession, triblerEvents } from "../../src/tribler/mod.ts";
 import { endVisits, hasChromium } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
-import { isLive, onStage, reads, rows, SIZES, tick } from "./stage.ts";
+import { triblerPayloads } from "../support/tribler_payloads.ts";
+import { HASH, isLive, onStage, reads, rows, SIZES, tick } from "./stage.ts";
 
 const test = suite("page places");
 const run = hasChromium ? test : test.skip;
@@ -73,6 +74,31 @@ run("a click on a row, and its pin, move nothing and cover nothing", async () =>
   });
 });
 
+run("the tools stay in their places whatever the list starts with, and say it whole", async () => {
+  await onStage({}, async ({ page, url }) => {
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await page.goto(url);
+      await isLive(page);
+      const before = await places(page, ".toolbar > *, .filter > *");
+      const since = page.getByRole("combobox", { name: "Start with" });
+      for (const [start, address] of [["noon", "?since=20"], ["earliest", "?since=earliest"]] as const) {
+        await since.selectOption(start);
+        await until(() => page.url().includes(address), "it is asked");
+        assert.equal(await places(page, ".toolbar > *, .filter > *"), before, `${start}, ${width}`);
+      }
+    }
+    const needed = await page.locator("#since").evaluate((select) => {
+      const { options } = select as HTMLSelectElement;
+      options[0]!.textContent = "Since Nov 28 12:00";
+      const { offsetWidth } = select as HTMLElement;
+      (select as HTMLElement).style.width = "auto";
+      return [(select as HTMLElement).offsetWidth <= offsetWidth, offsetWidth];
+    });
+    assert.ok(needed[0], `more than ${needed[1]} px`);
+  });
+});
+
 run("the form stays in its place for each type, and so do its fields when they have issues", async () => {
   await onStage({}, async ({ page }) => {
     await isLive(page);
@@ -99,6 +125,33 @@ run("the form stays in its place for each type, and so do its fields when they h
       const hint = dialog.locator("#publish-fields small").first();
       assert.not(await hint.isVisible(), "an issue stands in place of the hint");
       await dialog.getByRole("button", { name: "Close" }).click();
+    }
+  });
+});
+
+run("the chart has a plot, and what the list says fits, at each size", async () => {
+  const session = createSession({ version: "7.1.5", history: { events: 30 } });
+  for (const type of triblerEvents.types) {
+    const event = triblerPayloads[type as keyof typeof triblerPayloads];
+    session.channel.publishBatch([
+      { type, event } as Parameters<typeof session.channel.publishBatch>[0][0],
+    ]);
+  }
+  for (let n = 1; n <= 60; n++) tick(session, `${n}`);
+  await onStage({ session }, async ({ page, url }) => {
+    for (const [width, height] of [...SIZES, [360, 640]] as const) {
+      await page.setViewportSize({ width, height });
+      await page.goto(`${url}?since=-1h`);
+      await page.getByRole("grid").press("End");
+      const lost = page.locator(".row", { hasText: "events_lost" }).locator(".summary");
+      await reads(lost, "Events lost: no longer kept");
+      assert.ok(await lost.evaluate((one) => one.scrollWidth <= one.clientWidth), `it is cut, ${width}`);
+      const plot = (await page.locator(".u-over").boundingBox())!;
+      assert.ok(plot.height >= 40, `the plot has ${plot.height} px, ${width} x ${height}`);
+      await page.goto(`${url}?since=-1h&filter=${HASH}`);
+      await reads(page.locator("#empty-why"), /^None of the/);
+      const room = await page.locator("#empty").evaluate((one) => one.clientHeight - one.scrollHeight);
+      assert.is(room, 0, `a button of the empty list is out of sight, ${width} x ${height}`);
     }
   });
 });

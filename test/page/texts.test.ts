@@ -111,15 +111,15 @@ test("lossesText() says how many events were lost, when and why", () => {
   assert.is(lossesText([]), "");
   assert.is(
     lossesText([loss(1201, "history_expired")]),
-    "1,201 events lost at 14:02:11: the server no longer keeps them",
+    "1,201 events lost at 14:02:11: no longer kept",
   );
   assert.is(
     lossesText([loss(undefined, "unknown_epoch")]),
-    "Some events lost at 14:02:11: the server was restarted",
+    "Some events lost at 14:02:11: server restarted",
   );
   assert.is(
     lossesText([loss(undefined, "unknown_epoch"), loss(1, "slow_consumer")]),
-    "At least 1 event lost 2 times, last at 14:02:11: this page read too slowly",
+    "At least 1 event lost 2 times, last at 14:02:11: read too slowly",
   );
 });
 
