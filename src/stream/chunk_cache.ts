@@ -13,7 +13,7 @@ import type { WireFormat } from "./wire_format.ts";
 
 /** The size of a page. */
 const PAGE_BYTES = 64 * 1024;
-/** A chunk of this size is kept as it is: at most a quarter of a page stays empty. */
+/** A chunk of this size is kept as it is, if the last page has no room for it: smaller ones leave a quarter empty at most. */
 const LARGE_BYTES = PAGE_BYTES / 4;
 
 /** The newest chunks, without a gap between them. */
