@@ -1,5 +1,5 @@
 /**
- * A socket sink keeps none of the bytes that were sent, whatever middleware is before the socket.
+ * Nothing keeps bytes that were sent: no socket sink, whatever middleware is before the socket, and no pipeline.
  *
  * @module
  */
@@ -110,6 +110,19 @@ test("writeToSocket shares the bytes of an event among readers, and keeps none o
     await until(() => (collect(), written.every((ref) => ref.deref() === undefined)), "the bytes are gone");
     for (const lines of readers) await lines.close();
   });
+});
+
+test("GET /events keeps no bytes of the newest event after it was erased", async () => {
+  const channel = createChannel(catalogue);
+  const endpoint = eventsEndpoint(channel, { heartbeat: null });
+  const reader = (await endpoint.request("/")).body!.getReader();
+  await reader.read();
+  const next = async () => new WeakRef((await reader.read()).value!); // The chunk itself, as all readers share it.
+  channel.publish("note", { n: 1, text: "secret" }, { subject: "user/jane" });
+  const chunk = await next();
+  assert.is(channel.erase({ subject: "user/jane" }), 1);
+  await until(() => (collect(), chunk.deref() === undefined), "the bytes are gone");
+  await reader.cancel();
 });
 
 test.run();
