@@ -80,21 +80,16 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
   }, { highWaterMark: 0 });
 
   async function run(): Promise<void> {
-    const reader = source.pipeThrough(serializer(format)).pipeThrough(createEncoder()).getReader();
-    // Nothing here names what was read: V8 keeps that of the last time for as long as the function waits, also if it was erased.
-    while (handOut(await reader.read()));
+    await readEach(source.pipeThrough(serializer(format)).pipeThrough(createEncoder()), (bytes) => {
+      if (isStopped) return false;
+      const start = performance.now();
+      if (erasures === options.erasures()) {
+        onChunk(makeChunk(format, rangeOf(batch!), batch!.entries, bytes));
+      } else onLoss();
+      if (!isStopped) releaseNext(start, batch!.entries.length, bytes.length >= FULL_BYTES);
+      return true;
+    });
     if (!isStopped) onEnd();
-  }
-
-  /** Hands out the bytes of the batch, and returns whether there may be more. */
-  function handOut({ done, value: bytes }: ReadableStreamReadResult<Uint8Array>): boolean {
-    if (done || isStopped) return false;
-    const start = performance.now();
-    if (erasures === options.erasures()) {
-      onChunk(makeChunk(format, rangeOf(batch!), batch!.entries, bytes));
-    } else onLoss();
-    if (!isStopped) releaseNext(start, batch!.entries.length, bytes.length >= FULL_BYTES);
-    return true;
   }
 
   /**
@@ -105,8 +100,7 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
     // A write costs most after it returned, in microtasks, and on some runtimes behind them.
     nextTurn(() => {
       const costMs = performance.now() - start;
-      const isHeld = !isStopped && pacing.holds(start);
-      if (!isHeld) {
+      if (isStopped || !pacing.holds(start)) {
         pacing.count(events, start, costMs);
         return release();
       }
@@ -135,6 +129,17 @@ export function startPipeline(log: EventLog, format: WireFormat, options: Pipeli
     release();
     batches.return?.();
   };
+}
+
+/** Calls the function with what is read, until that is over or the function returns `false`. */
+async function readEach(
+  stream: ReadableStream<Uint8Array>,
+  use: (bytes: Uint8Array) => boolean,
+): Promise<void> {
+  const reader = stream.getReader();
+  const pass = ({ done, value }: ReadableStreamReadResult<Uint8Array>) => !done && use(value);
+  // Nothing here names what was read: V8 keeps that of the last time for as long as the function waits, also if it was erased.
+  while (pass(await reader.read()));
 }
 
 /** The positions that a batch covers which has events. */
