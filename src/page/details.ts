@@ -131,7 +131,7 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
 /** Copies a text, and confirms it on the button for a moment. */
 async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
   const label = button.dataset["label"] ??= button.textContent!;
-  button.style.minWidth = `${button.offsetWidth}px`; // The buttons after it stay where they are.
+  button.style.minWidth = getComputedStyle(button).width; // The buttons after it stay where they are.
   button.textContent = await copy(text, button) ? "Copied" : "Cannot copy";
   setTimeout(() => button.textContent = label, CONFIRMATION_MS);
 }

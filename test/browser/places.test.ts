@@ -80,13 +80,19 @@ run("the tools stay in their places whatever the list starts with, and say it wh
       await page.setViewportSize({ width, height });
       await page.goto(url);
       await isLive(page);
-      const before = await places(page, ".toolbar > *, .filter > *");
+      const tools = ".toolbar > *, .filter > *, #spans button, #chart";
+      await page.locator("#legend button").filter({ visible: true }).nth(4).waitFor();
+      const before = await places(page, tools);
       const since = page.getByRole("combobox", { name: "Start with" });
       for (const [start, address] of [["noon", "?since=20"], ["earliest", "?since=earliest"]] as const) {
         await since.selectOption(start);
         await until(() => page.url().includes(address), "it is asked");
-        assert.equal(await places(page, ".toolbar > *, .filter > *"), before, `${start}, ${width}`);
+        assert.equal(await places(page, tools), before, `${start}, ${width}`);
       }
+      await page.evaluate(`document.querySelectorAll("#legend b").forEach((rate) => {
+        rate.textContent = rate.closest("[data-group=trouble]") ? "999 in 5 min" : "9.9k/s";
+      })`);
+      assert.equal(await places(page, tools), before, `whatever the rates are, ${width}`);
     }
     const needed = await page.locator("#since").evaluate((select) => {
       const { options } = select as HTMLSelectElement;
