@@ -132,7 +132,7 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
 async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
   const label = button.dataset["label"] ??= button.textContent!;
   button.style.minWidth = getComputedStyle(button).width; // The buttons after it stay where they are.
-  button.textContent = await copy(text, button) ? "Copied" : "Cannot copy";
+  button.textContent = await copy(text, button) ? "Copied" : "Failed";
   setTimeout(() => button.textContent = label, CONFIRMATION_MS);
 }
 
