@@ -292,8 +292,10 @@ async function main(part: string | undefined): Promise<void> {
     if (part !== "fan-out") rates.set(name, { ...alone?.rates, ...await comparePosts(runtime, load) });
   }
   load.remove();
-  const channel = [renderRates(rates), ...(opened.size > 0 ? [renderOpened(opened)] : [])];
-  if (part !== "fan-out") publishTables("sqlite", [measured, ...channel].join("\n\n"));
+  if (part !== "fan-out") {
+    const tables = [renderRates(rates), ...(opened.size > 0 ? [renderOpened(opened)] : [])];
+    publishTables("sqlite", [measured, ...tables].join("\n\n"));
+  }
   if (part !== "posts") publishTables("fan-out in a file", [measured, renderFanOut(fanOut)].join("\n\n"));
 }
 
