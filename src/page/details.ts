@@ -57,6 +57,8 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
   const follow = byId<HTMLButtonElement>("follow");
   const wide = matchMedia("(min-width: 44rem)");
   let shown: EventRecord | undefined;
+  /** What had the focus when they were opened. */
+  let opener: HTMLElement | undefined;
 
   function copyLink(): void {
     if (shown?.id === undefined) return;
@@ -75,10 +77,17 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
   byId("details-older").onclick = () => onStep(1);
   byId("details-newer").onclick = () => onStep(-1);
   byId("details-close").onclick = () => dialog.close();
-  dialog.onclose = onClose;
-  // A tap elsewhere closes the sheet, and does what it does there. A row or a pin is the next one to show.
+  dialog.onclose = () => {
+    const { activeElement } = document;
+    if (activeElement === document.body || dialog.contains(activeElement)) {
+      opener?.focus({ preventScroll: true });
+    }
+    onClose();
+  };
+  // A tap elsewhere closes the sheet, and does what it does there. A row or a pin is the next one to show, or is
+  // taken away.
   addEventListener("click", ({ target }) => {
-    if (wide.matches || !dialog.open || (target as Element).closest("#details, .row, .pinned") !== null) {
+    if (wide.matches || !dialog.open || (target as Element).closest("#details, .row, #pins") !== null) {
       return;
     }
     dialog.close();
@@ -108,6 +117,7 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
       shown = record;
       dialog.dataset["group"] = record.group;
       heading.replaceChildren(...typeNodes(record.type));
+      heading.title = record.type;
       setText(byId("details-time"), timeText(new Date(record.time)));
       byId("details-summary").replaceChildren(...summaryNodes(record));
       showSubject(record);
@@ -115,15 +125,12 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
       copyCurl.hidden = isLoss;
       copyLinkButton.hidden = isLoss || record.id === undefined;
       byId("details-json").replaceChildren(...coloured(shownJson(record.json)));
-      const before = document.activeElement as HTMLElement | null;
       const wasOpen = dialog.open;
-      if (!wasOpen) dialog.show();
-      if (takesFocus || (!wide.matches && !wasOpen)) heading.focus({ preventScroll: true });
-      else if (!wasOpen) {
-        // A dialog focuses its first button.
-        (document.activeElement as HTMLElement | null)?.blur();
-        before?.focus({ preventScroll: true });
+      if (!wasOpen) {
+        opener = document.activeElement as HTMLElement;
+        dialog.open = true; // show() would move the focus to a button, and WebKit would scroll the page to it.
       }
+      if (takesFocus || (!wide.matches && !wasOpen)) heading.focus({ preventScroll: true });
     },
   };
 }
@@ -137,7 +144,7 @@ async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
 }
 
 function showSubject({ subject }: EventRecord): void {
-  byId("details-about").hidden = subject === undefined;
+  byId("details-about").hidden = byId("follow").hidden = subject === undefined;
   const about = byId("details-subject");
   setText(about, shortened(subject ?? ""));
   about.title = subject ?? "";

@@ -22,8 +22,8 @@ export interface List {
   follow(): void;
   /** Moves the keyboard cursor to a record, and scrolls to it; `undefined` for none. */
   select(record: EventRecord | undefined): void;
-  /** Moves the keyboard cursor by this number of rows, and shows it above what covers the page. */
-  step(rows: number): void;
+  /** Moves the keyboard cursor by this number of rows; the page scrolls to it only if `scrollsPage`. */
+  step(rows: number, scrollsPage: boolean): void;
   /** Makes the column of the types wide enough for this one, as far as there is room. */
   fitType(type: string): void;
   /** Shows between which records the list was paused, and when; `undefined` for nowhere. */
@@ -167,8 +167,8 @@ class EventList implements List {
     this.draw();
   }
 
-  step(rows: number): void {
-    this.#moveTo(this.#place + rows);
+  step(rows: number, scrollsPage: boolean): void {
+    this.#moveTo(this.#place + rows, scrollsPage);
   }
 
   mark(text: string | undefined): void {
@@ -187,13 +187,20 @@ class EventList implements List {
     this.#scroller.focus({ preventScroll: true });
   }
 
-  #moveTo(place: number): void {
+  #moveTo(place: number, scrollsPage: boolean): void {
     this.draw();
-    const record = recordAt(Math.max(0, Math.min(place, this.#records.matching.length - 1)), this.#records);
+    const last = this.#records.matching.length - 1;
+    const target = Math.max(0, Math.min(place, last));
+    const record = recordAt(target, this.#records);
     if (record === undefined) return;
     this.select(record);
-    // A row that was clicked stays where it is: the page scrolls for those to which keys and buttons move.
-    this.#rows.find((row) => row.record === record)?.element.scrollIntoView({ block: "nearest" });
+    const [above, below] = hiddenParts(this.#scroller, this.#height);
+    scrollTo(this.#scroller, target * this.#height, this.#height, above, below);
+    this.draw();
+    // A row that was clicked stays where it is: the page scrolls for those to which keys move, if the list cannot.
+    if (scrollsPage) {
+      this.#rows.find((row) => row.record === record)?.element.scrollIntoView({ block: "nearest" });
+    }
     this.#listener.onMove(record);
   }
 
@@ -210,7 +217,7 @@ class EventList implements List {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const rowsPerPage = Math.max(1, Math.floor(this.#scroller.clientHeight / this.#height) - 1);
     const place = placeForKey(event.key, this.#place, rowsPerPage, this.#records.matching.length - 1);
-    if (place !== undefined) this.#moveTo(place);
+    if (place !== undefined) this.#moveTo(place, true);
     else if (event.key === "Enter" && this.active !== undefined) this.#listener.onOpen(this.active, true);
     else if (event.key !== "Escape") return;
     else if (!this.#listener.onEscape()) this.follow();
@@ -261,11 +268,25 @@ function placeForKey(key: string, current: number, rowsPerPage: number, last: nu
   return places[key];
 }
 
-/** Scrolls no further than it takes to show the row at `top`. */
-function scrollTo(scroller: HTMLElement, top: number, height: number): void {
-  const room = scroller.clientHeight;
-  if (top < scroller.scrollTop) scroller.scrollTop = top;
-  else if (top + height > scroller.scrollTop + room) scroller.scrollTop = top + height - room;
+/** Scrolls no further than it takes to show the row at `top` between the parts of the list that are out of sight. */
+function scrollTo(scroller: HTMLElement, top: number, height: number, above = 0, below = 0): void {
+  const { scrollTop, clientHeight } = scroller;
+  if (top < scrollTop + above) scroller.scrollTop = top - above;
+  else if (top + height > scrollTop + clientHeight - below) {
+    scroller.scrollTop = top + height + below - clientHeight;
+  }
+}
+
+/**
+ * Returns how many pixels of the list are above the window, and how many below it or covered by the sheet. They are 0 if no
+ * row has room between: then the page has to scroll.
+ */
+function hiddenParts(scroller: HTMLElement, rowHeight: number): [above: number, below: number] {
+  const { top, bottom } = scroller.getBoundingClientRect();
+  const covered = parseFloat(getComputedStyle(document.documentElement).scrollPaddingBottom) || 0;
+  const above = Math.max(0, -top);
+  const below = Math.max(0, bottom - innerHeight + covered);
+  return scroller.clientHeight - above - below < rowHeight ? [0, 0] : [above, below];
 }
 
 function setRowCount(rows: Row[], count: number, body: HTMLElement): void {

@@ -91,7 +91,8 @@ const details = createDetails({
     if (isAtSheet()) history.back();
     if (document.activeElement === document.body) list.focus();
   },
-  onStep: (rows) => list.step(rows),
+  // The buttons of the details stay at the pointer: beside the list, the page does not scroll.
+  onStep: (rows) => list.step(rows, !details.isBeside),
   onFollow: followSubject,
 });
 const list = createList(records, {

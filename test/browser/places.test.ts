@@ -32,7 +32,7 @@ async function places(page: Page, selector: string): Promise<Record<string, numb
 /** The controls in the window that something covers; a sheet and a dialog may. */
 const COVERED = `[...document.querySelectorAll("button, input, select")].filter((control) => {
   const { left, top, right, bottom } = control.getBoundingClientRect();
-  if (control.offsetParent === null || top < 0 || bottom > innerHeight) return false;
+  if (!control.checkVisibility({ visibilityProperty: true }) || top < 0 || bottom > innerHeight) return false;
   const found = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
   const scroller = control.closest("#types, #pins, #details, .beside");
   const isScrolled = scroller !== null && bottom > scroller.getBoundingClientRect().bottom;
@@ -69,6 +69,50 @@ run("a click on a row, and its pin, move nothing and cover nothing", async () =>
       await pinned.first().scrollIntoViewIfNeeded();
       await pinned.first().click();
       await reads(page.locator("#details-summary"), "57");
+      await page.evaluate("sessionStorage.clear()");
+    }
+  });
+});
+
+run("a walk through the events moves no button of the details, and a pin stays at the pointer", async () => {
+  const session = createSession({ version: "7.1.5" });
+  for (let n = 1; n <= 60; n++) tick(session, `${n}`);
+  for (const type of ["market_ask", "search_result_torrent", "watch_folder_corrupt_torrent"] as const) {
+    session.emit(type, triblerPayloads[type]);
+  }
+  tick(session, "a text of several lines ".repeat(12));
+  await onStage({ session }, async ({ page, url }) => {
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await page.goto(url);
+      const time = rows(page).first().locator(".time");
+      await time.scrollIntoViewIfNeeded();
+      const scrolled = async () => await page.evaluate("scrollY");
+      const atFirst = await scrolled();
+      await time.click();
+      await page.locator("#details").waitFor();
+      assert.is(await scrolled(), atFirst, `a click scrolls nothing, ${width} x ${height}`);
+      const older = page.locator("#details-older");
+      await older.scrollIntoViewIfNeeded();
+      const before = await places(page, "#details button");
+      for (let n = 0; n < 8; n++) {
+        await page.locator("#pin").click();
+        await older.click();
+        const active = page.locator(`.row[aria-selected=true][aria-rowindex="${n + 2}"]`);
+        await active.waitFor({ state: "attached" });
+        assert.equal(await places(page, "#details button"), before, `step ${n}, ${width} x ${height}`);
+      }
+      await page.locator("#details-close").click();
+      const pin = page.locator(".pinned").first();
+      await pin.scrollIntoViewIfNeeded();
+      const place = await pin.boundingBox();
+      await pin.click();
+      await page.locator("#details").waitFor();
+      assert.equal(await pin.boundingBox(), place, `the pin stays, ${width} x ${height}`);
+      const unpin = page.locator("#pins li").nth(1).getByRole("button", { name: /^Unpin/ });
+      await unpin.click();
+      await until(async () => await page.locator(".pinned").count() === 7, "one is unpinned");
+      assert.ok(await page.locator("#details").isVisible(), `the details stay open, ${width} x ${height}`);
       await page.evaluate("sessionStorage.clear()");
     }
   });
