@@ -76,11 +76,12 @@ export function createLegend(rates: Rates, onGroup: (group: EventGroup) => void)
         item.dataset["none"] = `${!isCounted || !parseFloat(text)}`;
         if (item.hidden && Array.prototype.some.call(counts, (count) => count > 0)) show(group);
       }
-      const when = step === undefined
-        ? scope.text
-        : ` at ${placeInTime((series.start + step * series.step) * 1000)}`;
       const amount = isKnown ? rateText(sum) : "–";
-      setText(byId("rates-title"), `${amount} ${amount === "1" ? "event" : "events"}/s${when}`);
+      const unit = amount === "1" ? "event" : "events";
+      const title = step === undefined
+        ? `${amount} ${unit}/s${scope.text}`
+        : `${amount}/s at ${placeInTime((series.start + step * series.step) * 1000)}`;
+      setText(byId("rates-title"), title);
     },
   };
 }

@@ -54,7 +54,8 @@ export function createUnknown(section: HTMLElement, onLoad: () => void): Unknown
       if (span === undefined) return;
       setText(load, LABELS[span]);
       load.hidden = from - oldest < load.offsetWidth + 2 * MARGIN;
-      load.style.left = `${x + (oldest + from - load.offsetWidth) / 2}px`;
+      // At the older end: what is unknown gets shorter each second, and its middle moves.
+      load.style.left = `${x + oldest + MARGIN}px`;
       load.style.top = `${y + (height - load.offsetHeight) / 2}px`;
     },
   };
