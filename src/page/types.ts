@@ -86,9 +86,13 @@ export function createTypes(
     return entry;
   }
 
-  // On a narrow or low screen the room belongs to the events.
-  const isSmall = matchMedia("(max-width: 63.99rem), (max-height: 36rem)").matches;
-  byId<HTMLDetailsElement>("types").open = !isSmall;
+  // On a narrow or low screen the room belongs to the events, until a person chooses.
+  const place = byId<HTMLDetailsElement>("types");
+  const small = matchMedia("(max-width: 63.99rem), (max-height: 36rem)");
+  const fit = () => place.open = !small.matches;
+  small.onchange = fit;
+  fit();
+  place.querySelector("summary")!.onclick = () => small.onchange = null;
   all.onclick = () => onChoose([]);
   return {
     get names() {

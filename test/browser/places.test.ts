@@ -149,6 +149,21 @@ run("the tools stay in their places whatever the list starts with, and say it wh
   });
 });
 
+run("the types are open where they have a column, until a person chooses", async () => {
+  await onStage({ width: 768 }, async ({ page }) => {
+    const types = page.locator("#types");
+    const isOpen = async () => await types.getAttribute("open") !== null;
+    assert.not(await isOpen());
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await until(isOpen, "a larger window opens them");
+    await types.locator("summary").click();
+    await page.setViewportSize({ width: 768, height: 900 });
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await page.evaluate("new Promise(requestAnimationFrame)"); // The queries are asked before each frame.
+    assert.not(await isOpen(), "they stay shut");
+  });
+});
+
 run("the form stays in its place for each type, and so do its fields when they have issues", async () => {
   await onStage({}, async ({ page }) => {
     await isLive(page);
