@@ -44,9 +44,7 @@ export function createKey(onEntered: () => void): Key {
     },
     ask: () => {
       if (dialog.open) return;
-      const why = stored() === undefined
-        ? "It was started with one (--api-key)."
-        : "The server rejected the key that you entered.";
+      const why = stored() === undefined ? "Ask its operator for one." : "The server rejected the key.";
       setText(byId("asking-why"), why);
       dialog.showModal();
     },

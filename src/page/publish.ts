@@ -101,6 +101,8 @@ export function createPublishing(key: Key): void {
     isJson = !isJson;
     showFields(event.value);
   };
+  // Changed fields are not those that the result is about.
+  form.oninput = () => showResult("");
   form.onsubmit = (event) => {
     event.preventDefault();
     publish().catch(showFailure);

@@ -85,7 +85,7 @@ run("the page sends the key that a server requires, and puts it in no address", 
     const addresses: string[] = [];
     page.on("request", (request) => addresses.push(request.url()));
     await give("wrong");
-    await reads(page.locator("#asking-why"), "The server rejected the key that you entered.");
+    await reads(page.locator("#asking-why"), "The server rejected the key.");
     await give(KEY);
     await isLive(page);
     tick(session, "secret");

@@ -10,7 +10,7 @@ import { endVisits, hasChromium } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
-import { HASH, isLive, onStage, reads, rows, SIZES, tick } from "./stage.ts";
+import { HASH, isLive, KEY, onStage, reads, rows, SIZES, tick } from "./stage.ts";
 
 const test = suite("page places");
 const run = hasChromium ? test : test.skip;
@@ -164,6 +164,18 @@ run("the types are open where they have a column, until a person chooses", async
   });
 });
 
+run("the dialog for the key stays in its place when the key is wrong", async () => {
+  await onStage({ apiKey: KEY, width: 360, height: 740 }, async ({ page }) => {
+    const dialog = page.getByRole("dialog", { name: "This server requires an API key" });
+    await dialog.waitFor();
+    const before = await places(page, "#asking, #asking button, #key");
+    await dialog.getByLabel("API key", { exact: true }).fill("wrong");
+    await dialog.getByRole("button", { name: "Connect" }).click();
+    await reads(page.locator("#asking-why"), /rejected/);
+    assert.equal(await places(page, "#asking, #asking button, #key"), before);
+  });
+});
+
 run("the form stays in its place for each type, and so do its fields when they have issues", async () => {
   await onStage({}, async ({ page }) => {
     await isLive(page);
@@ -189,6 +201,9 @@ run("the form stays in its place for each type, and so do its fields when they h
       assert.equal(await fields(), empty, `with issues, ${width} x ${height}`);
       const hint = dialog.locator("#publish-fields small").first();
       assert.not(await hint.isVisible(), "an issue stands in place of the hint");
+      await dialog.locator("#publish-fields input").first().fill("a");
+      await reads(dialog.getByRole("status"), "");
+      assert.equal(await fields(), empty, `with a change, ${width} x ${height}`);
       await dialog.getByRole("button", { name: "Close" }).click();
     }
   });
