@@ -115,16 +115,7 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
     close: () => dialog.close(),
     show: (record, takesFocus) => {
       shown = record;
-      dialog.dataset["group"] = record.group;
-      heading.replaceChildren(...typeNodes(record.type));
-      heading.title = record.type;
-      setText(byId("details-time"), timeText(new Date(record.time)));
-      byId("details-summary").replaceChildren(...summaryNodes(record));
-      showSubject(record);
-      const isLoss = record.type === "events_lost"; // Only the server can send it.
-      copyCurl.hidden = isLoss;
-      copyLinkButton.hidden = isLoss || record.id === undefined;
-      byId("details-json").replaceChildren(...coloured(shownJson(record.json)));
+      fill(dialog, record);
       const wasOpen = dialog.open;
       if (!wasOpen) {
         opener = document.activeElement as HTMLElement;
@@ -143,11 +134,23 @@ async function copyFor(button: HTMLButtonElement, text: string): Promise<void> {
   setTimeout(() => button.textContent = label, CONFIRMATION_MS);
 }
 
-function showSubject({ subject }: EventRecord): void {
+/** Fills the details with a record. */
+function fill(dialog: HTMLElement, record: EventRecord): void {
+  const { type, subject, group, time, id, json } = record;
+  dialog.dataset["group"] = group;
+  const heading = byId("details-type");
+  heading.replaceChildren(...typeNodes(type));
+  heading.title = type;
+  setText(byId("details-time"), timeText(new Date(time)));
+  byId("details-summary").replaceChildren(...summaryNodes(record));
   byId("details-about").hidden = byId("follow").hidden = subject === undefined;
   const about = byId("details-subject");
   setText(about, shortened(subject ?? ""));
   about.title = subject ?? "";
+  const isLoss = type === "events_lost"; // Only the server can send it.
+  byId("copy-curl").hidden = isLoss;
+  byId("copy-link").hidden = isLoss || id === undefined;
+  byId("details-json").replaceChildren(...coloured(shownJson(json)));
 }
 
 /** Formats the time, to the millisecond. */
