@@ -265,13 +265,13 @@ function renderRates(rates: ReadonlyMap<string, Record<string, number>>): string
 }
 
 function renderOpened(opened: ReadonlyMap<string, Measured["opened"]>): string {
-  const all = [...opened].map(([runtime, { events, mib, ms, grownMib }]) =>
-    `${
-      events.toLocaleString("en").replaceAll(",", " ")
-    } events (${mib} MiB) in ${ms} ms on ${runtime}, and the process grew by ` +
-    `${grownMib} MiB while it wrote them`
-  );
-  return `A file opens with ${all.join("; ")}.`;
+  const [{ events, mib }] = [...opened.values()] as [Measured["opened"]];
+  const of = (value: (one: Measured["opened"]) => number) => [...opened.values()].map(value).join(", ");
+  return `A file with ${events.toLocaleString("en").replaceAll(",", " ")} events (${mib} MiB) opens in ${
+    of(({ ms }) => ms)
+  } ms. While it was written, the memory of the process grew by ${
+    of(({ grownMib }) => Math.max(0, grownMib))
+  } MiB.`;
 }
 
 async function main(part: string | undefined): Promise<void> {
