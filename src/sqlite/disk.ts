@@ -169,14 +169,11 @@ export class Disk {
   /** Closes the database, and then its file and its log. */
   close(): void {
     const [log, kept] = [`${this.#path}-wal`, `${this.#path}-wal-kept`];
+    // SQLite removes a log that it takes for merged.
+    const isKept = this.#mergeFailure !== undefined && link(log, kept);
     try {
-      // SQLite removes a log that it takes for merged.
-      if (this.#mergeFailure !== undefined) {
-        rmSync(kept, { force: true });
-        linkSync(log, kept);
-      }
       this.#db.close();
-      if (this.#mergeFailure !== undefined) renameSync(kept, log);
+      if (isKept) renameSync(kept, log);
     } finally {
       closeSync(this.#file);
       closeSync(this.#log);
@@ -199,6 +196,17 @@ export class Disk {
     } finally {
       this.#db.exec("PRAGMA synchronous = NORMAL");
     }
+  }
+}
+
+/** Gives a file a second name. Returns whether it has one: some systems have no such names, or the file is gone. */
+function link(path: string, name: string): boolean {
+  try {
+    rmSync(name, { force: true });
+    linkSync(path, name);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -149,7 +149,7 @@ function createPage(
     return { after: lasts[passed]!, last: lasts.at(-1)! };
   }
 
-  /** Makes one chunk of those that follow so many. */
+  /** Makes one chunk of all that follow this number of chunks. */
   function makeAfter(passed: number): Chunk {
     // A copy: what a slow reader has not taken must not hold the other events of the page, which may be erased.
     const bytes = page.slice(ends[passed], ends.at(-1));

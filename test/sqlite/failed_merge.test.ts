@@ -111,4 +111,17 @@ test("close() keeps the log when the disk has not taken what was merged from it"
     });
   }));
 
+test("close() closes the file also when its log is gone", () =>
+  withFile(async (file) => {
+    await withChannel(file, async (channel) => {
+      await channel.publishBatch(MANY);
+      await withFailingDisk(file, async () => {
+        await mergeInVain(channel);
+        fs.rmSync(`${file}-wal`);
+        await channel.close();
+      });
+    }, OPTIONS);
+    await withChannel(file, ({ closed }) => Promise.resolve(assert.not(closed)));
+  }));
+
 test.run();
