@@ -122,6 +122,15 @@ export const CEILINGS: ThroughputLoad[] = [
   },
 ];
 
+/**
+ * What a server delivers before its latency is measured for the first time. Compilers share its core, and need some thousands of
+ * events: those delivered until then would be the slowest hundredth.
+ */
+export const FIRST_EVENTS: { plan: OpenPlan; subscribers: number } = {
+  plan: { perSecond: 1000, seconds: 5, bytes: EVENT_BYTES },
+  subscribers: 100,
+};
+
 /** A tenth of a plan, on the same connections and not measured: compilers and socket buffers warm up. */
 export function warmUp(plan: Plan): Plan {
   if ("perTurn" in plan) return { ...plan, events: Math.ceil(plan.events / 10), seconds: plan.seconds / 5 };

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { checkStream } from "./check.ts";
 import type { Child } from "./child.ts";
 import { type Arrived, type Bench, LoadClient, type Subscribers } from "./client.ts";
-import { type IdleLoad, type Load, warmUp } from "./loads.ts";
+import { FIRST_EVENTS, type IdleLoad, type Load, warmUp } from "./loads.ts";
 import { cpuSeconds, residentKiB, serverCoreSeconds } from "./machine.ts";
 import type { Plan, Published } from "./servers/control.ts";
 import { type ServerSpec, startServer } from "./servers.ts";
@@ -141,6 +141,19 @@ async function idle(bench: Bench, server: RunningServer, load: IdleLoad): Promis
     return { kind: "idle", kibEach: (after - before) / (load.subscribers - first) };
   } finally {
     await Promise.all(clients.map((client) => client.end()));
+  }
+}
+
+/** Starts a server, and lets it deliver its first events before its latency is measured. */
+export async function startWarm(bench: Bench, spec: ServerSpec): Promise<RunningServer> {
+  const server = await start(spec);
+  const { plan, subscribers: count } = FIRST_EVENTS;
+  try {
+    await deliver(bench, server, plan, { count, stalled: 0, latency: false });
+    return server;
+  } catch (error) {
+    await server.child.end();
+    throw error;
   }
 }
 

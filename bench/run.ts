@@ -6,7 +6,7 @@ import { endAll } from "./child.ts";
 import { type Bench, buildClient } from "./client.ts";
 import { CEILINGS, type Load } from "./loads.ts";
 import { describeMachine, leaveServerCore, openFilesLimit } from "./machine.ts";
-import { type Delivered, measure, type RunningServer, start } from "./measure.ts";
+import { type Delivered, measure, type RunningServer, start, startWarm } from "./measure.ts";
 import { type Options, readOptions } from "./options.ts";
 import { publishTables } from "./page_tables.ts";
 import { renderCeiling, renderLoad, type Results } from "./report.ts";
@@ -30,7 +30,8 @@ async function runLoad(bench: Bench, load: Load, servers: ServerSpec[]): Promise
   for (let turn = 0; turn < load.repeats; turn++) {
     for (const { server: spec, measurements, errors } of all) {
       try {
-        const server = running.get(spec) ?? await start(spec);
+        const server = running.get(spec) ??
+          await (load.kind === "latency" ? startWarm(bench, spec) : start(spec));
         running.set(spec, server);
         measurements.push(await measure(bench, server, load));
         progress(`${load.name} ${spec.name} ${turn + 1}/${load.repeats}`);

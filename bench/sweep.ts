@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { endAll } from "./child.ts";
 import { buildClient } from "./client.ts";
 import { describeMachine, leaveServerCore } from "./machine.ts";
-import { type Delivered, measure, type RunningServer, start } from "./measure.ts";
+import { type Delivered, measure, type RunningServer, startWarm } from "./measure.ts";
 import { publishTables } from "./page_tables.ts";
 import { cpuEach, median, milliseconds, number } from "./report.ts";
 import { SERVERS, type ServerSpec } from "./servers.ts";
@@ -41,7 +41,7 @@ interface Row {
 async function measureAll(servers: ServerSpec[], folder: string): Promise<Row[]> {
   const bench = { client: buildClient(folder).command, folder };
   const running: RunningServer[] = [];
-  for (const spec of servers) running.push(await start(spec));
+  for (const spec of servers) running.push(await startWarm(bench, spec));
   const rows = servers.map((server): Row => ({ server, points: [] }));
   for (const perSecond of PACES) {
     const runs = servers.map((): Delivered[] => []);
