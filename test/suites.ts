@@ -23,8 +23,9 @@ const EACH_KIND: readonly RuntimeName[] = ["node", "deno", "bun"];
 /** The Node that runs the tests alone: what is pure, or drives other programs itself. */
 const ONCE: readonly RuntimeName[] = ["node"];
 
-/** The runtimes that have SQLite. */
+/** The runtimes that have SQLite, and of Node the oldest and the newest of them. */
 const WITH_SQLITE: readonly RuntimeName[] = ["node22", "node24", "node26", "deno", "bun"];
+const OLDEST_AND_NEWEST_WITH_SQLITE: readonly RuntimeName[] = ["node22", "node26", "deno", "bun"];
 
 /** One row of the table. */
 export interface Suite {
@@ -58,7 +59,7 @@ export const SUITES: readonly Suite[] = [
   { path: "stream/formats", on: EVERY, isUnit: true },
   { path: "stream/pacing", on: ONCE, isUnit: true },
   { path: "stream/replays", on: ONCE, isUnit: true },
-  { path: "stream/slow", on: EVERY, seconds: 13, waits: true },
+  { path: "stream/slow", on: OLDEST_AND_NEWEST, seconds: 13, waits: true },
   { path: "stream/propert", on: OLDEST_AND_NEWEST, seconds: 10 },
   { path: "stream/socket_sink_memory", on: EVERY_NODE },
   { path: "stream/", on: EVERY },
@@ -74,14 +75,14 @@ export const SUITES: readonly Suite[] = [
   { path: "http/http2", on: EVERY, seconds: 4 }, // By itself: it floods a server with streams that are reset.
   { path: "http/", on: EVERY },
   { path: "fuzz/", on: EACH_KIND, seconds: 1 },
-  { path: "attack/inputs", on: OLDEST_AND_NEWEST, seconds: 12 },
+  { path: "attack/inputs", on: EACH_KIND, seconds: 12 },
   { path: "attack/", on: OLDEST_AND_NEWEST, seconds: 5 },
   { path: "client/sse_readers", on: EACH_KIND, seconds: 20, waits: true },
   { path: "client/", on: OLDEST_AND_NEWEST, waits: true },
   { path: "store/", on: EACH_KIND, seconds: 2, waits: true },
   { path: "chaos/client", on: EACH_KIND, seconds: 27, waits: true },
   { path: "chaos/soak", on: EACH_KIND, runs: "programs", seconds: 7, waits: true },
-  { path: "chaos/", on: EVERY, seconds: 5 },
+  { path: "chaos/", on: OLDEST_AND_NEWEST, seconds: 5 },
   // It replaces the clock and the timers of Node. The newest one has SQLite, and runs twice as many seeds in a second as Node 20.
   { path: "simulation/", on: ["node26"], seconds: 35 },
   { path: "page/build", on: ONCE },
@@ -111,8 +112,8 @@ export const SUITES: readonly Suite[] = [
   { path: "sqlite/kills", on: WITH_SQLITE, runs: "programs", seconds: 8 },
   { path: "sqlite/power", on: ["node24"], seconds: 10 }, // It replaces a function of Node.
   { path: "sqlite/failed_merge", on: ["node24"] }, // As well.
-  { path: "sqlite/serve", on: WITH_SQLITE, runs: "programs", seconds: 14, waits: true },
-  { path: "sqlite/", on: ["node22", "node26", "deno", "bun"], seconds: 3 },
+  { path: "sqlite/serve", on: OLDEST_AND_NEWEST_WITH_SQLITE, runs: "programs", seconds: 14, waits: true },
+  { path: "sqlite/", on: OLDEST_AND_NEWEST_WITH_SQLITE, seconds: 3 },
   { path: "cli/serve_options", on: ONCE, isUnit: true },
   { path: "cli/terminal", on: ONCE, isUnit: true },
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },
