@@ -103,6 +103,7 @@ const TAKEN_PATHS: readonly string[] = [
   "/metrics",
   "/openapi.json",
   "/page.js",
+  "/page_sse.js",
   "/page.css",
   "/page.svg",
 ];

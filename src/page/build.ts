@@ -31,11 +31,26 @@ const PLAIN_NUMBERS: Plugin = {
     }),
 };
 
+/** The file of what the client loads on demand: the parser of SSE, for an endpoint without NDJSON. */
+const SSE_FILE = "page_sse.js";
+const SSE_APART: Plugin = {
+  name: "SSE apart",
+  setup: ({ onResolve }) =>
+    onResolve(
+      { filter: /\/sse\.ts$/ },
+      ({ kind }) => kind === "dynamic-import" ? { path: `./${SSE_FILE}`, external: true } : undefined,
+    ),
+};
+
 /** Builds the text of the module from the sources. */
 export async function buildPage(): Promise<string> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: root,
-    entryPoints: [{ in: "src/page/main.ts", out: "page" }, { in: "src/page/page.css", out: "page" }],
+    entryPoints: [
+      { in: "src/page/main.ts", out: "page" },
+      { in: "src/page/page.css", out: "page" },
+      { in: "src/client/sse.ts", out: "page_sse" },
+    ],
     outdir: "page",
     bundle: true,
     minify: true,
@@ -44,18 +59,19 @@ export async function buildPage(): Promise<string> {
     target: ["chrome123", "firefox121", "safari17.5"],
     legalComments: "none",
     charset: "utf8",
-    plugins: [PLAIN_NUMBERS],
+    plugins: [PLAIN_NUMBERS, SSE_APART],
     metafile: true,
     write: false,
   });
   const built = async (name: string) => {
-    const { text } = outputFiles.find(({ path }) => path.endsWith(name))!;
+    const { text } = outputFiles.find(({ path }) => path.endsWith(`/${name}`))!;
     return await licensesOf(Object.keys(metafile.outputs[`page/${name}`]!.inputs)) + text;
   };
   const read = (name: string) => readFile(`${root}src/page/${name}`, "utf8");
   const assets: [path: string, type: string, text: string][] = [
     ["/", "text/html; charset=utf-8", await read("index.html")],
     ["/page.js", "text/javascript; charset=utf-8", await built("page.js")],
+    [`/${SSE_FILE}`, "text/javascript; charset=utf-8", await built(SSE_FILE)],
     ["/page.css", "text/css; charset=utf-8", await built("page.css")],
     ["/page.svg", "image/svg+xml", await read("page.svg")],
   ];

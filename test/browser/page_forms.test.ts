@@ -11,6 +11,7 @@ import * as v from "valibot";
 import { createChannel, defineEvents, eventsEndpoint } from "../../src/mod.ts";
 import { type Fetch, listen } from "../../src/server/listen.ts";
 import { eventsPage, openApiHandler } from "../../src/server/mod.ts";
+import { sse } from "../../src/stream/wire_format.ts";
 import { running, startProgram } from "../support/children.ts";
 import { endVisits, hasChromium, visiting } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
@@ -150,6 +151,25 @@ run("eventsPage() below a path publishes an event of its own catalogue from a fo
       await dialog.locator("textarea").fill('{"id": "o-2", "total": 1}');
       await dialog.getByRole("button", { name: "Publish", exact: true }).click();
       await reads(dialog.getByRole("status"), /^Published as /);
+    });
+  } finally {
+    channel.close();
+    await server.stop(0);
+  }
+});
+
+run("eventsPage() shows the events of an endpoint that has SSE alone", async () => {
+  const channel = createChannel(defineEvents({ shop_opened: null, shop_closed: null }));
+  channel.publish("shop_opened");
+  const app = new Hono().route("/events", eventsEndpoint(channel, { wireFormat: sse }))
+    .route("/live", eventsPage());
+  const server = await listen(app.fetch as Fetch, { host: "127.0.0.1", port: 0 });
+  try {
+    await visiting({ url: `http://127.0.0.1:${server.port}/live` }, async (page) => {
+      await isLive(page);
+      await reads(rows(page).first(), /shop_opened/);
+      channel.publish("shop_closed");
+      await reads(rows(page).first(), /shop_closed/);
     });
   } finally {
     channel.close();
