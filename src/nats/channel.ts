@@ -40,12 +40,11 @@ import {
   OBJECT,
   STRING,
 } from "../events/arguments.ts";
-import { draftOf, type EncodedEvent, encodeEvents, type UncheckedDraft } from "../events/encode.ts";
+import { draftOf } from "../events/encode.ts";
 import { EventsError } from "../events/errors.ts";
-import { formatCursor, parseCursor } from "../events/cursor.ts";
-import { utf8Length } from "../events/json.ts";
-import { headersOf, messageOf } from "./message.ts";
-import { createPublisher, type Outgoing, type Publisher, unavailable, unconfirmed } from "./publisher.ts";
+import { parseCursor } from "../events/cursor.ts";
+import { createPublish, type Publish } from "./publication.ts";
+import { createPublisher } from "./publisher.ts";
 import type { Replica } from "./replica.ts";
 import { StreamMonitor, type StreamMonitorOptions } from "./stream_monitor.ts";
 import { openStream, storedSubjects, type StreamPlace } from "./stream.ts";
@@ -93,8 +92,6 @@ export interface NatsChannel<S extends Schemas = Schemas> extends Channel<S> {
 
 /** How long `locate` waits until this process has received the cursor's event. */
 const CATCH_UP_TIMEOUT_MS = 5000;
-/** How long `publish` waits until this process has received the stored events. */
-const READ_YOUR_WRITES_TIMEOUT_MS = 1000;
 /** A connection: what `jetstream()` and the channel call. */
 const CONNECTION: Expected = {
   text: "a connection to NATS, as connect() of @nats-io/transport-node resolves to",
@@ -103,15 +100,6 @@ const CONNECTION: Expected = {
     return [request, publish, isClosed].every(FUNCTION.accepts);
   },
 };
-
-/** Maximum size of the headers of a message without the key: `Nats-Msg-Id` and the index of the event. */
-const HEADER_BYTES = 64;
-
-/** Where an event is stored, and whether it was before. */
-interface Stored {
-  readonly seq: number;
-  readonly duplicate: boolean;
-}
 
 /** Does what `natsChannel` does: this module needs the packages of NATS, and is loaded on demand. */
 export async function openChannel<S extends Schemas>(
@@ -162,7 +150,7 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
   readonly catalogue: Catalogue<S>;
   readonly storedTypes: readonly string[];
   readonly #options: Omit<StreamMonitorOptions, "onNews">;
-  readonly #publisher: Publisher;
+  readonly #publish: Publish;
   readonly #monitor: StreamMonitor;
   readonly #replica: Replica;
   readonly #held: HeldLog;
@@ -178,11 +166,17 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
     this.catalogue = catalogue;
     this.storedTypes = storedTypes;
     this.#options = options;
-    this.#publisher = options.publisher;
     this.#published = createPublishedCounts(catalogue.types);
     this.#monitor = new StreamMonitor({ ...options, onNews: this.#wakeups.wake });
     this.#replica = this.#monitor.replica;
     this.#held = heldLogOf(this.#monitor, () => this.#closed);
+    this.#publish = createPublish({
+      ...options,
+      catalogue,
+      monitor: this.#monitor,
+      isClosed: () => this.#closed,
+      count: this.#published.count,
+    });
   }
 
   get epoch(): string {
@@ -264,82 +258,6 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
     };
   }
 
-  /** Resolves once this process has received the stored events, so that their positions are certain. */
-  async #publish(drafts: readonly UncheckedDraft[], key?: string): Promise<string[]> {
-    const prepared = this.#prepare(drafts, key);
-    const { epoch, window: { last } } = this.#replica;
-    const stored = await this.#publisher.publish(this.#messagesOf(prepared, key));
-    // A replaced or truncated stream reuses positions: one that was received before may belong to another event.
-    if (this.#replica.epoch === epoch && stored.some(({ seq }) => seq <= last)) {
-      await this.#checkReused(stored, last);
-    }
-    // A later position is certain only when this process has received it.
-    if (this.#replica.epoch === epoch) {
-      await this.#monitor.reaches(newestOf(stored), READ_YOUR_WRITES_TIMEOUT_MS);
-    }
-    if (this.#replica.epoch !== epoch) {
-      throw unconfirmed("the stream was replaced, or lost events", stored.length);
-    }
-    return this.#accept(prepared, stored);
-  }
-
-  /** Encodes and checks events, and that they can be published. */
-  #prepare(drafts: readonly UncheckedDraft[], key: string | undefined): EncodedEvent[] {
-    if (this.#closed) this.#checkOpen();
-    if (key !== undefined) checkArgument("publishBatch: the key", key, STRING);
-    if (key !== undefined && /[\r\n]/.test(key)) throw new RangeError("a key must not have line breaks");
-    const prepared = encodeEvents(this.catalogue, drafts, this.#maxEventBytes(key));
-    this.#checkOpen();
-    return prepared;
-  }
-
-  #messagesOf(events: readonly EncodedEvent[], key: string | undefined): Outgoing[] {
-    const { subjects } = this.#options;
-    return events.map((event, index) => ({
-      subject: subjects.subjectOf(event.type),
-      data: messageOf(event),
-      headers: headersOf(event),
-      id: key === undefined ? undefined : `${key}:${index}`,
-    }));
-  }
-
-  /** Counts the events that are stored now, and returns their cursors. */
-  #accept(events: readonly EncodedEvent[], stored: readonly Stored[]): string[] {
-    return stored.map(({ seq, duplicate }, index) => {
-      if (!duplicate) this.#published.count(events[index]!.type);
-      return formatCursor(this.#replica.epoch, seq);
-    });
-  }
-
-  /** Returns the maximum size of an event: the window, the connection and the stream limit it, the last two with its headers. */
-  #maxEventBytes(key: string | undefined): number {
-    const { connection, limits } = this.#options;
-    const headerBytes = key === undefined ? 0 : HEADER_BYTES + utf8Length(key);
-    const ofStream = Math.min(connection.info?.max_payload ?? Infinity, this.#replica.maxMessageBytes);
-    return Math.min(limits.maxBytes, ofStream - headerBytes);
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) {
-      throw new EventsError("ChannelClosed", "the channel was closed: it takes no more events");
-    }
-    if (this.#options.connection.isClosed()) throw unavailable("the connection to NATS was closed");
-    // The client would queue the event, and send it after the publisher had received an error.
-    if (!this.#monitor.isConnected) throw unavailable("the connection to NATS is down");
-  }
-
-  /**
-   * Finds out whether the stream has reused positions.
-   *
-   * @param last the last position before the events were published
-   */
-  async #checkReused(stored: readonly Stored[], last: number): Promise<void> {
-    if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) this.#replica.markTruncated();
-    await this.#monitor.refresh().catch(({ message }) => {
-      throw unconfirmed(message, stored.length);
-    });
-  }
-
   async #locateEarliest(): Promise<Start> {
     // If the stream does not answer, the last known state is used: events dropped since are reported as lost.
     if (!this.#monitor.isSilent) await this.#monitor.refresh().catch(() => {});
@@ -372,10 +290,6 @@ class StreamChannel<S extends Schemas> implements NatsChannel<S> {
       `this server has not received "${since}" yet: try again later`,
     );
   }
-}
-
-function newestOf(stored: readonly Stored[]): number {
-  return stored.reduce((most, { seq }) => Math.max(most, seq), 0);
 }
 
 /** The log as it is at each moment: a page may arrive after the stream has changed. */

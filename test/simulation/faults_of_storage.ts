@@ -107,13 +107,13 @@ export const FILE: readonly Fault[] = [
 export const NATS: readonly Fault[] = [
   {
     name: "messages that have no ids on NATS",
-    file: "nats/channel.ts",
+    file: "nats/publication.ts",
     from: "key === undefined ? undefined : `${key}:${index}`",
     to: "undefined",
   },
   {
     name: "messages that share an id on NATS",
-    file: "nats/channel.ts",
+    file: "nats/publication.ts",
     from: "key === undefined ? undefined : `${key}:${index}`",
     to: "key",
   },
@@ -155,9 +155,8 @@ export const NATS: readonly Fault[] = [
   },
   {
     name: "an acknowledgement of a truncated stream that is believed",
-    file: "nats/channel.ts",
-    from:
-      "if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) this.#replica.markTruncated();",
+    file: "nats/publication.ts",
+    from: "if (stored.some(({ seq, duplicate }) => seq <= last && !duplicate)) replica.markTruncated();",
     to: "",
   },
   {
@@ -168,8 +167,8 @@ export const NATS: readonly Fault[] = [
   },
   {
     name: "a publication on a connection that is down, which waits",
-    file: "nats/channel.ts",
-    from: '    if (!this.#monitor.isConnected) throw unavailable("the connection to NATS is down");\n',
+    file: "nats/publication.ts",
+    from: '    if (!monitor.isConnected) throw unavailable("the connection to NATS is down");\n',
     to: "",
   },
   {
