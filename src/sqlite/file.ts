@@ -6,12 +6,11 @@
 import { statSync } from "node:fs";
 import type { StatementSync } from "node:sqlite";
 import type { EncodedEvent } from "../events/encode.ts";
-import { EventsError } from "../events/errors.ts";
 import { bootId } from "./boot.ts";
 import { type Database, openDatabase, rowOf } from "./database.ts";
 import { Disk, openLog } from "./disk.ts";
-import type { Row } from "./entry.ts";
 import { Inserter } from "./inserter.ts";
+import { type Range, RangeReader } from "./range_reader.ts";
 import { StoredTypes } from "./stored_types.ts";
 import {
   LEAST_BYTES,
@@ -35,8 +34,6 @@ export interface StoredPublication {
   readonly count: number;
 }
 
-/** Events of a range that together have more bytes than this are read one by one, up to this size. */
-const RANGE_BYTES = 1024 * 1024;
 /** How long a key is kept, in milliseconds. */
 const KEY_MS = 10 * 60_000;
 
@@ -57,8 +54,7 @@ export class EventsFile {
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #inserter: Inserter;
-  readonly #measure: StatementSync;
-  readonly #select: StatementSync;
+  readonly #reader: RangeReader;
   readonly #since: StatementSync;
   readonly #delete: StatementSync;
   readonly #selectKey: StatementSync;
@@ -123,12 +119,7 @@ export class EventsFile {
     this.#begin = db.prepare("BEGIN");
     this.#commit = db.prepare("COMMIT");
     this.#inserter = new Inserter(db);
-    const range = "FROM events WHERE sequence > ? AND sequence <= ?";
-    this.#measure = db.prepare(`SELECT total(octet_length(json)) AS bytes ${range}`);
-    this.#select = db.prepare(
-      `SELECT sequence, time, type, subject, json ${range} ORDER BY sequence`,
-    );
-    this.#select.setReturnArrays(true);
+    this.#reader = new RangeReader(db, path);
     this.#since = db.prepare("SELECT min(sequence) AS first FROM events WHERE sequence < ? AND time >= ?");
     this.#delete = db.prepare("DELETE FROM events WHERE sequence < ?");
     this.#selectKey = db.prepare("SELECT first, count FROM publications WHERE key = ?");
@@ -294,29 +285,8 @@ export class EventsFile {
    *
    * @throws {EventsError} `FileDamaged` if the file is damaged there
    */
-  read(after: number, last: number): { readonly rows: readonly Row[]; readonly isCut: boolean } {
-    const { bytes } = this.#measure.get(after, last) as unknown as { readonly bytes: number };
-    const isLarge = bytes > RANGE_BYTES;
-    const found =
-      (isLarge ? this.#select.iterate(after, last) : this.#select.all(after, last)) as unknown as Iterable<
-        [number, string, string, string | null, string | null]
-      >;
-    const rows: Row[] = [];
-    let size = 0;
-    let previous = after;
-    for (const [sequence, time, type, subject, json] of found) {
-      const row = { sequence, time, type, subject, json };
-      if (!(sequence > previous) || sequence > last || !isWhole(row)) {
-        throw new EventsError(
-          "FileDamaged",
-          `${this.path} is damaged: the event after position ${previous} cannot be read`,
-        );
-      }
-      rows.push(row);
-      previous = sequence;
-      if (isLarge && (size += json?.length ?? 0) > RANGE_BYTES) return { rows, isCut: sequence < last };
-    }
-    return { rows, isCut: false };
+  read(after: number, last: number): Range {
+    return this.#reader.read(after, last);
   }
 
   /** Merges the log into the file, and closes both. */
@@ -335,15 +305,3 @@ export class EventsFile {
     this.#disk.close();
   }
 }
-
-/** Whether a row is one that was written. What a torn page holds may be zeros, at which a text ends. */
-function isWhole({ time, type, subject, json }: Row): boolean {
-  if (typeof time !== "string" || time.length !== 24 || typeof type !== "string") return false;
-  if (type === "") return subject === null && json === null; // It was erased.
-  if (json === null) return true;
-  if (typeof json !== "string" || json === "") return false;
-  const end = ENDS[json[0]!];
-  return (end === undefined || json.endsWith(end)) && !json.includes("\0");
-}
-
-const ENDS: Readonly<Record<string, string>> = { "{": "}", "[": "]", '"': '"' };

@@ -32,7 +32,7 @@ export const FILE: readonly Fault[] = [
   },
   {
     name: "a page of the file that begins one event too late",
-    file: "sqlite/file.ts",
+    file: "sqlite/range_reader.ts",
     from: "FROM events WHERE sequence > ? AND sequence <= ?",
     to: "FROM events WHERE sequence > ? + 1 AND sequence <= ?",
   },
