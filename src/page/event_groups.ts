@@ -4,56 +4,62 @@
  * @module
  */
 import { groupOf } from "../text/event_text.ts";
+import { isTriblerType } from "../tribler/summary.ts";
 
-/** The groups, in the order in which the chart stacks them, from below. Those of Tribler come first. */
-export const EVENT_GROUPS = [
-  "torrent",
-  "search",
-  "market",
-  "core",
-  "own1",
-  "own2",
-  "own3",
-  "own4",
-  "other",
-  "trouble",
-] as const;
+/** The groups, in the order in which the chart stacks them, from below. */
+export const EVENT_GROUPS = ["blue", "amber", "green", "purple", "other", "trouble"] as const;
 
 /** A group of events; the style sheet has a colour of this name for each. */
 export type EventGroup = (typeof EVENT_GROUPS)[number];
 
-const GROUP_OF = new Map<string, EventGroup>([
-  ["trouble", "trouble"],
-  ["events", "trouble"], // Of these only `events_lost` is shown.
-  ["torrent", "torrent"],
-  ["watch", "torrent"],
-  ["search", "search"],
-  ["channel", "search"],
-  ["market", "market"],
-  ["tribler", "core"],
-  ["upgrader", "core"],
-  ["new", "core"],
-  ["shutdown", "core"],
-]);
+/** The groups that are named by a first word of types, in the order in which such words get them. */
+const COLOURS = EVENT_GROUPS.slice(0, 4);
 
-/** The groups that the first words of another catalogue get, and those words. */
-const OWN: readonly EventGroup[] = ["own1", "own2", "own3", "own4"];
-const ownWords: string[] = [];
+/** The groups of Tribler, whose colours are always the same: those of {@linkcode COLOURS}, in this order. */
+const TRIBLER_GROUPS = ["torrent", "market", "core", "search"];
 
-/** Returns the group of an event type. The first words of another catalogue get groups in the order in which they come. */
-export function eventGroup(type: string): EventGroup {
-  const word = groupOf(type);
-  let group = GROUP_OF.get(word);
-  if (group === undefined) {
-    group = OWN[ownWords.length] ?? "other";
-    if (group === "other") return group; // What has no colour of its own need not be remembered.
-    ownWords.push(word);
-    GROUP_OF.set(word, group);
-  }
-  return group;
+/** The groups of those types of Tribler whose first word says something else. */
+const TRIBLER_WORDS: Readonly<Record<string, string>> = {
+  watch: "torrent",
+  channel: "search",
+  tribler: "core",
+  upgrader: "core",
+  new: "core",
+  shutdown: "core",
+};
+
+/** Which types belong to which groups. */
+export interface Groups {
+  /**
+   * Returns the group of an event type: a colour for each first word, in the order in which they come. Words for which no
+   * colour is left share the group `other`.
+   */
+  of(type: string): EventGroup;
+  /** Returns the name of a group: the first word of its types, or what it is. */
+  label(group: EventGroup): string;
 }
 
-/** Returns the name of a group: its own, or the first word of its types. */
-export function groupLabel(group: EventGroup): string {
-  return ownWords[OWN.indexOf(group)] ?? group;
+/** Makes the groups, of which no colour has a word yet. */
+export function createGroups(): Groups {
+  const words = new Map<EventGroup, string>();
+  return {
+    of: (type) => {
+      const first = groupOf(type);
+      if (first === "trouble" || type === "events_lost") return "trouble";
+      const word = (isTriblerType(type) && TRIBLER_WORDS[first]) || first;
+      const given = COLOURS.find((colour) => words.get(colour) === word);
+      if (given !== undefined) return given;
+      const usual = COLOURS[TRIBLER_GROUPS.indexOf(word)];
+      const free = [usual, ...COLOURS].find((colour) => colour !== undefined && !words.has(colour));
+      if (free !== undefined) words.set(free, word);
+      return free ?? "other";
+    },
+    label: (group) => words.get(group) ?? group,
+  };
 }
+
+const groups = createGroups();
+/** Returns the group of an event type on this page. */
+export const eventGroup: Groups["of"] = groups.of;
+/** Returns the name of a group on this page. */
+export const groupLabel: Groups["label"] = groups.label;

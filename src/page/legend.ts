@@ -11,7 +11,7 @@ import { placeInTime } from "./row_text.ts";
 
 /** The legend. */
 export interface Legend {
-  /** Shows a group, also while it has no event. */
+  /** Shows a group from now on, after those that are there, also while it has no event. */
   show(group: EventGroup): void;
   /**
    * Writes the figures.
@@ -41,40 +41,43 @@ export interface Scope {
 /** Makes the legend in its place on the page. */
 export function createLegend(rates: Rates, onGroup: (group: EventGroup) => void): Legend {
   const entries = new Map(EVENT_GROUPS.map((group) => {
-    const figure = make("b");
+    const amount = make("span");
+    const unit = make("span");
+    const figure = make("b", {}, amount, unit);
     const name = make("bdi");
     const choose = make("button", { type: "button" }, make("span", { className: "dot" }), name, " ", figure);
     choose.onclick = () => onGroup(group);
     const item = make("li", {}, choose);
     item.dataset["group"] = group;
-    item.hidden = true; // Until it has an event: not every catalogue has every group.
-    byId("legend").append(item);
-    return [group, { figure, name, choose, item }];
+    return [group, { amount, unit, name, choose, item }];
   }));
 
   function show(group: EventGroup): void {
     const { item, name, choose } = entries.get(group)!;
-    item.hidden = false;
+    if (item.isConnected) return;
+    byId("legend").append(item); // Those that stand there stay at the pointer.
     setText(name, groupLabel(group));
     choose.title = `Only the types of ${groupLabel(group)}`;
   }
 
+  show("trouble"); // That there is none is an answer too.
   return {
     show,
     write: (series, pointed, second, scope) => {
       const step = pointed === undefined ? undefined : Math.min(pointed, series.length - 1);
       const isKnown = scope.isLive || step !== undefined;
       let sum = 0;
-      for (const [group, { figure, item }] of entries) {
+      for (const [group, { amount, unit, item }] of entries) {
         const counts = series.counts.get(group)!;
         const rate = step === undefined ? rates.of(group, second) : counts[step]! / series.step;
         sum += rate;
         const isCounted = isKnown && scope.asks(group);
-        const ofSecond = `${rate < 1000 ? rateText(rate) : `${rateText(rate / 1000)}k`}/s`;
-        const text = group === "trouble" && step === undefined ? scope.failures : ofSecond;
-        setText(figure, isCounted && text || "–");
+        const ofSecond = rate < 1000 ? rateText(rate) : `${rateText(rate / 1000)}k`;
+        const isRate = group !== "trouble" || step !== undefined;
+        const text = isRate ? ofSecond : scope.failures;
+        setText(amount, isCounted && text || "–");
+        setText(unit, isCounted && isRate ? "/s" : "");
         item.dataset["none"] = `${!isCounted || !parseFloat(text)}`;
-        if (item.hidden && Array.prototype.some.call(counts, (count) => count > 0)) show(group);
       }
       const amount = isKnown ? rateText(sum) : "–";
       const unit = amount === "1" ? "event" : "events";

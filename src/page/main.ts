@@ -171,6 +171,7 @@ function onEvent(event: Dictionary, json: string): void {
     announcer.announce(record.summary);
   } else {
     types.count(record.type);
+    chart.list(record.group);
     announcer.count(record);
     rates.count(record.group, record.time + connection.skewMs);
   }

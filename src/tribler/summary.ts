@@ -64,9 +64,14 @@ export function summaryOf({ type, event }: DisplayEvent): string {
   return line.length > MAX_SUMMARY ? `${line.slice(0, MAX_SUMMARY - 1)}…` : line;
 }
 
+/** Whether Tribler has events of this type. */
+export function isTriblerType(type: string): boolean {
+  return Object.hasOwn(SENTENCES, type);
+}
+
 /** Says in words what an event of Tribler is about; `undefined` for one that is none of Tribler's. */
 export function sentence(type: string, payload: unknown): string | undefined {
-  if (!Object.hasOwn(SENTENCES, type)) return undefined;
+  if (!isTriblerType(type)) return undefined;
   const write = SENTENCES[type as keyof Sentences] as (payload: unknown) => string;
   try {
     return write(payload);

@@ -132,7 +132,7 @@ run("eventsPage() below a path publishes an event of its own catalogue from a fo
       await isLive(page);
       const legend = page.locator("#legend li:visible");
       await until(
-        async () => (await legend.allTextContents()).join() === "order 0/s,shop 0/s",
+        async () => (await legend.allTextContents()).join() === "trouble 0 in 5 min,order 0/s,shop 0/s",
         "it has the groups",
       );
       await page.getByRole("button", { name: "Publish…" }).click();
@@ -143,7 +143,7 @@ run("eventsPage() below a path publishes an event of its own catalogue from a fo
       await reads(dialog.getByRole("status"), /^Published as /);
       await dialog.getByRole("button", { name: "Close" }).click();
       await reads(rows(page).first(), /order_placed.*o-1/s);
-      assert.is(await page.locator(".row[data-group=own1]").count(), 1);
+      assert.is(await page.locator(".row[data-group=blue]").count(), 1);
       await page.goto(`${url}/plain`); // Without schemas: any type, with JSON.
       await isLive(page);
       await page.getByRole("button", { name: "Publish…" }).click();

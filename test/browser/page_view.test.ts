@@ -461,10 +461,10 @@ run(
         await page.emulateMedia({ colorScheme });
         const happens = async () => {
           session.emit("torrent_finished", { infohash: HASH, name: "Sintel" });
-          return /^[1-9]\d* events?\/s$/.test(await title.textContent() ?? "") && await shows("torrent");
+          return /^[1-9]\d* events?\/s$/.test(await title.textContent() ?? "") && await shows("blue");
         };
         await until(happens, `it is shown in the ${colorScheme}`);
-        assert.not(await shows("market"), colorScheme);
+        assert.not(await shows("amber"), colorScheme);
       }
     });
   },

@@ -115,6 +115,13 @@ for (const [catalogue, open] of [["the Tribler catalogue", ofTribler], ["another
 
 /** Publishes events as if it were a while ago. */
 function publishAgo(session: Session, hours: number, texts: readonly string[]): void {
+  atTime(hours, () => {
+    for (const text of texts) tick(session, text);
+  });
+}
+
+/** Does something as if it were a while ago. */
+function atTime(hours: number, act: () => void): void {
   const { Date: clock } = globalThis;
   const then = clock.now() - hours * 3_600_000;
   globalThis.Date = new Proxy(clock, {
@@ -122,11 +129,29 @@ function publishAgo(session: Session, hours: number, texts: readonly string[]): 
     get: (target, name) => name === "now" ? () => then : Reflect.get(target, name),
   });
   try {
-    for (const text of texts) tick(session, text);
+    act();
   } finally {
     globalThis.Date = clock;
   }
 }
+
+run(
+  "the legend has the groups of all events that are listed, however old, and says that none is trouble",
+  async () => {
+    const session = await hubOf("any");
+    atTime(1, () => {
+      for (const type of ["order_placed", "user_created"]) {
+        session.channel.publishBatch(
+          [{ type, event: {} }] as unknown as Parameters<typeof session.channel.publishBatch>[0],
+        );
+      }
+    });
+    await onStage({ session }, async ({ page }) => {
+      await reads(page.locator("#amounts"), "2 events");
+      await reads(page.locator("#legend"), "trouble 0 in 5 minorder 0/suser 0/s");
+    });
+  },
+);
 
 run("the chart hatches what is not loaded, loads it, and takes ranges dragged by a finger", async () => {
   const session = createSession({ version: "7.1.5" });

@@ -10,7 +10,7 @@ import { endVisits, hasChromium } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
 import { triblerPayloads } from "../support/tribler_payloads.ts";
-import { HASH, isLive, KEY, onStage, reads, rows, SIZES, tick } from "./stage.ts";
+import { HASH, hubOf, isLive, KEY, onStage, reads, rows, SIZES, tick } from "./stage.ts";
 
 const test = suite("page places");
 const run = hasChromium ? test : test.skip;
@@ -147,6 +147,44 @@ run("the tools stay in their places whatever the list starts with, and say it wh
     });
     assert.ok(needed[0], `more than ${needed[1]} px`);
   });
+});
+
+run("a group that comes stands last in the legend, in a colour of its own, and moves nothing", async () => {
+  const words = ["order", "user", "deploy", "market", "watch", "averyveryverylongword"];
+  for (const [width, height] of SIZES) {
+    const session = await hubOf("any");
+    await onStage({ session, width, height }, async ({ page }) => {
+      const groups = page.locator("#legend li");
+      await reads(groups, /^trouble 0 in/);
+      const around = "#spans button, #chart, #types, #filter, #since, #pause, #list, #download-csv";
+      const before = await places(page, around);
+      /** Where the groups begin; their figures and widths may change. */
+      const starts = async () =>
+        Object.values(await places(page, "#legend button")).map(([left, top]) => [left, top]);
+      let groupsBefore = await starts();
+      for (const [i, word] of words.entries()) {
+        session.channel.publishBatch(
+          [{ type: `${word}_placed`, event: {} }] as unknown as Parameters<
+            typeof session.channel.publishBatch
+          >[0],
+        );
+        await reads(rows(page).first().locator(".type"), `${word}_placed`);
+        await until(async () => await groups.count() === Math.min(i + 2, 6), `${word} is in the legend`);
+        const now = await starts();
+        assert.equal(now.slice(0, groupsBefore.length), groupsBefore, `${word}, ${width} x ${height}`);
+        assert.equal(await places(page, around), before, `${word}, ${width} x ${height}`);
+        groupsBefore = now;
+      }
+      const colours = await page.locator("#legend .dot").evaluateAll((dots) =>
+        dots.map((dot) => getComputedStyle(dot as Element).backgroundColor)
+      );
+      assert.is(new Set(colours).size, 6, `${colours}`);
+      const wide = await groups.evaluateAll((items) =>
+        (items as Element[]).filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)
+      );
+      assert.equal(wide, [], `${width} x ${height}`);
+    });
+  }
 });
 
 run("the types are open where they have a column, until a person chooses", async () => {

@@ -99,24 +99,23 @@ test("hasOnlyLosses() finds that no event is listed beside reports of losses", (
 
 test("createRates() counts the last seconds one by one, and the whole past in steps", () => {
   const rates = createRates(10, 80);
-  const at = (second: number, group: "torrent" | "market" = "torrent") =>
-    rates.count(group, second * 1000 + 999);
+  const at = (second: number, group: "blue" | "amber" = "blue") => rates.count(group, second * 1000 + 999);
   for (const second of [100, 100, 101, 109]) at(second);
-  at(101, "market");
-  assert.equal([100, 101, 102, 109].map((second) => rates.of("torrent", second)), [2, 1, 0, 1]);
-  assert.is(rates.of("market", 101), 1);
+  at(101, "amber");
+  assert.equal([100, 101, 102, 109].map((second) => rates.of("blue", second)), [2, 1, 0, 1]);
+  assert.is(rates.of("amber", 101), 1);
   at(90); // It has the slot of second 100, which is newer.
-  assert.is(rates.of("torrent", 100), 2);
-  at(111, "market");
-  assert.equal([101, 111].map((second) => rates.of("torrent", second)), [0, 0]);
-  assert.is(rates.of("market", 111), 1);
+  assert.is(rates.of("blue", 100), 2);
+  at(111, "amber");
+  assert.equal([101, 111].map((second) => rates.of("blue", second)), [0, 0]);
+  assert.is(rates.of("amber", 111), 1);
   const recent = rates.recent(112, 10, 5);
   assert.equal([recent.start, recent.step, recent.length], [100, 5, 2]);
-  assert.equal(Array.from(recent.counts.get("torrent")!), [2, 1]);
+  assert.equal(Array.from(recent.counts.get("blue")!), [2, 1]);
   // The whole past has at least a minute, and more than 80 seconds have steps of five.
   const whole = rates.whole(112, 112);
   assert.equal([whole.start, whole.step, whole.length], [52, 1, 60]);
-  assert.equal(Array.from(whole.counts.get("torrent")!).slice(-22), [
+  assert.equal(Array.from(whole.counts.get("blue")!).slice(-22), [
     1,
     ...Array(9).fill(0),
     2,
@@ -128,18 +127,18 @@ test("createRates() counts the last seconds one by one, and the whole past in st
   ]);
   const later = rates.whole(135, 135);
   assert.equal([later.start, later.step, later.length], [50, 5, 17]);
-  assert.equal(Array.from(later.counts.get("torrent")!).slice(8, 12), [1, 0, 3, 1]);
-  assert.equal(Array.from(later.counts.get("market")!).slice(8, 13), [0, 0, 1, 0, 1]);
+  assert.equal(Array.from(later.counts.get("blue")!).slice(8, 12), [1, 0, 3, 1]);
+  assert.equal(Array.from(later.counts.get("amber")!).slice(8, 13), [0, 0, 1, 0, 1]);
   assert.equal([rates.whole(135, 10).start, rates.whole(135, 10).length], [10, 25], "it goes back as asked");
   // Steps that would be narrower than a pixel are joined, and none of their events becomes invisible.
   const peaks = peaksOf(recent, 1);
-  assert.equal([peaks.start, peaks.step, Array.from(peaks.counts.get("torrent")!)], [100, 10, [4]]);
+  assert.equal([peaks.start, peaks.step, Array.from(peaks.counts.get("blue")!)], [100, 10, [4]]);
   assert.is(peaksOf(recent, 2), recent);
   const odd = peaksOf(rates.recent(112, 9, 1), 5);
-  assert.equal([odd.start, odd.step, Array.from(odd.counts.get("torrent")!)], [102, 2, [0, 0, 0, 2, 0]]);
+  assert.equal([odd.start, odd.step, Array.from(odd.counts.get("blue")!)], [102, 2, [0, 0, 0, 2, 0]]);
   rates.clear();
-  assert.is(rates.of("market", 111), 0);
-  assert.equal(Array.from(rates.whole(115, 115).counts.get("market")!), Array(60).fill(0));
+  assert.is(rates.of("amber", 111), 0);
+  assert.equal(Array.from(rates.whole(115, 115).counts.get("amber")!), Array(60).fill(0));
 });
 
 test.run();
