@@ -29,9 +29,20 @@ export function clock(date: Date): string {
   );
 }
 
+/**
+ * What types of trouble contain, unless they say after it that it is over. An offer or a session that times out ends as it
+ * should.
+ */
+const TROUBLE = new RegExp(
+  "(?:error|exception|fail|corrupt|low_space|crash|fatal|critical|panic|abort|denied|declined|rejected|refused|" +
+    "(?<!(?:ask|bid|session)_?)time(?:d[_.:/-]?)?out|alert|outage|unhealthy|unreachable)" +
+    "(?!.*(?:resolved|recovered|cleared|fixed))",
+  "i",
+);
+
 /** Returns the group of a type: `trouble`, `events` for control events, or else the first word of the type. */
 export function groupOf(type: string): string {
-  if (/error|exception|fail|corrupt|low_space/.test(type)) return "trouble";
+  if (TROUBLE.test(type)) return "trouble";
   return type.split(/[_.:/-]/, 1)[0]!;
 }
 
