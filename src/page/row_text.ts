@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { clock, type DisplayEvent, pairsOf } from "../text/event_text.ts";
+import { clock, type DisplayEvent, pairsOf, wordsOf } from "../text/event_text.ts";
 import { printable } from "../text/printable.ts";
 import { summaryOf } from "../tribler/summary.ts";
 
@@ -121,7 +121,8 @@ function sentenceParts(text: string, name: string): readonly TextPart[] {
 /** Writes a payload as its keys and values: first what names it, without the key. */
 function pairParts(payload: unknown, subject: unknown): readonly TextPart[] {
   const pairs = pairsOf(payload);
-  const name = NAMES.map((key) => pairs.find(([own]) => own === key)).find((pair) => pair !== undefined);
+  const name = NAMES.map((key) => pairs.find(([own, text]) => own === key && text !== '""'))
+    .find((pair) => pair !== undefined);
   const parts: TextPart[] = [];
   let length = 0;
   const add = (kind: TextPart["kind"], text: string) => {
@@ -129,9 +130,12 @@ function pairParts(payload: unknown, subject: unknown): readonly TextPart[] {
     length += text.length;
     parts.push({ kind, text: length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text });
   };
-  if (name !== undefined) add("name", shortened(name[1]));
+  if (name !== undefined) {
+    add("name", shortened(wordsOf((payload as Readonly<Record<string, unknown>>)[name[0]!])));
+  }
   for (const pair of pairs) {
-    const [key, value] = pair;
+    const [key, text] = pair;
+    const value = key === undefined ? wordsOf(payload) : text;
     if (pair === name || (value === subject && key !== undefined)) continue;
     const space = parts.length === 0 ? "" : "  ";
     if (key !== undefined) add("quiet", `${space}${key} `);

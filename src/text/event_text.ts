@@ -60,3 +60,8 @@ function valueText(value: unknown): string {
   const text = oneLine(value);
   return /[\s="]|^$/.test(text) ? jsonLine(text) : printable(text);
 }
+
+/** Writes a value that stands by itself, and needs no quotes. */
+export function wordsOf(value: unknown): string {
+  return typeof value === "string" ? printable(value) : jsonLine(value);
+}

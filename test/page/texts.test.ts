@@ -39,6 +39,10 @@ test("textParts() writes names first, and hashes short", () => {
     "(commit )|(08ada5a7…)|(  branch )|main|(  by )|Ann",
   );
   assert.is(parts("tick", 7), "7");
+  const trace = 'Traceback:\nFile "x.py"';
+  assert.is(parts("crashed", { text: trace, of: "a b" }), '*Traceback: File "x.py"*|(  of )|"a b"');
+  assert.is(parts("said", 'two "words"'), 'two "words"');
+  assert.is(parts("moved", { name: "", title: "Tea room" }), '*Tea room*|(  name )|""');
   assert.is(parts("shop_closed", undefined), "");
 });
 

@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { groupOf } from "../../src/text/event_text.ts";
+import { groupOf, pairsOf, wordsOf } from "../../src/text/event_text.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("event text");
@@ -22,6 +22,12 @@ test("groupOf() takes no ordinary event for trouble, nor one that says that trou
   ];
   assert.equal(others.filter((type) => groupOf(type) === "trouble"), []);
   assert.equal(["order_placed", "a.b", "c"].map(groupOf), ["order", "a", "c"]);
+});
+
+test("pairsOf() quotes texts with spaces, which stand after a key, and wordsOf() none", () => {
+  const text = 'Traceback\nFile "x.py"\x1b[2J';
+  assert.equal(pairsOf({ text, n: 1 }), [["text", '"Traceback File \\"x.py\\"\\u001b[2J"'], ["n", "1"]]);
+  assert.equal([wordsOf(text), wordsOf({ a: "b c" })], ['Traceback File "x.py"\\u001b[2J', '{"a":"b c"}']);
 });
 
 test.run();
