@@ -12,13 +12,12 @@ import { statusText } from "./status_text.ts";
 
 /** Shows how many events arrived, are kept, are shown, and are held back while it is paused. */
 export function showAmounts(records: Records): void {
-  const { received, kept, matching, held } = records;
+  const { received, kept, matching, held, isFiltered, isScanning } = records;
   const amount = `${received.toLocaleString("en")} ${received === 1 ? "event" : "events"}`;
   const parts = [amount];
   if (kept < received) parts.push(`the newest ${kept.toLocaleString("en")} kept`);
-  if (held === undefined && matching.length !== kept) {
-    parts.push(`${matching.length.toLocaleString("en")} shown`);
-  }
+  // Until all are looked at, the list has what it had before.
+  if (isFiltered) parts.push(isScanning ? "searching…" : `${matching.length.toLocaleString("en")} shown`);
   if (held !== undefined) parts.push(`paused, ${held.toLocaleString("en")} new`);
   const text = parts.join(", ");
   setText(byId("amounts"), text);

@@ -250,7 +250,8 @@ function draw(): void {
   listDrawn = performance.now();
   if (records.isScanning) {
     records.scan();
-    drawSoon();
+    if (records.isScanning) drawSoon();
+    else drawFigures(); // They said that it was searching.
   }
   list.draw();
   figuresTimer ??= setTimeout(

@@ -68,6 +68,8 @@ export interface Records {
   readonly added: number;
   /** How often `matching` was replaced, by a filter or by {@linkcode clear}. */
   readonly generation: number;
+  /** Whether a filter selects among the records. */
+  readonly isFiltered: boolean;
   /** Whether records are left to be filtered. */
   readonly isScanning: boolean;
   /** Adds an event, with its JSON text if there is one. */
@@ -133,6 +135,10 @@ class KeptRecords implements Records {
 
   get oldestTime(): number | undefined {
     return this.#kept.at(0)?.time;
+  }
+
+  get isFiltered(): boolean {
+    return this.#accepts !== undefined;
   }
 
   get isScanning(): boolean {

@@ -137,6 +137,19 @@ run("the page keeps the newest 100 000 events, and makes rows for those in sight
     await page.getByRole("button", { name: /newer$/ }).waitFor();
     await reads(active, "99940");
     assert.is((await active.boundingBox())!.y, before!.y);
+    // While a filter looks at them all, no number of matches is shown.
+    await page.evaluate(`void (() => {
+      globalThis.amounts = [];
+      new MutationObserver(() => amounts.push(document.getElementById("amounts").textContent))
+        .observe(document.getElementById("amounts"), { childList: true });
+    })()`);
+    await page.getByRole("searchbox").fill("9994");
+    await reads(page.locator("#amounts"), /, 20 shown$/);
+    const [whileSearching] = await page.evaluate("amounts") as string[];
+    assert.is(whileSearching, "100,500 events, the newest 100,000 kept, searching…");
+    await page.getByRole("searchbox").fill("");
+    await reads(page.locator("#amounts"), /kept$/);
+    await reads(active, "99940");
     // After a reload it is where it was.
     await page.reload();
     await reads(active, "99940");

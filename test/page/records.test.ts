@@ -88,6 +88,17 @@ test("Records.pause() lets an answer in that was on its way, and holds back what
   assert.equal([records.matching.length, records.mark], [6, 3]);
 });
 
+test("Records.isFiltered says whether a filter selects, also while it is paused", () => {
+  const records = createRecords(100, 1_000_000);
+  for (let n = 1; n <= 3; n++) records.add({ type: "tick", event: n });
+  assert.not(records.isFiltered);
+  records.pause(0);
+  records.filter(({ json }) => json.includes("2"));
+  assert.equal([records.isFiltered, records.matching.length], [true, 1]);
+  records.filter(undefined);
+  assert.equal([records.isFiltered, records.matching.length], [false, 3]);
+});
+
 test("hasOnlyLosses() finds that no event is listed beside reports of losses", () => {
   const records = createRecords(100, 1_000_000);
   assert.ok(hasOnlyLosses(records));
