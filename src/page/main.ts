@@ -191,7 +191,7 @@ function arrive(record: EventRecord, opens: boolean): void {
 
 function onConnection(): void {
   if (connection.status.type === "open" && !hasTypes) void listTypes();
-  showKnown();
+  drawFigures(); // The list says of the connection what the header says.
 }
 
 /** Lists the types that the server describes, so that one can be chosen before it happens. */
