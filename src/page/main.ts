@@ -303,6 +303,14 @@ byId("connect").onclick = connection.mend;
 byId("pause").onclick = togglePause;
 byId("pin").onclick = togglePin;
 filterInput.oninput = () => change({ text: filterInput.value });
+filterInput.onkeydown = (event) => {
+  const { key } = event;
+  if (event.isComposing || (key !== "Escape" && key !== "Enter")) return;
+  // Escape clears it first, as it does in most browsers anyway.
+  if (key === "Escape" && view.text !== "") change({ text: "" });
+  else list.focus();
+  event.preventDefault();
+};
 createRemedies(remedy);
 createDownloads(records);
 createPublishing(key);

@@ -23,6 +23,7 @@ const LIST_KEYS: readonly (readonly [keys: readonly string[], label: string])[] 
   [["↑", "↓", "Page Up", "Page Down", "Home", "End"], "walk through the events"],
   [["Enter"], "go to the details of the event"],
   [["Esc"], "close the details, then go back to the newest event"],
+  [["Enter", "Esc"], "in the filter: go to the events; Esc clears it first"],
 ];
 
 /** Makes the shortcut keys, and their list in the help. */

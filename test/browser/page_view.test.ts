@@ -113,6 +113,34 @@ run("the page counts events while it is paused, and shows them when it resumes",
   });
 });
 
+run(
+  "the filter is left by Enter and by Escape, which clears it first, and shortcut keys work again",
+  async () => {
+    await onStage({}, async ({ page, session }) => {
+      await isLive(page);
+      tick(session, "one");
+      await reads(rows(page).locator(".summary"), "one");
+      const filter = page.getByRole("searchbox");
+      const pause = page.locator("#pause");
+      await page.keyboard.press("/");
+      await page.keyboard.type("one");
+      await page.keyboard.press("Enter");
+      await page.keyboard.press("Space");
+      await reads(pause, "Resume");
+      assert.is(await filter.inputValue(), "one");
+      await page.keyboard.press("/");
+      await page.keyboard.press("Escape");
+      assert.is(await filter.inputValue(), "");
+      assert.not(page.url().includes("?"), "the address has no filter");
+      assert.ok(await filter.evaluate((one) => one === document.activeElement), "another can be typed");
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("Space");
+      await reads(pause, "Pause");
+      assert.is(await filter.inputValue(), "");
+    });
+  },
+);
+
 run("the page keeps the newest 100 000 events, and makes rows for those in sight", async () => {
   const session = createSession({ version: "7.1.5" });
   for (let n = 1; n <= 100_000; n++) tick(session, `${n}`);
