@@ -30,8 +30,10 @@ export interface EmptyText {
 export interface Emptiness {
   readonly view: View;
   readonly status: Status;
-  /** Number of events kept, of which none matches. */
+  /** Number of events kept, of which none matches, without those held back. */
   readonly kept: number;
+  /** Number of events held back by a pause. */
+  readonly held: number;
   /** When the oldest of them was published, in milliseconds since 1970; `undefined` if there is none. */
   readonly oldestKept: number | undefined;
   /** Whether the server reported that it no longer keeps events that were asked for. */
@@ -41,7 +43,9 @@ export interface Emptiness {
 }
 
 /** Explains an empty list. */
-export function emptyText({ view, status, kept, oldestKept, isExpired, retrySeconds }: Emptiness): EmptyText {
+export function emptyText(
+  { view, status, kept, held, oldestKept, isExpired, retrySeconds }: Emptiness,
+): EmptyText {
   const { types, subjects, since, text, range } = view;
   const asked = [
     types.length === 0
@@ -69,6 +73,7 @@ export function emptyText({ view, status, kept, oldestKept, isExpired, retrySeco
   }
   const fromStatus = statusReason(status, retrySeconds);
   if (fromStatus !== undefined) return fromStatus;
+  if (held > 0) return { why: "The list is paused.", what: "Resume shows what is new.", remedies: [] };
   if (isExpired) {
     return {
       why: "The events of that time are gone: the server no longer keeps them.",

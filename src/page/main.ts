@@ -151,11 +151,14 @@ function apply(before: View | undefined, isAsked: boolean): void {
 
 /** Asks the server what the view asks for, and shows that from the beginning. */
 function ask(since?: string): void {
+  const isPaused = records.held !== undefined;
   records.clear();
   rates.clear();
   types.clear();
   losses.clear();
   list.mark(undefined);
+  // What was published before is the answer, which a pause holds as it held the list before.
+  if (isPaused) pause(Infinity);
   const { types: names, subjects } = view;
   // After a reload the page starts where it started before, and not at the last events.
   const isAgain = since !== undefined && view.since === undefined;
@@ -229,12 +232,16 @@ function togglePin(): void {
 }
 
 function togglePause(): void {
-  if (records.held === undefined) {
-    records.pause(Date.now() - connection.skewMs);
-    list.mark(`paused ${placeInTime(Date.now())}`);
-  } else records.resume();
+  if (records.held === undefined) pause();
+  else records.resume();
   drawFigures();
   drawSoon();
+}
+
+/** Pauses the list; what was published before may arrive for this number of milliseconds. */
+function pause(answerMs?: number): void {
+  records.pause(Date.now() - connection.skewMs, answerMs);
+  list.mark(`paused ${placeInTime(Date.now())}`);
 }
 
 function drawSoon(): void {
@@ -272,12 +279,21 @@ function drawFigures(): void {
   const isEarly = performance.now() - askedAt < EXPLANATION_DELAY_MS && records.kept === 0;
   const { status, retrySeconds } = connection;
   const { isExpired } = losses;
+  const { held = 0 } = records;
   const isMissed = awaited?.opens === true && status.type === "open" &&
     performance.now() - askedAt > MISSED_MS;
   setText(byId("details-hint"), isMissed ? MISSED : HINT);
   showEmptiness(
     isEmpty && !isEarly
-      ? { view, status, kept: records.kept, oldestKept: records.oldestTime, isExpired, retrySeconds }
+      ? {
+        view,
+        status,
+        kept: Math.max(0, records.kept - held),
+        held,
+        oldestKept: records.oldestTime,
+        isExpired,
+        retrySeconds,
+      }
       : undefined,
   );
 }

@@ -82,8 +82,9 @@ export interface Records {
    * Holds back events from now on. What was published before and arrives soon is shown: it is of an answer that was on its way.
    *
    * @param time the current time of the server, in milliseconds since 1970
+   * @param answerMs number of milliseconds in which it may arrive
    */
-  pause(time: number): void;
+  pause(time: number, answerMs?: number): void;
   /** Shows the events that were held back. */
   resume(): void;
   /** Removes all records. */
@@ -160,7 +161,8 @@ class KeptRecords implements Records {
       this.#kept.length > this.#maxRecords ||
       (this.#characters > this.#maxCharacters && this.#kept.length > 1)
     ) this.#dropOldest();
-    const isLate = this.held === 0 && record.time < this.#pauseTime && performance.now() < this.#answerEnd;
+    const isOfAnswer = record.time < this.#pauseTime || record.type === "events_lost";
+    const isLate = this.held === 0 && isOfAnswer && performance.now() < this.#answerEnd;
     if (isLate) this.mark = record.n;
     if (this.held !== undefined && !isLate) this.held++;
     else if (!wasScanning) this.#look(record);
@@ -186,10 +188,10 @@ class KeptRecords implements Records {
     if (this.#found !== this.matching) this.#show();
   }
 
-  pause(time: number): void {
+  pause(time: number, answerMs: number = ANSWER_MS): void {
     if (this.held !== undefined) return;
     this.#pauseTime = time;
-    this.#answerEnd = performance.now() + ANSWER_MS;
+    this.#answerEnd = performance.now() + answerMs;
     this.mark = this.received;
     this.held = 0;
   }
@@ -230,7 +232,8 @@ class KeptRecords implements Records {
     const oldest = this.#kept.shift()!;
     this.#characters -= oldest.json.length;
     this.#next = Math.max(this.#next, oldest.n + 1);
-    if (this.held === undefined && this.matching.at(0) === oldest) this.matching.shift();
+    // An answer may be longer than what is kept; what was paused after that stands still.
+    if (!this.held && this.matching.at(0) === oldest) this.matching.shift();
     if (this.#found !== this.matching && this.#found.at(0) === oldest) this.#found.shift();
   }
 }

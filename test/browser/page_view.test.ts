@@ -114,6 +114,40 @@ run("the page counts events while it is paused, and shows them when it resumes",
 });
 
 run(
+  "the page says of a pause and a filter how many events match, and a question leaves it paused",
+  async () => {
+    await onStage({}, async ({ page, session, url }) => {
+      await isLive(page);
+      for (const text of ["one", "two", "one more"]) tick(session, text);
+      session.emit("torrent_finished", { infohash: HASH, name: "one of a hash" });
+      const amounts = page.locator("#amounts");
+      await reads(amounts, "4 events");
+      await page.getByRole("button", { name: "Pause" }).click();
+      await page.getByRole("searchbox").fill("one");
+      await reads(amounts, "4 events, 3 shown, paused, 0 new");
+      tick(session, "one later");
+      await reads(amounts, "5 events, 3 shown, paused, 1 new");
+      await page.getByRole("searchbox").fill("");
+      await until(() => page.url() === url, "the address has no filter");
+      await rows(page).first().locator(".subject").click();
+      await reads(amounts, "1 event, paused, 0 new");
+      session.emit("torrent_finished", { infohash: HASH, name: "again" });
+      await reads(amounts, "2 events, paused, 1 new");
+      assert.equal(await rows(page).locator(".summary").allTextContents(), ["one of a hash 08ada5a7…"]);
+      await page.goBack();
+      await reads(amounts, "6 events, paused, 0 new");
+      await page.getByRole("combobox", { name: "Start with" }).selectOption("latest");
+      await until(() => page.url() === `${url}?since=latest`, "it is asked");
+      await reads(page.locator("#empty-why"), "Nothing yet.");
+      tick(session, "held back");
+      await reads(page.locator("#empty-why"), "The list is paused.");
+      await page.getByRole("button", { name: "Resume" }).click();
+      await reads(rows(page).locator(".summary"), "held back");
+    });
+  },
+);
+
+run(
   "the filter is left by Enter and by Escape, which clears it first, and shortcut keys work again",
   async () => {
     await onStage({}, async ({ page, session }) => {

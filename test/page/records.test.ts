@@ -88,6 +88,23 @@ test("Records.pause() lets an answer in that was on its way, and holds back what
   assert.equal([records.matching.length, records.mark], [6, 3]);
 });
 
+test("Records.pause() holds the answer to a question that was asked while it was paused, however late and long", () => {
+  const records = createRecords(3, 1_000_000);
+  const add = (type: string, second: number) =>
+    records.add({ type, time: new Date(second * 1000).toISOString() });
+  records.pause(5000, -1);
+  add("tick", 1);
+  assert.equal([records.matching.length, records.held], [0, 1], "its time is over");
+  records.clear();
+  records.pause(5000, Infinity);
+  add("events_lost", 6); // What is missing before the answer.
+  for (const second of [1, 2, 3, 4]) add("tick", second);
+  assert.equal([records.matching.length, records.held], [3, 0], "no more than are kept");
+  add("tick", 6);
+  add("tick", 4);
+  assert.is(records.held, 2, "it is over with the first event that was published later");
+});
+
 test("Records.isFiltered says whether a filter selects, also while it is paused", () => {
   const records = createRecords(100, 1_000_000);
   for (let n = 1; n <= 3; n++) records.add({ type: "tick", event: n });
