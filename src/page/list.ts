@@ -6,13 +6,9 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import { byId, make, setText } from "./dom.ts";
-import { subjectNodes, summaryNodes } from "./event_nodes.ts";
+import { inOneLine, subjectNodes, summaryNodes, typeLine } from "./event_nodes.ts";
 import type { EventRecord, Records } from "./records.ts";
 import { placeInTime } from "./row_text.ts";
-
-/** The least and the most pixels that the column of the types takes. */
-const MIN_TYPE_WIDTH = 140;
-const MAX_TYPE_WIDTH = 320;
 
 /** The list. */
 export interface List {
@@ -24,8 +20,6 @@ export interface List {
   select(record: EventRecord | undefined): void;
   /** Moves the keyboard cursor by this number of rows; the page scrolls to it only if `scrollsPage`. */
   step(rows: number, scrollsPage: boolean): void;
-  /** Makes the column of the types wide enough for this one, as far as there is room. */
-  fitType(type: string): void;
   /** Shows between which records the list was paused, and when; `undefined` for nowhere. */
   mark(text: string | undefined): void;
   /** The record at the keyboard cursor, or else the first one in sight if the list is scrolled away from the newest. */
@@ -72,7 +66,6 @@ class EventList implements List {
   #drawn = 0;
   #generation: number;
   #markText: string | undefined;
-  #typeWidth = MIN_TYPE_WIDTH;
   /** The height of a row, in pixels. */
   #height: number;
   active: EventRecord | undefined = undefined;
@@ -176,13 +169,6 @@ class EventList implements List {
     this.draw();
   }
 
-  fitType(type: string): void {
-    const width = widthOf(type, this.#body);
-    if (width <= this.#typeWidth) return;
-    this.#typeWidth = width;
-    this.#body.style.setProperty("--type-width", `${width}px`);
-  }
-
   focus(): void {
     this.#scroller.focus({ preventScroll: true });
   }
@@ -223,15 +209,6 @@ class EventList implements List {
     else if (!this.#listener.onEscape()) this.follow();
     event.preventDefault();
   }
-}
-
-/** Returns how wide the column of the types has to be for a type, in pixels. */
-function widthOf(type: string, body: HTMLElement): number {
-  const probe = make("span", { className: "type probe", textContent: type });
-  body.append(probe);
-  const width = probe.offsetWidth + 1;
-  probe.remove();
-  return Math.min(MAX_TYPE_WIDTH, width);
 }
 
 /** Returns the height of a row in pixels, which the style sheet sets. */
@@ -317,14 +294,9 @@ function fillRow(row: Row, record: EventRecord, place: number, active: EventReco
   row.element.id = `event-${record.n}`;
   row.element.dataset["group"] = record.group;
   row.time.textContent = placeInTime(record.time);
-  row.type.textContent = cutInTheMiddle(record.type);
+  row.type.replaceChildren(...typeLine(record.type));
   row.type.title = record.type;
-  row.summary.replaceChildren(...summaryNodes(record), ...subjectNodes(record));
-}
-
-/** Shortens a long type in its middle: types differ at both ends. */
-function cutInTheMiddle(type: string): string {
-  return type.length > 40 ? `${type.slice(0, 18)}…${type.slice(-21)}` : type;
+  row.summary.replaceChildren(...inOneLine([...summaryNodes(record), ...subjectNodes(record)]));
 }
 
 /** Points screen readers to the active row, if it is in sight. */

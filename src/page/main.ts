@@ -107,7 +107,7 @@ const list = createList(records, {
     return isOpen;
   },
 });
-const types = createTypes((types) => change({ types }), (type) => list.fitType(type));
+const types = createTypes((types) => change({ types }));
 const sinceChoice = createSinceChoice(startAt);
 const chips = createChips(change);
 const filterInput = byId<HTMLInputElement>("filter");
@@ -202,10 +202,7 @@ async function listTypes(): Promise<void> {
   const names = await typesOf(key).catch(() => []);
   hasTypes ||= names.length > 0;
   types.add(names);
-  for (const name of names) {
-    chart.list(eventGroup(name));
-    list.fitType(name);
-  }
+  for (const name of names) chart.list(eventGroup(name));
 }
 
 /** Shows the details of a record. */

@@ -6,7 +6,7 @@
  */
 /// <reference lib="dom" />
 import { byId, make, setText } from "./dom.ts";
-import { summaryNodes } from "./event_nodes.ts";
+import { inOneLine, summaryNodes, typeLine } from "./event_nodes.ts";
 import { EventRecord } from "./records.ts";
 import { placeInTime } from "./row_text.ts";
 import { load, save } from "./storage.ts";
@@ -45,9 +45,9 @@ export function createPins(
       const open = make(
         "button",
         { type: "button", className: "pinned" },
-        make("span", { className: "type", textContent: record.type }),
+        make("span", { className: "type" }, ...typeLine(record.type)),
         make("span", { className: "time", textContent: placeInTime(record.time) }),
-        make("span", { className: "summary" }, ...summaryNodes(record)),
+        make("span", { className: "summary" }, ...inOneLine(summaryNodes(record))),
       );
       open.onclick = () => onOpen(record);
       const remove = make("button", { type: "button", textContent: "✕", ariaLabel: `Unpin ${record.type}` });

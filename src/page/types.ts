@@ -39,12 +39,8 @@ const MAX_TYPES = 500;
  * Makes the list in its place on the page.
  *
  * @param onChoose called with the types that a person chose; none for all
- * @param onFirst called with a type of which the first event arrived
  */
-export function createTypes(
-  onChoose: (types: readonly string[]) => void,
-  onFirst: (type: string) => void,
-): Types {
+export function createTypes(onChoose: (types: readonly string[]) => void): Types {
   const list = byId("type-list");
   const all = byId<HTMLButtonElement>("all-types");
   const entries = new Map<string, Entry>();
@@ -103,7 +99,7 @@ export function createTypes(
     },
     count: (type) => {
       const entry = entries.get(type) ?? add(type);
-      if (entry !== undefined && ++entry.count === 1) onFirst(type);
+      if (entry !== undefined) entry.count++;
     },
     choose: (types) => {
       chosen = types;

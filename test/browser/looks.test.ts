@@ -50,7 +50,8 @@ const MISPLACED = `(() => {
     if (b.top < a.top || b.bottom > a.bottom + 1 || b.right > a.right + 1) found.push(inner + " sticks out of " + outer);
   }
   for (const type of document.querySelectorAll(".row .type")) {
-    if (type.scrollWidth > type.clientWidth) found.push(type.textContent + " is cut");
+    const { lastChild, clientWidth, scrollWidth, textContent } = type;
+    if (scrollWidth > clientWidth || lastChild.scrollWidth > lastChild.clientWidth) found.push(textContent + " is cut at its end");
   }
   if (document.querySelector("#list").clientHeight < 160) found.push("the list is low");
   return found;

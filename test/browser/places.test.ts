@@ -5,7 +5,7 @@
  */
 import type { Page } from "playwright-core";
 import * as assert from "uvu/assert";
-import { createSession, triblerEvents } from "../../src/tribler/mod.ts";
+import { createSession, type Session, triblerEvents } from "../../src/tribler/mod.ts";
 import { endVisits, hasChromium } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
@@ -47,6 +47,7 @@ run("a click on a row, and its pin, move nothing and cover nothing", async () =>
       await page.setViewportSize({ width, height });
       await page.goto(url);
       await reads(rows(page).first().locator(".summary"), "60");
+      await reads(page.locator("#amounts"), "60 events");
       const pinned = page.locator(".pinned");
       const all = "header button, #spans button, .toolbar > *, .filter > *, .about *, .row";
       await rows(page).first().scrollIntoViewIfNeeded();
@@ -271,6 +272,101 @@ run("the chart has a plot, and what the list says fits, at each size", async () 
       const room = await page.locator("#empty").evaluate((one) => one.clientHeight - one.scrollHeight);
       assert.is(room, 0, `a button of the empty list is out of sight, ${width} x ${height}`);
     }
+  });
+});
+
+/** Publishes an event of a catalogue that has any types. */
+function publish(session: Session, type: string, event: unknown, subject?: string): void {
+  const events = [{ type, event, ...(subject !== undefined && { subject }) }];
+  session.channel.publishBatch(events as unknown as Parameters<typeof session.channel.publishBatch>[0]);
+}
+
+run(
+  "a row has its place whatever types arrive, and room for its summary",
+  async () => {
+    const session = await hubOf("any");
+    for (let n = 1; n <= 30; n++) publish(session, "a", { n });
+    await onStage({ session }, async ({ page }) => {
+      for (const [width, height] of [...SIZES, [1200, 800], [1280, 800]] as const) {
+        await page.setViewportSize({ width, height });
+        const summaries = async () => {
+          await page.evaluate(
+            "new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame))",
+          );
+          return await places(page, ".row:nth-child(2) > span");
+        };
+        await rows(page).nth(2).waitFor();
+        const type = `a_very_long_type_of_more_than_${width}_and_other_characters`;
+        const before = Object.values(await summaries()).map(([left, , width]) => [left, width]);
+        publish(session, type, { n: 0 });
+        publish(session, "a", { n: 0 });
+        await reads(rows(page).nth(1).locator(".type"), type);
+        const after = Object.values(await summaries()).map(([left, , width]) => [left, width]);
+        assert.equal(after, before, `${width}`);
+        const { share, isWhole, inside, between } = await page.evaluate(`(() => {
+        const [row, next] = document.querySelectorAll(".row:nth-child(n+2)");
+        const box = (element) => element.getBoundingClientRect();
+        const [type, summary, nextType] = [row.children[1], row.children[2], next.children[1]].map(box);
+        const end = row.children[1].lastChild;
+        const middle = ({ top, bottom }) => (top + bottom) / 2;
+        return {
+          share: summary.width / box(row).width,
+          isWhole: end.scrollWidth <= end.clientWidth && box(end).right <= type.right,
+          inside: middle(summary) - middle(type),
+          between: middle(nextType) - middle(summary),
+        };
+      })()`) as { share: number; isWhole: boolean; inside: number; between: number };
+        assert.ok(share > 0.5, `the summary has ${share} of its row, ${width}`);
+        assert.ok(isWhole, `the end of the type is seen, ${width}`);
+        assert.ok(inside < between - 4, `${inside} px in a row, ${between} px between rows, ${width}`);
+      }
+    });
+  },
+);
+
+run("a text from right to left shows its beginning where it is cut", async () => {
+  const session = await hubOf("any");
+  const text = "\u0645\u0631\u062d\u0628\u0627 ".repeat(70).trim();
+  publish(session, "one", { customer: text });
+  publish(session, "two", { name: text });
+  publish(session, "three", { name: "Latin", note: text, more: 1 });
+  await onStage({ session }, async ({ page }) => {
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await rows(page).nth(2).waitFor();
+      const seen = await page.evaluate(`[...document.querySelectorAll(".row .summary")].map((summary) => {
+        const part = [...summary.querySelectorAll("bdi")].find((one) => one.textContent.length > 200);
+        const { left, right } = summary.getBoundingClientRect();
+        const isSeen = (start) => {
+          const letter = document.createRange();
+          letter.setStart(part.firstChild, start);
+          letter.setEnd(part.firstChild, start + 1);
+          const box = letter.getBoundingClientRect();
+          return box.left >= left - 1 && box.right <= right + 1;
+        };
+        return [isSeen(1), isSeen(part.textContent.length - 2)];
+      })`);
+      assert.equal(seen, [[true, false], [true, false], [true, false]], `${width} x ${height}`);
+    }
+  });
+});
+
+run("the row at which the list was paused has its time where the others have it", async () => {
+  await onStage({ width: 360, height: 740 }, async ({ page, session }) => {
+    await isLive(page);
+    for (let n = 1; n <= 5; n++) tick(session, `${n}`);
+    await reads(page.locator("#amounts"), "5 events");
+    await page.locator("#pause").click();
+    tick(session, "6");
+    await reads(page.locator("#amounts"), /1 new/);
+    await page.locator("#pause").click();
+    await page.locator(".row.marked").waitFor();
+    const ends = await page.evaluate(`[...document.querySelectorAll(".row .time")].map((time) => {
+      const text = document.createRange();
+      text.selectNodeContents(time);
+      return Math.round(text.getBoundingClientRect().right);
+    })`) as number[];
+    assert.equal(ends, ends.map(() => ends[0]));
   });
 });
 
