@@ -505,6 +505,7 @@ run("the page works without a mouse", async () => {
     await reads(details.locator("#details-summary"), "198");
     await page.keyboard.press("Escape");
     assert.not(await details.isVisible());
+    await until(isFocused, "the list has the focus once more");
     await page.keyboard.press("Escape");
     await until(async () => await active.count() === 0, "it is back at the newest");
   });
