@@ -282,6 +282,51 @@ function publish(session: Session, type: string, event: unknown, subject?: strin
 }
 
 run(
+  "what limits the list moves nothing before it, and can always be ended",
+  async () => {
+    const session = createSession({ version: "7.1.5" });
+    session.emit("torrent_finished", { infohash: HASH, name: "ubuntu-24.04.2-desktop-amd64.iso" });
+    for (let n = 1; n <= 60; n++) tick(session, `${n}`);
+    await onStage({ session }, async ({ page, url }) => {
+      for (const [width, height] of [...SIZES, [1200, 800], [1280, 800]] as const) {
+        await page.setViewportSize({ width, height });
+        await page.goto(url);
+        await reads(page.locator("#amounts"), "61 events");
+        assert.ok(await page.locator(".downloads span").isVisible(), `the word is seen, ${width}`);
+        const before = await places(page, ".about > div, #download-csv");
+        const [amounts] = (await places(page, "#amounts"))["amounts"]!;
+        await page.getByRole("grid").evaluate((list) => list.scrollTop = 400);
+        await page.locator("#newer").waitFor();
+        assert.equal(
+          Object.values(await places(page, "#download-csv")),
+          [before["download-csv"]],
+          `${width}`,
+        );
+        await page.goto(`${url}?since=earliest&subject=${HASH}&subject=order/${"long".repeat(20)}`);
+        await reads(page.locator("#chips li").first(), /^ubuntu/);
+        assert.is((await places(page, "#amounts"))["amounts"]![0], amounts, `the amounts, ${width}`);
+        const cut = await page.evaluate(`(() => {
+        document.getElementById("newer").hidden = false;
+        const end = document.getElementById("download-ndjson").getBoundingClientRect().left;
+        const chips = [...document.querySelectorAll("#chips button")];
+        return chips.filter((chip) => {
+          const sign = document.createRange();
+          sign.selectNodeContents(chip.lastChild);
+          const { left, right } = sign.getBoundingClientRect();
+          const list = document.getElementById("chips").getBoundingClientRect();
+          return right > chip.getBoundingClientRect().right || right > list.right || right > end || left < list.left;
+        }).map((chip) => chip.title);
+      })()`);
+        assert.equal(cut, [], `a sign is out of sight, ${width} x ${height}`);
+        const about = (await page.locator(".about").boundingBox())!;
+        const csv = (await page.locator("#download-csv").boundingBox())!;
+        assert.ok(csv.x + csv.width <= about.x + about.width, `the downloads are in sight, ${width}`);
+      }
+    });
+  },
+);
+
+run(
   "a row has its place whatever types arrive, and room for its summary",
   async () => {
     const session = await hubOf("any");
