@@ -173,9 +173,8 @@ function coloured(json: string): (Node | string)[] {
     const [token, text, colon] = match;
     parts.push(json.slice(end, match.index));
     const className = text === undefined ? "value" : colon === undefined ? "text" : "name";
-    const textContent = text ?? token;
-    parts.push(make("bdi", { className, textContent }));
-    end = match.index + textContent.length;
+    parts.push(make("bdi", { className }, ...typeNodes(text ?? token)));
+    end = match.index + (text ?? token).length;
   }
   parts.push(json.slice(end));
   return parts;

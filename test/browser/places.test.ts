@@ -415,4 +415,66 @@ run("the row at which the list was paused has its time where the others have it"
   });
 });
 
+run("the help, the open types and the dictionary are in sight on a small window", async () => {
+  const session = createSession({ version: "7.1.5" });
+  for (let n = 1; n <= 9; n++) tick(session, "some words ".repeat(4));
+  await onStage({ session, width: 360, height: 740 }, async ({ page }) => {
+    await isLive(page);
+    await page.locator("#open-help").click();
+    const wide = await page.evaluate(`[...document.querySelectorAll("#help dt code")].filter((code) =>
+      code.getBoundingClientRect().right > code.parentElement.getBoundingClientRect().right + 0.1
+    ).map((code) => code.textContent)`);
+    assert.equal(wide, [], "no example reaches into the gap before what it means");
+    await page.locator("#help-close").click();
+    await page.locator("#types summary").click();
+    await page.locator("#type-list button").last().scrollIntoViewIfNeeded();
+    const outer = (await page.locator(".types").boundingBox())!;
+    for (const part of ["#types-title", "#all-types"]) {
+      const box = (await page.locator(part).boundingBox())!;
+      assert.ok(box.y >= outer.y && box.y + box.height <= outer.y + outer.height, part);
+    }
+    await page.locator("#types summary").click();
+    await page.setViewportSize({ width: 740, height: 360 });
+    for (let n = 0; n < 2; n++) {
+      await rows(page).nth(n).locator(".time").click();
+      await page.locator("#pin").click();
+    }
+    const line = await page.evaluate(`(() => {
+      const bottom = document.getElementById("details").getBoundingClientRect().bottom;
+      return bottom - document.getElementById("details-json").getBoundingClientRect().top;
+    })()`) as number;
+    assert.ok(line > 11 + 19, `the dictionary has ${line} px: a line of it is seen`);
+  });
+});
+
+run("a long word of the dictionary breaks between its parts", async () => {
+  const session = await hubOf("any");
+  const name = "a_very_long_name_of_more_than_twenty_eight_characters";
+  publish(session, name, { [name]: name });
+  await onStage({ session, width: 1440, height: 900 }, async ({ page }) => {
+    await rows(page).first().locator(".time").click();
+    const breaks = await page.evaluate(`(() => {
+      const nodes = document.createTreeWalker(document.getElementById("details-json"), NodeFilter.SHOW_TEXT);
+      const found = [];
+      let [last, lastTop] = ["\\n", undefined];
+      for (let node = nodes.nextNode(); node !== null; node = nodes.nextNode()) {
+        for (let at = 0; at < node.length; at++) {
+          const letter = document.createRange();
+          letter.setStart(node, at);
+          letter.setEnd(node, at + 1);
+          const box = letter.getBoundingClientRect();
+          if (node.data[at].trim() === "") last = " ";
+          else {
+            if (lastTop !== undefined && box.top > lastTop + 5 && last !== " ") found.push(last);
+            [last, lastTop] = [node.data[at], box.top];
+          }
+        }
+      }
+      return found;
+    })()`) as string[];
+    assert.ok(breaks.length >= 3, "each of the three is broken");
+    assert.equal(breaks, breaks.map(() => "_"));
+  });
+});
+
 test.run();
