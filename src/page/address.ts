@@ -39,9 +39,11 @@ export function isAtSheet(): boolean {
 /**
  * Adds the view to the history of the tab: a step to go back from.
  *
+ * @param before the view to go back to, which may not be in the address yet
  * @param opensSheet whether the step opens the sheet, and asks for nothing
  */
-export function pushView(view: View, opensSheet: boolean = false): void {
+export function pushView(view: View, before: View, opensSheet: boolean = false): void {
+  if (timer !== undefined) history.replaceState(history.state, "", addressOf(before));
   forgetTimer();
   history.pushState(opensSheet ? SHEET : null, "", addressOf(view));
 }

@@ -119,7 +119,7 @@ function change(changes: Partial<View>): void {
   view = { ...view, ...changes };
   const isAsked = !isSameQuestion(before, view);
   // A question is a step that the browser can go back from; to type a filter is none.
-  if (isAsked) pushView(view);
+  if (isAsked) pushView(view, before);
   else replaceView(() => view);
   apply(before, isAsked);
 }
@@ -127,9 +127,10 @@ function change(changes: Partial<View>): void {
 /** Notes which event is open. */
 function rememberEvent(record: EventRecord | undefined): void {
   const eventTime = record && new Date(record.time).toISOString();
+  const before = view;
   view = { ...view, event: record?.id, eventTime };
   // To close the sheet is what the button for going back is expected to do.
-  if (record !== undefined && !details.isBeside && !isAtSheet()) pushView(view, true);
+  if (record !== undefined && !details.isBeside && !isAtSheet()) pushView(view, before, true);
   else replaceView(() => view);
 }
 
