@@ -295,8 +295,10 @@ run(
         assert.ok(await page.locator(".downloads span").isVisible(), `the word is seen, ${width}`);
         const before = await places(page, ".about > div, #download-csv");
         const [amounts] = (await places(page, "#amounts"))["amounts"]!;
-        await page.getByRole("grid").evaluate((list) => list.scrollTop = 400);
-        await page.locator("#newer").waitFor();
+        await until(async () => {
+          await page.getByRole("grid").evaluate((list) => list.scrollTop = 400);
+          return await page.locator("#newer").isVisible();
+        }, "it is scrolled");
         assert.equal(
           Object.values(await places(page, "#download-csv")),
           [before["download-csv"]],
