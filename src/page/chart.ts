@@ -9,7 +9,7 @@
 import uPlot from "uplot";
 import { byId } from "./dom.ts";
 import { EVENT_GROUPS, type EventGroup } from "./event_groups.ts";
-import { createLegend, type Legend, type Scope } from "./legend.ts";
+import { createLegend, type Legend, type Scope, shortNumber } from "./legend.ts";
 import type { Known } from "./past.ts";
 import { peaksOf, type Rates, type Series } from "./rates.ts";
 import { placeInTime } from "./row_text.ts";
@@ -55,6 +55,9 @@ export const CHART_STEPS = 1000;
 /** Number of pixels beside the plot, and those of them to its right. */
 const AXIS_PIXELS = 64;
 const RIGHT_PIXELS = 24;
+/** The widths of times of day on a small window, without seconds and with them, and the space between them. */
+const MINUTES_PIXELS = 40;
+const SECONDS_PIXELS = 62;
 
 /** The possible distances between the lines of the axis of events; fractions only where it ends below two. */
 const INCREMENTS = incrementsOf([1, 10, 100, 1000, 10_000, 100_000]);
@@ -153,7 +156,7 @@ class RateChart implements Chart {
     const { from, oldest, isGone } = this.#known;
     const isWhole = from / 1000 <= this.#series.start || (from <= oldest && !isGone);
     const span = isWhole ? SPAN_TEXTS[this.#span] : lengthText((this.#lastDrawn - from) / 1000);
-    const failures = span && `${this.#failures.toLocaleString("en")} in ${span}`;
+    const failures = span === "" ? undefined : { count: this.#failures, time: span };
     const second = Math.floor(this.#lastDrawn / 1000) - 1;
     this.#legend.write(this.#series, this.#pointed, second, { ...this.#scope, failures });
   }
@@ -289,9 +292,11 @@ function createPlot(
           ...axis,
           size: 22,
           gap: 4,
-          // A time of another day has its date.
-          space: (_, _axis, min, _max, length) =>
-            length < 500 && !timeText(min, false).includes(" ") ? 40 : 84,
+          space: (_, _axis, min, max, length) => {
+            if (length >= 500 || timeText(min, false).includes(" ")) return 84; // A time of another day has its date.
+            // Steps of half a minute and less have seconds.
+            return (max - min) * MINUTES_PIXELS / length > 30 ? MINUTES_PIXELS : SECONDS_PIXELS;
+          },
           values: (_, ticks) => ticks.map((tick) => timeText(tick, ticks.some((one) => one % 60 !== 0))),
         },
         {
@@ -299,6 +304,7 @@ function createPlot(
           size: AXIS_PIXELS - RIGHT_PIXELS,
           gap: 4,
           space: (_, _axis, _min, _max, length) => length < 70 ? 14 : 24,
+          values: (_, ticks) => ticks.map(shortNumber),
           incrs: (_, _axis, _min, max) => max < 2 ? [...FRACTIONS, ...INCREMENTS] : INCREMENTS,
         },
       ],

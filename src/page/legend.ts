@@ -30,10 +30,10 @@ export interface Scope {
   /** Whether the events of a group were asked for: those of others are unknown, not none. */
   asks(group: EventGroup): boolean;
   /**
-   * How much trouble there was in the time that the chart knows; empty if it knows none. It is rare: a second later its rate
-   * says that there is none.
+   * How many events of trouble there were, and in which time that the chart knows; `undefined` if it knows none. They are rare: a
+   * second later their rate says that there are none.
    */
-  readonly failures: string;
+  readonly failures: { readonly count: number; readonly time: string } | undefined;
   /** Whether the page is connected, so that it knows the last second. */
   readonly isLive: boolean;
 }
@@ -72,12 +72,12 @@ export function createLegend(rates: Rates, onGroup: (group: EventGroup) => void)
         const rate = step === undefined ? rates.of(group, second) : counts[step]! / series.step;
         sum += rate;
         const isCounted = isKnown && scope.asks(group);
-        const ofSecond = rate < 1000 ? rateText(rate) : `${rateText(rate / 1000)}k`;
         const isRate = group !== "trouble" || step !== undefined;
-        const text = isRate ? ofSecond : scope.failures;
-        setText(amount, isCounted && text || "–");
-        setText(unit, isCounted && isRate ? "/s" : "");
-        item.dataset["none"] = `${!isCounted || !parseFloat(text)}`;
+        const number = isRate ? rate : scope.failures?.count;
+        const isShown = isCounted && number !== undefined;
+        setText(amount, isShown ? shortNumber(number) : "–");
+        setText(unit, !isShown ? "" : isRate ? "/s" : ` in ${scope.failures!.time}`);
+        item.dataset["none"] = `${!isShown || number === 0}`;
       }
       const amount = isKnown ? rateText(sum) : "–";
       const unit = amount === "1" ? "event" : "events";
@@ -87,6 +87,11 @@ export function createLegend(rates: Rates, onGroup: (group: EventGroup) => void)
       setText(byId("rates-title"), title);
     },
   };
+}
+
+/** Writes a number in few characters: thousands as "1.2k". */
+export function shortNumber(number: number): string {
+  return number < 1000 ? rateText(number) : `${rateText(number / 1000)}k`;
 }
 
 /** Writes a rate with two digits where it is below ten. */

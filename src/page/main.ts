@@ -44,8 +44,11 @@ const FIGURES_INTERVAL_MS = 250;
 const EXPLANATION_DELAY_MS = 400;
 /** Number of milliseconds after a question in which the chart is drawn as often as the figures: its answer arrives. */
 const ANSWER_MS = 3000;
+/** Number of milliseconds that the first question waits for the types: groups have their places and colours in their order. */
+const TYPES_MS = 1000;
 /** Number of milliseconds after a question in which the event of a link has to arrive. */
 const MISSED_MS = 5000;
+const TROUBLE = "is:trouble";
 const HINT = "Choose an event to see all of it here.";
 const MISSED =
   "The event of this link is not here: the server no longer keeps it, or the view leaves it out.";
@@ -78,6 +81,8 @@ const chart = createChart(rates, {
   onSpan: (span) => change({ span }),
   onLoad: (span) => change({ span, since: span === "all" ? "earliest" : `-${span}` }),
   onGroup: (group) => {
+    // If the server describes no types, those of trouble that the page has seen are not all.
+    if (group === "trouble" && !hasTypes) return selectTrouble();
     const ofGroup = types.names.filter((type) => eventGroup(type) === group);
     const isChosen = view.types.length === ofGroup.length &&
       ofGroup.every((type) => view.types.includes(type));
@@ -216,6 +221,13 @@ function show(record: EventRecord, byKeyboard: boolean): void {
 /** Starts at another place, and shows the same time in the chart. */
 function startAt(since: string | undefined): void {
   change({ since, span: spanOf(since) });
+}
+
+/** Selects trouble among all events, or ends that. */
+function selectTrouble(): void {
+  if (view.text === TROUBLE) return change({ text: "" });
+  const since = view.since ?? "earliest";
+  change({ text: TROUBLE, types: [], since, span: spanOf(since) });
 }
 
 /** Asks for all events of a subject. */
@@ -367,5 +379,7 @@ setInterval(() => {
 chart.draw(Date.now());
 list.draw();
 apply(undefined, false);
-ask(first.place?.since);
-void listTypes();
+const tooLate = new Promise((resolve) => setTimeout(resolve, TYPES_MS));
+void Promise.race([listTypes(), tooLate]).then(() => {
+  if (askedAt === 0) ask(first.place?.since);
+});

@@ -1,10 +1,11 @@
 /**
  * The language of the filter: words, phrases, fields and their negations, all of which an event has to match.
  *
- * `sintel "big buck" name:sintel size:>1GB type:market_* -trader_id:c0fe*`
+ * `sintel "big buck" name:sintel size:>1GB type:market_* -trader_id:c0fe* is:trouble`
  *
  * @module
  */
+import { groupOf } from "./event_text.ts";
 
 /** What a filter looks at. */
 export interface Filterable {
@@ -83,6 +84,7 @@ function ownJson({ json, id }: Filterable): string {
 function fieldTest(field: string, { operator, value }: Term): Accepts {
   if (field === "type") return matching(value, ({ type }) => type);
   if (field === "subject") return matching(value, ({ subject }) => subject);
+  if (field === "is" && value.toLowerCase() === "trouble") return ({ type }) => groupOf(type) === "trouble";
   if (field === "time" && operator !== "") return timeTest(operator, value);
   const path = field.replace(/^event\./, "").split(".");
   // Most events lack the key: their JSON need not be parsed.

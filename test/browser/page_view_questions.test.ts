@@ -9,6 +9,7 @@ import { createSession, type Session } from "../../src/tribler/mod.ts";
 import { endVisits, hasChromium } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
+import { triblerPayloads } from "../support/tribler_payloads.ts";
 import { HASH, hubOf, isLive, onStage, reads, rows, tick } from "./stage.ts";
 
 const test = suite("page questions");
@@ -26,6 +27,8 @@ interface Scene {
   /** What the row of the subject shows of it, and the groups of what happens and what passes. */
   readonly subject: string;
   readonly groups: readonly [string, string];
+  /** What stands in the place of the rate of a group while only trouble is listed. */
+  readonly rateBesideTrouble: string;
 }
 
 function ofTribler(): Scene {
@@ -37,6 +40,7 @@ function ofTribler(): Scene {
     passes: () => tick(session, "more"),
     subject: "08ada5a7…",
     groups: ["torrent", "core"],
+    rateBesideTrouble: "–", // It was not asked for.
   };
 }
 
@@ -53,12 +57,13 @@ async function ofAnother(): Promise<Scene> {
     passes: () => publish("visit", { page: "/" }),
     subject: "order/7",
     groups: ["order", "visit"],
+    rateBesideTrouble: "0/s", // Nobody knows which types are trouble: all events are there, and filtered.
   };
 }
 
 for (const [catalogue, open] of [["the Tribler catalogue", ofTribler], ["another one", ofAnother]] as const) {
   run(`the page answers three questions within two clicks each, with ${catalogue}`, async () => {
-    const { session, happens, fails, passes, subject, groups } = await open();
+    const { session, happens, fails, passes, subject, groups, rateBesideTrouble } = await open();
     await onStage({ session }, async ({ page, url }) => {
       await isLive(page);
       happens("first");
@@ -84,7 +89,7 @@ for (const [catalogue, open] of [["the Tribler catalogue", ofTribler], ["another
         await reads(figure("trouble"), "1 in 5 min");
         await click(figure("trouble"));
         await until(async () => await rows(page).count() === 1, "only the trouble is listed");
-        await reads(figure(groups[0]), "–");
+        await reads(figure(groups[0]), rateBesideTrouble);
       });
       await ask("what happened to this one since noon", async () => {
         await click(rows(page).locator(".subject", { hasText: subject }).first());
@@ -170,6 +175,50 @@ run(
     });
   },
 );
+
+run("a click on trouble finds types that the server has not described, old ones and new ones", async () => {
+  const session = await hubOf("any");
+  const publish = (type: string) =>
+    session.channel.publishBatch([{ type } as Parameters<typeof session.channel.publishBatch>[0][0]]);
+  publish("disk_error");
+  for (let n = 0; n < 300; n++) publish("log");
+  await onStage({ session }, async ({ page }) => {
+    await isLive(page);
+    await reads(page.locator("#amounts"), "200 events");
+    const trouble = page.locator("#legend").getByRole("button", { name: /^trouble/ });
+    await trouble.click();
+    await reads(page.locator("#amounts"), "301 events, 1 shown");
+    await reads(rows(page).first(), /disk_error/);
+    publish("net_failed");
+    await reads(page.locator("#amounts"), "302 events, 2 shown");
+    await reads(rows(page).first(), /net_failed/);
+    await reads(trouble, /^trouble 2 in /);
+    await trouble.click();
+    await reads(page.locator("#amounts"), "302 events");
+  });
+});
+
+run("the legend has the same order and colours after each load, whatever came first", async () => {
+  const first = ["torrent_finished", "market_ask", "search_result_torrent"] as const;
+  const seen = new Set<string>();
+  for (const type of first) {
+    const session = createSession({ version: "7.1.5" });
+    session.emit(type, triblerPayloads[type] as never);
+    await onStage({ session }, async ({ page }) => {
+      await isLive(page);
+      await rows(page).first().waitFor();
+      const groups = page.locator("#legend li");
+      await until(async () => await groups.count() === 5, "all groups are listed");
+      seen.add(
+        (await groups.evaluateAll((all) => all.map((one) => `${one.dataset["group"]} ${one.textContent}`)))
+          .map((
+            text,
+          ) => text.replace(/[\d–].*/, "")).join(),
+      );
+    });
+  }
+  assert.is(seen.size, 1, [...seen].join("; "));
+});
 
 run("the chart hatches what is not loaded, loads it, and takes ranges dragged by a finger", async () => {
   const session = createSession({ version: "7.1.5" });

@@ -188,6 +188,33 @@ run("a group that comes stands last in the legend, in a colour of its own, and m
   }
 });
 
+run("the figure of trouble has room, however much there is", async () => {
+  const session = createSession({ version: "7.1.5" });
+  await onStage({ session }, async ({ page, url }) => {
+    let count = 0;
+    for (const more of [223, 1000]) {
+      for (let n = 0; n < more; n++) session.emit("tribler_exception", { text: `${n}` });
+      count += more;
+      for (const [width, height] of SIZES) {
+        await page.setViewportSize({ width, height });
+        await page.goto(`${url}?since=earliest`);
+        await reads(page.locator("#amounts"), `${count.toLocaleString("en")} events`);
+        await page.getByRole("button", { name: "5 min", exact: true }).click();
+        await reads(
+          page.locator("#legend li").first(),
+          count < 1000 ? "trouble 223 in 5 min" : "trouble 1.2k in 5 min",
+        );
+        const crowded = await page.evaluate(`[...document.querySelectorAll("#legend li")].filter((item) => {
+          const name = item.querySelector("bdi");
+          const { right } = item.querySelector("b").getBoundingClientRect();
+          return name.scrollWidth > name.clientWidth || right > item.getBoundingClientRect().right;
+        }).map((item) => item.textContent)`);
+        assert.equal(crowded, [], `${count} at ${width} x ${height}`);
+      }
+    }
+  });
+});
+
 run("the types are open where they have a column, until a person chooses", async () => {
   await onStage({ width: 768 }, async ({ page }) => {
     const types = page.locator("#types");

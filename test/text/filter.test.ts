@@ -30,6 +30,15 @@ function passing(text: string): string {
   return [TORRENT, ORDER].map((event) => accepts === undefined || accepts(event) ? "+" : "-").join("");
 }
 
+test("parseFilter() has is:trouble for types of failures", () => {
+  const found = ["disk_error", "order_placed", "netFailed"].filter((type) =>
+    parseFilter("is:Trouble")!(event(type, { is: "fine" }))
+  );
+  assert.equal(found, ["disk_error", "netFailed"]);
+  assert.is(parseFilter("-is:trouble")!(event("disk_error", {})), false);
+  assert.is(parseFilter("is:fine")!(event("order_placed", { is: "fine" })), true);
+});
+
 test("parseFilter() accepts events in which all terms match", () => {
   const cases: readonly (readonly [text: string, passing: string])[] = [
     ["", "++"],
