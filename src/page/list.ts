@@ -115,7 +115,7 @@ class EventList implements List {
     markActive(this.#scroller, this.#rows, this.active);
     this.#scroller.setAttribute("aria-rowcount", `${length}`);
     this.#newer.hidden = first === 0;
-    setText(this.#newer, `↑ ${first.toLocaleString("en")} newer`);
+    setText(byId("newer-count"), `↑ ${first.toLocaleString("en")}`);
   }
 
   /** Keeps the rows in sight in place when others are added above them. Returns where the list is scrolled to. */

@@ -99,7 +99,9 @@ export function createChips(
     });
     if (range !== undefined) {
       const text = `${placeInTime(range.from)} – ${placeInTime(range.to)}`;
-      chips.push(chip(text, "Show all times", () => onChange({ range: undefined })));
+      const ofRange = chip(text, "Show all times", () => onChange({ range: undefined }));
+      ofRange.className = "range";
+      chips.push(ofRange);
     }
     byId("chips").replaceChildren(...chips);
   }

@@ -330,12 +330,13 @@ run(
         assert.is((await places(page, "#amounts"))["amounts"]![0], amounts, `the amounts, ${width}`);
         const cut = await page.evaluate(`(() => {
         document.getElementById("newer").hidden = false;
-        const end = document.getElementById("download-ndjson").getBoundingClientRect().left;
+        const next = document.getElementById("download-ndjson").getBoundingClientRect();
         const chips = [...document.querySelectorAll("#chips button")];
         return chips.filter((chip) => {
           const sign = document.createRange();
           sign.selectNodeContents(chip.lastChild);
-          const { left, right } = sign.getBoundingClientRect();
+          const { left, right, top } = sign.getBoundingClientRect();
+          const end = top < next.bottom ? next.left : Infinity; // They have a line of their own where it is narrow.
           const list = document.getElementById("chips").getBoundingClientRect();
           return right > chip.getBoundingClientRect().right || right > list.right || right > end || left < list.left;
         }).map((chip) => chip.title);
@@ -348,6 +349,57 @@ run(
     });
   },
 );
+
+run("a range of time is whole, a name has the rest of its line, and neither moves the list", async () => {
+  const session = await hubOf("any");
+  const subject = `deploy/${"a-very-long-name-".repeat(14)}`;
+  for (let n = 1; n <= 30; n++) publish(session, "a", { n }, subject);
+  await onStage({ session }, async ({ page, url }) => {
+    for (const [width, height] of [...SIZES, [1200, 800], [1280, 800]] as const) {
+      await page.setViewportSize({ width, height });
+      await page.goto(url);
+      await reads(page.locator("#amounts"), "30 events");
+      const before = await places(page, "#list");
+      const range = `from=${new Date(Date.now() - 60_000).toISOString()}&to=${new Date().toISOString()}`;
+      for (const limits of ["", `&${range}`]) {
+        await page.goto(`${url}?since=-1h&subject=${subject}${limits}`);
+        await reads(page.locator("#amounts"), /^30 events/);
+        assert.equal(await places(page, "#list"), before, `the list, ${width}`);
+        const { isWhole, gap } = await page.evaluate(`(() => {
+          const time = document.querySelector("#chips li + li bdi");
+          const box = (node) => {
+            const text = document.createRange();
+            text.selectNodeContents(node);
+            return text.getBoundingClientRect();
+          };
+          const chips = [...document.querySelectorAll("#chips li")].map((chip) => chip.getBoundingClientRect());
+          const others = ["#amounts", ".downloads"].map((name) => box(document.querySelector(name)));
+          const line = [...chips, ...others.filter(({ top, bottom }) => top < chips[0].bottom && bottom > chips[0].top)]
+            .sort((one, other) => one.left - other.left);
+          const { left, right } = document.querySelector(".about").getBoundingClientRect();
+          const ends = [left, ...line.map((one) => one.right)];
+          const gaps = [...line.map((one) => one.left), right].map((start, i) => start - ends[i]);
+          return { isWhole: time === null || time.scrollWidth <= time.clientWidth, gap: Math.max(...gaps) };
+        })()`) as { isWhole: boolean; gap: number };
+        assert.ok(isWhole, `the range is whole, ${width}`);
+        assert.ok(gap < 18, `${gap} px are free beside a name that is cut, ${width}, ${limits}`);
+      }
+    }
+  });
+});
+
+run("a laptop has room for the types of Tribler", async () => {
+  const session = createSession({ version: "7.1.5" });
+  const { types } = triblerEvents;
+  for (const type of types) publish(session, type, triblerPayloads[type as keyof typeof triblerPayloads]);
+  await onStage({ session, width: 1440, height: 1500 }, async ({ page }) => {
+    await until(async () => await rows(page).count() >= types.length, "all are in sight");
+    const cut = await page.evaluate(`[...document.querySelectorAll(".row .type")].filter((type) =>
+      type.firstChild.scrollWidth > type.firstChild.clientWidth
+    ).map((type) => type.title)`);
+    assert.equal(cut, []);
+  });
+});
 
 run(
   "a row has its place whatever types arrive, and room for its summary",
@@ -419,7 +471,7 @@ run("a text from right to left shows its beginning where it is cut", async () =>
   });
 });
 
-run("the row at which the list was paused has its time where the others have it", async () => {
+run("the row at which the list was paused has its time and its type where the others have them", async () => {
   await onStage({ width: 360, height: 740 }, async ({ page, session }) => {
     await isLive(page);
     for (let n = 1; n <= 5; n++) tick(session, `${n}`);
@@ -435,6 +487,13 @@ run("the row at which the list was paused has its time where the others have it"
       return Math.round(text.getBoundingClientRect().right);
     })`) as number[];
     assert.equal(ends, ends.map(() => ends[0]));
+    const widths = await page.evaluate(
+      `[...document.querySelectorAll(".row .type")].map((type) => type.clientWidth)`,
+    ) as number[];
+    assert.equal(widths, widths.map(() => widths[0]));
+    const [said] = Object.values(await places(page, ".row.marked .summary"));
+    const [marker] = Object.values(await places(page, ".row.marked .marker"));
+    assert.ok(said![0]! + said![2]! <= marker![0]!, "what it says ends before the marker");
   });
 });
 
