@@ -29,6 +29,8 @@ export interface Details {
   close(): void;
   /** Copies a link to the event that is shown. */
   copyLink(): void;
+  /** Says whether the subject of the record is followed. */
+  mark(): void;
 }
 
 /** Callbacks of the details. */
@@ -38,6 +40,8 @@ export interface DetailsListener {
   onClose(): void;
   /** The next older or newer event was asked for. */
   onStep(rows: number): void;
+  isFollowed(subject: string): boolean;
+  /** The subject is to be followed, or no longer. */
   onFollow(subject: string): void;
 }
 
@@ -48,7 +52,8 @@ const CONFIRMATION_MS = 1500;
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g;
 
 /** Makes the details in their place on the page. */
-export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsListener): Details {
+export function createDetails(listener: DetailsListener): Details {
+  const { hasKey, onClose, onStep, isFollowed, onFollow } = listener;
   const dialog = byId<HTMLDialogElement>("details");
   const heading = byId("details-type");
   const copyJson = byId<HTMLButtonElement>("copy-json");
@@ -64,6 +69,10 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
     if (shown?.id === undefined) return;
     const { origin, pathname, search } = location;
     void copyFor(copyLinkButton, `${origin}${pathname}${linkTo(shown.id, shown.time, search)}`);
+  }
+
+  function mark(): void {
+    setText(follow, isFollowed(shown?.subject ?? "") ? "Unfollow" : "Follow");
   }
 
   copyJson.onclick = () => void copyFor(copyJson, shown!.json);
@@ -112,10 +121,12 @@ export function createDetails({ hasKey, onClose, onStep, onFollow }: DetailsList
       return dialog.open ? shown : undefined;
     },
     copyLink,
+    mark,
     close: () => dialog.close(),
     show: (record, takesFocus) => {
       shown = record;
       fill(dialog, record);
+      mark();
       const wasOpen = dialog.open;
       if (!wasOpen) {
         opener = document.activeElement as HTMLElement;

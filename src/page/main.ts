@@ -64,6 +64,8 @@ let askedAt = 0;
 /** The id of an event that is to be selected when it arrives, and whether its details are to open. */
 let awaited: { readonly id: string; readonly opens: boolean } | undefined;
 let hasTypes = false;
+/** Where the list started before a subject was followed, if that changed it and nothing else did since. */
+let startBefore: Pick<View, "since" | "span"> | undefined;
 
 const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
 const rates = createRates(CHART_SECONDS, CHART_STEPS);
@@ -98,7 +100,8 @@ const details = createDetails({
   },
   // The buttons of the details stay at the pointer: beside the list, the page does not scroll.
   onStep: (rows) => list.step(rows, !details.isBeside),
-  onFollow: followSubject,
+  isFollowed: (subject) => view.subjects.includes(subject),
+  onFollow: (subject) => view.subjects.includes(subject) ? unfollow(subject) : followSubject(subject),
 });
 const list = createList(records, {
   onOpen: show,
@@ -114,7 +117,7 @@ const list = createList(records, {
 });
 const types = createTypes((types) => change({ types }));
 const sinceChoice = createSinceChoice(startAt);
-const chips = createChips(change);
+const chips = createChips({ onUnfollow: unfollow, onAllTimes: () => change({ range: undefined }) });
 const filterInput = byId<HTMLInputElement>("filter");
 const pins = createPins((record) => show(record, false), () => details.shown);
 
@@ -122,6 +125,7 @@ const pins = createPins((record) => show(record, false), () => details.shown);
 function change(changes: Partial<View>): void {
   const before = view;
   view = { ...view, ...changes };
+  if (before.since !== view.since || before.span !== view.span) startBefore = undefined;
   const isAsked = !isSameQuestion(before, view);
   // A question is a step that the browser can go back from; to type a filter is none.
   if (isAsked) pushView(view, before);
@@ -144,6 +148,7 @@ function apply(before: View | undefined, isAsked: boolean): void {
   types.choose(view.types);
   sinceChoice.show(view);
   chips.show(view);
+  details.mark();
   const { skewMs } = connection;
   chart.select(view.range && { from: view.range.from + skewMs, to: view.range.to + skewMs });
   if (before?.span !== view.span) chart.setSpan(view.span);
@@ -232,8 +237,18 @@ function selectTrouble(): void {
 
 /** Asks for all events of a subject. */
 function followSubject(subject: string): void {
-  const since = view.since ?? "earliest";
-  change({ subjects: [subject], types: [], since, span: "all", range: undefined, text: "" });
+  const { since, span, subjects } = view;
+  const start = subjects.length === 0 ? { since, span } : startBefore;
+  const all = { since: since ?? "earliest", span: "all" } as const;
+  change({ subjects: [subject], types: [], ...all, range: undefined, text: "" });
+  startBefore = start;
+}
+
+/** Follows a subject no longer; after the last one the list starts where it did before. */
+function unfollow(subject: string): void {
+  const subjects = view.subjects.filter((one) => one !== subject);
+  change({ subjects, ...(subjects.length === 0 && startBefore) });
+  startBefore = undefined;
 }
 
 function togglePin(): void {
@@ -360,6 +375,7 @@ addEventListener("popstate", () => {
   // Nothing but the sheet is a step without a question.
   if (isSameQuestion(before, now)) return replaceView(() => view);
   view = now;
+  startBefore = undefined;
   awaited = view.event === undefined ? undefined : { id: view.event, opens: true };
   apply(before, true);
 });

@@ -74,10 +74,16 @@ export interface Chips {
   note(event: Dictionary): void;
 }
 
+/** Callbacks of the chips. */
+export interface ChipsListener {
+  /** A subject is no longer to be followed. */
+  onUnfollow(subject: string): void;
+  /** The range of time is to end. */
+  onAllTimes(): void;
+}
+
 /** Makes the chips in their place on the page. */
-export function createChips(
-  onChange: (change: Partial<Pick<View, "subjects" | "range">>) => void,
-): Chips {
+export function createChips({ onUnfollow, onAllTimes }: ChipsListener): Chips {
   /** The names of the subjects that are hashes. */
   const names = new Map<string, string>();
   let shown: Pick<View, "subjects" | "range"> = { subjects: [], range: undefined };
@@ -93,13 +99,11 @@ export function createChips(
     const { subjects, range } = shown;
     const chips = subjects.map((subject) => {
       const name = names.get(subject) ?? shortened(subject);
-      return chip(name, `Stop following ${name}`, () => {
-        onChange({ subjects: subjects.filter((one) => one !== subject) });
-      });
+      return chip(name, `Stop following ${name}`, () => onUnfollow(subject));
     });
     if (range !== undefined) {
       const text = `${placeInTime(range.from)} – ${placeInTime(range.to)}`;
-      const ofRange = chip(text, "Show all times", () => onChange({ range: undefined }));
+      const ofRange = chip(text, "Show all times", onAllTimes);
       ofRange.className = "range";
       chips.push(ofRange);
     }

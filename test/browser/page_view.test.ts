@@ -94,6 +94,38 @@ run("the page asks the server for types, subjects and times, and filters what it
   });
 });
 
+run("to follow a subject no longer brings back where the list started", async () => {
+  const session = createSession({ version: "7.1.5" });
+  session.emit("torrent_finished", { infohash: HASH, name: "first" });
+  for (let n = 1; n <= 300; n++) tick(session, `${n}`);
+  session.emit("torrent_finished", { infohash: HASH, name: "second" });
+  await onStage({ session, width: 1440, height: 900 }, async ({ page }) => {
+    const follows = async (): Promise<void> => {
+      await reads(page.locator("#amounts"), "200 events");
+      await rows(page).first().locator(".time").click();
+      await page.getByRole("button", { name: "Follow", exact: true }).click();
+      await reads(page.locator("#amounts"), "2 events");
+      await until(
+        () => page.url().includes("since=earliest&event=") && page.url().endsWith("chart=all"),
+        "all",
+      );
+    };
+    await follows();
+    await page.getByRole("button", { name: "Unfollow" }).click();
+    await reads(page.locator("#amounts"), "200 events");
+    await until(() => !/since|chart/.test(page.url()), "the start and the span are those from before");
+    await follows();
+    await page.getByRole("button", { name: /^Stop following/ }).click();
+    await reads(page.locator("#amounts"), "200 events");
+    await page.locator("#follow", { hasText: /^Follow$/ }).waitFor();
+    // What was chosen since stays.
+    await follows();
+    await page.getByRole("combobox", { name: "Start with" }).selectOption("-1h");
+    await page.getByRole("button", { name: "Unfollow" }).click();
+    await reads(page.locator("#amounts"), "302 events");
+  });
+});
+
 run("the page counts events while it is paused, and shows them when it resumes", async () => {
   await onStage({}, async ({ page, session }) => {
     await isLive(page);
