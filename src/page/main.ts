@@ -66,6 +66,8 @@ let awaited: { readonly id: string; readonly opens: boolean } | undefined;
 let hasTypes = false;
 /** Where the list started before a subject was followed, if that changed it and nothing else did since. */
 let startBefore: Pick<View, "since" | "span"> | undefined;
+/** What the list showed before trouble was selected among all events, if nothing of that was changed since. */
+let viewBefore: Pick<View, "text" | "types" | "since" | "span"> | undefined;
 
 const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
 const rates = createRates(CHART_SECONDS, CHART_STEPS);
@@ -125,7 +127,8 @@ const pins = createPins((record) => show(record, false), () => details.shown);
 function change(changes: Partial<View>): void {
   const before = view;
   view = { ...view, ...changes };
-  if (before.since !== view.since || before.span !== view.span) startBefore = undefined;
+  if (before.since !== view.since || before.span !== view.span) startBefore = viewBefore = undefined;
+  if (before.text !== view.text) viewBefore = undefined;
   const isAsked = !isSameQuestion(before, view);
   // A question is a step that the browser can go back from; to type a filter is none.
   if (isAsked) pushView(view, before);
@@ -228,11 +231,13 @@ function startAt(since: string | undefined): void {
   change({ since, span: spanOf(since) });
 }
 
-/** Selects trouble among all events, or ends that. */
+/** Selects trouble among all events, or brings back what the list showed before. */
 function selectTrouble(): void {
-  if (view.text === TROUBLE) return change({ text: "" });
-  const since = view.since ?? "earliest";
-  change({ text: TROUBLE, types: [], since, span: spanOf(since) });
+  if (view.text === TROUBLE) return change({ text: "", ...viewBefore });
+  const { text, types, since, span } = view;
+  const asked = since ?? "earliest";
+  change({ text: TROUBLE, types: [], since: asked, span: spanOf(asked) });
+  viewBefore = { text, types, since, span };
 }
 
 /** Asks for all events of a subject. */

@@ -194,7 +194,13 @@ run("a click on trouble finds types that the server has not described, old ones 
     await reads(rows(page).first(), /net_failed/);
     await reads(trouble, /^trouble 2 in /);
     await trouble.click();
-    await reads(page.locator("#amounts"), "302 events");
+    await reads(page.locator("#amounts"), "200 events");
+    await page.getByRole("searchbox").fill("log");
+    await trouble.click();
+    await reads(page.locator("#amounts"), "302 events, 2 shown");
+    await trouble.click();
+    await reads(page.locator("#amounts"), "200 events, 199 shown");
+    assert.is(await page.getByRole("searchbox").inputValue(), "log");
   });
 });
 

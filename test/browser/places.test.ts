@@ -328,6 +328,11 @@ run(
         await page.goto(`${url}?since=earliest&subject=${HASH}&subject=order/${"long".repeat(20)}`);
         await reads(page.locator("#chips li").first(), /^ubuntu/);
         assert.is((await places(page, "#amounts"))["amounts"]![0], amounts, `the amounts, ${width}`);
+        assert.equal(
+          Object.values(await places(page, "#download-csv")),
+          [before["download-csv"]],
+          `beside chips, ${width}`,
+        );
         const cut = await page.evaluate(`(() => {
         document.getElementById("newer").hidden = false;
         const next = document.getElementById("download-ndjson").getBoundingClientRect();
@@ -335,10 +340,9 @@ run(
         return chips.filter((chip) => {
           const sign = document.createRange();
           sign.selectNodeContents(chip.lastChild);
-          const { left, right, top } = sign.getBoundingClientRect();
-          const end = top < next.bottom ? next.left : Infinity; // They have a line of their own where it is narrow.
+          const { left, right } = sign.getBoundingClientRect();
           const list = document.getElementById("chips").getBoundingClientRect();
-          return right > chip.getBoundingClientRect().right || right > list.right || right > end || left < list.left;
+          return right > chip.getBoundingClientRect().right || right > list.right || right > next.left || left < list.left;
         }).map((chip) => chip.title);
       })()`);
         assert.equal(cut, [], `a sign is out of sight, ${width} x ${height}`);
@@ -379,9 +383,11 @@ run("a range of time is whole, a name has the rest of its line, and neither move
           const { left, right } = document.querySelector(".about").getBoundingClientRect();
           const ends = [left, ...line.map((one) => one.right)];
           const gaps = [...line.map((one) => one.left), right].map((start, i) => start - ends[i]);
-          return { isWhole: time === null || time.scrollWidth <= time.clientWidth, gap: Math.max(...gaps) };
+          const list = document.getElementById("chips");
+          const isWhole = time === null || time.scrollWidth <= time.clientWidth;
+          return { isWhole: isWhole && list.scrollWidth <= list.clientWidth, gap: Math.max(...gaps) };
         })()`) as { isWhole: boolean; gap: number };
-        assert.ok(isWhole, `the range is whole, ${width}`);
+        assert.ok(isWhole, `the range is whole and in sight, ${width}`);
         assert.ok(gap < 18, `${gap} px are free beside a name that is cut, ${width}, ${limits}`);
       }
     }
