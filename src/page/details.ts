@@ -101,15 +101,7 @@ export function createDetails(listener: DetailsListener): Details {
     }
     dialog.close();
   }, true);
-  dialog.onkeydown = (event) => {
-    // The browser closes only modal dialogs at Escape.
-    if (event.key === "Escape") dialog.close();
-    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-    // The arrows scroll the JSON where that has the focus.
-    if (step === 0 || (event.target as HTMLElement).id === "details-json") return;
-    event.preventDefault();
-    onStep(step);
-  };
+  listenToKeys(dialog, onStep);
   return {
     get isOpen() {
       return dialog.open;
@@ -134,6 +126,19 @@ export function createDetails(listener: DetailsListener): Details {
       }
       if (takesFocus || (!wide.matches && !wasOpen)) heading.focus({ preventScroll: true });
     },
+  };
+}
+
+/** Lets Escape close the details, and the arrow keys walk through the events. */
+function listenToKeys(dialog: HTMLDialogElement, onStep: (rows: number) => void): void {
+  dialog.onkeydown = (event) => {
+    // The browser closes only modal dialogs at Escape.
+    if (event.key === "Escape") dialog.close();
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    // The arrows scroll the JSON where that has the focus.
+    if (step === 0 || (event.target as HTMLElement).id === "details-json") return;
+    event.preventDefault();
+    onStep(step);
   };
 }
 

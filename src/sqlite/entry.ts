@@ -21,6 +21,13 @@ export interface Row {
   readonly json: string | null;
 }
 
+/** Some events in a row, as the file has them. */
+export interface Range {
+  readonly rows: readonly Row[];
+  /** Whether more events of the range follow them. */
+  readonly isCut: boolean;
+}
+
 let lastTime = "";
 let lastMs = 0;
 

@@ -9,8 +9,9 @@ import type { EncodedEvent } from "../events/encode.ts";
 import { bootId } from "./boot.ts";
 import { type Database, openDatabase, rowOf } from "./database.ts";
 import { Disk, openLog } from "./disk.ts";
+import type { Range } from "./entry.ts";
 import { Inserter } from "./inserter.ts";
-import { type Range, RangeReader } from "./range_reader.ts";
+import { RangeReader } from "./range_reader.ts";
 import { StoredTypes } from "./stored_types.ts";
 import {
   LEAST_BYTES,

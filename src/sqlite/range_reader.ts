@@ -6,17 +6,10 @@
 import type { StatementSync } from "node:sqlite";
 import { EventsError } from "../events/errors.ts";
 import type { Database } from "./database.ts";
-import type { Row } from "./entry.ts";
+import type { Range, Row } from "./entry.ts";
 
 /** Events of a range that together have more bytes than this are read one by one, up to this size. */
 const RANGE_BYTES = 1024 * 1024;
-
-/** Some events in a row. */
-export interface Range {
-  readonly rows: readonly Row[];
-  /** Whether more events of the range follow them. */
-  readonly isCut: boolean;
-}
 
 /** Reads ranges of events. */
 export class RangeReader {
