@@ -354,6 +354,25 @@ run(
   },
 );
 
+run("the signs of all limits stay in sight while the list is paused", async () => {
+  const session = await hubOf("any");
+  for (const subject of ["order/1", "order/3"]) publish(session, "a", {}, subject);
+  await onStage({ session }, async ({ page, url }) => {
+    const range = `from=${new Date(Date.now() - 60_000).toISOString()}&to=${new Date().toISOString()}`;
+    await page.goto(`${url}?since=-1h&subject=order/1&subject=order/3&${range}`);
+    await reads(page.locator("#amounts"), /^2 events/);
+    await page.locator("#pause").click();
+    for (const [width, height] of [...SIZES, [1000, 720], [1280, 800]] as const) {
+      await page.setViewportSize({ width, height });
+      const isInSight = await page.evaluate(`(() => {
+        const list = document.getElementById("chips");
+        return list.scrollWidth <= list.clientWidth;
+      })()`);
+      assert.ok(isInSight, `${width} x ${height}`);
+    }
+  });
+});
+
 run("a range of time is whole, a name has the rest of its line, and neither moves the list", async () => {
   const session = await hubOf("any");
   const subject = `deploy/${"a-very-long-name-".repeat(14)}`;
