@@ -86,7 +86,7 @@ const chart = createChart(rates, {
   onLoad: (span) => change({ span, since: span === "all" ? "earliest" : `-${span}` }),
   onGroup: (group) => {
     // If the server describes no types, those of trouble that the page has seen are not all.
-    if (group === "trouble" && !hasTypes) return selectTrouble();
+    if (group === "trouble" && (!hasTypes || view.text === TROUBLE)) return selectTrouble();
     const ofGroup = types.names.filter((type) => eventGroup(type) === group);
     const isChosen = view.types.length === ofGroup.length &&
       ofGroup.every((type) => view.types.includes(type));
@@ -128,7 +128,7 @@ function change(changes: Partial<View>): void {
   const before = view;
   view = { ...view, ...changes };
   if (before.since !== view.since || before.span !== view.span) startBefore = viewBefore = undefined;
-  if (before.text !== view.text) viewBefore = undefined;
+  if (before.text !== view.text || before.types !== view.types) viewBefore = undefined;
   const isAsked = !isSameQuestion(before, view);
   // A question is a step that the browser can go back from; to type a filter is none.
   if (isAsked) pushView(view, before);
@@ -380,7 +380,7 @@ addEventListener("popstate", () => {
   // Nothing but the sheet is a step without a question.
   if (isSameQuestion(before, now)) return replaceView(() => view);
   view = now;
-  startBefore = undefined;
+  startBefore = viewBefore = undefined;
   awaited = view.event === undefined ? undefined : { id: view.event, opens: true };
   apply(before, true);
 });

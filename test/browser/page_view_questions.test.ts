@@ -201,6 +201,13 @@ run("a click on trouble finds types that the server has not described, old ones 
     await trouble.click();
     await reads(page.locator("#amounts"), "200 events, 199 shown");
     assert.is(await page.getByRole("searchbox").inputValue(), "log");
+    await trouble.click(); // What is chosen after that is not taken back.
+    await reads(page.locator("#amounts"), "302 events, 2 shown");
+    await page.locator("#type-list").getByRole("button", { name: /^net_failed/ }).click();
+    await reads(page.locator("#amounts"), "1 event, 1 shown");
+    await trouble.click();
+    await reads(page.locator("#amounts"), "1 event");
+    assert.is(await page.getByRole("searchbox").inputValue(), "");
   });
 });
 
