@@ -91,7 +91,7 @@ export function createChips({ onUnfollow, onAllTimes }: ChipsListener): Chips {
   function chip(text: string, title: string, onclick: () => void): HTMLElement {
     const end = button("", onclick);
     Object.assign(end, { title, ariaLabel: title });
-    end.append(make("bdi", { textContent: text }), " ✕");
+    end.append("✕ ", make("bdi", { textContent: text }));
     return make("li", {}, end);
   }
 

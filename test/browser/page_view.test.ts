@@ -86,7 +86,7 @@ run("the page asks the server for types, subjects and times, and filters what it
     await shows("disk full 08ada5a7…", "two 08ada5a7…");
     await page.reload();
     const chip = page.getByRole("button", { name: "Stop following two" });
-    await reads(chip, "two ✕"); // And not its hash, also after a reload.
+    await reads(chip, "✕ two"); // And not its hash, also after a reload.
     await chip.click();
     await reads(page.locator("#amounts"), "12,009 events");
     await page.getByRole("combobox", { name: "Start with" }).selectOption("latest");

@@ -23,8 +23,8 @@ async function places(page: Page, selector: string): Promise<Record<string, numb
     JSON.stringify(selector)
   })].filter((one) => one.offsetParent !== null);
     return Object.fromEntries(visible.map((one) => {
-      const { left, top, width } = one.getBoundingClientRect();
-      return [one.id || one.textContent, [left, top, width]];
+      const { left, top, width, height } = one.getBoundingClientRect();
+      return [one.id || one.textContent, [left, top, width, height]];
     }));
   })()`) as Record<string, number[]>;
 }
@@ -49,7 +49,7 @@ run("a click on a row, and its pin, move nothing and cover nothing", async () =>
       await reads(rows(page).first().locator(".summary"), "60");
       await reads(page.locator("#amounts"), "60 events");
       const pinned = page.locator(".pinned");
-      const all = "header button, #spans button, .toolbar > *, .filter > *, .about *, .row";
+      const all = "header button, #spans button, .toolbar > *, .filter > *, .about *, #list, .row";
       await rows(page).first().scrollIntoViewIfNeeded();
       const before = await places(page, all);
       const isUnmoved = async (what: string) =>
@@ -157,7 +157,7 @@ run("a group that comes stands last in the legend, in a colour of its own, and m
     await onStage({ session, width, height }, async ({ page }) => {
       const groups = page.locator("#legend li");
       await reads(groups, /^trouble 0 in/);
-      const around = "#spans button, #chart, #types, #filter, #since, #pause, #list, #download-csv";
+      const around = "#spans button, #chart, #types summary, #filter, #since, #pause, #list, #download-csv";
       const before = await places(page, around);
       /** Where the groups begin; their figures and widths may change. */
       const starts = async () =>
@@ -326,7 +326,7 @@ run(
           `${width}`,
         );
         await page.goto(`${url}?since=earliest&subject=${HASH}&subject=order/${"long".repeat(20)}`);
-        await reads(page.locator("#chips li").first(), /^ubuntu/);
+        await reads(page.locator("#chips li").first(), /^✕ ubuntu/);
         assert.is((await places(page, "#amounts"))["amounts"]![0], amounts, `the amounts, ${width}`);
         assert.equal(
           Object.values(await places(page, "#download-csv")),
@@ -339,7 +339,7 @@ run(
         const chips = [...document.querySelectorAll("#chips button")];
         return chips.filter((chip) => {
           const sign = document.createRange();
-          sign.selectNodeContents(chip.lastChild);
+          sign.selectNodeContents(chip.firstChild);
           const { left, right } = sign.getBoundingClientRect();
           const list = document.getElementById("chips").getBoundingClientRect();
           return right > chip.getBoundingClientRect().right || right > list.right || right > next.left || left < list.left;
@@ -372,6 +372,38 @@ run("the signs of all limits stay in sight while the list is paused", async () =
     }
   });
 });
+
+run(
+  "the sign that ends a limit stays at the pointer when another comes, and while the list is paused",
+  async () => {
+    const session = createSession({ version: "7.1.5" });
+    session.emit("torrent_finished", { infohash: HASH, name: "ubuntu-24.04.2-desktop-amd64.iso" });
+    await onStage({ session }, async ({ page, url }) => {
+      const range = `from=${new Date(Date.now() - 60_000).toISOString()}&to=${new Date().toISOString()}`;
+      for (const [width, height] of SIZES) {
+        await page.setViewportSize({ width, height });
+        /** The place of the first sign, with these limits. */
+        const sign = async (limits: string, count: number) => {
+          await page.goto(`${url}?since=-1h&subject=${HASH}${limits}`);
+          await reads(page.locator("#chips li").first(), /^✕ ubuntu/);
+          assert.is(await page.locator("#chips li").count(), count);
+          return await page.evaluate(`(() => {
+          const sign = document.createRange();
+          sign.selectNodeContents(document.querySelector("#chips button").firstChild);
+          const { left, top } = sign.getBoundingClientRect();
+          return [left, top];
+        })()`);
+        };
+        const before = await sign("", 1);
+        const chip = await places(page, "#chips button");
+        await page.locator("#pause").click();
+        assert.equal(await places(page, "#chips button"), chip, `paused, ${width} x ${height}`);
+        assert.equal(await sign("&subject=order/1", 2), before, `two subjects, ${width} x ${height}`);
+        assert.equal(await sign(`&subject=order/1&${range}`, 3), before, `and a range, ${width} x ${height}`);
+      }
+    });
+  },
+);
 
 run("a range of time is whole, a name has the rest of its line, and neither moves the list", async () => {
   const session = await hubOf("any");
