@@ -15,6 +15,7 @@ import { createAnnouncer } from "./announcer.ts";
 import { CHART_SECONDS, CHART_STEPS, createChart } from "./chart.ts";
 import { createConnection } from "./connection.ts";
 import { createDetails } from "./details.ts";
+import { createDetours, TROUBLE } from "./detours.ts";
 import { byId, setText } from "./dom.ts";
 import { createDownloads } from "./download.ts";
 import { type Remedy, REMEDY_VIEWS } from "./empty_text.ts";
@@ -48,7 +49,6 @@ const ANSWER_MS = 3000;
 const TYPES_MS = 1000;
 /** Number of milliseconds after a question in which the event of a link has to arrive. */
 const MISSED_MS = 5000;
-const TROUBLE = "is:trouble";
 const HINT = "Choose an event to see all of it here.";
 const MISSED =
   "The event of this link is not here: the server no longer keeps it, or the view leaves it out.";
@@ -64,15 +64,12 @@ let askedAt = 0;
 /** The id of an event that is to be selected when it arrives, and whether its details are to open. */
 let awaited: { readonly id: string; readonly opens: boolean } | undefined;
 let hasTypes = false;
-/** Where the list started before a subject was followed, if that changed it and nothing else did since. */
-let startBefore: Pick<View, "since" | "span"> | undefined;
-/** What the list showed before trouble was selected among all events, if nothing of that was changed since. */
-let viewBefore: Pick<View, "text" | "types" | "since" | "span"> | undefined;
 
 const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
 const rates = createRates(CHART_SECONDS, CHART_STEPS);
 const announcer = createAnnouncer(byId("announcer"));
 const losses = createLossNotice();
+const detours = createDetours();
 const connection = createConnection(announcer, { onEvent, onChange: onConnection });
 const { key } = connection;
 const chart = createChart(rates, {
@@ -86,7 +83,7 @@ const chart = createChart(rates, {
   onLoad: (span) => change({ span, since: span === "all" ? "earliest" : `-${span}` }),
   onGroup: (group) => {
     // If the server describes no types, those of trouble that the page has seen are not all.
-    if (group === "trouble" && (!hasTypes || view.text === TROUBLE)) return selectTrouble();
+    if (group === "trouble" && (!hasTypes || view.text === TROUBLE)) return change(detours.toTrouble(view));
     const ofGroup = types.names.filter((type) => eventGroup(type) === group);
     const isChosen = view.types.length === ofGroup.length &&
       ofGroup.every((type) => view.types.includes(type));
@@ -127,8 +124,6 @@ const pins = createPins((record) => show(record, false), () => details.shown);
 function change(changes: Partial<View>): void {
   const before = view;
   view = { ...view, ...changes };
-  if (before.since !== view.since || before.span !== view.span) startBefore = viewBefore = undefined;
-  if (before.text !== view.text || before.types !== view.types) viewBefore = undefined;
   const isAsked = !isSameQuestion(before, view);
   // A question is a step that the browser can go back from; to type a filter is none.
   if (isAsked) pushView(view, before);
@@ -231,29 +226,12 @@ function startAt(since: string | undefined): void {
   change({ since, span: spanOf(since) });
 }
 
-/** Selects trouble among all events, or brings back what the list showed before. */
-function selectTrouble(): void {
-  if (view.text === TROUBLE) return change({ text: "", ...viewBefore });
-  const { text, types, since, span } = view;
-  const asked = since ?? "earliest";
-  change({ text: TROUBLE, types: [], since: asked, span: spanOf(asked) });
-  viewBefore = { text, types, since, span };
-}
-
-/** Asks for all events of a subject. */
 function followSubject(subject: string): void {
-  const { since, span, subjects } = view;
-  const start = subjects.length === 0 ? { since, span } : startBefore;
-  const all = { since: since ?? "earliest", span: "all" } as const;
-  change({ subjects: [subject], types: [], ...all, range: undefined, text: "" });
-  startBefore = start;
+  change(detours.toSubject(view, subject));
 }
 
-/** Follows a subject no longer; after the last one the list starts where it did before. */
 function unfollow(subject: string): void {
-  const subjects = view.subjects.filter((one) => one !== subject);
-  change({ subjects, ...(subjects.length === 0 && startBefore) });
-  startBefore = undefined;
+  change(detours.fromSubject(view, subject));
 }
 
 function togglePin(): void {
@@ -380,7 +358,6 @@ addEventListener("popstate", () => {
   // Nothing but the sheet is a step without a question.
   if (isSameQuestion(before, now)) return replaceView(() => view);
   view = now;
-  startBefore = viewBefore = undefined;
   awaited = view.event === undefined ? undefined : { id: view.event, opens: true };
   apply(before, true);
 });
