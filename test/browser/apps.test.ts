@@ -124,6 +124,7 @@ async function tryApp(shop: Shop, page: Page): Promise<void> {
 const RULES = `
   import { createElement, useState, version } from "react";
   import { createRoot } from "react-dom/client";
+  import { defineEvents } from "events-endpoint";
   import { useEvents } from "events-endpoint/react";
 
   export { version };
@@ -132,12 +133,16 @@ const RULES = `
   let setOptions;
   export const change = (options) => setOptions(options);
 
+  const anything = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
+
   function Count() {
-    const [{ types, step }, set] = useState({ types: ["noise"], step: 1 });
+    const [{ types, step, isLoop }, set] = useState({ types: ["noise"], step: 1 });
     setOptions = set;
     renders++;
     const { state, status, error } = useEvents("/events", {
       types,
+      catalogue: defineEvents({ noise: anything, order_placed: anything }),
+      ...(isLoop && { since: new Date(Date.now() - 60_000 - renders).toISOString() }),
       initial: 0,
       reduce: (count) => count + step,
       headers: () => ({}),
@@ -202,6 +207,12 @@ if (hasChromium) {
         await until(() => shop.subscribers() === 1, "the other stream is closed");
         shop.place("a", 1);
         await reads("live 1");
+        const told = page.waitForEvent("console", { predicate: (message) => message.type() === "error" });
+        await page.evaluate("app.change({ types: [], step: 1, isLoop: true })");
+        assert.match((await told).text(), "because since differs at each render");
+        await page.evaluate('app.change({ types: ["order_placed"], step: 1 })');
+        await reads("live 0");
+        await until(() => shop.subscribers() === 1, "the loop is over");
         await page.evaluate("unmount()");
         await until(() => shop.subscribers() === 0, "it is disconnected");
       }));

@@ -104,8 +104,8 @@ function inMemory(files: Readonly<Record<string, string>>, frameworks: string): 
     name: "in memory",
     setup: ({ onResolve, onLoad, resolve }) => {
       onResolve({ filter: /^memory:/ }, ({ path }) => ({ path: path.slice(7), namespace: "memory" }));
-      onResolve({ filter: /^events-endpoint\// }, ({ path }) => ({
-        path: `${ROOT}src/${path.slice("events-endpoint/".length)}/mod.ts`,
+      onResolve({ filter: /^events-endpoint(?:\/|$)/ }, ({ path }) => ({
+        path: join(ROOT, "src", path.slice("events-endpoint".length), "mod.ts"),
       }));
       onResolve({ filter: /^\./, namespace: "memory" }, ({ path, importer }) => {
         const folder = dirname(importer);
