@@ -47,6 +47,10 @@ const MAX_BUSY_MS = 8;
 /** Number of milliseconds for which a state has to last. A reader that is always too slow loads it less and less often. */
 const STABLE_AFTER_MS = 5_000;
 
+/** Why a state is loaded again and again. */
+const LOST =
+  "eventsStore: the events after the state that load returned were lost: load is too slow, or its cursor is not of this server";
+
 /** What `load` threw. */
 class LoadFailure {
   readonly error: unknown;
@@ -200,7 +204,8 @@ export class Feed {
     const seconds = wasGood || backoff === undefined
       ? 0
       : delayAfter(this.#failures, backoff, 0, Math.random);
-    this.#listener.status(failure === undefined ? "connecting" : "waiting", failure?.error, seconds);
-    if (seconds > 0) await delay(seconds * 1000, signal);
+    if (seconds === 0) return this.#listener.status("connecting");
+    this.#listener.status("waiting", failure?.error ?? new Error(LOST), seconds);
+    await delay(seconds * 1000, signal);
   }
 }

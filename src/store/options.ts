@@ -38,9 +38,11 @@ export interface EventsStore<State, E> {
   /** Returns what it shows now: the same object until something changes. */
   readonly get: () => EventsSnapshot<State, E>;
   /**
-   * Calls a function at once and after every change, at most once per animation frame.
+   * Calls a function at once and after every change, at most once per animation frame. What it throws later is reported as an
+   * uncaught error.
    *
    * @returns a function that ends it
+   * @throws what the function throws at once; it is not subscribed then
    */
   readonly subscribe: (listener: (snapshot: EventsSnapshot<State, E>) => void) => () => void;
   /** Keeps `state` and `events` as they are, while events go on to arrive. */

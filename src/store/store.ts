@@ -105,12 +105,18 @@ class Store implements EventsStore<unknown, Dictionary> {
     const own = (snapshot: Snapshot) => listener(snapshot); // The same function may be there twice.
     if (this.#following === undefined && this.#connection.status !== "ended") this.#connect();
     this.#listeners.add(own);
-    own(this.#snapshot);
-    return () => {
+    const unsubscribe = () => {
       this.#listeners.delete(own);
       // React's strict mode, and stores derived from this one, unsubscribe and subscribe again at once.
       queueMicrotask(() => this.#listeners.size === 0 && this.#disconnect());
     };
+    try {
+      own(this.#snapshot);
+    } catch (error) {
+      unsubscribe(); // The caller gets no function that would do it.
+      throw error;
+    }
+    return unsubscribe;
   };
 
   readonly pause = (): void => {
@@ -145,7 +151,6 @@ class Store implements EventsStore<unknown, Dictionary> {
   #begin(state: unknown): void {
     this.#state = state;
     this.#events = [];
-    this.#pending = 0;
     this.#isNew = true;
     this.#changed();
   }
@@ -194,7 +199,20 @@ class Store implements EventsStore<unknown, Dictionary> {
       isPaused: this.#isPaused,
       pending: this.#pending,
     };
-    for (const listener of this.#listeners) listener(this.#snapshot);
+    for (const listener of this.#listeners) callListener(listener, this.#snapshot);
+  }
+}
+
+/** Calls a listener. What it throws is reported as an uncaught error, as that of an `EventTarget` is: the others are called. */
+function callListener(listener: (snapshot: Snapshot) => void, snapshot: Snapshot): void {
+  try {
+    listener(snapshot);
+  } catch (error) {
+    const { reportError } = globalThis as { readonly reportError?: (error: unknown) => void };
+    if (reportError !== undefined) return reportError(error);
+    queueMicrotask(() => { // Node has no such function.
+      throw error;
+    });
   }
 }
 

@@ -134,6 +134,50 @@ test("load() is called again after events_lost, and the events since then follow
   await untilIdle(there);
 });
 
+test("load() whose cursor the server does not know is called again after a wait, of which the snapshot says why", async () => {
+  const there = makeTicks();
+  let loads = 0;
+  const { shown, unsubscribe, shows } = follow({
+    ...there.options,
+    reconnect: { min: 0.1, jitter: false }, // More than a frame, so that it is shown.
+    load: ({ cursor }) => ({ state: [-++loads], cursor: loads < 3 ? "another-1" : cursor }),
+  });
+  await shows(-3);
+  const waiting = shown.filter(({ status }) => status === "waiting");
+  assert.ok(waiting.length >= 2);
+  for (const { error, retryAt } of waiting) {
+    assert.match(error!.message, /its cursor is not of this server/);
+    assert.ok(retryAt! > 0);
+  }
+  unsubscribe();
+  await untilIdle(there);
+});
+
+test("a loss while the store is paused leaves the number of events that are pending", async () => {
+  const there = makeTicks(3);
+  let loads = 0;
+  const { store, unsubscribe, shows } = follow({
+    ...there.options,
+    load: () => ({ state: [-++loads] }),
+  });
+  await shows(-1);
+  store.pause();
+  publish(there, 1);
+  await until(() => store.get().pending === 1, "one is pending");
+  unsubscribe();
+  await untilIdle(there);
+  publish(there, 2, 3, 4, 5, 6);
+  const end = store.subscribe(() => {});
+  await until(() => loads === 2 && store.get().status === "live", "it is loaded again");
+  assert.equal([store.get().pending, store.get().state], [1, [-1]]);
+  publish(there, 7);
+  await until(() => store.get().pending === 2, "another one is pending");
+  store.resume();
+  assert.equal([store.get().pending, store.get().state], [0, [-2, 7]]);
+  end();
+  await untilIdle(there);
+});
+
 test("load() is called again when a server without cursors is back", async () => {
   await scripted([
     ends(NDJSON, line("events_start"), line("tick", undefined, 1)),

@@ -71,6 +71,42 @@ test("subscribe() calls back once for all events of a frame, or of the option in
   await untilIdle(there);
 });
 
+test("a subscriber that throws keeps nothing from the others, and its error is uncaught; one that throws at once is none", async () => {
+  const there = makeTicks();
+  const { store, unsubscribe, shows, is } = follow(there.options);
+  let calls = 0;
+  const end = store.subscribe(() => {
+    if (++calls > 1) throw new Error("in a subscriber");
+  });
+  const later: unknown[] = [];
+  const endLater = store.subscribe(({ state }) => later.push(state));
+  const place = globalThis as { reportError?: (error: unknown) => void };
+  const { reportError } = place;
+  const errors: unknown[] = [];
+  place.reportError = (error) => errors.push(error);
+  try {
+    await is("live");
+    publish(there, 1);
+    await shows(1);
+  } finally {
+    if (reportError === undefined) delete place.reportError;
+    else place.reportError = reportError;
+  }
+  assert.equal(later.at(-1), [1]);
+  assert.ok(errors.length > 0 && errors.every((error) => (error as Error).message === "in a subscriber"));
+  for (const one of [end, endLater, unsubscribe]) one();
+  await untilIdle(there);
+  assert.throws(
+    () =>
+      store.subscribe(() => {
+        throw new Error("at once");
+      }),
+    "at once",
+  );
+  await untilIdle(there);
+  assert.is(there.requests.length, 1);
+});
+
 test("pause() keeps what is shown and counts what arrives; resume() shows it", async () => {
   const there = makeTicks();
   const { store, unsubscribe, shows, is } = follow(there.options);
