@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Terminal } from "./screen.ts";
+import { type Terminal, unwrapped } from "./screen.ts";
 
 /** Minimum number of milliseconds between two drawings. */
 const REDRAW_MS = 50;
@@ -19,7 +19,7 @@ export class FullScreen {
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #onResize = () => this.draw();
 
-  /** Makes one that is closed; `lines` returns what it shows, at most that many lines of that many columns. */
+  /** Makes one that is closed; `lines` returns what it shows: a line for each row, at most as wide as the terminal. */
   constructor(terminal: Terminal, lines: (rows: number, columns: number) => readonly string[]) {
     this.#terminal = terminal;
     this.#lines = lines;
@@ -57,7 +57,8 @@ export class FullScreen {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const { rows = 24, columns = 80 } = this.#terminal;
-    const lines = this.#lines(rows, columns).map((line) => `${line}\x1b[K`);
-    this.#terminal.write(`\x1b[H${lines.join("\r\n")}\x1b[J`);
+    // Erased before it is written: after a full line the cursor still stands in the last column, which would be erased too.
+    const lines = this.#lines(rows, columns).map((line) => `\x1b[K${line}`);
+    this.#terminal.write(`\x1b[H${unwrapped(lines.join("\r\n"))}`);
   }
 }

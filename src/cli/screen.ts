@@ -44,6 +44,14 @@ const MAX_WAITING_CHARACTERS = 64 * 1024;
 const REFRESH_MS = 1000;
 
 /**
+ * Returns lines that the terminal cuts where it ends, and does not wrap. Terminals do not agree on the width of emoji, so a line
+ * may be wider than it was measured. The same write lets it wrap again, so that it does however the process ends.
+ */
+export function unwrapped(lines: string): string {
+  return `\x1b[?7l${lines}\x1b[?7h`;
+}
+
+/**
  * Makes a screen.
  *
  * @param lastLine returns the last line for a number of columns; called whenever it is drawn
@@ -76,7 +84,7 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
     if (isOver || isCovered) return;
     // Most terminals wrap a line that fills the last column.
     const line = lastLine(columns() - 1);
-    const text = erase() + rows + line;
+    const text = erase() + unwrapped(rows + line);
     rows = "";
     drawn = widthOf(line);
     drawnAt = performance.now();
@@ -111,7 +119,7 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
       clearTimeout(due);
       terminal.off("resize", draw);
       terminal.off("drain", onDrain);
-      terminal.write(erase() + rows);
+      terminal.write(erase() + (rows === "" ? "" : unwrapped(rows)));
     },
   };
 }

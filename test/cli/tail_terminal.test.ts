@@ -14,6 +14,7 @@ import { type Child, running, shellCommand, shellScript, startProgram } from "..
 import { findFreePort, serving, until } from "../support/harness.ts";
 import { runtimeUnderTest } from "../support/runtimes.ts";
 import { suite } from "../support/suite.ts";
+import { TerminalModel } from "../support/terminal_model.ts";
 
 const test = suite("tail on a terminal");
 
@@ -44,18 +45,11 @@ function onTerminal(args: readonly string[], columns: number, env: Record<string
 
 const CTRL_C = "\x03";
 
-/** The rows of a terminal after this text, which moves up and to the left, and erases downwards. */
-function screenOf(text: string): string[] {
-  const rows = [""];
-  let at = 0;
-  // deno-lint-ignore no-control-regex
-  for (const [part] of text.matchAll(/\x1b\[[0-9;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+/g)) {
-    if (part === "\n") rows[++at] ??= "";
-    else if (part.endsWith("A") && part.startsWith("\x1b[")) at -= Number(part.slice(2, -1));
-    else if (part === "\x1b[J") rows.splice(at, Infinity, "");
-    else if (!part.startsWith("\x1b") && part !== "\r") rows[at] += part;
-  }
-  return rows.map((row) => row.trimEnd());
+/** The rows of a terminal of 24 rows after this text. */
+function screenOf(text: string, columns: number): string[] {
+  const terminal = new TerminalModel({ columns });
+  terminal.write(text);
+  return terminal.lines;
 }
 
 test("tail --json escapes what would move the cursor of a terminal, and changes nothing else", async () => {
@@ -95,7 +89,7 @@ test("tail shows rows in colour on a terminal, and a last line that it removes a
       // deno-lint-ignore no-control-regex
       assert.match(exception, /\x1b\[31m/);
       assert.not.match(all, /[\u0080-\u009f\u202e]/);
-      const rows = screenOf(all.replace("^C", ""));
+      const rows = screenOf(all.replace("^C", ""), 90);
       const [start, finished, raised, later] = rows.filter((row) => /^\d\d:\d\d:\d\d /.test(row));
       assert.match(start!, /^\S+ {2}events_start {15}tribler_started=false version=7\.1\.5 heartbeat=5$/);
       assert.match(finished!, /^\S+ {2}torrent_finished {11}漢+…$/);
@@ -153,7 +147,7 @@ test("tail prints the day above an event of another day, and the present time fo
   await serving(app, async (url) => {
     await running(onTerminal([url], 60), async (child) => {
       assert.equal(await child.exit(), { code: 0, signal: null });
-      const rows = screenOf(child.stdout.lines.join("\n"));
+      const rows = screenOf(child.stdout.lines.join("\n"), 60);
       assert.is(rows[0], "-- Sat Feb 03 2001 --");
       assert.match(rows[1]!, /^\d\d:\d\d:00 {2}a$/);
       assert.match(rows[2]!, /^-- \w{3} \w{3} \d\d 20\d\d --$/);

@@ -13,12 +13,13 @@ import type { Key } from "../../src/cli/keyboard.ts";
 import { EventList, type Panel, TypeList } from "../../src/cli/panels.ts";
 import { Prompt } from "../../src/cli/prompt.ts";
 import { eventRow } from "../../src/cli/row.ts";
-import { createScreen } from "../../src/cli/screen.ts";
+import { createScreen, unwrapped } from "../../src/cli/screen.ts";
 import { widthOf } from "../../src/cli/width.ts";
 import { parseFilter } from "../../src/text/filter.ts";
 import { jsonLine } from "../../src/text/printable.ts";
 import { until } from "../support/harness.ts";
 import { suite } from "../support/suite.ts";
+import { TerminalModel } from "../support/terminal_model.ts";
 
 const test = suite("terminal");
 
@@ -50,11 +51,11 @@ test("createScreen() erases its last line whole when the terminal became narrowe
   const screen = createScreen(terminal, (columns) => "=".repeat(columns));
   try {
     terminal.emit("resize");
-    assert.is(state.written.pop(), `\r\x1b[J${"=".repeat(39)}`);
+    assert.is(state.written.pop(), `\r\x1b[J${unwrapped("=".repeat(39))}`);
     state.columns = 15;
     terminal.emit("resize");
     // 39 columns are three lines of 15: up two.
-    assert.is(state.written.pop(), `\r\x1b[2A\x1b[J${"=".repeat(14)}`);
+    assert.is(state.written.pop(), `\r\x1b[2A\x1b[J${unwrapped("=".repeat(14))}`);
   } finally {
     screen.close();
   }
@@ -72,10 +73,16 @@ test("createScreen() reports a full terminal until that has drained", async () =
     assert.ok(screen.print("one"));
     assert.ok(screen.print("two"));
     state.isFull = true;
-    await until(() => state.written.includes("\r\x1b[Jone\r\ntwo\r\n"), "both rows are written together");
+    await until(
+      () => state.written.includes(`\r\x1b[J${unwrapped("one\r\ntwo\r\n")}`),
+      "both rows are written together",
+    );
     assert.not(screen.print("three"));
     state.isFull = false;
-    await until(() => state.written.includes("\r\x1b[Jthree\r\n"), "the third row is written");
+    await until(
+      () => state.written.includes(`\r\x1b[J${unwrapped("three\r\n")}`),
+      "the third row is written",
+    );
     // After a write that returned false, the caller waits for "drain": print() must not return true before that.
     assert.not(screen.print("four"));
     terminal.emit("drain");
@@ -313,7 +320,10 @@ test("FullScreen draws changes together, again when the terminal is resized, and
   screen.open();
   for (let n = 0; n < 100; n++) screen.refresh();
   await until(() => state.written.length === 2, "it is drawn");
-  assert.equal(state.written, ["\x1b[?1049h\x1b[?25l", "\x1b[H1: 24 × 40\x1b[K\r\nsecond\x1b[K\x1b[J"]);
+  assert.equal(state.written, [
+    "\x1b[?1049h\x1b[?25l",
+    `\x1b[H${unwrapped("\x1b[K1: 24 × 40\r\n\x1b[Ksecond")}`,
+  ]);
   state.columns = 20;
   terminal.emit("resize");
   assert.match(state.written[2]!, "2: 24 × 20");
@@ -321,6 +331,44 @@ test("FullScreen draws changes together, again when the terminal is resized, and
   screen.close();
   assert.is(state.written[3], "\x1b[?25h\x1b[?1049l");
   assert.equal(terminal.eventNames(), []);
+});
+
+/** Each character of an emoji takes two columns in a terminal that does not join them. */
+const widthUnjoined = (character: string) => (/\p{Emoji_Presentation}/u.test(character) ? 2 : 1);
+const FAMILY = "👨‍👩‍👧‍👦";
+
+test("FullScreen shows the last character of a full row, and a row that is wider than it was measured takes no other's", () => {
+  const terminal = new TerminalModel({ columns: 20, rows: 4, widthOf: widthUnjoined });
+  let lines = ["x".repeat(20), "old".repeat(6), FAMILY.repeat(10), "0123456789".repeat(2)];
+  const screen = new FullScreen(terminal, () => lines);
+  screen.open();
+  screen.draw();
+  assert.equal([terminal.lines[0], terminal.lines[3]], ["x".repeat(20), "0123456789".repeat(2)]);
+  lines = ["first", "new", FAMILY.repeat(10), "last"];
+  screen.draw();
+  assert.equal([...terminal.lines.slice(0, 2), terminal.lines[3]], ["first", "new", "last"]);
+  assert.equal(terminal.scrolledOff, []);
+  assert.ok(terminal.wraps);
+  screen.close();
+});
+
+test("createScreen() gives a row that is wider than it was measured one line of the terminal", async () => {
+  const terminal = new TerminalModel({ columns: 20, rows: 10, widthOf: widthUnjoined });
+  const screen = createScreen(terminal, () => FAMILY.repeat(9));
+  try {
+    for (const row of ["one", FAMILY.repeat(10), "y".repeat(20), "four"]) screen.print(row);
+    await until(() => terminal.lines.includes("four"), "the rows are written");
+    assert.equal([terminal.lines.length, terminal.lines[0], terminal.lines[2]], [5, "one", "y".repeat(20)]);
+    screen.print("five");
+    await until(() => terminal.lines.includes("five"), "the row is written");
+    assert.equal([terminal.lines.length, terminal.lines[4]], [6, "five"]);
+    assert.ok(terminal.wraps);
+    screen.print("six");
+  } finally {
+    screen.close();
+  }
+  assert.is(terminal.lines[5], "six");
+  assert.ok(terminal.wraps);
 });
 
 test.run();
