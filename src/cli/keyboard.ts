@@ -19,12 +19,8 @@ export interface Key {
 
 /** An open keyboard. */
 export interface Keyboard {
-  /**
-   * Stops the process, as Ctrl-Z does, with the terminal as it was.
-   *
-   * @param onContinued called when the process goes on
-   */
-  suspend(onContinued: () => void): void;
+  /** Stops the process and those that it was started with, as Ctrl-Z does, with the terminal as it was. */
+  suspend(): void;
   /** Leaves the terminal as it was. */
   close(): void;
 }
@@ -32,22 +28,31 @@ export interface Keyboard {
 /** Number of milliseconds after which an escape is the key, and not the beginning of a sequence. */
 const ESCAPE_TIMEOUT_MS = 50;
 
+/** Number of milliseconds after which a process that has not been stopped goes on. */
+const STOP_TIMEOUT_MS = 200;
+
 /**
  * Opens the keyboard of this terminal; `undefined` if stdin is none, or belongs to another process now (`tail … &`).
  *
  * @param onKey called for each key
- * @param onEnd called when the process ends by itself, for what is to be undone then
+ * @param onLeave called when the process is stopped or ends by itself, for what is to be undone then
+ * @param onContinued called when it goes on in the foreground
  */
-export function openKeyboard(onKey: (key: Key) => void, onEnd: () => void): Keyboard | undefined {
+export function openKeyboard(
+  onKey: (key: Key) => void,
+  onLeave: () => void,
+  onContinued: () => void,
+): Keyboard | undefined {
   const { stdin } = process;
   if (!stdin.isTTY || typeof stdin.setRawMode !== "function" || !isForeground()) return undefined;
 
   const onKeypress = (text: string | undefined, { name, ctrl }: { name?: string; ctrl?: boolean }) =>
     onKey({ name: name ?? "", text: isCharacter(text) ? text : "", ctrl: ctrl === true });
   const restore = () => {
-    onEnd();
+    onLeave();
     setRawMode(false);
   };
+  const continuing = continueAfterStops(restore, onContinued);
   const onHangUp = () => process.exit(129); // Its default action would leave the terminal as it is.
   // Deno does not emit "exit" after it.
   const onCrash = (error: unknown) => {
@@ -65,22 +70,10 @@ export function openKeyboard(onKey: (key: Key) => void, onEnd: () => void): Keyb
   process.on("SIGHUP", onHangUp);
   process.on("uncaughtException", onCrash);
   return {
-    suspend: (onContinued) => {
-      setRawMode(false);
-      const onContinue = () => {
-        if (isForeground()) setRawMode(true);
-        onContinued();
-      };
-      try {
-        process.once("SIGCONT", onContinue);
-        process.kill(process.pid, "SIGTSTP");
-      } catch {
-        // Windows has no such signal.
-        process.off("SIGCONT", onContinue);
-        onContinue();
-      }
-    },
+    // The whole group, as the terminal does: a shell waits for `npx`, and not for this process.
+    suspend: () => continuing.stop(0, process.pid),
     close: () => {
+      continuing.close();
       setRawMode(false);
       stdin.off("keypress", onKeypress);
       stdin.pause();
@@ -89,6 +82,45 @@ export function openKeyboard(onKey: (key: Key) => void, onEnd: () => void): Keyb
       process.off("uncaughtException", onCrash);
     },
   };
+}
+
+/** Leaves the terminal as it was while the process is stopped, by a key or from outside, and takes it again after that. */
+function continueAfterStops(restore: () => void, onContinued: () => void) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  /** Stops the first of these that it may stop: Deno without `--allow-run` may not stop the group (0). */
+  const stop = (...pids: readonly number[]) => {
+    restore();
+    process.off("SIGTSTP", onStop); // Without a listener the signal stops the process.
+    pids.some((pid) => sendStop(pid));
+    // The system does not stop a process that no shell could continue.
+    timer = setTimeout(onContinue, STOP_TIMEOUT_MS);
+  };
+  const onStop = () => stop(process.pid);
+  const onContinue = () => {
+    clearTimeout(timer);
+    process.off("SIGTSTP", onStop).on("SIGTSTP", onStop);
+    if (!isForeground()) return;
+    // Whatever stopped it, the shell has changed the modes of the terminal, which a runtime believes to know.
+    setRawMode(false);
+    setRawMode(true);
+    onContinued();
+  };
+  process.on("SIGTSTP", onStop).on("SIGCONT", onContinue);
+  return {
+    stop,
+    close: () => {
+      clearTimeout(timer);
+      process.off("SIGTSTP", onStop).off("SIGCONT", onContinue);
+    },
+  };
+}
+
+function sendStop(pid: number): boolean {
+  try {
+    return process.kill(pid, "SIGTSTP");
+  } catch {
+    return false; // Windows has no such signal.
+  }
 }
 
 function setRawMode(isRaw: boolean): void {

@@ -82,7 +82,11 @@ class TerminalView implements View {
     this.#onQuit = onQuit;
     this.#screen = createScreen(terminal, (columns) => this.#lastLine(columns));
     this.#fullScreen = new FullScreen(terminal, (rows, columns) => this.#fill(rows, columns));
-    this.#keyboard = openKeyboard((key) => this.#key(key), () => this.#fullScreen.close());
+    this.#keyboard = openKeyboard(
+      (key) => this.#key(key),
+      () => this.#fullScreen.close(),
+      () => this.#goOn(),
+    );
     this.#screen.refresh();
   }
 
@@ -131,7 +135,7 @@ class TerminalView implements View {
   #key(key: Key): void {
     const { name, text, ctrl } = key;
     if (ctrl && name === "c") return this.#onQuit();
-    if (ctrl && name === "z") return this.#suspend();
+    if (ctrl && name === "z") return this.#keyboard?.suspend();
     if (this.#prompt !== undefined) this.#type(this.#prompt, key);
     else if (text === "q") this.#onQuit();
     else if (text === "?") this.#open(new KeyList());
@@ -177,6 +181,12 @@ class TerminalView implements View {
     if (!this.#isPaused) this.#catchUp();
   }
 
+  /** Shows what it showed before the process was stopped. */
+  #goOn(): void {
+    if (this.#panels.length > 0) this.#fullScreen.open();
+    this.#refresh();
+  }
+
   #pause(isPaused: boolean): void {
     this.#isPaused = isPaused;
     if (!isPaused) this.#catchUp();
@@ -212,16 +222,6 @@ class TerminalView implements View {
     const rows = shown.slice(-Math.min(MAX_ROWS, this.#rows));
     this.#next = count;
     for (const { event } of rows) this.#print(event);
-  }
-
-  #suspend(): void {
-    if (this.#keyboard === undefined) return;
-    const wasOpen = this.#fullScreen.isOpen;
-    this.#fullScreen.close();
-    this.#keyboard.suspend(() => {
-      if (wasOpen) this.#fullScreen.open();
-      this.#refresh();
-    });
   }
 
   #print(event: DisplayEvent): boolean {

@@ -5,9 +5,13 @@
  */
 import { openKeyboard } from "../../src/cli/keyboard.ts";
 
-openKeyboard(() => {
-  setTimeout(() => {
-    throw new Error("a fault");
-  });
-}, () => {});
+openKeyboard(
+  () => {
+    setTimeout(() => {
+      throw new Error("a fault");
+    });
+  },
+  () => {},
+  () => {},
+);
 console.log("reads keys");

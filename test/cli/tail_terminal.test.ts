@@ -156,10 +156,13 @@ test("tail prints the day above an event of another day, and the present time fo
   });
 });
 
+/** Prints the modes of the terminal in which it shows what is typed, line by line. */
+const MODES = 'stty -a | tr -s " ;" "\\n\\n" | grep -x -e "-*icanon" -e "-*echo"';
+
 /** Starts a command on a terminal of 80 × 24, and prints its process id, its exit code, and the modes of the terminal after it. */
 function onWatchedTerminal(command: string): Child {
-  const after = 'echo "ended $?"; stty -a | tr -s " ;" "\\n\\n" | grep -x -e "-*icanon" -e "-*echo"';
-  const script = `stty cols 80 rows 24; sh -c 'echo "pid $$"; exec "$0" "$@"' ${command}; ${after}`;
+  const script =
+    `stty cols 80 rows 24; sh -c 'echo "pid $$"; exec "$0" "$@"' ${command}; echo "ended $?"; ${MODES}`;
   return startProgram("script", ["-qfec", script, "/dev/null"], {
     input: true,
     env: { NO_COLOR: "1", CI: "", TERM: "xterm" },
@@ -243,6 +246,65 @@ test("tail leaves the terminal as it was when it is stopped by a signal, the str
     await restored(child, 1);
   });
 });
+
+/** Stops `tail` in a shell of 80 × 24, with the list of events open, and lets it go on as soon as the shell has the terminal. */
+async function stopping(stop: (child: Child, pid: number) => void, session: Session, url: string) {
+  const command = shellCommand(["tail", url, "--since", "earliest"]);
+  const script = `set -m; stty cols 80 rows 24; sh -c 'echo "pid $$"; exec "$0" "$@"' ${command}
+    echo "stopped"; ${MODES}; read line; fg; echo "ended $?"; ${MODES}`;
+  const env = { NO_COLOR: "1", CI: "", TERM: "xterm", SHELL: "/bin/sh" };
+  await running(
+    startProgram("script", ["-qfec", script, "/dev/null"], { input: true, env }),
+    async (child) => {
+      const { stdout, stdin } = child;
+      const [, pid] = await stdout.match(/pid (\d+)/);
+      await stdout.match(/events_start/);
+      tick(session, "a tick");
+      await stdout.match(/ a tick/);
+      stdin.write("\x1b[A");
+      await until(() => stdout.rest.includes("Esc back"), "the terminal is filled");
+      stop(child, Number(pid));
+      await stdout.match(/stopped\r?$/);
+      await stdout.match(/^icanon\r?$/);
+      await stdout.match(/^echo\r?$/);
+      const before = stdout.lines.join("\n");
+      assert.ok(
+        before.lastIndexOf("\x1b[?1049l") >= before.lastIndexOf("\x1b[?1049h"),
+        "the shell has its screen",
+      );
+      stdin.write("\n");
+      await until(() => stdout.rest.includes("Esc back"), "the terminal is filled again");
+      stdin.write("\x1b");
+      await until(() => stdout.rest.includes("connected"), "the rows are back");
+      stdin.write("q");
+      await restored(child, 0);
+    },
+  );
+}
+
+test("tail leaves the terminal to the shell when it is stopped, by Ctrl-Z or from outside, and takes it again at fg", async () => {
+  await withTribler(async (url, session) => {
+    await stopping(({ stdin }) => stdin.write("\x1a"), session, url);
+    await stopping((_, pid) => process.kill(pid, "SIGTSTP"), session, url);
+  });
+});
+
+const withoutShell = async () => {
+  await withTribler(async (url) => {
+    await running(onWatchedTerminal(shellCommand(["tail", url])), async (child) => {
+      await child.stdout.match(/events_start/);
+      child.stdin.write("\x1a");
+      child.stdin.write("?");
+      await child.stdout.match(/choose the types/, 10_000);
+      child.stdin.write("q");
+      await restored(child, 0);
+    });
+  });
+};
+/** Deno stops a process that has listened to SIGTSTP by SIGSTOP, which the system never ignores. */
+if (runtimeUnderTest() !== "deno") {
+  test("tail reads keys again after Ctrl-Z where no shell could let it go on", withoutShell);
+}
 
 /** Deno without `--allow-all` does not see whether it is in the background. */
 const SEES_BACKGROUND = runtimeUnderTest() !== "deno";
