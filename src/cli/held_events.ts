@@ -7,6 +7,7 @@ import type { DisplayEvent } from "../text/event_text.ts";
 import { timeOf } from "../text/event_text.ts";
 import type { Accepts } from "../text/filter.ts";
 import { summaryOf } from "../tribler/summary.ts";
+import { TypeChoice } from "./type_choice.ts";
 
 /** An event that is held. */
 export interface HeldEvent {
@@ -30,8 +31,8 @@ const MAX_TYPES = 1_000;
 export class HeldEvents {
   /** The number of events of each type that have arrived. */
   readonly types: Map<string, number> = new Map();
-  /** The types that are not shown. */
-  readonly hiddenTypes: Set<string> = new Set();
+  /** Which types are shown. */
+  choice: TypeChoice = new TypeChoice();
   /** The events that are shown, the oldest first. */
   shown: readonly HeldEvent[] = [];
   #filter: Accepts | undefined;
@@ -42,6 +43,11 @@ export class HeldEvents {
   /** The number of events that have arrived. */
   get count(): number {
     return this.#count;
+  }
+
+  /** The number of events that are held. */
+  get size(): number {
+    return this.#all.length;
   }
 
   /** Holds an event. Returns it if it is shown. */
@@ -57,7 +63,7 @@ export class HeldEvents {
     return isShown ? held : undefined;
   }
 
-  /** Shows what this filter accepts, and none of the types that are hidden now. */
+  /** Shows what this filter accepts, of the types that are chosen now. */
   filter(filter: Accepts | undefined): void {
     this.#filter = filter;
     this.shown = this.#all.filter((held) => this.#accepts(held));
@@ -77,7 +83,7 @@ export class HeldEvents {
   #accepts({ event, json }: HeldEvent): boolean {
     const { type, subject } = event;
     if (type === "events_lost") return true; // No filter hides that something is missing.
-    if (this.hiddenTypes.has(type)) return false;
+    if (!this.choice.shows(type)) return false;
     if (this.#filter === undefined) return true;
     return this.#filter({
       type,

@@ -1,13 +1,13 @@
 /**
- * What fills a terminal: the events so far, one of them as a whole, and the choice of types. They are pure: keys in, lines out.
+ * What fills a terminal: the events so far, and one of them as a whole. Panels are pure: keys in, lines out.
  *
  * @module
  */
-import { jsonTextLine, printable } from "../text/printable.ts";
+import { jsonTextLine } from "../text/printable.ts";
 import { indentJson } from "./indent_json.ts";
 import type { HeldEvent, HeldEvents } from "./held_events.ts";
 import type { Key } from "./keyboard.ts";
-import { beginningOf, eventRow, fit, type Span, type TerminalStyle } from "./row.ts";
+import { beginningOf, eventRow, type TerminalStyle } from "./row.ts";
 
 /** Something that fills a terminal. */
 export interface Panel {
@@ -23,7 +23,7 @@ export interface Panel {
 const MAX_JSON = 200_000;
 
 /** Marks a row as the selected one. */
-function marked(row: string, isMarked: boolean): string {
+export function marked(row: string, isMarked: boolean): string {
   return isMarked ? `\x1b[7m${row}\x1b[27m` : row;
 }
 
@@ -38,7 +38,7 @@ function stepOf({ name, text }: Key, page: number): number | undefined {
 }
 
 /** A list with a selected row, which stays where it is on the screen while others are added below. */
-class Cursor {
+export class Cursor {
   /** The row of the screen that the selected item is in. */
   #row = Infinity;
   #page = 1;
@@ -152,82 +152,6 @@ export class WholeEvent implements Panel {
     }
     this.#top += stepOf(key, this.#page) ?? 0;
     return this;
-  }
-}
-
-/** The types, and which of them are shown. */
-export class TypeList implements Panel {
-  readonly hint = "space show or hide, a all or none, Enter done";
-  readonly #held: HeldEvents;
-  readonly #cursor = new Cursor();
-  #place = 0;
-
-  constructor(held: HeldEvents) {
-    this.#held = held;
-  }
-
-  lines(rows: number, style: TerminalStyle): string[] {
-    const types = this.#types();
-    if (types.length === 0) return ["No event yet, so no types to choose from."];
-    const first = this.#cursor.first(this.#place, types.length, rows);
-    return types.slice(first, first + rows).map((type, index) => {
-      const isSelected = first + index === this.#place;
-      const count = this.#held.types.get(type)!.toLocaleString("en").padStart(9);
-      const spans: Span[] = [
-        [this.#held.hiddenTypes.has(type) ? "[ ] " : "[x] "],
-        [`${count}  `, "dim"],
-        [printable(type)],
-      ];
-      return marked(
-        fit(spans, { columns: style.columns, colours: style.colours && !isSelected }),
-        isSelected,
-      );
-    });
-  }
-
-  key(key: Key): Panel | undefined {
-    const types = this.#types();
-    if (key.name === "escape" || key.name === "return" || key.text === "t") return undefined;
-    const { hiddenTypes } = this.#held;
-    const type = types[this.#place];
-    if (key.name === "space" && type !== undefined && !hiddenTypes.delete(type)) hiddenTypes.add(type);
-    if (key.text === "a") {
-      const isAll = hiddenTypes.size === 0;
-      hiddenTypes.clear();
-      if (isAll) { for (const one of types) hiddenTypes.add(one); }
-    }
-    this.#place = this.#cursor.move(key, this.#place, types.length) ?? this.#place;
-    return this;
-  }
-
-  #types(): string[] {
-    return [...this.#held.types.keys()].sort();
-  }
-}
-
-const KEYS: readonly (readonly [keys: string, text: string])[] = [
-  ["/", "filter: words, fields like name:sintel size:>1GB subject:order/42,"],
-  ["", "time:>14:00; - before a term excludes, * stands for any text"],
-  ["t", "choose the types that are shown"],
-  ["", "both look at the newest 5,000 events and at all that follow: for older ones,"],
-  ["", "start with --types, --subject and --since, which ask the server"],
-  ["space", "pause, and go on with what came meanwhile"],
-  ["↑ PgUp Home", "the events so far: they stay where they are while others arrive"],
-  ["Enter", "the whole of an event; ← and → for those beside it"],
-  ["Esc", "back"],
-  ["q Ctrl-C", "quit"],
-];
-
-/** What each key does. */
-export class KeyList implements Panel {
-  readonly hint = "Esc back";
-
-  lines(rows: number, style: TerminalStyle): string[] {
-    return KEYS.slice(0, rows).map(([keys, text]) => fit([[keys.padEnd(13), "bold"], [text]], style));
-  }
-
-  key({ name }: Key): Panel | undefined {
-    return ["escape", "return", "backspace"].includes(name) ? undefined : this;
   }
 }
 

@@ -3,28 +3,67 @@
  *
  * @module
  */
+import { printable } from "../text/printable.ts";
 import type { Key } from "./keyboard.ts";
+import { endOf, fit, type Span, type TerminalStyle } from "./row.ts";
+import { widthOf } from "./width.ts";
+
+/** Maximum number of columns that are kept for what stands behind the cursor. */
+const AFTER_COLUMNS = 10;
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /** The line. */
 export class Prompt {
-  /** What has been typed. */
-  text: string;
+  /** What stands before the cursor. */
+  before: string;
+  /** What stands behind it. */
+  after = "";
 
   constructor(text: string) {
-    this.text = text;
+    this.before = text;
+  }
+
+  /** What has been typed. */
+  get text(): string {
+    return this.before + this.after;
   }
 
   /** Handles a key. Returns whether the line is done, and how. */
   key({ name, text, ctrl }: Key): "accepted" | "cancelled" | undefined {
     if (name === "return" || name === "enter") return "accepted";
-    if (name === "escape") return "cancelled";
-    if (name === "backspace") {
-      this.text = [...graphemes.segment(this.text)].slice(0, -1).map(({ segment }) => segment).join("");
-    } else if (ctrl && name === "u") this.text = "";
-    else if (ctrl && name === "w") this.text = this.text.replace(/\S*\s*$/, "");
-    else if (!ctrl) this.text += text;
+    if (name === "escape" || (ctrl && name === "c")) return "cancelled";
+    if (name === "backspace") this.before = this.before.slice(0, -lengthOfLast(this.before) || undefined);
+    else if (name === "left") this.#moveTo(this.before.length - lengthOfLast(this.before));
+    else if (name === "right") this.#moveTo(this.before.length + lengthOfFirst(this.after));
+    else if (name === "home") this.#moveTo(0);
+    else if (name === "end") this.#moveTo(Infinity);
+    else if (ctrl && name === "u") this.before = "";
+    else if (ctrl && name === "w") this.before = this.before.replace(/\S*\s*$/, "");
+    else if (!ctrl) this.before += text;
     return undefined;
   }
+
+  #moveTo(place: number): void {
+    const { text } = this;
+    [this.before, this.after] = [text.slice(0, place), text.slice(place)];
+  }
+}
+
+/** Shows the line with its cursor, which is in sight however long the line is, and a hint if there is room for it. */
+export function promptLine({ before, after }: Prompt, hint: Span, style: TerminalStyle): string {
+  const [left, right] = [printable(before), printable(after)];
+  // Beside it stand the slash, two ellipses and the cursor.
+  const room = Math.max(0, style.columns - 4 - Math.min(AFTER_COLUMNS, widthOf(right)));
+  const end = endOf(left, room);
+  return fit([[`/${end === left ? "" : "…"}${end}▏${right}`, "bold"], hint], style);
+}
+
+function lengthOfFirst(text: string): number {
+  const [first] = graphemes.segment(text);
+  return first?.segment.length ?? 0;
+}
+
+function lengthOfLast(text: string): number {
+  return [...graphemes.segment(text)].at(-1)?.segment.length ?? 0;
 }

@@ -125,7 +125,7 @@ function fitsIn(spans: readonly Span[], columns: number): boolean {
 }
 
 /** Shortens a text that is wider than this; an ellipsis replaces the rest. */
-function cut(text: string, columns: number): string {
+export function cut(text: string, columns: number): string {
   const shown = beginningOf(text, columns);
   return shown === text ? text : `${beginningOf(text, columns - 1)}…`;
 }
@@ -138,12 +138,7 @@ export function cutMiddle(text: string, columns: number): string {
     return text;
   }
   const start = beginningOf(text, Math.ceil((columns - 1) / 2));
-  let end = "";
-  for (const { segment } of [...graphemes.segment(text.slice(-columns))].reverse()) {
-    if (widthOf(segment + end) > Math.floor((columns - 1) / 2)) break;
-    end = segment + end;
-  }
-  return `${start}…${end}`;
+  return `${start}…${endOf(text, Math.floor((columns - 1) / 2))}`;
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
@@ -159,6 +154,18 @@ export function beginningOf(text: string, columns: number): string {
     width += widthOf(segment);
     if (width > columns) break;
     shown += segment;
+  }
+  return shown;
+}
+
+/** Returns as much of the end of a text as fits. */
+export function endOf(text: string, columns: number): string {
+  let shown = "";
+  let width = 0;
+  for (const { segment } of [...graphemes.segment(text.slice(-MAX_MEASURED_CHARACTERS))].reverse()) {
+    width += widthOf(segment);
+    if (width > columns) break;
+    shown = segment + shown;
   }
   return shown;
 }

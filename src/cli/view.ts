@@ -9,12 +9,17 @@ import { clock, type DisplayEvent, timeOf } from "../text/event_text.ts";
 import { parseFilter } from "../text/filter.ts";
 import { printable } from "../text/printable.ts";
 import { FullScreen } from "./full_screen.ts";
-import { HeldEvents } from "./held_events.ts";
+import { type HeldEvent, HeldEvents } from "./held_events.ts";
+import { KeyList } from "./key_list.ts";
 import { type Key, type Keyboard, openKeyboard } from "./keyboard.ts";
-import { EventList, KeyList, type Panel, TypeList, WholeEvent } from "./panels.ts";
-import { Prompt } from "./prompt.ts";
-import { eventRow, fit, type Span, type TerminalStyle } from "./row.ts";
+import { lastLine } from "./last_line.ts";
+import { EventList, type Panel, WholeEvent } from "./panels.ts";
+import { Prompt, promptLine } from "./prompt.ts";
+import { Rate } from "./rate.ts";
+import { eventRow, fit, type TerminalStyle } from "./row.ts";
 import { createScreen, type Screen, type Terminal } from "./screen.ts";
+import { TypeChoice } from "./type_choice.ts";
+import { TypeList } from "./type_list.ts";
 
 /** A view of a stream of events. */
 export interface View {
@@ -35,11 +40,8 @@ export interface View {
   close(): void;
 }
 
-/** Number of seconds over which the rate is averaged. */
-const RATE_SECONDS = 5;
-/** Maximum number of rows that are printed at once, after a pause or for a filter: a screen or two. */
-const MAX_ROWS = 100;
-const HINT = "? keys  / filter  space pause  q quit";
+/** Maximum number of messages that wait while the terminal is filled. */
+const MAX_NOTES = 100;
 const PROMPT_HINT = "  Enter apply  Esc cancel  as in name:sintel size:>1GB -type:market_*";
 
 /**
@@ -61,11 +63,15 @@ class TerminalView implements View {
   readonly #colours: boolean;
   readonly #onQuit: () => void;
   readonly #held = new HeldEvents();
-  readonly #rate = createRate(RATE_SECONDS);
+  readonly #rate = new Rate(performance.now());
   /** What fills the terminal; empty while rows are printed. */
   #panels: Panel[] = [];
   #prompt: Prompt | undefined;
   #filter = "";
+  /** The filter and the types for which the rows were printed. */
+  #applied = { filter: "", choice: new TypeChoice() };
+  /** Whether these have changed since rows were printed. */
+  #isRefiltered = false;
   #isPaused = false;
   /** The number of the first event that may have to be printed. */
   #next = 0;
@@ -91,7 +97,7 @@ class TerminalView implements View {
   }
 
   event(event: DisplayEvent, text: string, onOut?: () => void): boolean {
-    this.#rate.count();
+    this.#rate.count(performance.now());
     const held = this.#held.add(event, text);
     onOut?.();
     if (this.#isHolding) {
@@ -113,7 +119,7 @@ class TerminalView implements View {
 
   note(text: string): void {
     const row = `${clock(new Date())}  ${text}`;
-    if (this.#panels.length > 0) this.#notes = [...this.#notes, row].slice(-MAX_ROWS);
+    if (this.#panels.length > 0) this.#notes = [...this.#notes, row].slice(-MAX_NOTES);
     else this.#say(row);
   }
 
@@ -128,13 +134,18 @@ class TerminalView implements View {
     return this.#isPaused || this.#panels.length > 0;
   }
 
+  /** Whether it waits for an answer that Ctrl-C cancels. */
+  get #isAsking(): boolean {
+    return this.#prompt !== undefined || this.#panels.at(-1) instanceof TypeList;
+  }
+
   get #style(): TerminalStyle {
     return { columns: this.#screen.columns, colours: this.#colours };
   }
 
   #key(key: Key): void {
     const { name, text, ctrl } = key;
-    if (ctrl && name === "c") return this.#onQuit();
+    if (ctrl && name === "c" && !this.#isAsking) return this.#onQuit();
     if (ctrl && name === "z") return this.#keyboard?.suspend();
     if (this.#prompt !== undefined) this.#type(this.#prompt, key);
     else if (text === "q") this.#onQuit();
@@ -167,18 +178,19 @@ class TerminalView implements View {
     if (key.text === "t" && !(panel instanceof TypeList)) return this.#open(new TypeList(this.#held));
     const next = panel.key(key);
     if (next === undefined) {
-      this.#panels.pop();
       if (panel instanceof TypeList) this.#applyFilter();
+      this.#panels.pop();
       if (this.#panels.length === 0) this.#uncover();
     } else if (next !== panel) this.#panels.push(next);
   }
 
-  /** Goes back to the rows, and prints what came meanwhile. */
+  /** Goes back to the rows, and prints what came meanwhile, or everything that a new filter accepts. */
   #uncover(): void {
     this.#fullScreen.close();
     this.#screen.cover(false);
     for (const row of this.#notes.splice(0)) this.#say(row);
-    if (!this.#isPaused) this.#catchUp();
+    if (this.#isRefiltered) this.#printAgain();
+    else if (!this.#isPaused) this.#catchUp();
   }
 
   /** Shows what it showed before the process was stopped. */
@@ -192,14 +204,38 @@ class TerminalView implements View {
     if (!isPaused) this.#catchUp();
   }
 
-  /** Prints the newest of the events that were not printed. */
+  /** Prints the events that were not printed. */
   #catchUp(): void {
-    const { shown } = this.#held;
-    const waiting = shown.slice(this.#held.placeOf(this.#next));
+    const waiting = this.#held.shown.slice(this.#held.placeOf(this.#next));
+    this.#printNewest(
+      waiting,
+      (others) => others === 0 ? "" : `-- ${others.toLocaleString("en")} more events: ↑ shows them --`,
+    );
+  }
+
+  /** Prints the events that the filter accepts, below a line that names it. */
+  #printAgain(): void {
+    const { shown, choice } = this.#held;
+    const types = choice.isAll ? "" : `, ${choice.words}`;
+    this.#printNewest(shown, () => `-- filter: ${printable(this.#filter) || "none"}${types} --`);
+    this.#isRefiltered = false;
+  }
+
+  /** Prints the newest of these events, and above them a line that stays in sight; it may depend on how many others there are. */
+  #printNewest(events: readonly HeldEvent[], lineOf: (others: number) => string): void {
+    const room = Math.max(1, this.#screen.rows - 2);
+    let newest = events.slice(-room);
+    while (newest.length > 1 && newest.length + this.#daysIn(newest) > room) newest = newest.slice(1);
+    const line = lineOf(events.length - newest.length);
+    if (line !== "") this.#say(line);
+    for (const { event } of newest) this.#print(event);
     this.#next = this.#held.count;
-    const skipped = waiting.length - MAX_ROWS;
-    if (skipped > 0) this.#say(`-- ${skipped.toLocaleString("en")} more events: ↑ shows them --`);
-    for (const { event } of waiting.slice(-MAX_ROWS)) this.#print(event);
+  }
+
+  /** The number of days that begin in these events: each has a row. */
+  #daysIn(events: readonly HeldEvent[]): number {
+    const days = [this.#day, ...events.map(({ event }) => timeOf(event).toDateString())];
+    return days.filter((day, index) => index > 0 && day !== days[index - 1]).length;
   }
 
   #type(prompt: Prompt, key: Key): void {
@@ -211,17 +247,14 @@ class TerminalView implements View {
     this.#applyFilter();
   }
 
-  /** Shows what the filter and the types accept now; above the next rows, the newest of them again. */
+  /** Shows what the filter and the types accept now; if they have changed, it is printed again above the next rows. */
   #applyFilter(): void {
     this.#held.filter(parseFilter(this.#filter));
-    this.#next = 0;
-    if (this.#panels.length > 0) return;
-    const { shown, count, hiddenTypes } = this.#held;
-    const types = hiddenTypes.size === 0 ? "" : `, without ${hiddenTypes.size} types`;
-    this.#say(`-- filter: ${printable(this.#filter) || "none"}${types} --`);
-    const rows = shown.slice(-Math.min(MAX_ROWS, this.#rows));
-    this.#next = count;
-    for (const { event } of rows) this.#print(event);
+    const { choice } = this.#held;
+    if (this.#filter === this.#applied.filter && choice.equals(this.#applied.choice)) return;
+    this.#applied = { filter: this.#filter, choice: choice.copy() };
+    this.#isRefiltered = true;
+    if (this.#panels.length === 0) this.#printAgain();
   }
 
   #print(event: DisplayEvent): boolean {
@@ -255,65 +288,22 @@ class TerminalView implements View {
   #lastLine(columns: number): string {
     const style = { columns, colours: this.#colours };
     if (this.#prompt !== undefined) {
-      return fit([[`/${printable(this.#prompt.text)}▏`, "bold"], [PROMPT_HINT, "dim"]], style);
+      return promptLine(this.#prompt, [PROMPT_HINT, "dim"], style);
     }
-    const { count, shown, hiddenTypes } = this.#held;
-    const [sign, words] = stateOf(this.#status, this.#retryAt);
-    const held = shown.length - this.#held.placeOf(this.#next);
-    const isFiltered = this.#filter !== "" || hiddenTypes.size > 0;
-    const panel = this.#panels.at(-1);
-    if (panel !== undefined) {
-      return fit([sign, [` ${count.toLocaleString("en")} events  `], [panel.hint, "dim"]], style);
-    }
-    const spans: Span[] = [
-      sign,
-      [` ${words}  `],
-      [`${count.toLocaleString("en")} event${count === 1 ? "" : "s"}  ${
-        this.#rate.perSecond().toFixed(1)
-      }/s  `],
-      [this.#isPaused ? `paused, ${held.toLocaleString("en")} new  ` : "", "yellow"],
-      [isFiltered ? `${this.#filter === "" ? "types" : `/${printable(this.#filter)}`}  ` : "", "yellow"],
-      [this.#keyboard === undefined ? "" : `${HINT}  `, "dim"],
-      [this.#place, "dim"],
-    ];
-    return fit(spans, style);
+    const { count, size, shown, choice } = this.#held;
+    return lastLine({
+      status: this.#status,
+      retryAt: this.#retryAt,
+      count,
+      held: size,
+      matching: shown.length,
+      perSecond: this.#rate.perSecond(performance.now()),
+      filter: this.#filter,
+      types: choice.words,
+      paused: this.#isPaused ? shown.length - this.#held.placeOf(this.#next) : undefined,
+      panelHint: this.#panels.at(-1)?.hint,
+      hasKeyboard: this.#keyboard !== undefined,
+      place: this.#place,
+    }, style);
   }
-}
-
-/** Returns a sign and words for the state of the connection. */
-function stateOf(status: Status, retryAt: number): [sign: Span, words: string] {
-  switch (status.type) {
-    case "open":
-      return [["●", "green"], "connected"];
-    case "connecting":
-      return [["○", "yellow"], `connecting${status.attempt > 1 ? `, attempt ${status.attempt}` : ""}`];
-    case "waiting": {
-      const seconds = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
-      return [["○", "red"], `not connected, attempt ${status.attempt} in ${seconds} s`];
-    }
-    default:
-      return [["○", "red"], "not connected"];
-  }
-}
-
-/** Counts occurrences, and returns their recent rate per second. */
-function createRate(seconds: number) {
-  const started = performance.now();
-  /** The counts of the last seconds, by the second of a clock that is never set. */
-  const counts = new Map<number, number>();
-  const now = () => Math.floor(performance.now() / 1000);
-  return {
-    count(): void {
-      counts.set(now(), (counts.get(now()) ?? 0) + 1);
-    },
-    perSecond(): number {
-      const since = performance.now() / 1000 - seconds;
-      let sum = 0;
-      for (const [second, count] of counts) {
-        if (second < since) counts.delete(second);
-        else sum += count;
-      }
-      return sum / Math.min(seconds, Math.max(1, (performance.now() - started) / 1000));
-    },
-  };
 }

@@ -217,6 +217,47 @@ test("tail filters at /, pauses at the space bar, chooses types at t, shows a wh
   });
 });
 
+/** What a terminal of 80 × 24 shows after everything that a child has written. */
+function screenAfter({ stdout }: Child): string[] {
+  return screenOf([...stdout.lines, stdout.rest].join("\n"), 80);
+}
+
+test("tail keeps the line that explains rows in sight above them, and repeats none if nothing was changed", async () => {
+  await withTribler(async (url, session) => {
+    for (let n = 1; n <= 60; n++) tick(session, `first ${n}`);
+    await running(onWatchedTerminal(shellCommand(["tail", url, "--since", "earliest"])), async (child) => {
+      const { stdout, stdin } = child;
+      await stdout.match(/ first 60/);
+      stdin.write(" ");
+      await until(() => stdout.rest.includes("space resume"), "it is paused");
+      for (let n = 1; n <= 40; n++) tick(session, `second ${n}`);
+      await until(() => stdout.rest.includes("paused, 40 new"), "it counts what comes");
+      stdin.write(" ");
+      await stdout.match(/ second 40/);
+      const [explanation, oldest, ...others] = screenAfter(child);
+      assert.is(explanation, "-- 18 more events: ↑ shows them --");
+      assert.match(oldest!, / second 19$/);
+      assert.match(others.at(-2)!, / second 40$/);
+
+      stdin.write("/tick\r");
+      await until(() => stdout.rest.includes("100 of 100 match"), "it filters");
+      assert.match(screenAfter(child)[0]!, /^-- filter: tick --$/);
+      stdin.write("/\rt");
+      await until(() => stdout.rest.includes("o only this"), "it shows the types");
+      stdin.write("o");
+      await until(() => stdout.rest.includes("only 1 type"), "one is chosen");
+      stdin.write("\x03");
+      await until(() => stdout.rest.includes("space pause"), "the rows are back");
+      stdin.write("/\x15nothing\x03");
+      tick(session, "third");
+      await stdout.match(/ third/);
+      assert.is(stdout.lines.filter((line) => line.includes("-- filter:")).length, 1);
+      stdin.write("\x03");
+      await restored(child, 0);
+    });
+  });
+});
+
 test("tail leaves the terminal as it was when it is stopped by a signal, the stream ends, the terminal goes or the code fails", async () => {
   await withTribler(async (url, session) => {
     const command = shellCommand(["tail", url, "--since", "earliest"]);

@@ -10,10 +10,13 @@ import { FullScreen } from "../../src/cli/full_screen.ts";
 import { HeldEvents } from "../../src/cli/held_events.ts";
 import { indentJson } from "../../src/cli/indent_json.ts";
 import type { Key } from "../../src/cli/keyboard.ts";
-import { EventList, type Panel, TypeList } from "../../src/cli/panels.ts";
-import { Prompt } from "../../src/cli/prompt.ts";
+import { lastLine, type ViewState } from "../../src/cli/last_line.ts";
+import { EventList, type Panel } from "../../src/cli/panels.ts";
+import { Prompt, promptLine } from "../../src/cli/prompt.ts";
+import { Rate } from "../../src/cli/rate.ts";
 import { eventRow } from "../../src/cli/row.ts";
 import { createScreen, unwrapped } from "../../src/cli/screen.ts";
+import { TypeList } from "../../src/cli/type_list.ts";
 import { widthOf } from "../../src/cli/width.ts";
 import { parseFilter } from "../../src/text/filter.ts";
 import { jsonLine } from "../../src/text/printable.ts";
@@ -28,7 +31,19 @@ const HASH = "08ada5a7a6183aae1e09d831df6748d566095a10";
 const ESCAPES = /\x1b\[[0-9;]*[A-Za-z]/g;
 const PLAIN = { columns: 80, colours: false };
 
-const NAMES = ["up", "down", "left", "pageup", "home", "end", "return", "escape", "backspace", "space"];
+const NAMES = [
+  "up",
+  "down",
+  "left",
+  "right",
+  "pageup",
+  "home",
+  "end",
+  "return",
+  "escape",
+  "backspace",
+  "space",
+];
 
 /** A key by its name, or by the character that it writes. */
 function keyOf(key: string): Key {
@@ -287,6 +302,113 @@ test("TypeList hides types, one or all of them, but no filter hides events_lost"
   assert.is(types.key(keyOf("return")), undefined);
 });
 
+/** The types that a list shows: with a mark those that are chosen, in brackets the selected one. */
+function typesIn(panel: Panel, rows = 5): string {
+  return panel.lines(rows, PLAIN).map((row) => {
+    const [, mark, type] = /\[(.)\] +\d+ {2}(\S+)/.exec(row.replaceAll(ESCAPES, ""))!;
+    const text = `${mark === "x" ? "+" : "-"}${type}`;
+    return row.startsWith("\x1b[7m") ? `(${text})` : text;
+  }).join(" ");
+}
+
+test("TypeList keeps the selected type selected when another one arrives before it", () => {
+  const held = hold(3, (n) => ["d", "e", "f"][n - 1]!);
+  const types = new TypeList(held);
+  press(types, "down");
+  assert.is(typesIn(types), "+d (+e) +f");
+  held.add({ type: "a" }, "{}");
+  assert.is(typesIn(types), "+a +d (+e) +f");
+  press(types, "space");
+  assert.is(typesIn(types), "+a +d (-e) +f");
+  const none = new HeldEvents();
+  const early = new TypeList(none);
+  early.lines(5, PLAIN);
+  none.add({ type: "m" }, "{}");
+  assert.is(typesIn(early), "(+m)");
+  none.add({ type: "a" }, "{}");
+  assert.is(typesIn(early), "+a (+m)");
+});
+
+test("TypeList hides new types once none or only some were chosen, and shows them if some were hidden", () => {
+  const held = hold(2, (n) => ["a", "b"][n - 1]!);
+  const types = new TypeList(held);
+  press(types, "space");
+  assert.is(held.choice.words, "without 1 type");
+  assert.ok(held.add({ type: "new" }, "{}"));
+  press(types, "space", "a", "space");
+  assert.is(typesIn(types), "(+a) -b -new");
+  assert.is(held.choice.words, "only 1 type");
+  assert.not(held.add({ type: "newer" }, "{}"));
+  assert.ok(held.add({ type: "a" }, "{}"));
+  press(types, "down", "o");
+  assert.is(typesIn(types), "-a (+b) -new -newer");
+  press(types, "a");
+  assert.is(held.choice.words, "");
+  assert.ok(held.add({ type: "newest" }, "{}"));
+});
+
+test("TypeList goes back to the choice before it at Ctrl-C, and says what is beyond the screen", () => {
+  const held = hold(9, (n) => `t${n}`);
+  held.choice.toggle("t2");
+  const types = new TypeList(held);
+  press(types, "a", "o");
+  assert.is(types.key({ name: "c", text: "", ctrl: true }), undefined);
+  assert.is(held.choice.words, "without 1 type");
+  types.lines(5, PLAIN);
+  assert.match(types.hint, /^↓ 4 more space/);
+  press(types, "end", "up", "up", "up", "up", "up");
+  types.lines(5, PLAIN);
+  assert.match(types.hint, /^↑ 3 more ↓ 1 more space/);
+  types.lines(9, PLAIN);
+  assert.match(types.hint, /^space/);
+});
+
+const STATE: ViewState = {
+  status: { type: "open", attempt: 1, resumed: false, start: undefined } as never,
+  retryAt: 0,
+  count: 13,
+  held: 13,
+  matching: 13,
+  perSecond: 0.2,
+  filter: "",
+  types: "",
+  paused: undefined,
+  panelHint: undefined,
+  hasKeyboard: true,
+  place: "http://a",
+};
+
+test("lastLine() says how many events match, what limits them, and that space resumes", () => {
+  const line = (state: Partial<ViewState>) =>
+    lastLine({ ...STATE, ...state }, { columns: 150, colours: false });
+  assert.is(line({}), "● connected  13 events  0.2/s  ? keys  / filter  space pause  q quit  http://a");
+  const limits = { filter: "name:\u001bsintel", types: "only 1 type", matching: 3, paused: 2 };
+  assert.is(
+    line(limits),
+    "● connected  3 of 13 match  0.2/s  paused, 2 new  /name:\\u001bsintel  only 1 type  ? keys  / filter  space resume  q quit  http://a",
+  );
+  assert.is(line({ panelHint: "Esc back" }), "● 13 events  Esc back");
+  assert.is(
+    line({ ...limits, panelHint: "Esc back" }),
+    "● 3 of 13 match  paused, 2 new  /name:\\u001bsintel  only 1 type  Esc back",
+  );
+  assert.match(line({ filter: "x".repeat(500) }), / {2}\/x{23}… {2}\? keys/);
+});
+
+test("Rate says 100 at a hundred events a second, at any moment", () => {
+  const rate = new Rate(0);
+  let now = 0;
+  for (; now < 5000; now += 10) rate.count(now);
+  for (; now < 20_000; now += 10) {
+    rate.count(now);
+    assert.ok(Math.abs(rate.perSecond(now) - 100) <= 1, `${rate.perSecond(now)} at ${now} ms`);
+  }
+  assert.is(rate.perSecond(now + 6000), 0);
+  const young = new Rate(700);
+  for (now = 700; now <= 2700; now += 10) young.count(now);
+  assert.ok(Math.abs(young.perSecond(now) - 100) <= 1, `${young.perSecond(now)}`);
+});
+
 test("HeldEvents holds 5000 events and 16 Mi characters at least, and hardly more", () => {
   const many = hold(20_000);
   assert.ok(many.shown.length >= 5000 && many.shown.length <= 6000, `${many.shown.length}`);
@@ -309,6 +431,36 @@ test("Prompt takes text, Backspace, Ctrl-U and Ctrl-W, and reports Enter and Esc
   prompt.key({ name: "u", text: "", ctrl: true });
   assert.is(prompt.text, "");
   assert.equal(type("backspace", "return", "escape"), [undefined, "accepted", "cancelled"]);
+  assert.is(prompt.key({ name: "c", text: "", ctrl: true }), "cancelled");
+});
+
+test("Prompt moves its cursor by ← → Home End", () => {
+  const prompt = new Prompt("漢b");
+  for (const key of ["left", "x", "home", "left", "a", "right", "y", "backspace"]) prompt.key(keyOf(key));
+  assert.is(`${prompt.before}|${prompt.after}`, "a漢|xb");
+  for (const key of ["end", "right", "z"]) prompt.key(keyOf(key));
+  assert.is(`${prompt.before}|${prompt.after}`, "a漢xbz|");
+});
+
+test("promptLine() keeps the cursor in sight however long the line is", () => {
+  const prompt = new Prompt("");
+  const line = (columns: number) => promptLine(prompt, ["  a hint"], { columns, colours: false });
+  assert.is(line(40), "/▏  a hint");
+  prompt.before = "0123456789".repeat(3);
+  assert.is(
+    line(20),
+    "/…4567890123456789▏…",
+  );
+  for (const before of ["", "漢".repeat(30), "x".repeat(100)]) {
+    for (const after of ["", "漢".repeat(30), "y".repeat(100)]) {
+      Object.assign(prompt, { before, after });
+      for (let columns = 5; columns < 60; columns++) {
+        const shown = line(columns);
+        assert.match(shown, /▏/);
+        assert.ok(stringWidth(shown) <= columns, `${stringWidth(shown)} of ${columns}: ${shown}`);
+      }
+    }
+  }
 });
 
 test("FullScreen draws changes together, again when the terminal is resized, and leaves what was there before", async () => {
