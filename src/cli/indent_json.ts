@@ -3,11 +3,15 @@
  *
  * @module
  */
+import { printable } from "../text/printable.ts";
 
 /** A string, a bracket, a separator, or another value. */
 const TOKEN = /"(?:[^"\\]|\\.)*"?|[{}[\],:]|[^\s"{}[\],:]+/g;
 
-/** Returns the lines of the text. It may be cut off. */
+/** A string that stands in a line of its own, perhaps with its key. */
+const STRING_LINE = /^( *)("(?:[^"\\]|\\.)*": )?("(?:[^"\\]|\\.)*"),?$/;
+
+/** Returns the lines of the text, which may be cut off. A string with line ends, such as a traceback, is shown as its lines. */
 export function indentJson(json: string): string[] {
   const lines: string[] = [];
   let line = "";
@@ -33,5 +37,14 @@ export function indentJson(json: string): string[] {
     } else line += token === ":" ? ": " : token;
   }
   end();
-  return lines;
+  return lines.flatMap(withTextLines);
+}
+
+/** Returns the line; if it is a string with line ends, the lines of that below its key. */
+function withTextLines(line: string): string[] {
+  const [, indent, key = "", string = ""] = line.includes("\\n") ? STRING_LINE.exec(line) ?? [] : [];
+  const text = string === "" ? "" : JSON.parse(string) as string;
+  if (!text.includes("\n")) return [line];
+  const lines = text.trimEnd().split(/\r?\n/).map((one) => printable(one.replaceAll("\t", "    ")));
+  return [`${indent}${key}|`, ...lines.map((one) => `${indent}  ${one}`)];
 }

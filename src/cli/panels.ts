@@ -62,6 +62,24 @@ export class Cursor {
   }
 }
 
+/** A text of which a part is in sight. */
+export class Pager {
+  #top = 0;
+  #page = 1;
+
+  /** Returns the part that is in sight. */
+  part(lines: readonly string[], rows: number): string[] {
+    this.#page = Math.max(1, rows - 1);
+    this.#top = Math.max(0, Math.min(this.#top, lines.length - rows));
+    return lines.slice(this.#top, this.#top + rows);
+  }
+
+  /** Moves it, if the key does. */
+  move(key: Key): void {
+    this.#top += stepOf(key, this.#page) ?? 0;
+  }
+}
+
 /** The events so far. */
 export class EventList implements Panel {
   readonly hint = "↑↓ PgUp PgDn Home End, Enter whole event, Esc back";
@@ -122,8 +140,7 @@ export class WholeEvent implements Panel {
   readonly hint = "↑↓ PgUp PgDn, ← → other events, Esc back";
   #event: HeldEvent;
   readonly #list: EventList;
-  #top = 0;
-  #page = 1;
+  #pager = new Pager();
 
   constructor(event: HeldEvent, list: EventList) {
     this.#event = event;
@@ -138,9 +155,7 @@ export class WholeEvent implements Panel {
       text.push(`… ${(json.length - MAX_JSON).toLocaleString("en")} more characters`);
     }
     const lines = text.flatMap((line) => wrapped(line, columns));
-    this.#page = Math.max(1, rows - 1);
-    this.#top = Math.max(0, Math.min(this.#top, lines.length - rows));
-    return lines.slice(this.#top, this.#top + rows);
+    return this.#pager.part(lines, rows);
   }
 
   key(key: Key): Panel | undefined {
@@ -148,9 +163,9 @@ export class WholeEvent implements Panel {
     if (name === "escape" || name === "return" || name === "backspace") return undefined;
     if (name === "left" || name === "right") {
       this.#event = this.#list.step(name === "left" ? -1 : 1) ?? this.#event;
-      this.#top = 0;
+      this.#pager = new Pager();
     }
-    this.#top += stepOf(key, this.#page) ?? 0;
+    this.#pager.move(key);
     return this;
   }
 }

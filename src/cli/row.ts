@@ -4,6 +4,7 @@
  * @module
  */
 import { styleText } from "node:util";
+import { lossSentence } from "../text/loss_text.ts";
 import { printable } from "../text/printable.ts";
 import { widthOf } from "./width.ts";
 import { sentence } from "../tribler/summary.ts";
@@ -48,8 +49,9 @@ export function eventRow(event: DisplayEvent, style: TerminalStyle): string {
     [`${clock(timeOf(event))}  `, "dim"],
     [shown + " ".repeat(Math.max(0, columns - widthOf(shown))), styleOf(type)],
     ["  "],
-    ...subjectSpans(event),
-    ...payloadSpans(event),
+    ...[...subjectParts(event), ...payloadParts(event)].flatMap((part, index): Span[] =>
+      index === 0 ? part : [[" "], ...part]
+    ),
   ];
   return fit(spans, style);
 }
@@ -65,23 +67,23 @@ function styleOf(type: string): Style {
 }
 
 /** Formats a subject, unless a key of the payload shows it. */
-function subjectSpans({ subject, event }: DisplayEvent): Span[] {
+function subjectParts({ subject, event }: DisplayEvent): Span[][] {
   const isShown = typeof event === "object" && event !== null && Object.values(event).includes(subject);
   if (typeof subject !== "string" || isShown) return [];
-  return [[cut(shortHash(printable(subject)), VALUE_COLUMNS), "bold"], [" "]];
+  return [[[cut(shortHash(printable(subject)), VALUE_COLUMNS), "bold"]]];
 }
 
-/** Formats a payload: for the types of Tribler in words, for others its name, and `key=value` for each other key. */
-function payloadSpans({ type, event: payload }: DisplayEvent): Span[] {
-  const words = sentence(type, payload);
-  if (words !== undefined) return [[printable(words.slice(0, MAX_MEASURED_CHARACTERS))]];
+/** Formats a payload: a loss and the types of Tribler in words, others by their name, and `key=value` for each other key. */
+function payloadParts({ type, event: payload }: DisplayEvent): Span[][] {
+  const words = type === "events_lost" ? lossSentence(payload) : sentence(type, payload);
+  if (words !== undefined) return [[[printable(words.slice(0, MAX_MEASURED_CHARACTERS))]]];
   const name = nameOf(payload);
-  const first: Span[] = name === undefined ? [] : [[cut(name.text, VALUE_COLUMNS), "bold"], [" "]];
+  const first: Span[][] = name === undefined ? [] : [[[cut(name.text, VALUE_COLUMNS), "bold"]]];
   const others = pairsOf(payload).filter(([key]) => key === undefined || key !== name?.key);
   return [
     ...first,
-    ...others.flatMap(([key, text]): Span[] =>
-      key === undefined ? [[text]] : [[`${key}=`, "dim"], [cut(shortHash(text), VALUE_COLUMNS)], [" "]]
+    ...others.map(([key, text]): Span[] =>
+      key === undefined ? [[text]] : [[`${key}=`, "dim"], [cut(shortHash(text), VALUE_COLUMNS)]]
     ),
   ];
 }

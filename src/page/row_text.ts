@@ -4,6 +4,7 @@
  * @module
  */
 import { clock, type DisplayEvent, pairsOf, wordsOf } from "../text/event_text.ts";
+import { lossSentence } from "../text/loss_text.ts";
 import { printable } from "../text/printable.ts";
 import { summaryOf } from "../tribler/summary.ts";
 
@@ -21,21 +22,10 @@ const HASH = /\b[0-9a-f]{8}…/;
 const LONG_HASH = /^(?:[0-9a-f]{24,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/i;
 const MAX_TEXT = 300;
 
-const REASONS: ReadonlyMap<unknown, string> = new Map([
-  ["history_expired", "no longer kept"],
-  ["unknown_epoch", "server restarted"],
-  ["slow_consumer", "read too slowly"],
-]);
-
-/** Describes why events were lost, in words that a row of a phone has room for. */
-export function lossReason(reason: unknown): string {
-  return REASONS.get(reason) ?? String(reason);
-}
-
 /** Returns what an event says, in parts. The hash of its subject is left out, because the subject stands beside it. */
 export function textParts(event: DisplayEvent): readonly TextPart[] {
   const { type, subject } = event;
-  if (type === "events_lost") return [{ kind: "name", text: lossText(event.event) }];
+  if (type === "events_lost") return [{ kind: "name", text: lossSentence(event.event) }];
   const summary = summaryOf(event);
   if (summary === plainText(event.event)) return pairParts(event.event, subject);
   const hash = typeof subject === "string" ? ` ${shortened(subject)}` : undefined;
@@ -75,14 +65,6 @@ export function scopeText(
 ): string {
   const [chosen, name] = subjects.length > 0 ? [subjects, "subject"] : [types, "type"];
   return chosen.length === 0 ? "" : ` of ${chosen.length} ${name}${chosen.length === 1 ? "" : "s"}`;
-}
-
-function lossText(payload: unknown): string {
-  const { count, reason } = (payload ?? {}) as { count?: unknown; reason?: unknown };
-  const events = typeof count !== "number"
-    ? "Events"
-    : `${count.toLocaleString("en")} ${count === 1 ? "event" : "events"}`;
-  return `${events} lost: ${lossReason(reason)}`;
 }
 
 /** The text of a payload that has no sentence of its own. */

@@ -4,7 +4,8 @@
  * @module
  */
 import type { EventsError, Status } from "../client/mod.ts";
-import { lossReason, placeInTime } from "./row_text.ts";
+import { lossReason } from "../text/loss_text.ts";
+import { placeInTime } from "./row_text.ts";
 
 /** The texts for the state of a connection. */
 export interface StatusText {

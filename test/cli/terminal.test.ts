@@ -9,6 +9,7 @@ import * as assert from "uvu/assert";
 import { FullScreen } from "../../src/cli/full_screen.ts";
 import { HeldEvents } from "../../src/cli/held_events.ts";
 import { indentJson } from "../../src/cli/indent_json.ts";
+import { KeyList } from "../../src/cli/key_list.ts";
 import type { Key } from "../../src/cli/keyboard.ts";
 import { lastLine, type ViewState } from "../../src/cli/last_line.ts";
 import { EventList, type Panel } from "../../src/cli/panels.ts";
@@ -187,9 +188,31 @@ test("eventRow() shows time, type and name first: at 80 columns the type is cut 
   );
   assert.is(
     row("order_payment_confirmation", { hash: HASH, total: 7, title: "Big  buck\nbunny" }),
-    "order_payme…nfirmation  Big  buck bunny hash=08ada5a7… total=7 ",
+    "order_payme…nfirmation  Big  buck bunny hash=08ada5a7… total=7",
   );
-  assert.is(row("order_payment_confirmation", { total: 7 }, 120), "order_payment_confirmation    total=7 ");
+  assert.is(row("order_payment_confirmation", { total: 7 }, 120), "order_payment_confirmation    total=7");
+});
+
+test("eventRow() is whole if it takes all columns", () => {
+  const row = (columns: number) =>
+    eventRow({ type: "t", event: { a: 1, key: "x".repeat(20) }, subject: "s" }, { columns, colours: false });
+  const whole = row(80);
+  assert.match(whole, / {2}s a=1 key=x{20}$/);
+  const narrow = row(50);
+  assert.match(narrow, / {2}s a=1 key=x+…$/);
+  for (let columns = 50; columns < 80; columns++) {
+    const shown = row(columns);
+    if (!shown.endsWith("…")) assert.match(shown, / {2}s a=1 key=x{20}$/);
+    const room = columns - shown.indexOf("s a=1");
+    assert.is(shown.endsWith("…"), room < "s a=1 key=".length + 20, shown);
+  }
+});
+
+test("eventRow() says in words that events were lost, as the page does", () => {
+  const row = (event: object) => eventRow({ type: "events_lost", event }, { columns: 90, colours: false });
+  assert.match(row({ reason: "unknown_epoch", count: null }), / {2}Events lost: server restarted$/);
+  assert.match(row({ reason: "slow_consumer", count: 1200 }), / {2}1,200 events lost: read too slowly$/);
+  assert.match(row({ reason: "other\u001b[2J", count: 1 }), / {2}1 event lost: other\\u001b\[2J$/);
 });
 
 /** Holds events with these payloads. */
@@ -280,6 +303,44 @@ test("indentJson() shows a text that is cut off, and strings with brackets, as t
     '      "c": "x',
   ]);
   assert.equal(indentJson('"text"'), ['"text"']);
+});
+
+test("indentJson() shows the lines of a text, and only of a text", () => {
+  const traceback = 'Traceback:\r\n  File "a.py"\n\traise\u001b[2J\n';
+  const json = JSON.stringify({ a: { "k\n": traceback, path: "C:\\new" }, list: ["one", "two\nthree"] });
+  assert.equal(indentJson(json), [
+    "{",
+    '  "a": {',
+    '    "k\\n": |',
+    "      Traceback:",
+    '        File "a.py"',
+    "          raise\\u001b[2J",
+    '    "path": "C:\\\\new"',
+    "  },",
+    '  "list": [',
+    '    "one",',
+    "    |",
+    "      two",
+    "      three",
+    "  ]",
+    "}",
+  ]);
+});
+
+test("KeyList shows all of its text at any width, and moves where it is higher than the terminal", () => {
+  const list = new KeyList();
+  const text = (columns: number, rows: number) => list.lines(rows, { columns, colours: false }).join(" ");
+  for (const columns of [40, 80, 200]) {
+    const whole = text(columns, 100);
+    assert.not.match(whole, /…/);
+    assert.match(whole.replaceAll(/\s+/g, " "), /is:trouble for failures; - before a term .* stop until fg$/);
+    assert.ok(list.lines(100, PLAIN).every((line) => stringWidth(line) <= 80));
+  }
+  assert.is(list.hint, "Esc back");
+  assert.not.match(text(40, 10), /stop until fg/);
+  assert.is(list.hint, "↑↓ more, Esc back");
+  list.key(keyOf("end"));
+  assert.match(text(40, 10), /stop until fg/);
 });
 
 test("TypeList hides types, one or all of them, but no filter hides events_lost", () => {
