@@ -114,6 +114,7 @@ export const SUITES: readonly Suite[] = [
   { path: "sqlite/failed_merge", on: ["node24"] }, // As well.
   { path: "sqlite/serve", on: OLDEST_AND_NEWEST_WITH_SQLITE, runs: "programs", seconds: 14, waits: true },
   { path: "sqlite/", on: OLDEST_AND_NEWEST_WITH_SQLITE, seconds: 3 },
+  { path: "cli/place", on: ONCE, isUnit: true },
   { path: "cli/serve_options", on: ONCE, isUnit: true },
   { path: "cli/terminal", on: ONCE, isUnit: true },
   { path: "cli/", on: EACH_KIND, runs: "programs", seconds: 10 },

@@ -21,6 +21,8 @@ export interface ViewState {
   readonly perSecond: number;
   /** The filter; empty for none. */
   readonly filter: string;
+  /** The terms of the filter that are mistakes. */
+  readonly unclear: readonly string[];
   /** Which types are shown, in few words; empty for all. */
   readonly types: string;
   /** The number of events that came since a pause began; `undefined` while there is none. */
@@ -60,10 +62,11 @@ function countsOf({ count, held, matching, filter, types }: ViewState): string {
 }
 
 /** Says what limits the rows. */
-function limitSpans({ filter, types, paused }: ViewState): Span[] {
+function limitSpans({ filter, unclear, types, paused }: ViewState): Span[] {
   const limits = [
     ...(paused === undefined ? [] : [`paused, ${paused.toLocaleString("en")} new`]),
     ...(filter === "" ? [] : [`/${cut(printable(filter), FILTER_COLUMNS)}`]),
+    ...(unclear.length === 0 ? [] : [`not understood: ${cut(printable(unclear.join(" ")), FILTER_COLUMNS)}`]),
     ...(types === "" ? [] : [types]),
   ];
   return limits.map((text) => [`${text}  `, "yellow"]);

@@ -4,7 +4,8 @@
  * @module
  */
 import type { ConnectOptions } from "../client/mod.ts";
-import { checkSubject, type Flags, readCount, readPlace, readTypes, UsageError } from "./usage.ts";
+import { readPlace } from "./place.ts";
+import { checkSubject, type Flags, readCount, readTypes, UsageError } from "./usage.ts";
 
 /** The flags. */
 export const RANGE_FLAGS = {
@@ -40,7 +41,9 @@ export interface Range extends Pick<ConnectOptions, "types" | "subjects"> {
  */
 export function readRange(values: Flags["values"]): Range {
   const [last, limit] = [readCount("last", values["last"]), readCount("limit", values["limit"])];
-  const [since, until] = [readPlace(values["since"]), readPlace(values["until"])];
+  const now = Date.now();
+  const since = readPlace("since", values["since"], now);
+  const until = readPlace("until", values["until"], now);
   if (last !== undefined && since !== undefined) {
     throw new UsageError("--last and --since are two places to begin: give one");
   }

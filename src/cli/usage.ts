@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { durationMs } from "../events/time.ts";
 import { nearestOf } from "../events/arguments.ts";
 import { isSubject, SUBJECT_TEXT } from "../events/subject.ts";
 import { parseArgs, type ParseArgsConfig } from "node:util";
@@ -75,11 +74,6 @@ export function readCount(flag: string, text: unknown): number | undefined {
   if (text === undefined) return undefined;
   if (/^[1-9]\d{0,8}$/.test(text as string)) return Number(text);
   throw new UsageError(`--${flag} takes a whole number from 1 on, not "${text}"`);
-}
-
-/** Returns a place in a stream; `10m` is a duration back. */
-export function readPlace(text: unknown): string | undefined {
-  return typeof text === "string" && durationMs(text) !== undefined ? `-${text}` : text as string | undefined;
 }
 
 /** Returns the types in a repeated flag, each of whose values is a list with commas. */

@@ -6,7 +6,7 @@
  */
 import type { Status } from "../client/mod.ts";
 import { clock, type DisplayEvent, timeOf } from "../text/event_text.ts";
-import { parseFilter } from "../text/filter.ts";
+import { parseFilter, unclearTerms } from "../text/filter.ts";
 import { printable } from "../text/printable.ts";
 import { FullScreen } from "./full_screen.ts";
 import { type HeldEvent, HeldEvents } from "./held_events.ts";
@@ -299,6 +299,7 @@ class TerminalView implements View {
       matching: shown.length,
       perSecond: this.#rate.perSecond(performance.now()),
       filter: this.#filter,
+      unclear: unclearTerms(this.#filter),
       types: choice.words,
       paused: this.#isPaused ? shown.length - this.#held.placeOf(this.#next) : undefined,
       panelHint: this.#panels.at(-1)?.hint,

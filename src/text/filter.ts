@@ -56,6 +56,18 @@ export function parseFilter(text: string): Accepts | undefined {
   return (event) => tests.every((test) => test(event));
 }
 
+/** Returns the terms of a filter that are mistakes: `size:>abc`, `time:>noon`, `name:`, a quotation mark that is not closed. */
+export function unclearTerms(text: string): string[] {
+  return Array.from(text.matchAll(TERM))
+    .filter(([whole, , field, operator, quoted, word = ""]) => {
+      if (quoted !== undefined && whole.split('"').length === 2) return true;
+      if (field === undefined) return /^-?[A-Za-z_$][\w.$-]*:$/.test(whole);
+      if (operator === undefined) return /^[<>]=?$/.test(word);
+      return Number.isNaN(field === "time" ? timeOfText(word) : parseQuantity(word) ?? Date.parse(word));
+    })
+    .map(([whole]) => whole);
+}
+
 /** Reads a number with the unit of a size: `1GB` is a thousand million, `1GiB` 2^30; `undefined` for what is none. */
 export function parseQuantity(text: string): number | undefined {
   const [, number, unit = "", binary = ""] = QUANTITY.exec(text) ?? [];
@@ -119,13 +131,17 @@ function comparison(operator: string, value: string): (found: unknown) => boolea
   };
 }
 
-/** Makes the test of the time at which an event was published: a time of this day, or any time with its date. */
+/** Makes the test of the time at which an event was published. */
 function timeTest(operator: string, value: string): Accepts {
-  const [, hours, minutes, seconds = "0"] = /^(\d{1,2}):(\d\d)(?::(\d\d))?$/.exec(value) ?? [];
-  const limit = hours === undefined
-    ? Date.parse(value)
-    : new Date().setHours(Number(hours), Number(minutes), Number(seconds), 0);
+  const limit = timeOfText(value);
   return ({ time }) => compares(time, operator, limit);
+}
+
+/** Reads a time of this day, or any time with its date, in milliseconds since 1970; `NaN` for what is none. */
+function timeOfText(text: string): number {
+  const [, hours, minutes, seconds = "0"] = /^(\d{1,2}):(\d\d)(?::(\d\d))?$/.exec(text) ?? [];
+  if (hours === undefined) return Date.parse(text);
+  return new Date().setHours(Number(hours), Number(minutes), Number(seconds), 0);
 }
 
 function compares(found: number, operator: string, limit: number): boolean {

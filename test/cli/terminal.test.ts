@@ -432,6 +432,7 @@ const STATE: ViewState = {
   matching: 13,
   perSecond: 0.2,
   filter: "",
+  unclear: [],
   types: "",
   paused: undefined,
   panelHint: undefined,
@@ -453,6 +454,8 @@ test("lastLine() says how many events match, what limits them, and that space re
     line({ ...limits, panelHint: "Esc back" }),
     "● 3 of 13 match  paused, 2 new  /name:\\u001bsintel  only 1 type  Esc back",
   );
+  const mistake = { filter: "size:>abc", unclear: ["size:>abc"], matching: 0 };
+  assert.match(line(mistake), / 0 of 13 match .* \/size:>abc {2}not understood: size:>abc {2}\?/);
   assert.match(line({ filter: "x".repeat(500) }), / {2}\/x{23}… {2}\? keys/);
 });
 

@@ -1,5 +1,11 @@
 import * as assert from "uvu/assert";
-import { type Filterable, parseFilter, parseQuantity, parseTerms } from "../../src/text/filter.ts";
+import {
+  type Filterable,
+  parseFilter,
+  parseQuantity,
+  parseTerms,
+  unclearTerms,
+} from "../../src/text/filter.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("filter");
@@ -104,6 +110,18 @@ test("parseTerms() takes what no term is for a word, and parseQuantity() reads s
   ]);
   const sizes = ["1", "-1.5", "1k", "1kB", "1KiB", "2GiB", "3Tb", "1 GB", "GB", "1x"].map(parseQuantity);
   assert.equal(sizes, [1, -1.5, 1000, 1000, 1024, 2 ** 31, 3e12, undefined, undefined, undefined]);
+});
+
+test("unclearTerms() returns the terms that are mistakes", () => {
+  const mistakes = ["size:>abc", "time:>noon", "size:>", "-size:>=", "name:", 'name:"', 'name:"big buck'];
+  for (const mistake of mistakes) assert.equal(unclearTerms(`sintel ${mistake}`), [mistake], mistake);
+  assert.equal(unclearTerms("size:>abc a time:<noon"), ["size:>abc", "time:<noon"]);
+  const right = [
+    'size:>1GB size:<=-2.5 time:>12:00 time:>=2026-11-28 made:<2026-11-28T03:00:00Z "big buck" name:"big buck"',
+    "-type:market_* http://a:80/ a:b a:b: - > 5 it's 6\" is:trouble",
+    "",
+  ];
+  for (const text of right) assert.equal(unclearTerms(text), [], text);
 });
 
 test.run();
