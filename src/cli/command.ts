@@ -24,9 +24,10 @@ export interface HelpFlag {
 
 /** Returns the flags in a help. */
 export function flagsIn(help: string): HelpFlag[] {
-  return [...help.matchAll(/^ {2}--([a-z-]+)(?: ([A-Z]+))? +(.+)$/gm)].map(([, name, value, summary]) => ({
+  const flags = help.matchAll(/^ {2}--([a-z-]+)(?: ([A-Z]+))? +(.+(?:\n {8,}.+)*)$/gm);
+  return [...flags].map(([, name, value, summary]) => ({
     name: name!,
     value,
-    summary: summary!,
+    summary: summary!.replaceAll(/\s+/g, " "),
   }));
 }

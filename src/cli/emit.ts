@@ -4,6 +4,7 @@
  * @module
  */
 import process from "node:process";
+import { helpText } from "./help_text.ts";
 import { type Line, linesOf } from "./lines.ts";
 import { payloadOf } from "./payload.ts";
 import { draftOf, lossIn, lossText } from "./drafts.ts";
@@ -13,14 +14,15 @@ import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import { checkSubject, parseFlags, readCount, UsageError } from "./usage.ts";
 
 /** What `emit --help` shows. */
-export const EMIT_HELP: string = `events-endpoint emit URL TYPE [JSON | KEY=VALUE …]: publish an event
+export const EMIT_HELP: string = helpText(
+  `events-endpoint emit URL TYPE [JSON | KEY=VALUE …]: publish an event
 events-endpoint emit URL [-]: publish the events on standard input, one dictionary a line
 
   events-endpoint emit http://localhost:8085/events tribler_started
   events-endpoint emit http://localhost:8085/events upgrader_tick 'text=half way'
   events-endpoint emit http://localhost:8085/events upgrader_tick '{"text":"half way"}'
   events-endpoint emit http://localhost:8085/events < events.ndjson
-  events-endpoint tail http://localhost:8085/events | events-endpoint emit http://localhost:8086/events
+  events-endpoint tail http://shop:8085/events | events-endpoint emit http://localhost:8085/events
 
   JSON                    the whole payload
   KEY=VALUE               one key of the payload. VALUE is JSON if it parses as JSON (42, true, '"42"'), else a string;
@@ -37,7 +39,8 @@ published as one request, all or nothing. Lines that tail wrote are accepted: co
 
 emit retries until the server is up and has answered. Each request has an idempotency key, so that a server which
 accepted it and whose answer was lost accepts nothing twice, for as long as it remembers the key. On success emit prints "N accepted". If an event is rejected, emit reports
-its line and the reason on standard error, and exits with 1.`;
+its line and the reason on standard error, and exits with 1.`,
+);
 
 /** Publishes the events of the command line, and reports the result. */
 export async function emit(args: string[]): Promise<void> {

@@ -5,6 +5,7 @@
  */
 import process from "node:process";
 import { Forwarder, type ForwardState } from "./forwarder.ts";
+import { helpText } from "./help_text.ts";
 import { END_HELP, RANGE_FLAGS, readRange, SELECTION_HELP } from "./range.ts";
 import { readRemote } from "./remote.ts";
 import { onStopSignal } from "./signals.ts";
@@ -13,11 +14,11 @@ import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import { parseFlags, readCount, readPath, UsageError } from "./usage.ts";
 
 /** What `forward --help` shows. */
-export const FORWARD_HELP: string =
+export const FORWARD_HELP: string = helpText(
   `events-endpoint forward FROM TO: publish the events of one server to another one, until Ctrl-C
 
   events-endpoint forward http://shop:8085/events http://localhost:8085/events --state shop.state
-  events-endpoint forward http://shop:8085/events http://hub:8085/events --types 'order_*' --since latest
+  events-endpoint forward http://shop:8085/events http://hub/events --types 'order_*' --since latest
 
   --state FILE            keep the position in this file: each event is published once and in order, over cuts and
                           restarts of both servers and of this command, also by kill -9
@@ -37,7 +38,8 @@ The exit code is 0 at Ctrl-C and at the end of FROM, 3 if events are missing or 
 
 TO remembers the key of a request for two minutes or longer (serve --idempotency-window). Events that it accepted without an
 answer, and whose key it may have forgotten, are looked for there before they are sent again. If the key for TO may not read,
-they are counted as perhaps there twice.`;
+they are counted as perhaps there twice.`,
+);
 
 /** Forwards events until SIGINT or SIGTERM. */
 export async function forward(args: string[]): Promise<void> {

@@ -6,6 +6,7 @@
 import { createReadStream } from "node:fs";
 import process from "node:process";
 import { draftOf, lossIn, lossText } from "./drafts.ts";
+import { helpText } from "./help_text.ts";
 import { type Line, linesOf } from "./lines.ts";
 import { type Patience, pause, post, type Posted, PublishError } from "./post.ts";
 import { readRemote, type Remote } from "./remote.ts";
@@ -14,7 +15,7 @@ import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import { parseFlags, readCount, UsageError } from "./usage.ts";
 
 /** What `replay --help` shows. */
-export const REPLAY_HELP: string =
+export const REPLAY_HELP: string = helpText(
   `events-endpoint replay FILE TO: publish recorded events in the rhythm of their times
 
   events-endpoint tail http://shop:8085/events --output events.ndjson
@@ -29,7 +30,8 @@ ${TRANSPORT_HELP}
 
 FILE is what tail wrote: a dictionary a line; - is standard input. The difference between the times of two events is the
 wait between them. An event without a time follows the one before it at once, as one with an earlier time does. Control
-events, id and time are left out: TO has its own. On success replay prints "N accepted".`;
+events, id and time are left out: TO has its own. On success replay prints "N accepted".`,
+);
 
 /** Publishes the events of a file. */
 export async function replay(args: string[]): Promise<void> {

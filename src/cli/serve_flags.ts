@@ -4,6 +4,7 @@
  * @module
  */
 import { nearestOf } from "../events/arguments.ts";
+import { helpText } from "./help_text.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 
 const FLAGS = {
@@ -169,8 +170,8 @@ const REPEATED: readonly string[] = [
 const COLUMN = 36;
 
 /** What `serve --help` shows. */
-export const SERVE_HELP: string = [
-  "events-endpoint serve: an events endpoint at /events, for Tribler's events or a catalogue of your own",
+export const SERVE_HELP: string = helpText([
+  "events-endpoint serve: an events endpoint at /events, for Tribler's events or a catalogue of yours",
   "",
   "  events-endpoint serve",
   "  events-endpoint serve --catalogue shop.json --data shop.db",
@@ -184,7 +185,7 @@ export const SERVE_HELP: string = [
   `Each has an environment variable: ${variableOf("host")}, ${
     variableOf("watch-folder")
   }, and so on. A flag wins.`,
-].join("\n");
+].join("\n"));
 
 /** The flags that were given, and the environment behind them. */
 export interface Source {

@@ -10,6 +10,7 @@ import { createNotes, describeFailure } from "./connection_notes.ts";
 import { readRemote, type Remote } from "./remote.ts";
 import type { DisplayEvent } from "../text/event_text.ts";
 import { openOutput } from "./file_output.ts";
+import { helpText } from "./help_text.ts";
 import { keepPosition, type Position, type TailState } from "./position.ts";
 import { openStateFile } from "./state_file.ts";
 import { watchReader } from "./pipe_reader.ts";
@@ -20,14 +21,16 @@ import { parseFlags, readCount, readPath, readSize, UsageError } from "./usage.t
 import { createView, type View } from "./view.ts";
 
 /** What `tail --help` shows. */
-export const TAIL_HELP: string = `events-endpoint tail URL: follow the events of a server, until Ctrl-C
+export const TAIL_HELP: string = helpText(
+  `events-endpoint tail URL: follow the events of a server, until Ctrl-C
 
   tail http://localhost:8085/events --types 'torrent_*' --since earliest
   tail http://localhost:8085/events | jq -r 'select(.type == "torrent_finished").event.name'
 
 ${SELECTION_HELP}
   --since PLACE           go on after the event with this id; earliest: with all that is kept; latest: from now (latest);
-                          with what was published since a time (2026-11-28T03:00:00Z), or in the last 10m (s, m, h, d)
+                          with what was published since a time, which is local without a zone (12:00, noon, midnight,
+                          2026-11-28T12:00, 2026-11-28T03:00:00Z), or in the last 10m (s, m, h, d)
   --last N                begin with the last N events
 ${END_HELP}
   --json                  one dictionary a line, whole, also on a terminal
@@ -40,10 +43,22 @@ ${TRANSPORT_HELP}
   --help                  show this and exit
 
 On a terminal each event is one row, as wide as there is room for, with the time it has here; NO_COLOR=1 leaves out
-the colours. Its keys: / filters, t chooses types, space pauses, ↑ shows the events so far, Enter the whole of one, q ends. Elsewhere, and with TERM=dumb or CI, each is one line of JSON, as it was received, and stderr reports the connection. It
-waits for a server that cannot be reached, and resumes a lost connection after the last event; events_lost reports how
-many are missing. With --state, --since and --last are for the first start. A kill -9 may repeat the last lines on
-stdout, and none in --output. It exits with 0 at Ctrl-C and when its output is closed, with 1 if the server refuses.`;
+the colours. Its keys are:
+
+  /                       filter: words, name:sintel size:>1GB time:>14:00, is:trouble for failures, - before a term excludes
+  t                       choose types
+  space                   pause, and go on
+  ↑ PgUp Home             the events so far
+  Enter                   the whole of an event
+  ?                       all keys
+  q Ctrl-C                quit
+
+Elsewhere, and with TERM=dumb or CI, each is one line of JSON, as it was received, and stderr reports the connection.
+
+It waits for a server that cannot be reached, and resumes a lost connection after the last event; events_lost reports
+how many are missing. With --state, --since and --last are for the first start. A kill -9 may repeat the last lines on
+stdout, and none in --output. It exits with 0 at Ctrl-C and when its output is closed, with 1 if the server refuses.`,
+);
 
 /** What `tail` was asked to do. */
 interface TailOptions {

@@ -5,12 +5,14 @@
  */
 import process from "node:process";
 import { printable } from "../text/printable.ts";
+import { helpText } from "./help_text.ts";
 import { readRemote, reasonOf, type Remote } from "./remote.ts";
 import { TRANSPORT_FLAGS, TRANSPORT_HELP, withTransport } from "./transport.ts";
 import { parseFlags, UsageError } from "./usage.ts";
 
 /** What `types --help` shows. */
-export const TYPES_HELP: string = `events-endpoint types URL: print the types of events that a server has
+export const TYPES_HELP: string = helpText(
+  `events-endpoint types URL: print the types of events that a server has
 
   events-endpoint types http://localhost:8085/events
   events-endpoint types http://localhost:8085/events --json > events.json
@@ -21,7 +23,8 @@ export const TYPES_HELP: string = `events-endpoint types URL: print the types of
 ${TRANSPORT_HELP}
   --help                  show this and exit
 
-A line has a type and the keys of its payload; those with ? may be missing. It reads /openapi.json, which serve has.`;
+A line has a type and the keys of its payload; those with ? may be missing. It reads /openapi.json, which serve has.`,
+);
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -1,3 +1,4 @@
+import stringWidth from "string-width";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { flagsIn } from "../../src/cli/command.ts";
@@ -20,12 +21,13 @@ async function outcome(args: readonly string[]) {
   });
 }
 
-test("every command has a help with examples and its flags", async () => {
+test("every command has a help with examples and its flags, of at most 100 columns", async () => {
   for (const { name, load } of COMMANDS) {
     const { help } = await load();
     assert.match(help, new RegExp(`^events-endpoint ${name}\\b`));
     assert.match(help, new RegExp(`^ {2}.*\\b${name} ?`, "m"), name);
     assert.is(flagsIn(help).at(-1)!.name, "help");
+    for (const line of help.split("\n")) assert.ok(stringWidth(line) <= 100, line);
   }
 });
 

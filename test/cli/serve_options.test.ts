@@ -1,5 +1,6 @@
 import { suite } from "../support/suite.ts";
 import * as assert from "uvu/assert";
+import { flagsIn } from "../../src/cli/command.ts";
 import { SERVE_HELP, unknownVariables } from "../../src/cli/serve_flags.ts";
 import { readServeOptions, type ServeOptions } from "../../src/cli/serve_options.ts";
 import { UsageError } from "../../src/cli/usage.ts";
@@ -8,8 +9,10 @@ const test = suite("serve options");
 
 /** The flags whose help ends with their default, in brackets. */
 function documentedDefaults(): [flag: string, value: string][] {
-  const lines = [...SERVE_HELP.matchAll(/^ {2}(--[\w-]+) [A-Z]+ .*\(([^()]+)\)$/gm)];
-  return lines.map(([, flag, value]) => [flag!, value!]);
+  return flagsIn(SERVE_HELP).flatMap(({ name, summary }) => {
+    const [, value] = /\(([^()]+)\)$/.exec(summary) ?? [];
+    return value === undefined ? [] : [[`--${name}`, value]];
+  });
 }
 
 test("readServeOptions() returns the same when a documented default is given", () => {
