@@ -10,7 +10,7 @@ import uPlot from "uplot";
 import { byId } from "./dom.ts";
 import { EVENT_GROUPS, type EventGroup } from "./event_groups.ts";
 import { createLegend, type Legend, type Scope, shortNumber } from "./legend.ts";
-import type { Known } from "./past.ts";
+import { isKnownAt, type Known } from "./past.ts";
 import { peaksOf, type Rates, type Series } from "./rates.ts";
 import { placeInTime } from "./row_text.ts";
 import { dragByTouch } from "./touch.ts";
@@ -22,7 +22,7 @@ export interface Chart {
   /** Draws the time before `now`, in milliseconds since 1970, without the step that is incomplete. */
   draw(now: number): void;
   /** Shows which part of the time is unknown, and what the figures are of. */
-  know(known: Known, scope: Omit<Scope, "failures">): void;
+  know(known: Known, scope: ChartScope): void;
   /** Shows a range that the list is limited to. */
   select(range: TimeRange | undefined): void;
   /** Sets how much of the past is shown. */
@@ -31,6 +31,11 @@ export interface Chart {
   recolour(): void;
   /** Shows a group in the legend, also while it has no event. */
   list(group: EventGroup): void;
+}
+
+/** What the figures are of, and whether the page is connected. */
+export interface ChartScope extends Pick<Scope, "text" | "asks"> {
+  readonly isLive: boolean;
 }
 
 /** Callbacks of the chart. */
@@ -83,8 +88,8 @@ class RateChart implements Chart {
   #pointed: number | undefined;
   #range: TimeRange | undefined;
   #plot: uPlot | undefined;
-  #known: Known = { from: -Infinity, to: Infinity, oldest: Infinity, isGone: false };
-  #scope: Omit<Scope, "failures"> = { text: "", asks: () => true, isLive: true };
+  #known: Known = { from: -Infinity, to: Infinity, oldest: Infinity, isGone: false, gaps: [] };
+  #scope: ChartScope = { text: "", asks: () => true, isLive: true };
   #lastDrawn = 0;
   #isTouched = false;
 
@@ -118,10 +123,8 @@ class RateChart implements Chart {
     this.#writeFigures();
   }
 
-  know(known: Known, scope: Omit<Scope, "failures">): void {
-    const { from, to, oldest, isGone } = this.#known;
-    const isSame = known.from === from && known.to === to && known.oldest === oldest &&
-      known.isGone === isGone && scope.isLive === this.#scope.isLive;
+  know(known: Known, scope: ChartScope): void {
+    const isSame = isSameKnown(known, this.#known) && scope.isLive === this.#scope.isLive;
     this.#known = known;
     this.#scope = scope;
     if (!isSame) this.#redraw();
@@ -158,7 +161,11 @@ class RateChart implements Chart {
     const span = isWhole ? SPAN_TEXTS[this.#span] : lengthText((this.#lastDrawn - from) / 1000);
     const failures = span === "" ? undefined : { count: this.#failures, time: span };
     const second = Math.floor(this.#lastDrawn / 1000) - 1;
-    this.#legend.write(this.#series, this.#pointed, second, { ...this.#scope, failures });
+    const { start, step } = this.#series;
+    const isKnown = this.#pointed === undefined
+      ? this.#scope.isLive
+      : isKnownAt(this.#known, (start + (this.#pointed + .5) * step) * 1000);
+    this.#legend.write(this.#series, this.#pointed, second, { ...this.#scope, failures, isKnown });
   }
 
   #makePlot(data: uPlot.AlignedData): uPlot {
@@ -196,11 +203,12 @@ class RateChart implements Chart {
     this.#showRange();
     const plot = this.#plot;
     if (plot === undefined) return;
-    const { oldest, from, to, isGone } = this.#known;
+    const { oldest, from, to, isGone, gaps } = this.#known;
     const parts = {
       oldest: positionOf(plot, isGone ? -Infinity : oldest),
       from: positionOf(plot, from),
       to: positionOf(plot, to),
+      gaps: gaps.map((gap) => ({ from: positionOf(plot, gap.from), to: positionOf(plot, gap.to) })),
     };
     this.#unknown.show(plot.over, parts, isGone || !this.#scope.isLive ? undefined : this.#span);
   }
@@ -220,6 +228,11 @@ function incrementsOf(powers: readonly number[]): number[] {
 /** Shows a selected range, in pixels; `reports` calls what listens to it. */
 function setSelect(plot: uPlot, left: number, right: number, reports: boolean): void {
   plot.setSelect({ left, width: right - left, top: 0, height: plot.over.clientHeight }, reports);
+}
+
+function isSameKnown(one: Known, other: Known): boolean {
+  return one.from === other.from && one.to === other.to && one.oldest === other.oldest &&
+    one.isGone === other.isGone && one.gaps.at(-1)?.to === other.gaps.at(-1)?.to;
 }
 
 /** Returns how far from the left edge of a plot a time is, in pixels. */

@@ -34,8 +34,8 @@ export interface Scope {
    * second later their rate says that there are none.
    */
   readonly failures: { readonly count: number; readonly time: string } | undefined;
-  /** Whether the page is connected, so that it knows the last second. */
-  readonly isLive: boolean;
+  /** Whether the page knows the step at the pointer, or without a pointer the last second. */
+  readonly isKnown: boolean;
 }
 
 /** Makes the legend in its place on the page. */
@@ -65,7 +65,7 @@ export function createLegend(rates: Rates, onGroup: (group: EventGroup) => void)
     show,
     write: (series, pointed, second, scope) => {
       const step = pointed === undefined ? undefined : Math.min(pointed, series.length - 1);
-      const isKnown = scope.isLive || step !== undefined;
+      const { isKnown } = scope;
       let sum = 0;
       for (const [group, { amount, unit, item }] of entries) {
         const counts = series.counts.get(group)!;

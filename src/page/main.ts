@@ -308,9 +308,10 @@ function drawFigures(): void {
 
 /** Shows in the chart what is known, and of what its figures are. */
 function showKnown(): void {
-  const { status, skewMs, known: { from, to, oldest, isGone } } = connection;
+  const { status, skewMs, known: { from, to, oldest, isGone, gaps } } = connection;
   const asked = types.names.filter((type) => asksForType(view, type)).map(eventGroup);
-  chart.know({ from: from + skewMs, to: to + skewMs, oldest: oldest + skewMs, isGone }, {
+  const here = gaps.map((gap) => ({ from: gap.from + skewMs, to: gap.to + skewMs }));
+  chart.know({ from: from + skewMs, to: to + skewMs, oldest: oldest + skewMs, isGone, gaps: here }, {
     text: scopeText(view),
     asks: (group) => view.types.length === 0 || asked.includes(group),
     isLive: status.type === "open",

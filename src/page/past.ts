@@ -6,7 +6,7 @@
 import { connect, type Dictionary, EventsError, type Status } from "../client/mod.ts";
 import { timeOf } from "../text/event_text.ts";
 import { eventsUrl } from "./events_url.ts";
-import type { Question } from "./view.ts";
+import type { Question, TimeRange } from "./view.ts";
 
 /** The stretch of time of which the page has all events that it asked for, in milliseconds since 1970. */
 export interface Known {
@@ -17,7 +17,12 @@ export interface Known {
   readonly oldest: number;
   /** Whether the server reported that the time before `from` is gone. */
   readonly isGone: boolean;
+  /** The stretches in between in which events were lost. */
+  readonly gaps: readonly TimeRange[];
 }
+
+/** Maximum number of gaps that are remembered. */
+const MAX_GAPS = 50;
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
@@ -33,6 +38,12 @@ export function startOf({ since }: Question, first: number | undefined, asked: n
   if (unit !== undefined) return asked - Number(amount) * SECONDS[unit as keyof typeof SECONDS] * 1000;
   const time = Date.parse(since ?? "");
   return Number.isNaN(time) ? first ?? asked : time;
+}
+
+/** Whether the page has all events that were published at a time, in milliseconds since 1970. */
+export function isKnownAt({ from, to, oldest, isGone, gaps }: Known, time: number): boolean {
+  const isBefore = time < from && (isGone || time >= oldest);
+  return !isBefore && time < to && !gaps.some((gap) => gap.from <= time && time < gap.to);
 }
 
 /** What the page knows of the past. Its times are those of the server. */
@@ -58,6 +69,14 @@ export function createPast(onChange: () => void): Past {
   let to = Infinity;
   let isGone = false;
   let oldest: number | undefined;
+  let gaps: readonly TimeRange[] = [];
+  let last: Dictionary | undefined;
+  /** Whether the connection began with a gap, which a loss that it reports is about. */
+  let beginsWithGap = false;
+
+  function addGap(gap: TimeRange): void {
+    gaps = [...gaps, gap].slice(-MAX_GAPS);
+  }
 
   async function findOldest(apiKey: string | undefined): Promise<void> {
     const of = question;
@@ -71,24 +90,31 @@ export function createPast(onChange: () => void): Past {
   return {
     get known() {
       const from = isGone ? first ?? asked : startOf(question, first, asked);
-      return { from, to: Math.max(to, from), oldest: oldest ?? -Infinity, isGone };
+      return { from, to: Math.max(to, from), oldest: oldest ?? -Infinity, isGone, gaps };
     },
     ask: (now, time) => {
       question = now;
       asked = time;
-      first = oldest = undefined;
+      first = oldest = last = undefined;
+      gaps = [];
       to = -Infinity; // Nothing of the answer has arrived.
       isGone = false;
     },
     begin: (event) => {
-      if (event.type !== "events_lost") first ??= timeOf(event).getTime();
-      else isGone ||= first === undefined;
+      if (event.type !== "events_lost") {
+        first ??= timeOf(event).getTime();
+        last = event;
+      } else if (last === undefined) isGone = true;
+      else if (!beginsWithGap) addGap({ from: timeOf(last).getTime(), to: timeOf(event).getTime() });
+      beginsWithGap = false;
     },
-    status: ({ type }, now, apiKey) => {
-      if (type === "open") {
+    status: (status, now, apiKey) => {
+      if (status.type === "open") {
+        beginsWithGap = !status.resumed && Number.isFinite(to);
+        if (beginsWithGap) addGap({ from: to, to: now });
         to = Infinity;
         if (oldest === undefined) void findOldest(apiKey);
-      } else if (type !== "connecting") to = Math.min(to, now);
+      } else if (status.type !== "connecting") to = Math.min(to, now);
     },
   };
 }

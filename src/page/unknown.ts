@@ -1,5 +1,6 @@
 /**
- * What the chart does not know: the time before the events that were asked for, and the time since the connection was lost.
+ * What the chart does not know: the time before the events that were asked for, times in which events were lost, and the time
+ * since the connection was lost.
  * It is hatched, because an empty chart would say that nothing happened.
  *
  * @module
@@ -15,6 +16,8 @@ export interface Parts {
   /** The two ends of what is known. */
   readonly from: number;
   readonly to: number;
+  /** The stretches in between in which events were lost. */
+  readonly gaps: readonly { readonly from: number; readonly to: number }[];
 }
 
 /** The hatched parts of the chart. */
@@ -33,22 +36,30 @@ const MARGIN = 6;
  * @param onLoad called when what is not known is to be asked for
  */
 export function createUnknown(section: HTMLElement, onLoad: () => void): Unknown {
-  const before = make("div", { className: "unknown" });
-  const after = make("div", { className: "unknown" });
+  const strips: HTMLElement[] = [];
   const load = button("", onLoad);
   load.className = "load";
-  section.append(before, after, load);
+  section.append(load);
+
+  function stripAt(index: number): HTMLElement {
+    const strip = strips[index] ??= make("div", { className: "unknown" });
+    if (!strip.isConnected) load.before(strip);
+    return strip;
+  }
 
   return {
-    show: (plot, { oldest, from, to }, span) => {
+    show: (plot, { oldest, from, to, gaps }, span) => {
       const outer = section.getBoundingClientRect();
       const { left, top, width, height } = plot.getBoundingClientRect();
       const x = left - outer.left - section.clientLeft;
       const y = top - outer.top - section.clientTop;
-      for (const [part, start, end] of [[before, oldest, from], [after, to, width]] as const) {
-        part.hidden = end - start < 1;
+      const unknown = [{ from: oldest, to: from }, ...gaps, { from: to, to: width }];
+      for (const strip of strips.slice(unknown.length)) strip.hidden = true;
+      for (const [i, { from: start, to: end }] of unknown.entries()) {
+        const strip = stripAt(i);
+        strip.hidden = end - start < 1;
         const place = { left: x + start, top: y, width: end - start, height };
-        for (const [name, value] of Object.entries(place)) part.style.setProperty(name, `${value}px`);
+        for (const [name, value] of Object.entries(place)) strip.style.setProperty(name, `${value}px`);
       }
       load.hidden = span === undefined;
       if (span === undefined) return;

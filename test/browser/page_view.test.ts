@@ -293,6 +293,15 @@ run("the page shows a loss in the list and above it, with its count, under any f
       await reads(connection(page), /^Reconnecting/);
     });
     await reads(page.locator("#lost"), /^1,201 events lost at [\d:]+: no longer kept$/);
+    await isLive(page);
+    const isPast = `[...document.querySelectorAll(".unknown")].some((strip) => {
+      const { width, right } = strip.getBoundingClientRect();
+      return width >= 1 && right < document.querySelector(".u-over").getBoundingClientRect().right - 3;
+    })`;
+    await until(
+      async () => await page.evaluate(isPast),
+      "the chart hatches the time in which they were lost",
+    );
     await reads(rows(page).first().locator(".summary"), "1204");
     assert.equal(await rows(page).locator(".summary").allTextContents(), [
       "1204",

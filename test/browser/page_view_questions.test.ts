@@ -248,6 +248,11 @@ run("the chart hatches what is not loaded, loads it, and takes ranges dragged by
       async () => /^0 in \d+ s$/.test(await trouble.textContent() ?? ""),
       "the legend counts trouble in what is loaded",
     );
+    const strip = (await isHatched.boundingBox())!;
+    await page.mouse.move(strip.x + strip.width * .75, strip.y + 10);
+    await reads(page.locator("#rates-title"), /^–\/s at /);
+    await reads(trouble, "–"); // An empty chart would say that nothing happened, and so would a zero.
+    await page.mouse.move(0, 0);
     await page.getByRole("button", { name: "All", exact: true }).click();
     await reads(load, "Load all");
     const chart = (await page.locator("#chart .u-over").boundingBox())!;
