@@ -40,7 +40,8 @@ export function createDetours(): Detours {
     },
     toSubject: (view, followed) => {
       const { since, span, subjects } = view;
-      const changed = { since: since ?? "earliest", span: "all" } as const;
+      const asked = since ?? "earliest";
+      const changed = { since: asked, span: spanOf(asked) };
       const before = subjects.length === 0 ? { since, span } : wayBack(subject, view);
       subject = before && { changed, before };
       return { ...changed, subjects: [followed], types: [], range: undefined, text: "" };

@@ -46,6 +46,8 @@ interface Row {
   readonly time: HTMLElement;
   readonly type: HTMLElement;
   readonly summary: HTMLElement;
+  /** What the summary says, before its subject. */
+  readonly says: HTMLElement;
   readonly marker: HTMLElement;
   record: EventRecord | undefined;
 }
@@ -278,12 +280,13 @@ function addRow(body: HTMLElement): Row {
     return element;
   };
   const [time, type, summary] = [cell("time"), cell("type"), cell("summary")];
+  const says = make("span", { className: "says" });
   const marker = make("span", { className: "marker" });
   const element = make("div", { className: "row" }, time, type, summary, marker);
   marker.setAttribute("role", "gridcell");
   element.setAttribute("role", "row");
   body.append(element);
-  return { element, time, type, summary, marker, record: undefined };
+  return { element, time, type, summary, says, marker, record: undefined };
 }
 
 function fillRow(row: Row, record: EventRecord, place: number, active: EventRecord | undefined): void {
@@ -296,7 +299,8 @@ function fillRow(row: Row, record: EventRecord, place: number, active: EventReco
   row.time.textContent = placeInTime(record.time);
   row.type.replaceChildren(...typeLine(record.type));
   row.type.title = record.type;
-  row.summary.replaceChildren(...inOneLine([...summaryNodes(record), ...subjectNodes(record)]));
+  row.says.replaceChildren(...inOneLine(summaryNodes(record)));
+  row.summary.replaceChildren(row.says, ...subjectNodes(record));
 }
 
 /** Points screen readers to the active row, if it is in sight. */

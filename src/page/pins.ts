@@ -41,6 +41,7 @@ export function createPins(
 
   function draw(): void {
     place.hidden = pinned.length === 0;
+    setText(byId("pins-title"), `Pinned: ${pinned.length}`);
     place.lastElementChild!.replaceChildren(...pinned.map((record) => {
       const open = make(
         "button",

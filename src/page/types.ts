@@ -43,8 +43,10 @@ const MAX_TYPES = 500;
 export function createTypes(onChoose: (types: readonly string[]) => void): Types {
   const list = byId("type-list");
   const all = byId<HTMLButtonElement>("all-types");
+  const place = byId<HTMLDetailsElement>("types");
   const entries = new Map<string, Entry>();
   let chosen: readonly string[] = [];
+  let isSeen = false;
 
   const isChosen = (type: string) => chosen.length > 0 && asksForType({ types: chosen }, type);
 
@@ -76,19 +78,24 @@ export function createTypes(onChoose: (types: readonly string[]) => void): Types
     item.dataset["group"] = eventGroup(type);
     const entry = { item, button, figure, count: 0 };
     entries.set(type, entry);
-    // In alphabetical order, so that types of one group are together and none moves because of its count.
-    const next = [...entries].filter(([other]) => other > type).sort(([a], [b]) => a < b ? -1 : 1)[0];
+    // In alphabetical order, so that types of one group are together and none moves because of its count. One that comes
+    // when they have been seen stands last, and takes no room: the others stay at the pointer.
+    const later = isSeen ? [] : [...entries].filter(([other]) => other > type);
+    const next = later.sort(([a], [b]) => a < b ? -1 : 1)[0];
+    if (isSeen && place.open) list.style.setProperty("--held", `${list.clientHeight}px`);
     list.insertBefore(item, next?.[1].item ?? null);
     return entry;
   }
 
   // On a narrow or low screen the room belongs to the events, until a person chooses.
-  const place = byId<HTMLDetailsElement>("types");
   const small = matchMedia("(max-width: 63.99rem), (max-height: 36rem)");
   const fit = () => place.open = !small.matches;
   small.onchange = fit;
   fit();
   place.querySelector("summary")!.onclick = () => small.onchange = null;
+  const release = () => list.style.removeProperty("--held");
+  place.ontoggle = release;
+  addEventListener("resize", release);
   all.onclick = () => onChoose([]);
   return {
     get names() {
@@ -106,6 +113,7 @@ export function createTypes(onChoose: (types: readonly string[]) => void): Types
       mark();
     },
     draw: () => {
+      isSeen ||= entries.size > 0;
       for (const { figure, count } of entries.values()) {
         setText(figure, count === 0 ? "" : count.toLocaleString("en"));
       }

@@ -188,6 +188,85 @@ run("a group that comes stands last in the legend, in a colour of its own, and m
   }
 });
 
+run("a type that comes stands last in the open list, and moves nothing", async () => {
+  for (const [width, height] of [SIZES[0], SIZES[1], SIZES[2], SIZES[3]]) {
+    const session = await hubOf("any");
+    for (const type of ["order_shipped", "order_placed"]) publish(session, type, {});
+    await onStage({ session, width, height }, async ({ page, url }) => {
+      await reads(page.locator("#amounts"), "2 events");
+      if (await page.locator("#types").getAttribute("open") === null) {
+        await page.locator("#types summary").click();
+      }
+      const types = page.locator("#type-list .name");
+      assert.equal(await types.allTextContents(), ["order_placed", "order_shipped"]);
+      const all = "#filter, #since, #pause, #list, #chart, #type-list button .name";
+      const before = await places(page, all);
+      for (let n = 9; n > 0; n--) {
+        publish(session, `alert_${n}`, {});
+        await until(async () => await types.count() === 12 - n, "it is listed");
+        const { order_placed, order_shipped, ...now } = await places(page, all);
+        const others = Object.entries(now).filter(([name]) => !name.startsWith("alert"));
+        const seen = { order_placed, order_shipped, ...Object.fromEntries(others) };
+        assert.equal(seen, before, `${12 - n} types, ${width} x ${height}`);
+      }
+      await page.goto(url);
+      await reads(types.first(), "alert_1"); // In alphabetical order again.
+    });
+  }
+});
+
+run("the page has its layout before its script has run", async () => {
+  await onStage({}, async ({ page, url }) => {
+    for (const [width, height] of [...SIZES, [1024, 700]] as const) {
+      await page.setViewportSize({ width, height });
+      await page.route("**/page.js", (route) => route.abort());
+      await page.goto(url);
+      const all = "h1, .actions button, #spans button, #chart, .filter, #since, #pause, #list, #download-csv";
+      const before = await places(page, all);
+      await page.unroute("**/page.js");
+      await page.goto(url);
+      await isLive(page);
+      await page.locator("#legend button").nth(4).waitFor({ state: "attached" });
+      assert.equal(await places(page, all), before, `${width} x ${height}`);
+    }
+  });
+});
+
+run("the button that tries again stays at the pointer, whatever is said of the connection", async () => {
+  const session = createSession({ version: "7.1.5" });
+  await onStage({ session, width: 1440, height: 900 }, async ({ page, restart }) => {
+    await isLive(page);
+    await restart(session, async () => {
+      const words = page.locator("#connection-words");
+      await page.locator("#connect").waitFor();
+      const before = await places(page, "#connect");
+      for (const text of ["Reconnecting now", "Reconnecting in 10 s: the server cannot be reached"]) {
+        await words.evaluate((element, text) => (element as Element).textContent = text as string, text);
+        assert.equal(await places(page, "#connect"), before, text);
+      }
+    });
+  });
+});
+
+run("the subject of an event is in sight, whatever it says", async () => {
+  const session = await hubOf("any");
+  publish(session, "short", { name: "a" }, HASH);
+  publish(session, "long", { name: "a long name ".repeat(30) }, HASH);
+  publish(session, "long_subject", { name: "a long name ".repeat(30) }, "deploy/".repeat(30));
+  await onStage({ session }, async ({ page }) => {
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await rows(page).nth(2).waitFor();
+      const gaps = await page.evaluate(`[...document.querySelectorAll(".row .summary")].map((summary) => {
+        const { left, right } = summary.getBoundingClientRect();
+        const subject = summary.lastChild.getBoundingClientRect();
+        return [summary.lastChild.className, subject.left > left + 4, subject.right <= right];
+      })`) as unknown[];
+      assert.equal(gaps, gaps.map(() => ["subject", true, true]), `${width} x ${height}`);
+    }
+  });
+});
+
 run("the figure of trouble has room, however much there is", async () => {
   const session = createSession({ version: "7.1.5" });
   await onStage({ session }, async ({ page, url }) => {
@@ -283,7 +362,7 @@ run("the chart has a plot, and what the list says fits, at each size", async () 
       await page.setViewportSize({ width, height });
       await page.goto(`${url}?since=-1h`);
       await page.getByRole("grid").press("End");
-      const lost = page.locator(".row", { hasText: "events_lost" }).locator(".summary");
+      const lost = page.locator(".row", { hasText: "events_lost" }).locator(".says");
       await reads(lost, "Events lost: no longer kept");
       assert.ok(await lost.evaluate((one) => one.scrollWidth <= one.clientWidth), `it is cut, ${width}`);
       const plot = (await page.locator(".u-over").boundingBox())!;
