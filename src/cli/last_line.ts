@@ -61,12 +61,13 @@ function countsOf({ count, held, matching, filter, types }: ViewState): string {
   return `${matching.toLocaleString("en")} of ${held.toLocaleString("en")} match`;
 }
 
-/** Says what limits the rows. */
+/** Says what limits the rows; of a filter with mistakes only these. */
 function limitSpans({ filter, unclear, types, paused }: ViewState): Span[] {
+  const filterText = unclear.length === 0 ? filter : unclear.join(" ");
+  const shownFilter = cut(printable(filterText), FILTER_COLUMNS);
   const limits = [
     ...(paused === undefined ? [] : [`paused, ${paused.toLocaleString("en")} new`]),
-    ...(filter === "" ? [] : [`/${cut(printable(filter), FILTER_COLUMNS)}`]),
-    ...(unclear.length === 0 ? [] : [`not understood: ${cut(printable(unclear.join(" ")), FILTER_COLUMNS)}`]),
+    ...(filter === "" ? [] : [unclear.length === 0 ? `/${shownFilter}` : `not understood: ${shownFilter}`]),
     ...(types === "" ? [] : [types]),
   ];
   return limits.map((text) => [`${text}  `, "yellow"]);

@@ -82,7 +82,7 @@ export class Pager {
 
 /** The events so far. */
 export class EventList implements Panel {
-  readonly hint = "↑↓ PgUp PgDn Home End, Enter whole event, Esc back";
+  readonly hint = "Esc back, Enter whole event, ↑↓ PgUp PgDn Home End";
   readonly #held: HeldEvents;
   readonly #cursor = new Cursor();
   /** The number of the selected event; infinity for the newest one, whichever that is. */
@@ -137,7 +137,7 @@ export class EventList implements Panel {
 
 /** One event as a whole. */
 export class WholeEvent implements Panel {
-  readonly hint = "↑↓ PgUp PgDn, ← → other events, Esc back";
+  readonly hint = "Esc back, ← → other events, ↑↓ PgUp PgDn";
   #event: HeldEvent;
   readonly #list: EventList;
   #pager = new Pager();

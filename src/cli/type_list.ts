@@ -27,7 +27,7 @@ export class TypeList implements Panel {
   }
 
   get hint(): string {
-    return `${this.#more}space on or off, o only this, a all or none, Enter done`;
+    return `${this.#more}Enter done, space on or off, o only this, a all or none`;
   }
 
   lines(rows: number, style: TerminalStyle): string[] {
