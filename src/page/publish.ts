@@ -103,6 +103,7 @@ export function createPublishing(key: Key): void {
   };
   // Changed fields are not those that the result is about.
   form.oninput = () => showResult("");
+  typed.oninput = () => byId("publish-issues").replaceChildren();
   form.onsubmit = (event) => {
     event.preventDefault();
     publish().catch(showFailure);

@@ -222,6 +222,7 @@ run("the page publishes any type with any JSON to serve --catalogue any", async 
     await send.click();
     await reads(dialog.locator("#publish-issues"), /^type: "order placed" cannot name an event/);
     await dialog.getByRole("textbox", { name: "type" }).fill("order/placed");
+    await reads(dialog.locator("#publish-issues"), "");
     await dialog.getByRole("textbox", { name: "event" }).fill('{"id": 1}');
     await send.click();
     await reads(dialog.getByRole("status"), /^Published as \w+-1$/);
