@@ -92,7 +92,7 @@ export const SUITES: readonly Suite[] = [
   // What the page does and looks like by itself: every runtime serves the same bytes.
   { path: "browser/looks", on: ONCE, seconds: 20, waits: true },
   { path: "browser/page_forms", on: ONCE, seconds: 15, waits: true },
-  { path: "browser/places", on: ONCE, seconds: 20, waits: true },
+  { path: "browser/places", on: ONCE, seconds: 60, waits: true },
   { path: "browser/page_view", on: ONCE, seconds: 40, waits: true },
   { path: "browser/page", on: EACH_KIND, seconds: 8, waits: true },
   { path: "browser/", on: EACH_KIND, seconds: 25, waits: true },
