@@ -52,8 +52,8 @@ export function createSinceChoice(onChoose: (since: string | undefined) => void)
       const local = new Date(hourAgo - new Date(hourAgo).getTimezoneOffset() * 60_000);
       if (input.value === "") input.value = local.toISOString().slice(0, "2026-11-28T12:00".length);
       dialog.showModal();
-    } else if (value === "noon") onChoose(lastTimeAt(12));
-    else if (value === "midnight") onChoose(lastTimeAt(0));
+    } else if (value === "noon") onChoose(lastTimeAt("noon"));
+    else if (value === "midnight") onChoose(lastTimeAt("midnight"));
     else onChoose(value === "" ? undefined : value);
   };
   byId("time-form").onsubmit = (event) => {

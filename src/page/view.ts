@@ -6,6 +6,7 @@
  */
 
 import { type Accepts, parseFilter } from "../text/filter.ts";
+import { lastTimeOfDay } from "../text/local_time.ts";
 
 /** A range of time, in milliseconds since 1970; it includes both ends. */
 export interface TimeRange {
@@ -72,17 +73,14 @@ export function parseView(search: string): View {
   };
 }
 
-/** Returns the last time at which this hour began here. */
-export function lastTimeAt(hour: number): string {
-  const time = new Date();
-  time.setHours(hour, 0, 0, 0);
-  if (time.getTime() > Date.now()) time.setDate(time.getDate() - 1);
-  return time.toISOString();
+/** Returns when it was this time of day here for the last time. */
+export function lastTimeAt(name: "noon" | "midnight"): string {
+  return new Date(lastTimeOfDay(name, Date.now())!).toISOString();
 }
 
 /** Reads what a person may write in an address, as the choice on the page says it. */
 function timeOfDay(since: string | undefined): string | undefined {
-  return since === "noon" ? lastTimeAt(12) : since === "midnight" ? lastTimeAt(0) : since;
+  return since === "noon" || since === "midnight" ? lastTimeAt(since) : since;
 }
 
 /**

@@ -6,6 +6,7 @@
  * @module
  */
 import { groupOf } from "./event_text.ts";
+import { lastTimeOfDay, localTime } from "./local_time.ts";
 
 /** What a filter looks at. */
 export interface Filterable {
@@ -34,6 +35,8 @@ export interface Term {
 }
 
 const TERM = /(-?)(?:([A-Za-z_$][\w.$-]*):(?!\/\/)(>=|<=|>|<)?)?(?:"([^"]*)"?|(\S+))(?=\s|$)|\S+/g;
+/** A time with its zone, as events have it. */
+const ZONED_TIME = /^(\d{4}-\d\d-\d\d)T[\d:.]+(?:Z|[+-]\d\d:\d\d)$/i;
 const UNITS = ["", "k", "m", "g", "t", "p", "e"];
 const QUANTITY = /^(-?\d+(?:\.\d+)?)(?:([kmgtpe]?)(i?)b?)?$/i;
 
@@ -56,14 +59,20 @@ export function parseFilter(text: string): Accepts | undefined {
   return (event) => tests.every((test) => test(event));
 }
 
-/** Returns the terms of a filter that are mistakes: `size:>abc`, `time:>noon`, `name:`, a quotation mark that is not closed. */
+/**
+ * Returns the terms of a filter that are mistakes: `size:>abc`, `time:>25:00`, `time:noon`, `is:nonsense`, `name:`, a quotation mark
+ * that is not closed.
+ */
 export function unclearTerms(text: string): string[] {
   return Array.from(text.matchAll(TERM))
     .filter(([whole, , field, operator, quoted, word = ""]) => {
       if (quoted !== undefined && whole.split('"').length === 2) return true;
       if (field === undefined) return /^-?[A-Za-z_$][\w.$-]*:$/.test(whole);
-      if (operator === undefined) return /^[<>]=?$/.test(word);
-      return Number.isNaN(field === "time" ? timeOfText(word) : parseQuantity(word) ?? Date.parse(word));
+      const value = quoted ?? word;
+      if (field === "is") return !isTrouble(operator, value);
+      if (field === "time") return !operator || Number.isNaN(timeOfText(value));
+      if (operator === undefined) return /^[<>]=?$/.test(value);
+      return Number.isNaN(parseQuantity(value) ?? Date.parse(value));
     })
     .map(([whole]) => whole);
 }
@@ -96,8 +105,9 @@ function ownJson({ json, id }: Filterable): string {
 function fieldTest(field: string, { operator, value }: Term): Accepts {
   if (field === "type") return matching(value, ({ type }) => type);
   if (field === "subject") return matching(value, ({ subject }) => subject);
-  if (field === "is" && value.toLowerCase() === "trouble") return ({ type }) => groupOf(type) === "trouble";
-  if (field === "time" && operator !== "") return timeTest(operator, value);
+  // These two are no fields of a payload, which `event.is:` and `event.time:` find.
+  if (field === "is") return ({ type }) => isTrouble(operator, value) && groupOf(type) === "trouble";
+  if (field === "time") return timeTest(operator, value);
   const path = field.replace(/^event\./, "").split(".");
   // Most events lack the key: their JSON need not be parsed.
   const hasKey = JSON.stringify(path.at(-1));
@@ -131,17 +141,26 @@ function comparison(operator: string, value: string): (found: unknown) => boolea
   };
 }
 
-/** Makes the test of the time at which an event was published. */
+/** Whether a term after `is:` is the only one that there is. */
+function isTrouble(operator: string | undefined, value: string): boolean {
+  return !operator && value.toLowerCase() === "trouble";
+}
+
+/** Makes the test of the time at which an event was published. It accepts nothing without an operator. */
 function timeTest(operator: string, value: string): Accepts {
-  const limit = timeOfText(value);
+  const limit = operator === "" ? NaN : timeOfText(value);
   return ({ time }) => compares(time, operator, limit);
 }
 
-/** Reads a time of this day, or any time with its date, in milliseconds since 1970; `NaN` for what is none. */
+/**
+ * Reads a time, in milliseconds since 1970: the last time that it was this time of day, a local time with its date, or a time with
+ * its zone; `NaN` for what is none.
+ */
 function timeOfText(text: string): number {
-  const [, hours, minutes, seconds = "0"] = /^(\d{1,2}):(\d\d)(?::(\d\d))?$/.exec(text) ?? [];
-  if (hours === undefined) return Date.parse(text);
-  return new Date().setHours(Number(hours), Number(minutes), Number(seconds), 0);
+  const [, day] = ZONED_TIME.exec(text) ?? [];
+  // Engines take February 30 for March 2.
+  if (day !== undefined) return localTime(day) === undefined ? NaN : Date.parse(text.toUpperCase());
+  return lastTimeOfDay(text, Date.now()) ?? localTime(text) ?? NaN;
 }
 
 function compares(found: number, operator: string, limit: number): boolean {

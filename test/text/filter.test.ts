@@ -6,6 +6,7 @@ import {
   parseTerms,
   unclearTerms,
 } from "../../src/text/filter.ts";
+import { lastTimeOfDay } from "../../src/text/local_time.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("filter");
@@ -42,7 +43,8 @@ test("parseFilter() has is:trouble for types of failures", () => {
   );
   assert.equal(found, ["disk_error", "netFailed"]);
   assert.is(parseFilter("-is:trouble")!(event("disk_error", {})), false);
-  assert.is(parseFilter("is:fine")!(event("order_placed", { is: "fine" })), true);
+  assert.is(parseFilter("event.is:fine")!(event("order_placed", { is: "fine" })), true);
+  assert.is(parseFilter("is:fine")!(event("order_placed", { is: "fine" })), false);
 });
 
 test("parseFilter() accepts events in which all terms match", () => {
@@ -101,6 +103,21 @@ test("parseFilter() accepts events in which all terms match", () => {
   for (const [text, expected] of cases) assert.is(passing(text), expected, text);
 });
 
+test("parseFilter() takes a time of day for the last time that it was that, and dates for local ones", () => {
+  const accepts = (text: string, time: number) => parseFilter(text)!({ ...TORRENT, time });
+  const now = Date.now();
+  const soon = new Date(now + 120_000).toLocaleTimeString("sv"); // As 14:30:00.
+  assert.ok(accepts(`time:>${soon}`, now - 12 * 3_600_000), soon);
+  assert.not(accepts(`time:>${soon}`, now - 25 * 3_600_000), soon);
+  for (const [name, clock] of [["noon", "12:00"], ["Midnight", "0:00"]] as const) {
+    const time = lastTimeOfDay(clock, now)!;
+    assert.equal([accepts(`time:>=${name}`, time), accepts(`time:>=${name}`, time - 1)], [true, false]);
+  }
+  const day = new Date(2026, 10, 28).getTime();
+  assert.equal([accepts("time:>=2026-11-28", day), accepts("time:>=2026-11-28", day - 1)], [true, false]);
+  assert.ok(accepts("time:>2026-11-28t03:00:00z", Date.parse("2026-11-28T03:00:01Z")));
+});
+
 test("parseTerms() takes what no term is for a word, and parseQuantity() reads sizes", () => {
   assert.equal(parseTerms('a:>1GB -b:"c d" udp://x "e'), [
     { isNegated: false, field: "a", operator: ">", value: "1GB" },
@@ -113,10 +130,23 @@ test("parseTerms() takes what no term is for a word, and parseQuantity() reads s
 });
 
 test("unclearTerms() returns the terms that are mistakes", () => {
-  const mistakes = ["size:>abc", "time:>noon", "size:>", "-size:>=", "name:", 'name:"', 'name:"big buck'];
+  const days = ["time:>25:00", "time:<12:99", "time:>2026-02-30", "time:>2026-02-30T12:00Z", "time:>5"];
+  const others = ["time:12:00", "time:noon", "is:nonsense", "-is:troubles", "is:>trouble"];
+  const mistakes = [
+    ...days,
+    ...others,
+    "size:>abc",
+    "time:>soon",
+    "size:>",
+    "-size:>=",
+    "name:",
+    'name:"',
+    'name:"big buck',
+  ];
   for (const mistake of mistakes) assert.equal(unclearTerms(`sintel ${mistake}`), [mistake], mistake);
-  assert.equal(unclearTerms("size:>abc a time:<noon"), ["size:>abc", "time:<noon"]);
+  assert.equal(unclearTerms("size:>abc a time:<soon"), ["size:>abc", "time:<soon"]);
   const right = [
+    'time:>noon time:<Midnight time:>"2026-11-28 12:00" time:>2026-11-28T03:00:00.250+01:00 event.time:12 is:"trouble"',
     'size:>1GB size:<=-2.5 time:>12:00 time:>=2026-11-28 made:<2026-11-28T03:00:00Z "big buck" name:"big buck"',
     "-type:market_* http://a:80/ a:b a:b: - > 5 it's 6\" is:trouble",
     "",
