@@ -39,15 +39,27 @@ export class HeldEvents {
   #all: HeldEvent[] = [];
   #characters = 0;
   #count = 0;
+  /** The number of losses that are held, all of which are shown. */
+  #losses = 0;
 
   /** The number of events that have arrived. */
   get count(): number {
     return this.#count;
   }
 
-  /** The number of events that are held. */
+  /** The number of events that are held, without losses, about which nobody is asked. */
   get size(): number {
-    return this.#all.length;
+    return this.#all.length - this.#losses;
+  }
+
+  /** The number of them that are shown. */
+  get matching(): number {
+    return this.shown.length - this.#losses;
+  }
+
+  /** Whether a filter or the choice of types may hide some. */
+  get isLimited(): boolean {
+    return this.#filter !== undefined || !this.choice.isAll;
   }
 
   /** Holds an event. Returns it if it is shown. */
@@ -57,15 +69,22 @@ export class HeldEvents {
     if (known !== undefined || this.types.size < MAX_TYPES) this.types.set(event.type, (known ?? 0) + 1);
     this.#all.push(held);
     this.#characters += json.length;
+    if (isLoss(held)) this.#losses++;
     const isShown = this.#accepts(held);
     if (isShown) (this.shown as HeldEvent[]).push(held);
     if (this.#all.length > MAX_EVENTS * SLACK || this.#characters > MAX_CHARACTERS * SLACK) this.#trim();
     return isShown ? held : undefined;
   }
 
-  /** Shows what this filter accepts, of the types that are chosen now. */
+  /** Shows what this filter accepts, of the types that are chosen. */
   filter(filter: Accepts | undefined): void {
     this.#filter = filter;
+    this.choose(this.choice);
+  }
+
+  /** Shows these types, as far as the filter accepts them. */
+  choose(choice: TypeChoice): void {
+    this.choice = choice;
     this.shown = this.#all.filter((held) => this.#accepts(held));
   }
 
@@ -80,9 +99,10 @@ export class HeldEvents {
     return from;
   }
 
-  #accepts({ event, json }: HeldEvent): boolean {
+  #accepts(held: HeldEvent): boolean {
+    if (isLoss(held)) return true; // No filter hides that something is missing.
+    const { event, json } = held;
     const { type, subject } = event;
-    if (type === "events_lost") return true; // No filter hides that something is missing.
     if (!this.choice.shows(type)) return false;
     if (this.#filter === undefined) return true;
     return this.#filter({
@@ -101,7 +121,12 @@ export class HeldEvents {
       characters -= this.#all[first++]!.json.length;
     }
     this.#all = this.#all.slice(first);
+    this.#losses = this.#all.filter(isLoss).length;
     this.#characters = characters;
     this.shown = this.shown.slice(this.placeOf(this.#all[0]!.number));
   }
+}
+
+function isLoss({ event }: HeldEvent): boolean {
+  return event.type === "events_lost";
 }

@@ -14,7 +14,7 @@ export interface ViewState {
   readonly retryAt: number;
   /** The number of events that have arrived. */
   readonly count: number;
-  /** The number of events that are held. */
+  /** The number of events that are held, without losses. */
   readonly held: number;
   /** The number of them that match the filter and the chosen types. */
   readonly matching: number;

@@ -93,8 +93,8 @@ export class EventList implements Panel {
   }
 
   lines(rows: number, style: TerminalStyle): string[] {
-    const { shown } = this.#held;
-    if (shown.length === 0) return ["No event yet that the filter accepts."];
+    const { shown, isLimited } = this.#held;
+    if (shown.length === 0) return [isLimited ? "No event so far matches." : "No event so far."];
     const place = this.#place();
     const first = this.#cursor.first(place, shown.length, rows);
     return shown.slice(first, first + rows).map(({ event }, index) => {

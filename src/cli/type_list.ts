@@ -10,7 +10,7 @@ import { Cursor, marked, type Panel } from "./panels.ts";
 import { fit, type Span, type TerminalStyle } from "./row.ts";
 import type { TypeChoice } from "./type_choice.ts";
 
-/** The types, and which of them are shown. */
+/** The types, and which of them are shown, which changes at once. `events_lost` is not among them: it is always shown. */
 export class TypeList implements Panel {
   readonly #held: HeldEvents;
   readonly #cursor = new Cursor();
@@ -37,7 +37,7 @@ export class TypeList implements Panel {
     const place = this.#place(types);
     const first = this.#cursor.first(place, types.length, rows);
     const below = types.length - first - rows;
-    this.#more = `${first > 0 ? `↑ ${first} more ` : ""}${below > 0 ? `↓ ${below} more ` : ""}`;
+    this.#more = `${first > 0 ? `↑${first} ` : ""}${below > 0 ? `↓${below} ` : ""}`;
     return types.slice(first, first + rows).map((type, index) => {
       const isSelected = first + index === place;
       const count = counts.get(type)!.toLocaleString("en").padStart(9);
@@ -56,22 +56,26 @@ export class TypeList implements Panel {
   key(key: Key): Panel | undefined {
     if (key.name === "escape" || key.name === "return" || key.text === "t") return undefined;
     if (key.ctrl && key.name === "c") {
-      this.#held.choice = this.#before;
+      this.#held.choose(this.#before);
       return undefined;
     }
-    const { choice } = this.#held;
     const types = this.#types();
     const place = this.#place(types);
-    const type = types[place];
-    if (key.text === "a") {
-      if (choice.isAll) choice.showOnly();
-      else choice.showAll();
-    }
-    if (type === undefined) return this;
-    if (key.name === "space") choice.toggle(type);
-    if (key.text === "o") choice.showOnly(type);
+    this.#change(key, types[place]);
     this.#selected = types[this.#cursor.move(key, place, types.length) ?? place];
     return this;
+  }
+
+  /** Changes what is shown, if the key does. */
+  #change({ name, text }: Key, type: string | undefined): void {
+    const choice = this.#held.choice.copy();
+    if (text === "a") {
+      if (choice.isAll) choice.showOnly();
+      else choice.showAll();
+    } else if (type === undefined) return;
+    else if (name === "space") choice.toggle(type);
+    else if (text === "o") choice.showOnly(type);
+    if (!choice.equals(this.#held.choice)) this.#held.choose(choice);
   }
 
   #place(types: readonly string[]): number {
@@ -80,6 +84,6 @@ export class TypeList implements Panel {
   }
 
   #types(): string[] {
-    return [...this.#held.types.keys()].sort();
+    return [...this.#held.types.keys()].filter((type) => type !== "events_lost").sort();
   }
 }

@@ -290,13 +290,13 @@ class TerminalView implements View {
     if (this.#prompt !== undefined) {
       return promptLine(this.#prompt, [PROMPT_HINT, "dim"], style);
     }
-    const { count, size, shown, choice } = this.#held;
+    const { count, size, matching, shown, choice } = this.#held;
     return lastLine({
       status: this.#status,
       retryAt: this.#retryAt,
       count,
       held: size,
-      matching: shown.length,
+      matching,
       perSecond: this.#rate.perSecond(performance.now()),
       filter: this.#filter,
       unclear: unclearTerms(this.#filter),

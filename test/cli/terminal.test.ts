@@ -349,13 +349,10 @@ test("TypeList hides types, one or all of them, but no filter hides events_lost"
   assert.equal(types.lines(5, PLAIN).map((line) => line.replaceAll(ESCAPES, "").replace(/ +/g, " ")), [
     "[x] 2 a",
     "[x] 2 b\\u001b[2J",
-    "[x] 2 events_lost",
   ]);
   press(types, "space");
-  held.filter(undefined);
   assert.equal(held.shown.map(({ event }) => event.event), [2, 3, 5, 6]);
   press(types, "space", "a");
-  held.filter(undefined);
   assert.equal(held.shown.map(({ event }) => event.event), [3, 6]);
   press(types, "a");
   held.filter(parseFilter("type:a"));
@@ -408,6 +405,43 @@ test("TypeList hides new types once none or only some were chosen, and shows the
   assert.ok(held.add({ type: "newest" }, "{}"));
 });
 
+test("TypeList shows at once what is chosen, also while there is no type", () => {
+  const held = hold(4, (n) => n % 2 === 0 ? "a" : "b");
+  const types = new TypeList(held);
+  press(types, "o");
+  held.add({ type: "a", event: 5 }, "{}");
+  assert.equal(held.shown.map(({ event }) => event.event), [2, 4, 5]);
+  types.key({ name: "c", text: "", ctrl: true });
+  assert.is(held.shown.length, 5);
+  const none = new HeldEvents();
+  press(new TypeList(none), "a", "space", "o");
+  assert.not(none.add({ type: "a" }, "{}"));
+});
+
+test("HeldEvents counts no loss among the events that match", () => {
+  const held = hold(6, (n) => n % 3 === 0 ? "events_lost" : "tick");
+  held.filter(parseFilter("is:trouble"));
+  assert.equal([held.matching, held.size, held.shown.length], [0, 4, 2]);
+  held.add({ type: "events_lost" }, "{}");
+  held.add({ type: "disk_error" }, "{}");
+  assert.equal([held.matching, held.size, held.shown.length], [1, 5, 4]);
+  held.filter(undefined);
+  assert.equal([held.matching, held.size], [5, 5]);
+  for (let n = 0; n < 9000; n++) held.add({ type: n % 2 === 0 ? "events_lost" : "tick" }, "{}");
+  assert.ok(held.matching === held.size && held.size >= 2500 && held.size <= 3000, `${held.size}`);
+});
+
+test("EventList blames the filter for an empty list only if there is one", () => {
+  const held = hold(1);
+  const empty = () => new EventList(held).lines(5, PLAIN);
+  held.filter(parseFilter("nothing"));
+  assert.equal(empty(), ["No event so far matches."]);
+  assert.equal(new EventList(new HeldEvents()).lines(5, PLAIN), ["No event so far."]);
+  held.filter(undefined);
+  press(new TypeList(held), "a");
+  assert.equal(empty(), ["No event so far matches."]);
+});
+
 test("TypeList goes back to the choice before it at Ctrl-C, and says what is beyond the screen", () => {
   const held = hold(9, (n) => `t${n}`);
   held.choice.toggle("t2");
@@ -416,10 +450,10 @@ test("TypeList goes back to the choice before it at Ctrl-C, and says what is bey
   assert.is(types.key({ name: "c", text: "", ctrl: true }), undefined);
   assert.is(held.choice.words, "without 1 type");
   types.lines(5, PLAIN);
-  assert.match(types.hint, /^↓ 4 more Enter/);
+  assert.match(types.hint, /^↓4 Enter/);
   press(types, "end", "up", "up", "up", "up", "up");
   types.lines(5, PLAIN);
-  assert.match(types.hint, /^↑ 3 more ↓ 1 more Enter/);
+  assert.match(types.hint, /^↑3 ↓1 Enter/);
   types.lines(9, PLAIN);
   assert.match(types.hint, /^Enter/);
 });
