@@ -74,7 +74,9 @@ export function createConnection(
   }
 
   function onStatus(now: Status): void {
-    status = now;
+    // Another attempt changes no words and takes no button from the pointer, until it succeeds or there is a new reason.
+    if (now.type === "connecting" && status.type === "waiting") retryAt = 0;
+    else status = now;
     if (now.type === "open" && now.start !== undefined) skewMs = Date.now() - timeOf(now.start).getTime();
     if (now.type === "waiting") retryAt = Date.now() + now.delay * 1000;
     past.status(now, Date.now() - skewMs, key.value);

@@ -5,6 +5,7 @@
  */
 import type { Status } from "../client/mod.ts";
 import { placeInTime } from "./row_text.ts";
+import { attemptTime } from "./status_text.ts";
 import { durationText, type View } from "./view.ts";
 
 /** What can be done about an empty list; each has a button. */
@@ -112,14 +113,12 @@ function statusReason(status: Status, retrySeconds: number): EmptyText | undefin
     case "connecting":
       return { why: "Asking the server…", what: "", remedies: [] };
     case "lost":
-    case "waiting": {
-      const when = retrySeconds === 0 ? "now" : `in ${retrySeconds} s`;
+    case "waiting":
       return {
         why: "The server is away.",
-        what: `The page tries again ${when}, and goes on where it was.`,
+        what: `The page tries again ${attemptTime(retrySeconds)}, and goes on where it was.`,
         remedies: ["retry"],
       };
-    }
     case "closed": {
       const { cause } = status;
       if (cause?.code === "Unauthorized") {

@@ -7,6 +7,9 @@ import type { EventsError, Status } from "../client/mod.ts";
 import { lossReason } from "../text/loss_text.ts";
 import { placeInTime } from "./row_text.ts";
 
+/** A space that is as wide as a digit. */
+const FIGURE_SPACE = "\u2007";
+
 /** The texts for the state of a connection. */
 export interface StatusText {
   /** Its state, which has a colour of its own. */
@@ -36,12 +39,20 @@ export function statusText(status: Status, retryAt: number, now: number): Status
     case "waiting": {
       const seconds = Math.max(0, Math.ceil((retryAt - now) / 1000));
       const spoken = `Reconnecting: ${reason(status.cause)}`;
-      const when = seconds === 0 ? "now" : `in ${seconds} s`;
-      return { state: "waiting", text: `Reconnecting ${when}: ${reason(status.cause)}`, spoken };
+      return {
+        state: "waiting",
+        text: `Reconnecting ${attemptTime(seconds)}: ${reason(status.cause)}`,
+        spoken,
+      };
     }
     case "closed":
       return plain("broken", status.cause === undefined ? "Not connected" : reason(status.cause));
   }
+}
+
+/** Says when the next attempt begins: as wide with one digit as with two, so that what follows stays where it is. */
+export function attemptTime(seconds: number): string {
+  return seconds === 0 ? "now" : `in ${`${seconds}`.padStart(2, FIGURE_SPACE)} s`;
 }
 
 function plain(state: StatusText["state"], text: string): StatusText {

@@ -61,8 +61,8 @@ export function parseView(search: string): View {
   const last = Number(text("last"));
   const chart = CHART_SPANS.find((span) => span === text("chart"));
   return {
-    types: query.getAll("types").join(",").split(",").filter((type) => type !== ""),
-    subjects: query.getAll("subject").filter((subject) => subject !== ""),
+    types: texts(query.getAll("types").join(",").split(",")),
+    subjects: texts(query.getAll("subject")),
     since: timeOfDay(text("since")),
     last: Number.isSafeInteger(last) && last > 0 ? last : DEFAULT_LAST,
     text: text("filter") ?? "",
@@ -71,6 +71,11 @@ export function parseView(search: string): View {
     eventTime: text("at"),
     span: chart ?? "5m",
   };
+}
+
+/** Returns the texts that are not empty, each once. */
+function texts(all: readonly string[]): string[] {
+  return [...new Set(all)].filter((text) => text !== "");
 }
 
 /** Returns when it was this time of day here for the last time. */

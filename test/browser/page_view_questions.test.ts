@@ -140,23 +140,33 @@ function atTime(hours: number, act: () => void): void {
   }
 }
 
-run("the empty list says the same as the header of when the page tries again", async () => {
-  await onStage({}, async ({ page, session, restart }) => {
-    await reads(page.locator("#empty-why"), "No events yet.");
-    await page.evaluate(`void (() => {
+run(
+  "the empty list says the same as the header of when the page tries again, and an attempt takes no button away",
+  async () => {
+    await onStage({}, async ({ page, session, restart }) => {
+      await reads(page.locator("#empty-why"), "No events yet.");
+      await page.evaluate(`void (() => {
       globalThis.waits = [];
-      const seconds = (id) => Number(/in (\\d+) s/.exec(document.getElementById(id).textContent)?.[1] ?? 0);
+      const seconds = (id) => Number(/in\\s+(\\d+) s/.exec(document.getElementById(id).textContent)?.[1] ?? 0);
       new MutationObserver(() => waits.push([seconds("connection-words"), seconds("empty-what")]))
         .observe(document.getElementById("connection-words"), { childList: true });
+      globalThis.flickers = [];
+      const buttons = document.querySelectorAll("#connect, #empty [data-remedy=retry]");
+      const flicker = (changes) => flickers.push(...changes.filter(({ oldValue }) => oldValue === null).map(({ target }) => target.textContent));
+      for (const button of buttons) {
+        new MutationObserver(flicker).observe(button, { attributeFilter: ["hidden"], attributeOldValue: true });
+      }
     })()`);
-    await restart(session, async () => {
-      const waits = async () => await page.evaluate("waits") as [number, number][];
-      await until(async () => (await waits()).some(([header]) => header >= 3), "it waits", 60_000);
-      // A second may end between the two.
-      assert.equal((await waits()).filter(([header, list]) => Math.abs(header - list) > 1), []);
+      await restart(session, async () => {
+        const waits = async () => await page.evaluate("waits") as [number, number][];
+        await until(async () => (await waits()).some(([header]) => header >= 3), "it waits", 60_000);
+        // A second may end between the two.
+        assert.equal((await waits()).filter(([header, list]) => Math.abs(header - list) > 1), []);
+        assert.equal(await page.evaluate("flickers"), []);
+      });
     });
-  });
-});
+  },
+);
 
 run(
   "the legend has the groups of all events that are listed, however old, and says that none is trouble",
