@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Key } from "./keyboard.ts";
+import type { Key } from "./keypress.ts";
 import { Pager, type Panel } from "./panels.ts";
 import { fit, type TerminalStyle } from "./row.ts";
 

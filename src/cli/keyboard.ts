@@ -7,15 +7,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { emitKeypressEvents } from "node:readline";
-
-/** A key. */
-export interface Key {
-  /** Its name, such as `up`, `return` or `space`; empty for a character without one. */
-  readonly name: string;
-  /** The character that it writes; empty if it writes none. */
-  readonly text: string;
-  readonly ctrl: boolean;
-}
+import { type Key, keypressListener, PASTES_OFF, PASTES_ON } from "./keypress.ts";
 
 /** An open keyboard. */
 export interface Keyboard {
@@ -46,11 +38,10 @@ export function openKeyboard(
   const { stdin } = process;
   if (!stdin.isTTY || typeof stdin.setRawMode !== "function" || !isForeground()) return undefined;
 
-  const onKeypress = (text: string | undefined, { name, ctrl }: { name?: string; ctrl?: boolean }) =>
-    onKey({ name: name ?? "", text: isCharacter(text) ? text : "", ctrl: ctrl === true });
+  const onKeypress = keypressListener(onKey);
   const restore = () => {
     onLeave();
-    setRawMode(false);
+    release();
   };
   const continuing = continueAfterStops(restore, onContinued);
   const onHangUp = () => process.exit(129); // Its default action would leave the terminal as it is.
@@ -63,7 +54,7 @@ export function openKeyboard(
 
   // Types of Node want a whole interface of readline, of which only this is read.
   emitKeypressEvents(stdin, { escapeCodeTimeout: ESCAPE_TIMEOUT_MS } as never);
-  setRawMode(true);
+  take();
   stdin.on("keypress", onKeypress);
   stdin.resume();
   process.on("exit", restore);
@@ -74,7 +65,7 @@ export function openKeyboard(
     suspend: () => continuing.stop(0, process.pid),
     close: () => {
       continuing.close();
-      setRawMode(false);
+      release();
       stdin.off("keypress", onKeypress);
       stdin.pause();
       process.off("exit", restore);
@@ -102,7 +93,7 @@ function continueAfterStops(restore: () => void, onContinued: () => void) {
     if (!isForeground()) return;
     // Whatever stopped it, the shell has changed the modes of the terminal, which a runtime believes to know.
     setRawMode(false);
-    setRawMode(true);
+    take();
     onContinued();
   };
   process.on("SIGTSTP", onStop).on("SIGCONT", onContinue);
@@ -123,17 +114,24 @@ function sendStop(pid: number): boolean {
   }
 }
 
+/** Has the terminal send keys and pastes. */
+function take(): void {
+  setRawMode(true);
+  process.stdout.write(PASTES_ON);
+}
+
+/** Leaves the terminal as it was. */
+function release(): void {
+  process.stdout.write(PASTES_OFF);
+  setRawMode(false);
+}
+
 function setRawMode(isRaw: boolean): void {
   try {
     process.stdin.setRawMode(isRaw);
   } catch {
     // The terminal has gone.
   }
-}
-
-function isCharacter(text: string | undefined): text is string {
-  // deno-lint-ignore no-control-regex
-  return text !== undefined && text !== "" && !/[\0-\x1f\x7f]/.test(text);
 }
 
 /**

@@ -6,7 +6,7 @@
 import { jsonTextLine } from "../text/printable.ts";
 import { indentJson } from "./indent_json.ts";
 import type { HeldEvent, HeldEvents } from "./held_events.ts";
-import type { Key } from "./keyboard.ts";
+import type { Key } from "./keypress.ts";
 import { beginningOf, eventRow, type TerminalStyle } from "./row.ts";
 
 /** Something that fills a terminal. */

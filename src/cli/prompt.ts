@@ -4,7 +4,7 @@
  * @module
  */
 import { printable } from "../text/printable.ts";
-import type { Key } from "./keyboard.ts";
+import type { Key } from "./keypress.ts";
 import { endOf, fit, type Span, type TerminalStyle } from "./row.ts";
 import { widthOf } from "./width.ts";
 

@@ -38,6 +38,8 @@ export interface Screen {
 
 /** Minimum number of milliseconds between two writes: no terminal shows more, and each draws the last line again. */
 const FRAME_MS = 16;
+/** Number of milliseconds after which the size of a terminal has settled. */
+const SETTLE_MS = 50;
 /** Maximum number of characters that wait for a write. */
 const MAX_WAITING_CHARACTERS = 64 * 1024;
 /** Number of milliseconds between two updates of the last line, which counts down to the next attempt. */
@@ -67,15 +69,18 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
   let keepsUp = true;
   const timer = setInterval(draw, REFRESH_MS);
   const onDrain = () => keepsUp = true;
-  terminal.on("resize", draw);
+  terminal.on("resize", onResize);
   terminal.on("drain", onDrain);
 
   const columns = () => terminal.columns || 80;
 
-  /** Returns the sequence that erases the last line; a terminal that became narrower may have wrapped it. */
+  /**
+   * Returns the sequence that erases the last line; a terminal that became narrower may have wrapped it. It erases row by row: when
+   * all is erased from the top row on, tmux keeps a copy of the screen each time.
+   */
   function erase(): string {
     const above = Math.max(0, Math.ceil(drawn / columns()) - 1);
-    return `\r${above > 0 ? `\x1b[${above}A` : ""}\x1b[J`;
+    return `\r${"\x1b[K\x1b[A".repeat(above)}\x1b[K`;
   }
 
   function draw(): void {
@@ -89,6 +94,12 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
     drawn = widthOf(line);
     drawnAt = performance.now();
     keepsUp = terminal.write(text) && keepsUp;
+  }
+
+  /** Draws when the size has settled: the terminal may have another one by now, in which the last line is wrapped otherwise. */
+  function onResize(): void {
+    clearTimeout(due);
+    due = setTimeout(draw, SETTLE_MS);
   }
 
   function refresh(): void {
@@ -117,7 +128,7 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
       isOver = true;
       clearInterval(timer);
       clearTimeout(due);
-      terminal.off("resize", draw);
+      terminal.off("resize", onResize);
       terminal.off("drain", onDrain);
       terminal.write(erase() + (rows === "" ? "" : unwrapped(rows)));
     },

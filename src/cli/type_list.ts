@@ -5,7 +5,7 @@
  */
 import { printable } from "../text/printable.ts";
 import type { HeldEvents } from "./held_events.ts";
-import type { Key } from "./keyboard.ts";
+import type { Key } from "./keypress.ts";
 import { Cursor, marked, type Panel } from "./panels.ts";
 import { fit, type Span, type TerminalStyle } from "./row.ts";
 import type { TypeChoice } from "./type_choice.ts";

@@ -11,7 +11,8 @@ import { printable } from "../text/printable.ts";
 import { FullScreen } from "./full_screen.ts";
 import { type HeldEvent, HeldEvents } from "./held_events.ts";
 import { KeyList } from "./key_list.ts";
-import { type Key, type Keyboard, openKeyboard } from "./keyboard.ts";
+import { type Keyboard, openKeyboard } from "./keyboard.ts";
+import type { Key } from "./keypress.ts";
 import { lastLine } from "./last_line.ts";
 import { EventList, type Panel, WholeEvent } from "./panels.ts";
 import { Prompt, promptLine } from "./prompt.ts";
@@ -148,6 +149,7 @@ class TerminalView implements View {
     if (ctrl && name === "c" && !this.#isAsking) return this.#onQuit();
     if (ctrl && name === "z") return this.#keyboard?.suspend();
     if (this.#prompt !== undefined) this.#type(this.#prompt, key);
+    else if (name === "paste") return; // It is text, and presses no keys.
     else if (text === "q") this.#onQuit();
     else if (text === "?") this.#open(new KeyList());
     else if (text === "/") this.#prompt = new Prompt(this.#filter);

@@ -176,6 +176,7 @@ async function restored(child: Child, code: number): Promise<void> {
   await child.stdout.match(/^echo\r?$/);
   const all = child.stdout.lines.join("\n");
   assert.ok(all.lastIndexOf("\x1b[?1049l") >= all.lastIndexOf("\x1b[?1049h"), "the other screen was left");
+  assert.ok(all.lastIndexOf("\x1b[?2004l") > all.lastIndexOf("\x1b[?2004h"), "pastes are not surrounded");
 }
 
 test("tail filters at /, pauses at the space bar, chooses types at t, shows a whole event at Enter, and ends at q", async () => {
@@ -258,6 +259,25 @@ test("tail keeps the line that explains rows in sight above them, and repeats no
   });
 });
 
+test("tail takes a paste for text while the prompt is open, and else for nothing", async () => {
+  await withTribler(async (url, session) => {
+    await running(onWatchedTerminal(shellCommand(["tail", url])), async (child) => {
+      const { stdout, stdin } = child;
+      await stdout.match(/events_start/);
+      stdin.write("\x1b[200~q?\rt\x1b[201~/");
+      await until(() => stdout.rest.includes("Enter apply"), "the prompt is open");
+      stdin.write("\x1b[200~quick\r\nbrown\n\x1b[201~");
+      await until(() => stdout.rest.includes("/quick brown"), "the paste is one line");
+      stdin.write("\r");
+      await stdout.match(/-- filter: quick brown --/);
+      tick(session, "a quick brown fox");
+      await stdout.match(/ a quick brown fox/);
+      stdin.write("q");
+      await restored(child, 0);
+    });
+  });
+});
+
 test("tail leaves the terminal as it was when it is stopped by a signal, the stream ends, the terminal goes or the code fails", async () => {
   await withTribler(async (url, session) => {
     const command = shellCommand(["tail", url, "--since", "earliest"]);
@@ -313,6 +333,7 @@ async function stopping(stop: (child: Child, pid: number) => void, session: Sess
         before.lastIndexOf("\x1b[?1049l") >= before.lastIndexOf("\x1b[?1049h"),
         "the shell has its screen",
       );
+      assert.ok(before.lastIndexOf("\x1b[?2004l") > before.lastIndexOf("\x1b[?2004h"));
       stdin.write("\n");
       await until(() => stdout.rest.includes("Esc back"), "the terminal is filled again");
       stdin.write("\x1b");

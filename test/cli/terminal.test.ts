@@ -10,7 +10,7 @@ import { FullScreen } from "../../src/cli/full_screen.ts";
 import { HeldEvents } from "../../src/cli/held_events.ts";
 import { indentJson } from "../../src/cli/indent_json.ts";
 import { KeyList } from "../../src/cli/key_list.ts";
-import type { Key } from "../../src/cli/keyboard.ts";
+import { type Key, keypressListener } from "../../src/cli/keypress.ts";
 import { lastLine, type ViewState } from "../../src/cli/last_line.ts";
 import { EventList, type Panel } from "../../src/cli/panels.ts";
 import { Prompt, promptLine } from "../../src/cli/prompt.ts";
@@ -61,24 +61,70 @@ function fakeTerminal(columns: number) {
   return Object.defineProperty(terminal, "columns", { get: () => state.columns });
 }
 
-test("createScreen() erases its last line whole when the terminal became narrower", () => {
+test("createScreen() erases its last line whole when the terminal became narrower, once its size has settled", async () => {
   const terminal = fakeTerminal(40);
   const { state } = terminal;
   const screen = createScreen(terminal, (columns) => "=".repeat(columns));
   try {
     terminal.emit("resize");
-    assert.is(state.written.pop(), `\r\x1b[J${unwrapped("=".repeat(39))}`);
-    state.columns = 15;
-    terminal.emit("resize");
+    await until(() => state.written.length > 0, "it is drawn");
+    assert.is(state.written.pop(), `\r\x1b[K${unwrapped("=".repeat(39))}`);
+    for (const columns of [30, 20, 15]) {
+      state.columns = columns;
+      terminal.emit("resize");
+      screen.refresh();
+    }
+    await until(() => state.written.length > 0, "it is drawn again");
     // 39 columns are three lines of 15: up two.
-    assert.is(state.written.pop(), `\r\x1b[2A\x1b[J${unwrapped("=".repeat(14))}`);
+    const erased = "\r\x1b[K\x1b[A\x1b[K\x1b[A\x1b[K";
+    assert.equal(state.written.splice(0), [`${erased}${unwrapped("=".repeat(14))}`]);
   } finally {
     screen.close();
   }
-  assert.is(state.written.pop(), "\r\x1b[J");
+  assert.is(state.written.pop(), "\r\x1b[K");
   terminal.emit("resize");
   assert.equal(state.written, []);
   assert.equal(terminal.eventNames(), []);
+});
+
+test("createScreen() leaves no copy of its last line behind, however often it is drawn in the top row", async () => {
+  const terminal = new TerminalModel({ columns: 20, rows: 10 });
+  let drawn = 0;
+  const screen = createScreen(terminal, () => `drawn ${++drawn}`);
+  try {
+    for (let n = 1; n <= 5; n++) {
+      screen.refresh();
+      await until(() => drawn === n, "it is drawn");
+    }
+    assert.equal([terminal.lines, terminal.scrolledOff], [["drawn 5"], []]);
+  } finally {
+    screen.close();
+  }
+  assert.equal([terminal.lines, terminal.scrolledOff], [[""], []]);
+});
+
+test("keypressListener() makes one key of a paste, whose line ends are blanks", () => {
+  const keys: string[] = [];
+  const listener = keypressListener(({ name, text, ctrl }) => keys.push(`${ctrl ? "^" : ""}${name}=${text}`));
+  /** Deno makes two keypresses of what surrounds a paste. */
+  const surround = (sequence: string, isSplit: boolean) => {
+    listener(undefined, { name: "x", sequence: isSplit ? sequence : `${sequence}~` });
+    if (isSplit) listener("~", { sequence: "~" });
+  };
+  for (const isSplit of [false, true]) {
+    surround("\x1b[200", isSplit);
+    for (const text of ["~", "q", "\r", "\n", "?", "\x07"]) listener(text, { name: "y", sequence: text });
+    listener(undefined, { name: "up", sequence: "\x1b[A" });
+    surround("\x1b[201", isSplit);
+    listener("~", { sequence: "~" });
+    assert.equal(keys.splice(0), ["paste=~q ?", "=~"]);
+  }
+  surround("\x1b[200", false);
+  listener("q", { name: "q", sequence: "q" });
+  listener("\x03", { name: "c", ctrl: true, sequence: "\x03" });
+  listener("q", { name: "q", sequence: "q" });
+  surround("\x1b[201", false);
+  assert.equal(keys, ["^c=", "q=q"]);
 });
 
 test("createScreen() reports a full terminal until that has drained", async () => {
@@ -90,13 +136,13 @@ test("createScreen() reports a full terminal until that has drained", async () =
     assert.ok(screen.print("two"));
     state.isFull = true;
     await until(
-      () => state.written.includes(`\r\x1b[J${unwrapped("one\r\ntwo\r\n")}`),
+      () => state.written.includes(`\r\x1b[K${unwrapped("one\r\ntwo\r\n")}`),
       "both rows are written together",
     );
     assert.not(screen.print("three"));
     state.isFull = false;
     await until(
-      () => state.written.includes(`\r\x1b[J${unwrapped("three\r\n")}`),
+      () => state.written.includes(`\r\x1b[K${unwrapped("three\r\n")}`),
       "the third row is written",
     );
     // After a write that returned false, the caller waits for "drain": print() must not return true before that.

@@ -73,6 +73,8 @@ export class TerminalModel extends EventEmitter {
     } else if (command === "H") this.#move(0, 0);
     else if (command === "A") this.#move(Math.max(0, this.#row - Number(parameter || 1)), this.#column);
     else if (command === "K" || command === "J") {
+      // As tmux does when all of its screen is erased.
+      if (command === "J" && this.#row === 0 && this.#column === 0) this.scrolledOff.push(...this.lines);
       cells.length = Math.min(cells.length, this.#column);
       if (command === "J") this.#cells.length = this.#row + 1;
     }
