@@ -35,6 +35,8 @@ export interface Term {
 }
 
 const TERM = /(-?)(?:([A-Za-z_$][\w.$-]*):(?!\/\/)(>=|<=|>|<)?)?(?:"([^"]*)"?|(\S+))(?=\s|$)|\S+/g;
+/** The beginning of a hash as rows show it, with an ellipsis. */
+const SHORT_HASH = /^([\da-f]{8,})…$/i;
 /** A time with its zone, as events have it. */
 const ZONED_TIME = /^(\d{4}-\d\d-\d\d)T[\d:.]+(?:Z|[+-]\d\d:\d\d)$/i;
 const UNITS = ["", "k", "m", "g", "t", "p", "e"];
@@ -43,7 +45,7 @@ const QUANTITY = /^(-?\d+(?:\.\d+)?)(?:([kmgtpe]?)(i?)b?)?$/i;
 /** Reads the terms of a filter. */
 export function parseTerms(text: string): readonly Term[] {
   return Array.from(text.matchAll(TERM), ([whole, minus, field, operator, quoted, word]) => {
-    const value = quoted ?? word;
+    const value = (quoted ?? word)?.replace(SHORT_HASH, "$1");
     if (value === undefined) return { isNegated: false, field: undefined, operator: "", value: whole };
     return { isNegated: minus === "-", field, operator: (operator ?? "") as Term["operator"], value };
   });
@@ -77,6 +79,13 @@ export function unclearTerms(text: string): string[] {
     .map(([whole]) => whole);
 }
 
+/** Writes the term for a subject. */
+export function subjectTerm(subject: string): string {
+  if (/^[\w][^\s"]*$/.test(subject)) return `subject:${subject}`;
+  // A quotation mark cannot be written.
+  return `subject:"${subject.replaceAll('"', "*")}"`;
+}
+
 /** Reads a number with the unit of a size: `1GB` is a thousand million, `1GiB` 2^30; `undefined` for what is none. */
 export function parseQuantity(text: string): number | undefined {
   const [, number, unit = "", binary = ""] = QUANTITY.exec(text) ?? [];
@@ -104,7 +113,7 @@ function ownJson({ json, id }: Filterable): string {
 
 function fieldTest(field: string, { operator, value }: Term): Accepts {
   if (field === "type") return matching(value, ({ type }) => type);
-  if (field === "subject") return matching(value, ({ subject }) => subject);
+  if (field === "subject") return subjectTest(value);
   // These two are no fields of a payload, which `event.is:` and `event.time:` find.
   if (field === "is") return ({ type }) => isTrouble(operator, value) && groupOf(type) === "trouble";
   if (field === "time") return timeTest(operator, value);
@@ -119,6 +128,14 @@ function fieldTest(field: string, { operator, value }: Term): Accepts {
 function matching(pattern: string, textOf: (event: Filterable) => string | undefined): Accepts {
   const whole = globOf(pattern);
   return (event) => whole.test(textOf(event) ?? "");
+}
+
+/** Makes the test of a subject: the whole of it, or the beginning of a hash or a UUID, of which rows show eight digits. */
+function subjectTest(value: string): Accepts {
+  const isWhole = matching(value, ({ subject }) => subject);
+  if (!/^[\da-f]{8}[\da-f-]*$/i.test(value)) return isWhole;
+  const beginning = new RegExp(`^(?=[\\da-f-]{24,}$)${value}`, "i");
+  return (event) => isWhole(event) || beginning.test(event.subject ?? "");
 }
 
 /** Makes the test of a value: a part of a text, or the whole of any other value. With `*` it is the whole of a text too. */

@@ -4,6 +4,7 @@ import {
   parseFilter,
   parseQuantity,
   parseTerms,
+  subjectTerm,
   unclearTerms,
 } from "../../src/text/filter.ts";
 import { lastTimeOfDay } from "../../src/text/local_time.ts";
@@ -101,6 +102,30 @@ test("parseFilter() accepts events in which all terms match", () => {
     ["name:", "--"],
   ];
   for (const [text, expected] of cases) assert.is(passing(text), expected, text);
+});
+
+test("parseFilter() finds a hash by its beginning, as rows show it", () => {
+  const finds = (text: string, subject: string) => parseFilter(text)!(event("t", { hash: subject }, subject));
+  const hash = "08ada5a7a6183aae1e09d831df6748d566095a10";
+  for (const text of ["subject:08ada5a7", "subject:08ADA5A7…", "subject:08ada5a7a6", `subject:${hash}`]) {
+    assert.ok(finds(text, hash), text);
+    assert.not(finds(`-${text}`, hash), text);
+  }
+  assert.ok(finds("hash:08ada5a7…", hash) && finds("08ada5a7…", hash));
+  assert.ok(finds("subject:f81d4fae…", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"));
+  assert.not(finds("subject:08ada5a", hash));
+  assert.not(finds("subject:a6183aae", hash));
+  assert.not(finds("subject:12345678", "1234567890"));
+});
+
+test("subjectTerm() writes a term that finds its subject alone", () => {
+  const subjects = ["order/42", "a b", "//x", ">1", "-a", 'say "hi"', "x:y", "08ada5a7"];
+  for (const subject of subjects) {
+    const accepts = parseFilter(subjectTerm(subject))!;
+    const found = [...subjects, "order/421", "a"].filter((other) => accepts(event("t", {}, other)));
+    assert.equal(found, [subject], subjectTerm(subject));
+    assert.equal(unclearTerms(subjectTerm(subject)), []);
+  }
 });
 
 test("parseFilter() takes a time of day for the last time that it was that, and dates for local ones", () => {
