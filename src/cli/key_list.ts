@@ -20,6 +20,7 @@ const KEYS: readonly (readonly [keys: string, text: string])[] = [
   ["space", "pause, and go on with what came meanwhile"],
   ["↑ PgUp Home", "the events so far: they stay where they are while others arrive"],
   ["Enter", "the whole of an event; ← and → for those beside it"],
+  ["f", "in these two: only what is about the same subject; again: as before"],
   ["Esc", "back"],
   ["Ctrl-C", "cancel a filter or a choice of types; else quit"],
   ["q", "quit"],
@@ -53,7 +54,7 @@ export class KeyList implements Panel {
 
   key(key: Key): Panel | undefined {
     this.#pager.move(key);
-    return ["escape", "return", "backspace"].includes(key.name) ? undefined : this;
+    return key.text === "?" || ["escape", "return", "backspace"].includes(key.name) ? undefined : this;
   }
 }
 

@@ -37,22 +37,28 @@ export interface ViewState {
 /** Maximum number of columns of the filter, so that the keys have room too. */
 const FILTER_COLUMNS = 24;
 
-/** Writes the line. */
+/** Writes the line: first what a narrow terminal must show too. */
 export function lastLine(state: ViewState, style: TerminalStyle): string {
   const [sign, words] = stateOf(state.status, state.retryAt);
-  if (state.panelHint !== undefined) {
-    const counts = `${countsOf(state)}  `;
-    return fit([sign, [` ${counts}`], ...limitSpans(state), [state.panelHint, "dim"]], style);
-  }
-  const hint = `? keys  / filter  space ${state.paused === undefined ? "pause" : "resume"}  q quit  `;
-  const spans: Span[] = [
+  const { panelHint, perSecond } = state;
+  const [stateWords, rate, hint, place] = panelHint === undefined
+    ? [words, `${perSecond.toFixed(1)}/s`, state.hasKeyboard ? keysOf(state) : "", state.place]
+    : [state.status.type === "open" ? "" : words, "", panelHint, ""];
+  const figures = [stateWords, countsOf(state), rate].filter((text) => text !== "");
+  return fit([
     sign,
-    [` ${words}  ${countsOf(state)}  ${state.perSecond.toFixed(1)}/s  `],
+    [" "],
+    ...warningSpans(state),
+    ...figures.map((text): Span => [`${text}  `]),
     ...limitSpans(state),
-    [state.hasKeyboard ? hint : "", "dim"],
-    [state.place, "dim"],
-  ];
-  return fit(spans, style);
+    [hint, "dim"],
+    [place, "dim"],
+  ], style);
+}
+
+/** What keys do while rows are printed. */
+function keysOf({ paused }: ViewState): string {
+  return `? keys  / filter  space ${paused === undefined ? "pause" : "resume"}  q quit  `;
 }
 
 /** The number of events, or how many of those that are held match. */
@@ -61,16 +67,28 @@ function countsOf({ count, held, matching, filter, types }: ViewState): string {
   return `${matching.toLocaleString("en")} of ${held.toLocaleString("en")} match`;
 }
 
-/** Says what limits the rows; of a filter with mistakes only these. */
-function limitSpans({ filter, unclear, types, paused }: ViewState): Span[] {
-  const filterText = unclear.length === 0 ? filter : unclear.join(" ");
-  const shownFilter = cut(printable(filterText), FILTER_COLUMNS);
-  const limits = [
+/** Says that rows are held back, and what of the filter is a mistake. */
+function warningSpans({ unclear, paused }: ViewState): Span[] {
+  return yellow([
     ...(paused === undefined ? [] : [`paused, ${paused.toLocaleString("en")} new`]),
-    ...(filter === "" ? [] : [unclear.length === 0 ? `/${shownFilter}` : `not understood: ${shownFilter}`]),
+    ...(unclear.length === 0 ? [] : [`not understood: ${shortened(unclear.join(" "))}`]),
+  ]);
+}
+
+/** Says what limits the rows. A filter with mistakes is not repeated. */
+function limitSpans({ filter, unclear, types }: ViewState): Span[] {
+  return yellow([
+    ...(filter === "" || unclear.length > 0 ? [] : [`/${shortened(filter)}`]),
     ...(types === "" ? [] : [types]),
-  ];
-  return limits.map((text) => [`${text}  `, "yellow"]);
+  ]);
+}
+
+function yellow(texts: readonly string[]): Span[] {
+  return texts.map((text) => [`${text}  `, "yellow"]);
+}
+
+function shortened(filter: string): string {
+  return cut(printable(filter), FILTER_COLUMNS);
 }
 
 /** Returns a sign and words for the state of the connection. */

@@ -82,14 +82,17 @@ export class Pager {
 
 /** The events so far. */
 export class EventList implements Panel {
-  readonly hint = "Esc back, Enter whole event, ↑↓ PgUp PgDn Home End";
+  readonly hint = "Esc back, Enter whole event, f its subject, ↑↓ PgUp PgDn Home End";
   readonly #held: HeldEvents;
   readonly #cursor = new Cursor();
   /** The number of the selected event; infinity for the newest one, whichever that is. */
   #selected = Infinity;
+  readonly #onFollow: (event: HeldEvent) => void;
 
-  constructor(held: HeldEvents) {
+  /** Makes a list; `onFollow` is called to show only what has the subject of an event, and again to show what was shown before. */
+  constructor(held: HeldEvents, onFollow: (event: HeldEvent) => void) {
     this.#held = held;
+    this.#onFollow = onFollow;
   }
 
   lines(rows: number, style: TerminalStyle): string[] {
@@ -109,6 +112,7 @@ export class EventList implements Panel {
     const { shown } = this.#held;
     const place = this.#place();
     if (key.name === "return" && shown.length > 0) return new WholeEvent(shown[place]!, this);
+    if (key.text === "f" && shown.length > 0) this.follow(shown[place]!);
     const next = this.#cursor.move(key, place, shown.length);
     if (next !== undefined && shown.length > 0) {
       this.#selected = next === shown.length - 1 ? Infinity : shown[next]!.number;
@@ -124,6 +128,12 @@ export class EventList implements Panel {
     return shown[place];
   }
 
+  /** Follows the subject of an event, which is selected. */
+  follow(event: HeldEvent): void {
+    this.#selected = event.number;
+    this.#onFollow(event);
+  }
+
   /** Keeps the selected event selected, also if it is the newest one and others follow. */
   hold(): void {
     this.#selected = this.#held.shown[this.#place()]?.number ?? Infinity;
@@ -137,7 +147,7 @@ export class EventList implements Panel {
 
 /** One event as a whole. */
 export class WholeEvent implements Panel {
-  readonly hint = "Esc back, ← → other events, ↑↓ PgUp PgDn";
+  readonly hint = "Esc back, ← → other events, f its subject, ↑↓ PgUp PgDn";
   #event: HeldEvent;
   readonly #list: EventList;
   #pager = new Pager();
@@ -165,6 +175,7 @@ export class WholeEvent implements Panel {
       this.#event = this.#list.step(name === "left" ? -1 : 1) ?? this.#event;
       this.#pager = new Pager();
     }
+    if (key.text === "f") this.#list.follow(this.#event);
     this.#pager.move(key);
     return this;
   }

@@ -34,11 +34,13 @@ export class Prompt {
     if (name === "return" || name === "enter") return "accepted";
     if (name === "escape" || (ctrl && name === "c")) return "cancelled";
     if (name === "backspace") this.before = this.before.slice(0, -lengthOfLast(this.before) || undefined);
+    else if (name === "delete") this.after = this.after.slice(lengthOfFirst(this.after));
     else if (name === "left") this.#moveTo(this.before.length - lengthOfLast(this.before));
     else if (name === "right") this.#moveTo(this.before.length + lengthOfFirst(this.after));
-    else if (name === "home") this.#moveTo(0);
-    else if (name === "end") this.#moveTo(Infinity);
+    else if (name === "home" || (ctrl && name === "a")) this.#moveTo(0);
+    else if (name === "end" || (ctrl && name === "e")) this.#moveTo(Infinity);
     else if (ctrl && name === "u") this.before = "";
+    else if (ctrl && name === "k") this.after = "";
     else if (ctrl && name === "w") this.before = this.before.replace(/\S*\s*$/, "");
     else if (!ctrl) this.before += text;
     return undefined;

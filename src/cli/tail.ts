@@ -50,6 +50,7 @@ the colours. Its keys are:
   space                   pause, and go on
   ↑ PgUp Home             the events so far
   Enter                   the whole of an event
+  f                       in these two: only what is about the same subject
   ?                       all keys
   q Ctrl-C                quit
 

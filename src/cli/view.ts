@@ -6,7 +6,7 @@
  */
 import type { Status } from "../client/mod.ts";
 import { clock, type DisplayEvent, timeOf } from "../text/event_text.ts";
-import { parseFilter, unclearTerms } from "../text/filter.ts";
+import { parseFilter, subjectTerm, unclearTerms } from "../text/filter.ts";
 import { printable } from "../text/printable.ts";
 import { FullScreen } from "./full_screen.ts";
 import { type HeldEvent, HeldEvents } from "./held_events.ts";
@@ -43,7 +43,7 @@ export interface View {
 
 /** Maximum number of messages that wait while the terminal is filled. */
 const MAX_NOTES = 100;
-const PROMPT_HINT = "  Enter apply  Esc cancel  as in name:sintel size:>1GB -type:market_*";
+const PROMPT_HINT = "  Enter apply  Esc cancel  as in name:sintel size:>1GB is:trouble";
 
 /**
  * Makes a view.
@@ -69,10 +69,10 @@ class TerminalView implements View {
   #panels: Panel[] = [];
   #prompt: Prompt | undefined;
   #filter = "";
+  /** The filter that one for a subject alone has replaced; `undefined` if none has. */
+  #filterBefore: string | undefined;
   /** The filter and the types for which the rows were printed. */
-  #applied = { filter: "", choice: new TypeChoice() };
-  /** Whether these have changed since rows were printed. */
-  #isRefiltered = false;
+  #printed = { filter: "", choice: new TypeChoice() };
   #isPaused = false;
   /** The number of the first event that may have to be printed. */
   #next = 0;
@@ -81,6 +81,8 @@ class TerminalView implements View {
   #status: Status = { type: "connecting", attempt: 1 };
   /** When the next attempt begins, in milliseconds of a clock that is never set. */
   #retryAt = 0;
+  /** When the connection began, by the clock of the server, in milliseconds since 1970. */
+  #openedAt = 0;
   #day = new Date().toDateString();
 
   constructor(terminal: Terminal, place: string, colours: boolean, onQuit: () => void) {
@@ -98,7 +100,8 @@ class TerminalView implements View {
   }
 
   event(event: DisplayEvent, text: string, onOut?: () => void): boolean {
-    this.#rate.count(performance.now());
+    // What was published before is replayed, as fast as it can be.
+    if (timeOf(event).getTime() >= this.#openedAt) this.#rate.count(performance.now());
     const held = this.#held.add(event, text);
     onOut?.();
     if (this.#isHolding) {
@@ -112,6 +115,7 @@ class TerminalView implements View {
   status(now: Status): void {
     this.#status = now;
     if (now.type === "waiting") this.#retryAt = performance.now() + now.delay * 1000;
+    if (now.type === "open") this.#openedAt = timeOf((now.start ?? {}) as unknown as DisplayEvent).getTime();
     if (now.type === "open" && now.start !== undefined && !this.#isHolding) {
       this.#print(now.start as unknown as DisplayEvent);
     }
@@ -151,7 +155,7 @@ class TerminalView implements View {
     if (this.#prompt !== undefined) this.#type(this.#prompt, key);
     else if (name === "paste") return; // It is text, and presses no keys.
     else if (text === "q") this.#onQuit();
-    else if (text === "?") this.#open(new KeyList());
+    else if (text === "?" && !(this.#panels.at(-1) instanceof KeyList)) this.#open(new KeyList());
     else if (text === "/") this.#prompt = new Prompt(this.#filter);
     else if (this.#panels.length > 0) this.#toPanel(key);
     else if (name === "space") this.#pause(!this.#isPaused);
@@ -162,7 +166,7 @@ class TerminalView implements View {
 
   /** Opens the list of events, and moves in it by the key that opened it. */
   #openList(key: Key): void {
-    const list = new EventList(this.#held);
+    const list = new EventList(this.#held, (event) => this.#followSubject(event));
     this.#open(list);
     list.lines(this.#rows, this.#style);
     const next = list.key(key);
@@ -220,7 +224,7 @@ class TerminalView implements View {
     const { shown, choice } = this.#held;
     const types = choice.isAll ? "" : `, ${choice.words}`;
     this.#printNewest(shown, () => `-- filter: ${printable(this.#filter) || "none"}${types} --`);
-    this.#isRefiltered = false;
+    this.#printed = { filter: this.#filter, choice: choice.copy() };
   }
 
   /** Prints the newest of these events, and above them a line that stays in sight; it may depend on how many others there are. */
@@ -246,17 +250,29 @@ class TerminalView implements View {
     this.#prompt = undefined;
     if (outcome === "cancelled") return;
     this.#filter = prompt.text.trim();
+    this.#filterBefore = undefined;
+    this.#applyFilter();
+  }
+
+  /** Shows only what is about the subject of this event; if it does that already, what was shown before. */
+  #followSubject({ event: { subject } }: HeldEvent): void {
+    const term = typeof subject === "string" ? subjectTerm(subject) : undefined;
+    const before = this.#filterBefore ?? (this.#filter === term ? "" : undefined);
+    if (before === undefined && term === undefined) return;
+    this.#filterBefore = before === undefined ? this.#filter : undefined;
+    this.#filter = before ?? term!;
     this.#applyFilter();
   }
 
   /** Shows what the filter and the types accept now; if they have changed, it is printed again above the next rows. */
   #applyFilter(): void {
     this.#held.filter(parseFilter(this.#filter));
-    const { choice } = this.#held;
-    if (this.#filter === this.#applied.filter && choice.equals(this.#applied.choice)) return;
-    this.#applied = { filter: this.#filter, choice: choice.copy() };
-    this.#isRefiltered = true;
-    if (this.#panels.length === 0) this.#printAgain();
+    if (this.#panels.length === 0 && this.#isRefiltered) this.#printAgain();
+  }
+
+  /** Whether the filter or the types have changed since rows were printed. */
+  get #isRefiltered(): boolean {
+    return this.#filter !== this.#printed.filter || !this.#held.choice.equals(this.#printed.choice);
   }
 
   #print(event: DisplayEvent): boolean {

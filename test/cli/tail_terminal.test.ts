@@ -212,6 +212,14 @@ test("tail filters at /, pauses at the space bar, chooses types at t, shows a wh
       await until(() => rows("Sintel 08ada5a7…") >= 2, "the chosen type is shown again");
       stdin.write("\r");
       await stdout.match(/"infohash": "08ada5a7a6183aae1e09d831df6748d566095a10",/);
+      stdin.write("f");
+      await until(() => stdout.rest.includes("1 of 7 match  /subject:08ada5a7"), "only its subject is shown");
+      stdin.write("f?");
+      await stdout.match(/stop until fg/);
+      stdin.write("?f\x1b");
+      await until(() => stdout.rest.includes("Enter whole"), "the list is shown");
+      stdin.write("\x1b");
+      await stdout.match(/-- filter: subject:08ada5a7a6183aae1e09d831df6748d566095a10, only 1 type --/);
       stdin.write("q");
       await restored(child, 0);
     });

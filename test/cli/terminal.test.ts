@@ -12,12 +12,13 @@ import { indentJson } from "../../src/cli/indent_json.ts";
 import { KeyList } from "../../src/cli/key_list.ts";
 import { type Key, keypressListener } from "../../src/cli/keypress.ts";
 import { lastLine, type ViewState } from "../../src/cli/last_line.ts";
-import { EventList, type Panel } from "../../src/cli/panels.ts";
+import { EventList, type Panel, WholeEvent } from "../../src/cli/panels.ts";
 import { Prompt, promptLine } from "../../src/cli/prompt.ts";
 import { Rate } from "../../src/cli/rate.ts";
 import { eventRow } from "../../src/cli/row.ts";
 import { createScreen, unwrapped } from "../../src/cli/screen.ts";
 import { TypeList } from "../../src/cli/type_list.ts";
+import { createView } from "../../src/cli/view.ts";
 import { widthOf } from "../../src/cli/width.ts";
 import { parseFilter } from "../../src/text/filter.ts";
 import { jsonLine } from "../../src/text/printable.ts";
@@ -291,7 +292,7 @@ function numbersIn(panel: Panel, rows = 5): string {
 
 test("EventList follows the newest event until another is selected, which then stays where it is", () => {
   const held = hold(10);
-  const list = new EventList(held);
+  const list = new EventList(held, () => {});
   assert.is(numbersIn(list), "6 7 8 9 [10]");
   held.add({ type: "tick", event: 11 }, "11");
   assert.is(numbersIn(list), "7 8 9 10 [11]");
@@ -306,7 +307,7 @@ test("EventList follows the newest event until another is selected, which then s
   assert.is(numbersIn(list, 2), "1 [2]");
   press(list, "end");
   assert.is(numbersIn(list), "16 17 18 19 [20]");
-  assert.is(numbersIn(new EventList(hold(2))), "1 [2]");
+  assert.is(numbersIn(new EventList(hold(2), () => {})), "1 [2]");
 });
 
 test("EventList shows a whole event at Enter, the one beside it at ←, and the list again at Esc", () => {
@@ -314,7 +315,7 @@ test("EventList shows a whole event at Enter, the one beside it at ←, and the 
   const add = (json: string) => held.add(JSON.parse(json), json);
   add('{"type":"a","event":{"n":4611686018427387905,"list":[1,[]],"empty":{}}}');
   add(`{"type":"b","event":"${"漢".repeat(50)}\u009b2J"}`);
-  const list = new EventList(held);
+  const list = new EventList(held, () => {});
   const whole = press(list, "return");
   const lines = whole.lines(20, PLAIN);
   assert.equal(lines.slice(0, 2), ["{", '  "type": "b",']);
@@ -373,6 +374,38 @@ test("indentJson() shows the lines of a text, and only of a text", () => {
   ]);
 });
 
+test("indentJson() shows the lines of a text that is cut off, wherever that is", () => {
+  const json = String.raw`{"a":"one\nC:\\two\u00e9x`;
+  const [, ...shown] = indentJson(json);
+  assert.equal(shown, ['  "a": |', "    one", "    C:\\twoéx"]);
+  for (let length = json.indexOf("C"); length < json.length; length++) {
+    const lines = indentJson(json.slice(0, length));
+    assert.equal(lines.slice(1, 3), ['  "a": |', "    one"], json.slice(0, length));
+    assert.ok("    C:\\twoéx".startsWith(lines[3] ?? ""), lines[3]);
+  }
+});
+
+test("WholeEvent shows the lines of a text that is longer than what it shows", () => {
+  const held = new HeldEvents();
+  const event = { type: "t", event: { text: "a line\n".repeat(60_000) } };
+  held.add(event, JSON.stringify(event));
+  const lines = new WholeEvent(held.shown[0]!, new EventList(held, () => {})).lines(100_000, PLAIN);
+  assert.equal(lines.slice(2, 5), ['  "event": {', '    "text": |', "      a line"]);
+  assert.match(lines.at(-1)!, /^… 2\d\d,\d{3} more characters$/);
+  assert.ok(lines.length > 20_000, `${lines.length} lines`);
+});
+
+test("EventList and WholeEvent follow the subject of their event at f, and keep it selected", () => {
+  const held = hold(5);
+  const followed: unknown[] = [];
+  const list = new EventList(held, ({ event }) => followed.push(event.event));
+  const whole = press(list, "up", "f", "return");
+  press(whole, "left", "f");
+  assert.equal(followed, [4, 3]);
+  held.add({ type: "tick", event: 6 }, "6");
+  assert.is(numbersIn(list), "1 2 [3] 4 5");
+});
+
 test("KeyList shows all of its text at any width, and moves where it is higher than the terminal", () => {
   const list = new KeyList();
   const text = (columns: number, rows: number) => list.lines(rows, { columns, colours: false }).join(" ");
@@ -387,6 +420,7 @@ test("KeyList shows all of its text at any width, and moves where it is higher t
   assert.is(list.hint, "↑↓ more, Esc back");
   list.key(keyOf("end"));
   assert.match(text(40, 10), /stop until fg/);
+  assert.is(list.key(keyOf("?")), undefined);
 });
 
 test("TypeList hides types, one or all of them, but no filter hides events_lost", () => {
@@ -479,10 +513,10 @@ test("HeldEvents counts no loss among the events that match", () => {
 
 test("EventList blames the filter for an empty list only if there is one", () => {
   const held = hold(1);
-  const empty = () => new EventList(held).lines(5, PLAIN);
+  const empty = () => new EventList(held, () => {}).lines(5, PLAIN);
   held.filter(parseFilter("nothing"));
   assert.equal(empty(), ["No event so far matches."]);
-  assert.equal(new EventList(new HeldEvents()).lines(5, PLAIN), ["No event so far."]);
+  assert.equal(new EventList(new HeldEvents(), () => {}).lines(5, PLAIN), ["No event so far."]);
   held.filter(undefined);
   press(new TypeList(held), "a");
   assert.equal(empty(), ["No event so far matches."]);
@@ -527,15 +561,25 @@ test("lastLine() says how many events match, what limits them, and that space re
   const limits = { filter: "name:\u001bsintel", types: "only 1 type", matching: 3, paused: 2 };
   assert.is(
     line(limits),
-    "● connected  3 of 13 match  0.2/s  paused, 2 new  /name:\\u001bsintel  only 1 type  ? keys  / filter  space resume  q quit  http://a",
+    "● paused, 2 new  connected  3 of 13 match  0.2/s  /name:\\u001bsintel  only 1 type  ? keys  / filter  space resume  q quit  http://a",
   );
   assert.is(line({ panelHint: "Esc back" }), "● 13 events  Esc back");
   assert.is(
     line({ ...limits, panelHint: "Esc back" }),
-    "● 3 of 13 match  paused, 2 new  /name:\\u001bsintel  only 1 type  Esc back",
+    "● paused, 2 new  3 of 13 match  /name:\\u001bsintel  only 1 type  Esc back",
   );
   const mistake = { filter: "size:>abc", unclear: ["size:>abc"], matching: 0 };
-  assert.match(line(mistake), / 0 of 13 match {2}0\.2\/s {2}not understood: size:>abc {2}\? keys/);
+  assert.match(
+    line(mistake),
+    /^● not understood: size:>abc {2}connected {2}0 of 13 match {2}0\.2\/s {2}\? keys/,
+  );
+  const narrow = (state: Partial<ViewState>) =>
+    lastLine({ ...STATE, ...state }, { columns: 39, colours: false });
+  for (const panelHint of [undefined, "Esc back"]) {
+    assert.match(narrow({ ...mistake, panelHint, paused: 2 }), /^● paused, 2 new {2}not understood: size/);
+  }
+  const away = { status: { type: "waiting", attempt: 3 } as never, retryAt: -1, panelHint: "Esc back" };
+  assert.is(line(away), "○ not connected, attempt 3 in 0 s  13 events  Esc back");
   assert.match(line({ filter: "x".repeat(500) }), / {2}\/x{23}… {2}\? keys/);
 });
 
@@ -551,6 +595,22 @@ test("Rate says 100 at a hundred events a second, at any moment", () => {
   const young = new Rate(700);
   for (now = 700; now <= 2700; now += 10) young.count(now);
   assert.ok(Math.abs(young.perSecond(now) - 100) <= 1, `${young.perSecond(now)}`);
+});
+
+test("createView() counts in the rate what is published while it is connected, and not what is replayed", async () => {
+  const terminal = new TerminalModel({ columns: 150 });
+  const view = createView(terminal, "http://a", false, () => {});
+  try {
+    const start = { type: "events_start", time: "2026-11-28T12:00:00.000Z" };
+    view.status({ type: "open", start, resumed: false } as never);
+    const publish = (time: string) => view.event({ type: "tick", time }, "{}");
+    for (let n = 0; n < 50; n++) publish("2026-11-28T11:59:59.999Z");
+    publish("2026-11-28T12:00:00.000Z");
+    await until(() => terminal.lines.at(-1)!.includes("51 events"), "the events are counted");
+    assert.match(terminal.lines.at(-1)!, / {2}(1\.0|0\.\d)\/s {2}/);
+  } finally {
+    view.close();
+  }
 });
 
 test("HeldEvents holds 5000 events and 16 Mi characters at least, and hardly more", () => {
@@ -576,6 +636,20 @@ test("Prompt takes text, Backspace, Ctrl-U and Ctrl-W, and reports Enter and Esc
   assert.is(prompt.text, "");
   assert.equal(type("backspace", "return", "escape"), [undefined, "accepted", "cancelled"]);
   assert.is(prompt.key({ name: "c", text: "", ctrl: true }), "cancelled");
+});
+
+test("Prompt takes Delete, Ctrl-A, Ctrl-E and Ctrl-K, and a paste", () => {
+  const prompt = new Prompt("a漢b");
+  const control = (name: string) => prompt.key({ name, text: "", ctrl: true });
+  control("a");
+  for (const name of ["right", "delete"]) prompt.key({ name, text: "", ctrl: false });
+  assert.is(`${prompt.before}|${prompt.after}`, "a|b");
+  prompt.key({ name: "paste", text: "q x", ctrl: false });
+  control("e");
+  assert.is(`${prompt.before}|${prompt.after}`, "aq xb|");
+  control("a");
+  control("k");
+  assert.is(prompt.text, "");
 });
 
 test("Prompt moves its cursor by ← → Home End", () => {
