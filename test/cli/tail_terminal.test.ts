@@ -272,7 +272,7 @@ test("tail takes a paste for text while the prompt is open, and else for nothing
     await running(onWatchedTerminal(shellCommand(["tail", url])), async (child) => {
       const { stdout, stdin } = child;
       await stdout.match(/events_start/);
-      stdin.write("\x1b[200~q?\rt\x1b[201~/");
+      stdin.write("\x1b[200~q?\rt\x1b[201~\x1b[200~q\x1b[201~/");
       await until(() => stdout.rest.includes("Enter apply"), "the prompt is open");
       stdin.write("\x1b[200~quick\r\nbrown\n\x1b[201~");
       await until(() => stdout.rest.includes("/quick brown"), "the paste is one line");

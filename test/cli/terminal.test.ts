@@ -404,6 +404,10 @@ test("EventList and WholeEvent follow the subject of their event at f, and keep 
   assert.equal(followed, [4, 3]);
   held.add({ type: "tick", event: 6 }, "6");
   assert.is(numbersIn(list), "1 2 [3] 4 5");
+  press(list, "end", "f");
+  held.add({ type: "tick", event: 7 }, "7");
+  assert.equal(followed, [4, 3, 6]);
+  assert.is(numbersIn(list), "2 3 4 5 [6]");
 });
 
 test("KeyList shows all of its text at any width, and moves where it is higher than the terminal", () => {
