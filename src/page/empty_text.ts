@@ -4,6 +4,7 @@
  * @module
  */
 import type { Status } from "../client/mod.ts";
+import { unclearTerms } from "../text/filter.ts";
 import { placeInTime } from "./row_text.ts";
 import { attemptTime } from "./status_text.ts";
 import { durationText, type View } from "./view.ts";
@@ -66,6 +67,11 @@ export function emptyText(
   if (isFiltered && kept > 0) {
     const amount = kept === 1 ? "The one event" : `None of the ${kept.toLocaleString("en")} events`;
     const why = `${amount} ${asked === "" ? "" : `${asked} `}${kept === 1 ? "does not match" : "matches"}.`;
+    const unclear = unclearTerms(text).join(" ");
+    if (unclear !== "") {
+      const what = "No event matches it. The button ? explains the words of the filter.";
+      return { why: `The filter does not understand ${unclear}`, what, remedies: ["clear-filter"] };
+    }
     const isAll = since === "earliest";
     const what = isAll
       ? "These are all that the server keeps. New ones are shown if they match."

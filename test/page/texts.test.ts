@@ -84,6 +84,10 @@ test("emptyText() says why the list is empty, and what can be done", () => {
   assert.is(says(`?subject=${HASH}&since=earliest`), "The server has no events about 08ada5a7…. all-events");
   assert.is(says("?filter=x", { kept: 200 }), "None of the 200 events matches. clear-filter,earliest");
   assert.is(says("?filter=x&since=earliest", { kept: 1 }), "The one event does not match. clear-filter");
+  assert.is(
+    says("?filter=x+size:>abc", { kept: 1 }),
+    "The filter does not understand size:>abc clear-filter",
+  );
   assert.is(says("?types=a", { held: 3 }), "The list is paused.");
   const noon = new Date().setHours(12, 0, 0, 0);
   const range = `?from=${new Date(noon).toISOString()}&to=${new Date(noon + 60_000).toISOString()}`;
