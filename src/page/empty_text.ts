@@ -6,7 +6,7 @@
 import type { Status } from "../client/mod.ts";
 import { unclearTerms } from "../text/filter.ts";
 import { placeInTime } from "./row_text.ts";
-import { attemptTime } from "./status_text.ts";
+import { attemptTime, isBusy } from "./status_text.ts";
 import { durationText, type View } from "./view.ts";
 
 /** What can be done about an empty list; each has a button. */
@@ -121,8 +121,8 @@ function statusReason(status: Status, retrySeconds: number): EmptyText | undefin
     case "lost":
     case "waiting":
       return {
-        why: "The server is away.",
-        what: `The page tries again ${attemptTime(retrySeconds)}, and goes on where it was.`,
+        why: isBusy(status.cause) ? "The server is busy." : "The server is away.",
+        what: `The page goes on where it was, and tries again ${attemptTime(retrySeconds, ".")}`,
         remedies: ["retry"],
       };
     case "closed": {

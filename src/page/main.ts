@@ -41,7 +41,7 @@ import { asksForType, parseView, questionOf, selectionOf, spanOf, type View } fr
 const LIST_INTERVAL_MS = 100;
 /** Minimum number of milliseconds between two updates of the figures. */
 const FIGURES_INTERVAL_MS = 250;
-/** Number of milliseconds after a question before an empty list is explained: the answer may be on its way. */
+/** Number of milliseconds after a question, and after its stream is open, before an empty list is explained: events may be on their way. */
 const EXPLANATION_DELAY_MS = 400;
 /** Number of milliseconds after a question in which the chart is drawn as often as the figures: its answer arrives. */
 const ANSWER_MS = 3000;
@@ -61,9 +61,12 @@ let listTimer: ReturnType<typeof setTimeout> | undefined;
 let figuresDrawn = 0;
 let figuresTimer: ReturnType<typeof setTimeout> | undefined;
 let askedAt = 0;
+/** When its answer began. */
+let openedAt = 0;
 /** The id of an event that is to be selected when it arrives, and whether its details are to open. */
 let awaited: { readonly id: string; readonly opens: boolean } | undefined;
 let hasTypes = false;
+let wasOpen = false;
 
 const records = createRecords(MAX_RECORDS, MAX_CHARACTERS);
 const rates = createRates(CHART_SECONDS, CHART_STEPS);
@@ -202,7 +205,13 @@ function arrive(record: EventRecord, opens: boolean): void {
 }
 
 function onConnection(): void {
-  if (connection.status.type === "open" && !hasTypes) void listTypes();
+  const isOpen = connection.status.type === "open";
+  if (isOpen && !wasOpen) {
+    openedAt = performance.now();
+    setTimeout(drawFigures, EXPLANATION_DELAY_MS + 50);
+  }
+  wasOpen = isOpen;
+  if (isOpen && !hasTypes) void listTypes();
   drawFigures(); // The list says of the connection what the header says.
 }
 
@@ -284,8 +293,9 @@ function drawFigures(): void {
   if (records.received > 0 && performance.now() - askedAt < ANSWER_MS) chart.draw(Date.now());
   showAmounts(records);
   const isEmpty = !records.isScanning && hasOnlyLosses(records);
-  const isEarly = performance.now() - askedAt < EXPLANATION_DELAY_MS && records.kept === 0;
   const { status, retrySeconds } = connection;
+  const isEarly = records.kept === 0 && status.type !== "waiting" &&
+    performance.now() - Math.max(askedAt, openedAt) < EXPLANATION_DELAY_MS;
   const { isExpired } = losses;
   const { held = 0 } = records;
   const isMissed = awaited?.opens === true && status.type === "open" &&

@@ -41,7 +41,7 @@ export function statusText(status: Status, retryAt: number, now: number): Status
       const spoken = `Reconnecting: ${reason(status.cause)}`;
       return {
         state: "waiting",
-        text: `Reconnecting ${attemptTime(seconds)}: ${reason(status.cause)}`,
+        text: `${spoken} (${attemptTime(seconds, ")")}`,
         spoken,
       };
     }
@@ -50,13 +50,23 @@ export function statusText(status: Status, retryAt: number, now: number): Status
   }
 }
 
-/** Says when the next attempt begins: as wide with one digit as with two, so that what follows stays where it is. */
-export function attemptTime(seconds: number): string {
-  return seconds === 0 ? "now" : `in ${`${seconds}`.padStart(2, FIGURE_SPACE)} s`;
+/**
+ * Says at the end of a text when the next attempt begins, as wide for each time: what stands in the middle, or breaks into
+ * lines, stays where it is.
+ */
+export function attemptTime(seconds: number, end: string): string {
+  return seconds === 0
+    ? `now${end}${FIGURE_SPACE.repeat(2)}`
+    : `in ${`${seconds}`.padStart(2, FIGURE_SPACE)} s${end}`;
 }
 
 function plain(state: StatusText["state"], text: string): StatusText {
   return { state, text, spoken: text };
+}
+
+/** Whether a server is there and takes no connection now. */
+export function isBusy({ code, serverCode }: EventsError): boolean {
+  return code === "Unavailable" && serverCode !== "ShuttingDown";
 }
 
 function reason(cause: EventsError): string {
@@ -70,7 +80,7 @@ function reason(cause: EventsError): string {
     case "Unauthorized":
       return "The server requires an API key";
     case "Unavailable":
-      return cause.serverCode === "ShuttingDown" ? "the server is shutting down" : "the server is busy";
+      return isBusy(cause) ? "the server is busy" : "the server is shutting down";
     case "RequestRejected":
       return "The server rejected the question";
     default:

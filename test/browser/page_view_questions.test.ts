@@ -140,6 +140,42 @@ function atTime(hours: number, act: () => void): void {
   }
 }
 
+run("a list whose answer is on its way does not say that there is nothing", async () => {
+  const session = createSession({ version: "7.1.5" });
+  tick(session, "there");
+  await onStage({ session }, async ({ page, url }) => {
+    // The stream opens half a second after the question, and the first event arrives a quarter of a second after that.
+    await page.addInitScript(`(() => {
+      const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+      const { fetch } = globalThis;
+      globalThis.said = [];
+      globalThis.fetch = async (...request) => {
+        const response = await fetch(...request);
+        if (!String(request[0]).includes("events?")) return response;
+        await pause(500);
+        let isFirst = true;
+        const late = new TransformStream({
+          transform: async (chunk, controller) => {
+            const end = isFirst ? chunk.indexOf(10) + 1 : 0;
+            isFirst = false;
+            controller.enqueue(chunk.slice(0, end));
+            await pause(250);
+            controller.enqueue(chunk.slice(end));
+          },
+        });
+        return new Response(response.body.pipeThrough(late), response);
+      };
+      addEventListener("DOMContentLoaded", () => {
+        const why = document.getElementById("empty-why");
+        new MutationObserver(() => said.push(why.textContent)).observe(why, { childList: true });
+      });
+    })()`);
+    await page.goto(`${url}?since=earliest`);
+    await reads(rows(page).locator(".summary"), "there");
+    assert.equal(await page.evaluate("said"), ["Asking the server…"]);
+  });
+});
+
 run(
   "the empty list says the same as the header of when the page tries again, and an attempt takes no button away",
   async () => {

@@ -5,6 +5,7 @@
  */
 import type { Page } from "playwright-core";
 import * as assert from "uvu/assert";
+import { attemptTime } from "../../src/page/status_text.ts";
 import { createSession, type Session, triblerEvents } from "../../src/tribler/mod.ts";
 import { endVisits, hasChromium } from "../support/chromium.ts";
 import { until } from "../support/harness.ts";
@@ -240,10 +241,14 @@ run("the button that tries again stays at the pointer, whatever is said of the c
       const words = page.locator("#connection-words");
       await page.locator("#connect").waitFor();
       const before = await places(page, "#connect");
-      for (const text of ["Reconnecting now", "Reconnecting in 10 s: the server cannot be reached"]) {
+      const widths: number[] = [];
+      for (const seconds of [0, 9, 12]) {
+        const text = `Reconnecting: the server cannot be reached (${attemptTime(seconds, ")")}`;
         await words.evaluate((element, text) => (element as Element).textContent = text as string, text);
         assert.equal(await places(page, "#connect"), before, text);
+        widths.push((await words.boundingBox())!.width);
       }
+      assert.ok(Math.max(...widths) - Math.min(...widths) < .5, `the countdown moves nothing: ${widths}`);
     });
   });
 });
