@@ -10,6 +10,12 @@ import { widthOf } from "./width.ts";
 
 /** Maximum number of columns that are kept for what stands behind the cursor. */
 const AFTER_COLUMNS = 10;
+/** Maximum number of UTF-16 code units of the line; what is pasted beyond is left out. */
+const MAX_LENGTH = 4_000;
+/** Maximum number of UTF-16 code units of a character that a key deletes or passes: to segment a long text takes long, and much memory. */
+const MAX_CHARACTER_LENGTH = 100;
+/** Maximum number of UTF-16 code units that are measured for a column. */
+const LENGTH_PER_COLUMN = 8;
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
@@ -41,8 +47,8 @@ export class Prompt {
     else if (name === "end" || (ctrl && name === "e")) this.#moveTo(Infinity);
     else if (ctrl && name === "u") this.before = "";
     else if (ctrl && name === "k") this.after = "";
-    else if (ctrl && name === "w") this.before = this.before.replace(/\S*\s*$/, "");
-    else if (!ctrl) this.before += text;
+    else if (ctrl && name === "w") this.before = /^.*\s/s.exec(this.before.trimEnd())?.[0] ?? "";
+    else if (!ctrl) this.before += text.slice(0, Math.max(0, MAX_LENGTH - this.text.length));
     return undefined;
   }
 
@@ -56,16 +62,19 @@ export class Prompt {
 export function promptLine({ before, after }: Prompt, hint: Span, style: TerminalStyle): string {
   const [left, right] = [printable(before), printable(after)];
   // Beside it stand the slash, two ellipses and the cursor.
-  const room = Math.max(0, style.columns - 4 - Math.min(AFTER_COLUMNS, widthOf(right)));
-  const end = endOf(left, room);
+  const room = Math.max(
+    0,
+    style.columns - 4 - Math.min(AFTER_COLUMNS, widthOf(right.slice(0, AFTER_COLUMNS * LENGTH_PER_COLUMN))),
+  );
+  const end = endOf(left.slice(-LENGTH_PER_COLUMN * (room + 1)), room);
   return fit([[`/${end === left ? "" : "…"}${end}▏${right}`, "bold"], hint], style);
 }
 
 function lengthOfFirst(text: string): number {
-  const [first] = graphemes.segment(text);
+  const [first] = graphemes.segment(text.slice(0, MAX_CHARACTER_LENGTH));
   return first?.segment.length ?? 0;
 }
 
 function lengthOfLast(text: string): number {
-  return [...graphemes.segment(text)].at(-1)?.segment.length ?? 0;
+  return [...graphemes.segment(text.slice(-MAX_CHARACTER_LENGTH))].at(-1)?.segment.length ?? 0;
 }

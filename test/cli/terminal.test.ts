@@ -4,6 +4,8 @@
  * @module
  */
 import { EventEmitter } from "node:events";
+import { emitKeypressEvents } from "node:readline";
+import { PassThrough } from "node:stream";
 import stringWidth from "string-width";
 import * as assert from "uvu/assert";
 import { FullScreen } from "../../src/cli/full_screen.ts";
@@ -125,7 +127,27 @@ test("keypressListener() makes one key of a paste, whose line ends are blanks", 
   listener("\x03", { name: "c", ctrl: true, sequence: "\x03" });
   listener("q", { name: "q", sequence: "q" });
   surround("\x1b[201", false);
-  assert.equal(keys, ["^c=", "q=q"]);
+  assert.equal(keys.splice(0), ["^c=", "q=q"]);
+  surround("\x1b[200", false);
+  for (const name of ["z", "q"]) listener("", { name, ctrl: name === "z", sequence: "" });
+  assert.equal(keys, ["^z=", "q="]);
+});
+
+test("keypressListener() sees the end of a paste that ends with escapes, and keeps no endless paste", () => {
+  for (const [sent, expected] of [["ab\x1b", "ab"], ["ab\x1b\x1b", "ab"], ["a\x1b[31mb\x1b[0m", "ab"]]) {
+    const stdin = new PassThrough();
+    const keys: string[] = [];
+    emitKeypressEvents(stdin);
+    stdin.on("keypress", keypressListener(({ name, text }) => keys.push(`${name}=${text}`)));
+    stdin.emit("data", new TextEncoder().encode(`\x1b[200~${sent}\x1b[201~q`));
+    assert.equal(keys, [`paste=${expected}`, "q=q"], JSON.stringify(sent));
+  }
+  let length = 0;
+  const listener = keypressListener(({ text }) => length = text.length);
+  listener(undefined, { sequence: "\x1b[200~" });
+  for (let n = 0; n < 100_000; n++) listener("x", { sequence: "x" });
+  listener(undefined, { sequence: "\x1b[201~" });
+  assert.is(length, 16_000);
 });
 
 test("createScreen() reports a full terminal until that has drained", async () => {
@@ -662,6 +684,31 @@ test("Prompt moves its cursor by ← → Home End", () => {
   assert.is(`${prompt.before}|${prompt.after}`, "a漢|xb");
   for (const key of ["end", "right", "z"]) prompt.key(keyOf(key));
   assert.is(`${prompt.before}|${prompt.after}`, "a漢xbz|");
+});
+
+test("Prompt takes 4,000 characters, and its keys take no longer for that", () => {
+  const prompt = new Prompt("");
+  const press = (name: string, ctrl = false) => prompt.key({ name, text: "", ctrl });
+  for (let n = 0; n < 2; n++) prompt.key({ name: "paste", text: "漢 ".repeat(50_000), ctrl: false });
+  assert.is(prompt.text.length, 4000);
+  prompt.key(keyOf("x"));
+  assert.is(prompt.text.length, 4000);
+  // That of an event may be longer.
+  const long = new Prompt("漢 ".repeat(50_000));
+  Object.assign(prompt, { before: long.text, after: long.text });
+  const begin = performance.now();
+  for (let n = 0; n < 10; n++) {
+    for (const name of ["backspace", "delete", "left", "right"]) press(name);
+    press("w", true);
+    promptLine(prompt, [""], PLAIN);
+  }
+  const milliseconds = performance.now() - begin;
+  assert.ok(milliseconds < 500, `${milliseconds} ms`);
+  assert.is(prompt.before.length, 100_000 - 10 - 10);
+  prompt.before = `${"x".repeat(100_000)} ${" ".repeat(100_000)}y`;
+  press("w", true);
+  press("w", true);
+  assert.is(prompt.before, "");
 });
 
 test("promptLine() keeps the cursor in sight however long the line is", () => {
