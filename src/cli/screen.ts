@@ -75,12 +75,13 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
   const columns = () => terminal.columns || 80;
 
   /**
-   * Returns the sequence that erases the last line; a terminal that became narrower may have wrapped it. It erases row by row: when
-   * all is erased from the top row on, tmux keeps a copy of the screen each time.
+   * Returns the sequence that erases the last line, at whose beginning the cursor stands. A terminal that became narrower may have
+   * wrapped it into the rows below, or have cut it: the rows above are not touched. It erases row by row: when all is erased from
+   * the top row on, tmux keeps a copy of the screen each time.
    */
   function erase(): string {
-    const above = Math.max(0, Math.ceil(drawn / columns()) - 1);
-    return `\r${"\x1b[K\x1b[A".repeat(above)}\x1b[K`;
+    const below = Math.max(0, Math.ceil(drawn / columns()) - 1);
+    return `\r\x1b[K${below === 0 ? "" : `\x1b7${"\x1b[B\x1b[K".repeat(below)}\x1b8`}`;
   }
 
   function draw(): void {
@@ -89,7 +90,7 @@ export function createScreen(terminal: Terminal, lastLine: (columns: number) => 
     if (isOver || isCovered) return;
     // Most terminals wrap a line that fills the last column.
     const line = lastLine(columns() - 1);
-    const text = erase() + unwrapped(rows + line);
+    const text = `${erase()}${unwrapped(rows + line)}\r`;
     rows = "";
     drawn = widthOf(line);
     drawnAt = performance.now();

@@ -71,16 +71,16 @@ test("createScreen() erases its last line whole when the terminal became narrowe
   try {
     terminal.emit("resize");
     await until(() => state.written.length > 0, "it is drawn");
-    assert.is(state.written.pop(), `\r\x1b[K${unwrapped("=".repeat(39))}`);
+    assert.is(state.written.pop(), `\r\x1b[K${unwrapped("=".repeat(39))}\r`);
     for (const columns of [30, 20, 15]) {
       state.columns = columns;
       terminal.emit("resize");
       screen.refresh();
     }
     await until(() => state.written.length > 0, "it is drawn again");
-    // 39 columns are three lines of 15: up two.
-    const erased = "\r\x1b[K\x1b[A\x1b[K\x1b[A\x1b[K";
-    assert.equal(state.written.splice(0), [`${erased}${unwrapped("=".repeat(14))}`]);
+    // 39 columns are three lines of 15: two below.
+    const erased = "\r\x1b[K\x1b7\x1b[B\x1b[K\x1b[B\x1b[K\x1b8";
+    assert.equal(state.written.splice(0), [`${erased}${unwrapped("=".repeat(14))}\r`]);
   } finally {
     screen.close();
   }
@@ -88,6 +88,28 @@ test("createScreen() erases its last line whole when the terminal became narrowe
   terminal.emit("resize");
   assert.equal(state.written, []);
   assert.equal(terminal.eventNames(), []);
+});
+
+test("createScreen() keeps all rows, and no other last line, in a terminal that cuts or wraps what became too wide", async () => {
+  for (const reflows of [false, true]) {
+    const terminal = new TerminalModel({ columns: 100, rows: 24 });
+    let drawn = 0;
+    const screen = createScreen(terminal, (columns) => `${++drawn}`.padEnd(columns, "="));
+    try {
+      for (let n = 1; n <= 20; n++) screen.print(`row ${n}`);
+      await until(() => drawn > 0, "it is drawn");
+      for (const columns of [40, 100, 30, 100]) {
+        const before = drawn;
+        terminal.resize(columns, reflows);
+        await until(() => drawn > before, "it is drawn again");
+        const rows = [...terminal.scrolledOff, ...terminal.lines].filter((line) => line !== "");
+        assert.equal(rows.slice(0, -1), Array.from({ length: 20 }, (_, index) => `row ${index + 1}`));
+        assert.is(rows.at(-1), `${drawn}`.padEnd(columns - 1, "="));
+      }
+    } finally {
+      screen.close();
+    }
+  }
 });
 
 test("createScreen() leaves no copy of its last line behind, however often it is drawn in the top row", async () => {
@@ -159,13 +181,13 @@ test("createScreen() reports a full terminal until that has drained", async () =
     assert.ok(screen.print("two"));
     state.isFull = true;
     await until(
-      () => state.written.includes(`\r\x1b[K${unwrapped("one\r\ntwo\r\n")}`),
+      () => state.written.includes(`\r\x1b[K${unwrapped("one\r\ntwo\r\n")}\r`),
       "both rows are written together",
     );
     assert.not(screen.print("three"));
     state.isFull = false;
     await until(
-      () => state.written.includes(`\r\x1b[K${unwrapped("three\r\n")}`),
+      () => state.written.includes(`\r\x1b[K${unwrapped("three\r\n")}\r`),
       "the third row is written",
     );
     // After a write that returned false, the caller waits for "drain": print() must not return true before that.

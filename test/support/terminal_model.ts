@@ -7,7 +7,7 @@ import { EventEmitter } from "node:events";
 import stringWidth from "string-width";
 
 // deno-lint-ignore no-control-regex
-const PARTS = /\x1b\[\??([\d;]*)([A-Za-z])|[^]/gu;
+const PARTS = /\x1b\[\??([\d;]*)([A-Za-z])|\x1b()([78])|[^]/gu;
 
 /** Options of a terminal. */
 export interface TerminalModelOptions {
@@ -31,6 +31,7 @@ export class TerminalModel extends EventEmitter {
   #other: string[][] = [[]];
   #row = 0;
   #column = 0;
+  #saved = { row: 0, column: 0 };
   #wraps = true;
   /** Whether the last column was written, behind which there is no place for the cursor. */
   #isFull = false;
@@ -52,9 +53,25 @@ export class TerminalModel extends EventEmitter {
     return this.#cells.map((cells) => Array.from(cells, (cell) => cell ?? " ").join("").trimEnd());
   }
 
+  /** Gets another width. It cuts its rows, as xterm does, or wraps them anew, as most others do. */
+  resize(columns: number, reflows: boolean): void {
+    const reflowed: string[][] = [];
+    let row = 0;
+    for (const [index, cells] of this.#cells.entries()) {
+      if (index === this.#row) row = reflowed.length;
+      do reflowed.push(cells.splice(0, columns)); while (reflows && cells.length > 0);
+    }
+    this.columns = columns;
+    this.#cells = reflowed;
+    while (this.#cells.length > this.rows) this.scrolledOff.push(this.lines[0]!), this.#cells.shift(), row--;
+    this.#move(Math.max(0, row), Math.min(this.#column, columns - 1));
+    this.emit("resize");
+  }
+
   write(text: string): boolean {
     this.written += text;
-    for (const [part, parameter = "", command] of text.matchAll(PARTS)) {
+    for (const [part, parameter = "", letter, , digit] of text.matchAll(PARTS)) {
+      const command = letter ?? digit;
       if (command !== undefined) this.#obey(part, parameter, command);
       else if (part === "\r") this.#move(this.#row, 0);
       else if (part === "\n") this.#feed();
@@ -71,7 +88,11 @@ export class TerminalModel extends EventEmitter {
       if (command === "h") this.#cells = [[]];
       this.#move(command === "h" ? 0 : this.#cells.length - 1, 0);
     } else if (command === "H") this.#move(0, 0);
-    else if (command === "A") this.#move(Math.max(0, this.#row - Number(parameter || 1)), this.#column);
+    else if (command === "7") this.#saved = { row: this.#row, column: this.#column };
+    else if (command === "8") this.#move(this.#saved.row, this.#saved.column);
+    else if (command === "B") {
+      this.#move(Math.min(this.#cells.length - 1, this.#row + Number(parameter || 1)), this.#column);
+    } else if (command === "A") this.#move(Math.max(0, this.#row - Number(parameter || 1)), this.#column);
     else if (command === "K" || command === "J") {
       // As tmux does when all of its screen is erased.
       if (command === "J" && this.#row === 0 && this.#column === 0) this.scrolledOff.push(...this.lines);
