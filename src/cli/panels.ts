@@ -82,17 +82,23 @@ export class Pager {
 
 /** The events so far. */
 export class EventList implements Panel {
-  readonly hint = "Esc back, Enter whole event, f its subject, ↑↓ PgUp PgDn Home End";
   readonly #held: HeldEvents;
   readonly #cursor = new Cursor();
   /** The number of the selected event; infinity for the newest one, whichever that is. */
   #selected = Infinity;
-  readonly #onFollow: (event: HeldEvent) => void;
+  readonly #onFollow: (event: HeldEvent | undefined) => void;
 
-  /** Makes a list; `onFollow` is called to show only what has the subject of an event, and again to show what was shown before. */
-  constructor(held: HeldEvents, onFollow: (event: HeldEvent) => void) {
+  /**
+   * Makes a list; `onFollow` is called to show only what has the subject of an event, and again to show what was shown before, also
+   * if there is no event.
+   */
+  constructor(held: HeldEvents, onFollow: (event: HeldEvent | undefined) => void) {
     this.#held = held;
     this.#onFollow = onFollow;
+  }
+
+  get hint(): string {
+    return `Esc back, Enter whole event, ${followHint(this.#held.shown[this.#place()])}↑↓ PgUp PgDn Home End`;
   }
 
   lines(rows: number, style: TerminalStyle): string[] {
@@ -112,7 +118,7 @@ export class EventList implements Panel {
     const { shown } = this.#held;
     const place = this.#place();
     if (key.name === "return" && shown.length > 0) return new WholeEvent(shown[place]!, this);
-    if (key.text === "f" && shown.length > 0) this.follow(shown[place]!);
+    if (key.text === "f") this.follow(shown[place]);
     const next = this.#cursor.move(key, place, shown.length);
     if (next !== undefined && shown.length > 0) {
       this.#selected = next === shown.length - 1 ? Infinity : shown[next]!.number;
@@ -129,8 +135,8 @@ export class EventList implements Panel {
   }
 
   /** Follows the subject of an event, which is selected. */
-  follow(event: HeldEvent): void {
-    this.#selected = event.number;
+  follow(event: HeldEvent | undefined): void {
+    if (event !== undefined) this.#selected = event.number;
     this.#onFollow(event);
   }
 
@@ -147,7 +153,6 @@ export class EventList implements Panel {
 
 /** One event as a whole. */
 export class WholeEvent implements Panel {
-  readonly hint = "Esc back, ← → other events, f its subject, ↑↓ PgUp PgDn";
   #event: HeldEvent;
   readonly #list: EventList;
   #pager = new Pager();
@@ -156,6 +161,10 @@ export class WholeEvent implements Panel {
     this.#event = event;
     this.#list = list;
     list.hold();
+  }
+
+  get hint(): string {
+    return `Esc back, ← → other events, ${followHint(this.#event)}↑↓ PgUp PgDn`;
   }
 
   lines(rows: number, { columns }: TerminalStyle): string[] {
@@ -179,6 +188,11 @@ export class WholeEvent implements Panel {
     this.#pager.move(key);
     return this;
   }
+}
+
+/** Names the key for the subject of an event, if it has one. */
+function followHint(held: HeldEvent | undefined): string {
+  return typeof held?.event.subject === "string" ? "f its subject, " : "";
 }
 
 /** Breaks a line where the terminal ends. */

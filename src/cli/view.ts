@@ -249,13 +249,16 @@ class TerminalView implements View {
     if (outcome === undefined) return;
     this.#prompt = undefined;
     if (outcome === "cancelled") return;
-    this.#filter = prompt.text.trim();
+    const filter = prompt.text.trim();
+    if (filter === this.#filter) return;
+    this.#filter = filter;
     this.#filterBefore = undefined;
     this.#applyFilter();
   }
 
   /** Shows only what is about the subject of this event; if it does that already, what was shown before. */
-  #followSubject({ event: { subject } }: HeldEvent): void {
+  #followSubject(held: HeldEvent | undefined): void {
+    const subject = held?.event.subject;
     const term = typeof subject === "string" ? subjectTerm(subject) : undefined;
     const before = this.#filterBefore ?? (this.#filter === term ? "" : undefined);
     if (before === undefined && term === undefined) return;

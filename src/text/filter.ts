@@ -32,9 +32,11 @@ export interface Term {
   readonly field: string | undefined;
   readonly operator: "" | ">" | ">=" | "<" | "<=";
   readonly value: string;
+  /** Whether the value stands between quotation marks. */
+  readonly isQuoted: boolean;
 }
 
-const TERM = /(-?)(?:([A-Za-z_$][\w.$-]*):(?!\/\/)(>=|<=|>|<)?)?(?:"([^"]*)"?|(\S+))(?=\s|$)|\S+/g;
+const TERM = /(-?)(?:([A-Za-z_$][\w.$-]*):(?!\/\/)(>=|<=|>|<)?)?(?:"((?:[^"]|"")*)"?|(\S+))(?=\s|$)|\S+/g;
 /** The beginning of a hash as rows show it, with an ellipsis. */
 const SHORT_HASH = /^([\da-f]{8,})…$/i;
 /** A time with its zone, as events have it. */
@@ -42,12 +44,21 @@ const ZONED_TIME = /^(\d{4}-\d\d-\d\d)T[\d:.]+(?:Z|[+-]\d\d:\d\d)$/i;
 const UNITS = ["", "k", "m", "g", "t", "p", "e"];
 const QUANTITY = /^(-?\d+(?:\.\d+)?)(?:([kmgtpe]?)(i?)b?)?$/i;
 
-/** Reads the terms of a filter. */
+/** Reads the terms of a filter. Between quotation marks, two of them stand for one. */
 export function parseTerms(text: string): readonly Term[] {
   return Array.from(text.matchAll(TERM), ([whole, minus, field, operator, quoted, word]) => {
-    const value = (quoted ?? word)?.replace(SHORT_HASH, "$1");
-    if (value === undefined) return { isNegated: false, field: undefined, operator: "", value: whole };
-    return { isNegated: minus === "-", field, operator: (operator ?? "") as Term["operator"], value };
+    const isQuoted = quoted !== undefined;
+    const value = quoted?.replaceAll('""', '"') ?? word?.replace(SHORT_HASH, "$1");
+    if (value === undefined) {
+      return { isNegated: false, field: undefined, operator: "", value: whole, isQuoted };
+    }
+    return {
+      isNegated: minus === "-",
+      field,
+      operator: (operator ?? "") as Term["operator"],
+      value,
+      isQuoted,
+    };
   });
 }
 
@@ -68,22 +79,20 @@ export function parseFilter(text: string): Accepts | undefined {
 export function unclearTerms(text: string): string[] {
   return Array.from(text.matchAll(TERM))
     .filter(([whole, , field, operator, quoted, word = ""]) => {
-      if (quoted !== undefined && whole.split('"').length === 2) return true;
+      if (quoted !== undefined && whole.split('"').length % 2 === 0) return true;
       if (field === undefined) return /^-?[A-Za-z_$][\w.$-]*:$/.test(whole);
       const value = quoted ?? word;
       if (field === "is") return !isTrouble(operator, value);
       if (field === "time") return !operator || Number.isNaN(timeOfText(value));
-      if (operator === undefined) return /^[<>]=?$/.test(value);
+      if (operator === undefined) return /^[<>]=?$/.test(word);
       return Number.isNaN(parseQuantity(value) ?? Date.parse(value));
     })
     .map(([whole]) => whole);
 }
 
-/** Writes the term for a subject. */
+/** Writes the term for a subject, which matches no other one. */
 export function subjectTerm(subject: string): string {
-  if (/^[\w][^\s"]*$/.test(subject)) return `subject:${subject}`;
-  // A quotation mark cannot be written.
-  return `subject:"${subject.replaceAll('"', "*")}"`;
+  return `subject:"${subject.replaceAll('"', '""')}"`;
 }
 
 /** Reads a number with the unit of a size: `1GB` is a thousand million, `1GiB` 2^30; `undefined` for what is none. */
@@ -111,9 +120,9 @@ function ownJson({ json, id }: Filterable): string {
   return id === undefined ? json : json.slice(0, json.lastIndexOf(',"id":'));
 }
 
-function fieldTest(field: string, { operator, value }: Term): Accepts {
+function fieldTest(field: string, { operator, value, isQuoted }: Term): Accepts {
   if (field === "type") return matching(value, ({ type }) => type);
-  if (field === "subject") return subjectTest(value);
+  if (field === "subject") return isQuoted ? ({ subject = "" }) => subject === value : subjectTest(value);
   // These two are no fields of a payload, which `event.is:` and `event.time:` find.
   if (field === "is") return ({ type }) => isTrouble(operator, value) && groupOf(type) === "trouble";
   if (field === "time") return timeTest(operator, value);

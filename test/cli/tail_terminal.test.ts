@@ -204,7 +204,7 @@ test("tail filters at /, pauses at the space bar, chooses types at t, shows a wh
       stdin.write(" ");
       await stdout.match(/ two by two/);
 
-      stdin.write("/\x15\rt");
+      stdin.write("/\x15e\rt");
       await stdout.match(/\[x\] +1 {2}torrent_finished/);
       stdin.write("a");
       await stdout.match(/\[ \] +1 {2}torrent_finished/);
@@ -213,13 +213,19 @@ test("tail filters at /, pauses at the space bar, chooses types at t, shows a wh
       stdin.write("\r");
       await stdout.match(/"infohash": "08ada5a7a6183aae1e09d831df6748d566095a10",/);
       stdin.write("f");
-      await until(() => stdout.rest.includes("1 of 7 match  /subject:08ada5a7"), "only its subject is shown");
-      stdin.write("f?");
+      await until(
+        () => stdout.rest.includes('1 of 7 match  /subject:"08ada5a7'),
+        "only its subject is shown",
+      );
+      stdin.write("/\r");
+      stdin.write("f");
+      await until(() => /\/e {2}only 1 type[^/]*$/.test(stdout.rest), "the filter before it is back");
+      stdin.write("?");
       await stdout.match(/stop until fg/);
       stdin.write("?f\x1b");
       await until(() => stdout.rest.includes("Enter whole"), "the list is shown");
       stdin.write("\x1b");
-      await stdout.match(/-- filter: subject:08ada5a7a6183aae1e09d831df6748d566095a10, only 1 type --/);
+      await stdout.match(/-- filter: subject:"08ada5a7a6183aae1e09d831df6748d566095a10", only 1 type --/);
       stdin.write("q");
       await restored(child, 0);
     });

@@ -442,7 +442,7 @@ test("WholeEvent shows the lines of a text that is longer than what it shows", (
 test("EventList and WholeEvent follow the subject of their event at f, and keep it selected", () => {
   const held = hold(5);
   const followed: unknown[] = [];
-  const list = new EventList(held, ({ event }) => followed.push(event.event));
+  const list = new EventList(held, (of) => followed.push(of?.event.event));
   const whole = press(list, "up", "f", "return");
   press(whole, "left", "f");
   assert.equal(followed, [4, 3]);
@@ -452,6 +452,22 @@ test("EventList and WholeEvent follow the subject of their event at f, and keep 
   held.add({ type: "tick", event: 7 }, "7");
   assert.equal(followed, [4, 3, 6]);
   assert.is(numbersIn(list), "2 3 4 5 [6]");
+  held.filter(parseFilter("nothing"));
+  press(list, "f");
+  assert.equal(followed, [4, 3, 6, undefined]);
+});
+
+test("EventList and WholeEvent name f only for an event with a subject", () => {
+  const held = new HeldEvents();
+  const list = new EventList(held, () => {});
+  assert.not.match(list.hint, / f /);
+  for (const subject of [undefined, "order/42"]) held.add({ type: "t", subject }, "{}");
+  assert.match(list.hint, /^Esc back, Enter whole event, f its subject, ↑↓/);
+  const whole = press(list, "return");
+  assert.match(whole.hint, /^Esc back, ← → other events, f its subject, ↑↓/);
+  press(whole, "left");
+  assert.match(list.hint, /^Esc back, Enter whole event, ↑↓/);
+  assert.match(whole.hint, /^Esc back, ← → other events, ↑↓/);
 });
 
 test("KeyList shows all of its text at any width, and moves where it is higher than the terminal", () => {

@@ -119,7 +119,20 @@ test("parseFilter() finds a hash by its beginning, as rows show it", () => {
 });
 
 test("subjectTerm() writes a term that finds its subject alone", () => {
-  const subjects = ["order/42", "a b", "//x", ">1", "-a", 'say "hi"', "x:y", "08ada5a7"];
+  const hash = "08ada5a7a6183aae1e09d831df6748d566095a10";
+  const odd = [
+    "order/*",
+    "Order/42",
+    'say "hi"',
+    '"',
+    'a""b',
+    "08ada5a7",
+    hash.toUpperCase(),
+    `${hash}00`,
+    "08ada5a7…",
+    ">",
+  ];
+  const subjects = ["order/42", "a b", "//x", ">1", "-a", "x:y", "a\nb", hash, ...odd];
   for (const subject of subjects) {
     const accepts = parseFilter(subjectTerm(subject))!;
     const found = [...subjects, "order/421", "a"].filter((other) => accepts(event("t", {}, other)));
@@ -144,11 +157,11 @@ test("parseFilter() takes a time of day for the last time that it was that, and 
 });
 
 test("parseTerms() takes what no term is for a word, and parseQuantity() reads sizes", () => {
-  assert.equal(parseTerms('a:>1GB -b:"c d" udp://x "e'), [
-    { isNegated: false, field: "a", operator: ">", value: "1GB" },
-    { isNegated: true, field: "b", operator: "", value: "c d" },
-    { isNegated: false, field: undefined, operator: "", value: "udp://x" },
-    { isNegated: false, field: undefined, operator: "", value: "e" },
+  assert.equal(parseTerms('a:>1GB -b:"c ""d""" udp://x "e'), [
+    { isNegated: false, field: "a", operator: ">", value: "1GB", isQuoted: false },
+    { isNegated: true, field: "b", operator: "", value: 'c "d"', isQuoted: true },
+    { isNegated: false, field: undefined, operator: "", value: "udp://x", isQuoted: false },
+    { isNegated: false, field: undefined, operator: "", value: "e", isQuoted: true },
   ]);
   const sizes = ["1", "-1.5", "1k", "1kB", "1KiB", "2GiB", "3Tb", "1 GB", "GB", "1x"].map(parseQuantity);
   assert.equal(sizes, [1, -1.5, 1000, 1000, 1024, 2 ** 31, 3e12, undefined, undefined, undefined]);
@@ -167,6 +180,7 @@ test("unclearTerms() returns the terms that are mistakes", () => {
     "name:",
     'name:"',
     'name:"big buck',
+    'name:"big""',
   ];
   for (const mistake of mistakes) assert.equal(unclearTerms(`sintel ${mistake}`), [mistake], mistake);
   assert.equal(unclearTerms("size:>abc a time:<soon"), ["size:>abc", "time:<soon"]);
