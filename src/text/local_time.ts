@@ -6,6 +6,7 @@
 
 const DAY_TIME = /^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?$/;
 const LOCAL_TIME = /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?)?$/;
+const HOUR_MS = 3_600_000;
 
 /**
  * Returns when it was this time of day for the last time: `14:30`, `14:30:05`, `noon`, `midnight`; `undefined` for a text that
@@ -18,7 +19,12 @@ export function lastTimeOfDay(text: string, now: number): number | undefined {
   const [, hours, minutes, seconds = "0"] = DAY_TIME.exec(digits) ?? [];
   if (hours === undefined) return undefined;
   const time = new Date(now);
-  const setClock = () => time.setHours(Number(hours), Number(minutes), Number(seconds), 0);
+  const setClock = () => {
+    const first = time.setHours(Number(hours), Number(minutes), Number(seconds), 0);
+    // A clock that is set back by an hour shows the same again.
+    const again = first + HOUR_MS;
+    return again <= now && new Date(again).getHours() === Number(hours) ? time.setTime(again) : first;
+  };
   if (setClock() <= now) return time.getTime();
   // The day first: a clock that skips this time today does not skip it yesterday.
   time.setDate(new Date(now).getDate() - 1);
