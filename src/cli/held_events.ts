@@ -38,13 +38,20 @@ export class HeldEvents {
   #filter: Accepts | undefined;
   #all: HeldEvent[] = [];
   #characters = 0;
-  #count = 0;
+  #next = 0;
+  /** The number of losses that have arrived. */
+  #lost = 0;
   /** The number of losses that are held, all of which are shown. */
   #losses = 0;
 
-  /** The number of events that have arrived. */
+  /** The number that the next event gets. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** The number of events that have arrived, without losses, which are no events of a server. */
   get count(): number {
-    return this.#count;
+    return this.#next - this.#lost;
   }
 
   /** The number of events that are held, without losses, about which nobody is asked. */
@@ -64,12 +71,15 @@ export class HeldEvents {
 
   /** Holds an event. Returns it if it is shown. */
   add(event: DisplayEvent, json: string): HeldEvent | undefined {
-    const held = { number: this.#count++, event, json };
+    const held = { number: this.#next++, event, json };
     const known = this.types.get(event.type);
     if (known !== undefined || this.types.size < MAX_TYPES) this.types.set(event.type, (known ?? 0) + 1);
     this.#all.push(held);
     this.#characters += json.length;
-    if (isLoss(held)) this.#losses++;
+    if (isLoss(held)) {
+      this.#losses++;
+      this.#lost++;
+    }
     const isShown = this.#accepts(held);
     if (isShown) (this.shown as HeldEvent[]).push(held);
     if (this.#all.length > MAX_EVENTS * SLACK || this.#characters > MAX_CHARACTERS * SLACK) this.#trim();

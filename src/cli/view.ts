@@ -108,7 +108,7 @@ class TerminalView implements View {
       this.#fullScreen.refresh();
       return true;
     }
-    this.#next = this.#held.count;
+    this.#next = this.#held.next;
     return held === undefined || this.#print(event);
   }
 
@@ -235,7 +235,7 @@ class TerminalView implements View {
     const line = lineOf(events.length - newest.length);
     if (line !== "") this.#say(line);
     for (const { event } of newest) this.#print(event);
-    this.#next = this.#held.count;
+    this.#next = this.#held.next;
   }
 
   /** The number of days that begin in these events: each has a row. */
