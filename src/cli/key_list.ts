@@ -38,7 +38,7 @@ export class KeyList implements Panel {
   #isLong = false;
 
   get hint(): string {
-    return this.#isLong ? "↑↓ more, Esc back" : "Esc back";
+    return this.#isLong ? "Esc back, ↑↓ more" : "Esc back";
   }
 
   lines(rows: number, style: TerminalStyle): string[] {

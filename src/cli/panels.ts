@@ -11,7 +11,7 @@ import { beginningOf, eventRow, type TerminalStyle } from "./row.ts";
 
 /** Something that fills a terminal. */
 export interface Panel {
-  /** What its keys do, for the last line. */
+  /** What its keys do, for the last line: first the one that leaves it, and a comma. */
   readonly hint: string;
   /** Returns its lines, at most this number of them. */
   lines(rows: number, style: TerminalStyle): string[];

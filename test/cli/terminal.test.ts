@@ -481,7 +481,7 @@ test("KeyList shows all of its text at any width, and moves where it is higher t
   }
   assert.is(list.hint, "Esc back");
   assert.not.match(text(40, 10), /stop until fg/);
-  assert.is(list.hint, "↑↓ more, Esc back");
+  assert.is(list.hint, "Esc back, ↑↓ more");
   list.key(keyOf("end"));
   assert.match(text(40, 10), /stop until fg/);
   assert.is(list.key(keyOf("?")), undefined);
@@ -639,12 +639,37 @@ test("lastLine() says how many events match, what limits them, and that space re
   );
   const narrow = (state: Partial<ViewState>) =>
     lastLine({ ...STATE, ...state }, { columns: 39, colours: false });
-  for (const panelHint of [undefined, "Esc back"]) {
-    assert.match(narrow({ ...mistake, panelHint, paused: 2 }), /^● paused, 2 new {2}not understood: size/);
-  }
+  assert.is(narrow({ ...mistake, paused: 2 }), "● paused, 2 new  not understood: size…");
+  assert.is(
+    narrow({ ...mistake, paused: 2, panelHint: "Esc back" }),
+    "● paused, 2 new  not underst…  Esc back",
+  );
   const away = { status: { type: "waiting", attempt: 3 } as never, retryAt: -1, panelHint: "Esc back" };
   assert.is(line(away), "○ not connected, attempt 3 in 0 s  13 events  Esc back");
   assert.match(line({ filter: "x".repeat(500) }), / {2}\/x{23}… {2}\? keys/);
+});
+
+test("lastLine() names the key that leaves a panel, and cuts no number, however narrow the terminal is", () => {
+  const states: Partial<ViewState>[] = [
+    { status: { type: "waiting", attempt: 123 } as never, retryAt: performance.now() + 3_599_500 },
+    { filter: "name:sintel", matching: 1234, held: 5678 },
+    { filter: "size:>abc", unclear: ["size:>abc"], matching: 0, held: 5678, types: "without 12 types" },
+  ];
+  const hints = [undefined, "Esc back, Enter whole event", "Esc back", "↑44 ↓55 Enter done, space on or off"];
+  for (const state of states.flatMap((state) => [state, { ...state, paused: 1234 }])) {
+    for (const panelHint of hints) {
+      const all = { ...STATE, count: 1_234_567, perSecond: 123.4, ...state, panelHint, place: "" };
+      const numbers = lastLine(all, { columns: 500, colours: false }).match(/\d[\d,.]*/g)!;
+      for (let columns = 39; columns < 120; columns++) {
+        const line = lastLine(all, { columns, colours: false });
+        assert.ok(stringWidth(line) <= columns, line);
+        for (const number of line.match(/\d[\d,.]*/g) ?? []) assert.ok(numbers.includes(number), line);
+        assert.ok(line.includes(panelHint?.split(", ")[0] ?? ""), line);
+      }
+    }
+  }
+  const away = { ...STATE, ...states[0], panelHint: hints[1] };
+  assert.is(lastLine(away, { columns: 39, colours: false }), "○ not connected  13 events  Esc back, …");
 });
 
 test("Rate says 100 at a hundred events a second, at any moment", () => {
