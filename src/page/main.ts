@@ -41,7 +41,7 @@ import { asksForType, parseView, questionOf, selectionOf, spanOf, type View } fr
 const LIST_INTERVAL_MS = 100;
 /** Minimum number of milliseconds between two updates of the figures. */
 const FIGURES_INTERVAL_MS = 250;
-/** Number of milliseconds after a question, and after its stream is open, before an empty list is explained: events may be on their way. */
+/** Number of milliseconds for which an answer may be on its way: after a question, and after its stream has opened. */
 const EXPLANATION_DELAY_MS = 400;
 /** Number of milliseconds after a question in which the chart is drawn as often as the figures: its answer arrives. */
 const ANSWER_MS = 3000;
@@ -288,24 +288,24 @@ function drawFigures(): void {
   clearTimeout(figuresTimer);
   figuresTimer = undefined;
   figuresDrawn = performance.now();
+  const since = (time: number) => performance.now() - time;
   types.draw();
   showKnown();
-  if (records.received > 0 && performance.now() - askedAt < ANSWER_MS) chart.draw(Date.now());
+  if (records.received > 0 && since(askedAt) < ANSWER_MS) chart.draw(Date.now());
   showAmounts(records);
   const isEmpty = !records.isScanning && hasOnlyLosses(records);
   const { status, retrySeconds } = connection;
-  const isEarly = records.kept === 0 && status.type !== "waiting" &&
-    performance.now() - Math.max(askedAt, openedAt) < EXPLANATION_DELAY_MS;
+  const isEarly = records.kept === 0 && status.type !== "waiting" && since(askedAt) < EXPLANATION_DELAY_MS;
+  const isOpening = records.kept === 0 && status.type === "open" && since(openedAt) < EXPLANATION_DELAY_MS;
   const { isExpired } = losses;
   const { held = 0 } = records;
-  const isMissed = awaited?.opens === true && status.type === "open" &&
-    performance.now() - askedAt > MISSED_MS;
+  const isMissed = awaited?.opens === true && status.type === "open" && since(askedAt) > MISSED_MS;
   setText(byId("details-hint"), isMissed ? MISSED : HINT);
   showEmptiness(
     isEmpty && !isEarly
       ? {
         view,
-        status,
+        status: isOpening ? { type: "connecting", attempt: 1 } : status,
         kept: Math.max(0, records.kept - held),
         held,
         oldestKept: records.oldestTime,

@@ -57,7 +57,7 @@ export function statusText(status: Status, retryAt: number, now: number): Status
 export function attemptTime(seconds: number, end: string): string {
   return seconds === 0
     ? `now${end}${FIGURE_SPACE.repeat(2)}`
-    : `in ${`${seconds}`.padStart(2, FIGURE_SPACE)} s${end}`;
+    : `in\u00a0${`${seconds}`.padStart(2, FIGURE_SPACE)}\u00a0s${end}`;
 }
 
 function plain(state: StatusText["state"], text: string): StatusText {

@@ -68,7 +68,7 @@ run(
       const after = createSession({ version: "7.1.6" });
       await restart(after, async () => {
         const words =
-          /^Reconnecting: the (?:connection was lost|server cannot be reached) \((?:in\s+\d+ s|now)\)\s*$/;
+          /^Reconnecting: the (?:connection was lost|server cannot be reached) \((?:in\s+\d+\ss|now)\)\s*$/;
         await reads(connection(page), words);
         await reads(page.locator("#rates-title"), "– events/s"); // Not 0, which nothing has reported.
         assert.is(await height(), before, "what the connection says moves nothing");

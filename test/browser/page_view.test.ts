@@ -291,6 +291,8 @@ run("the page shows a loss in the list and above it, with its count, under any f
     await restart(session, async () => {
       for (let n = 1; n <= 1204; n++) tick(session, `${n}`);
       await reads(connection(page), /^Reconnecting/);
+      const began = performance.now();
+      await until(() => performance.now() - began > 1000, "it is away for some pixels of the chart");
     });
     await reads(page.locator("#lost"), /^1,201 events lost at [\d:]+: no longer kept$/);
     await isLive(page);
