@@ -87,12 +87,7 @@ export function createTypes(onChoose: (types: readonly string[]) => void): Types
     return entry;
   }
 
-  // On a narrow or low screen the room belongs to the events, until a person chooses.
-  const small = matchMedia("(max-width: 63.99rem), (max-height: 36rem)");
-  const fit = () => place.open = !small.matches;
-  small.onchange = fit;
-  fit();
-  place.querySelector("summary")!.onclick = () => small.onchange = null;
+  openWhereThereIsRoom(place);
   const release = () => list.style.removeProperty("--held");
   place.ontoggle = release;
   addEventListener("resize", release);
@@ -122,4 +117,13 @@ export function createTypes(onChoose: (types: readonly string[]) => void): Types
       for (const entry of entries.values()) entry.count = 0;
     },
   };
+}
+
+/** Opens the list. On a narrow or low screen the room belongs to the events, until a person chooses. */
+function openWhereThereIsRoom(place: HTMLDetailsElement): void {
+  const small = matchMedia("(max-width: 63.99rem), (max-height: 36rem)");
+  const fit = () => place.open = !small.matches;
+  small.onchange = fit;
+  fit();
+  place.querySelector("summary")!.onclick = () => small.onchange = null;
 }
