@@ -61,7 +61,7 @@ let listTimer: ReturnType<typeof setTimeout> | undefined;
 let figuresDrawn = 0;
 let figuresTimer: ReturnType<typeof setTimeout> | undefined;
 let askedAt = 0;
-/** When its answer began. */
+/** When its answer began, or is to begin. */
 let openedAt = 0;
 /** The id of an event that is to be selected when it arrives, and whether its details are to open. */
 let awaited: { readonly id: string; readonly opens: boolean } | undefined;
@@ -175,7 +175,7 @@ function ask(since?: string): void {
   // After a reload the page starts where it started before, and not at the last events.
   const isAgain = since !== undefined && view.since === undefined;
   connection.ask(isAgain ? { types: names, subjects, since } : questionOf(view));
-  askedAt = performance.now();
+  askedAt = openedAt = performance.now();
   setTimeout(drawFigures, EXPLANATION_DELAY_MS + 50);
 }
 
@@ -295,7 +295,9 @@ function drawFigures(): void {
   showAmounts(records);
   const isEmpty = !records.isScanning && hasOnlyLosses(records);
   const { status, retrySeconds } = connection;
-  const isEarly = records.kept === 0 && status.type !== "waiting" && since(askedAt) < EXPLANATION_DELAY_MS;
+  // What has said something goes on to speak: it would blink.
+  const isEarly = records.kept === 0 && status.type !== "waiting" && since(askedAt) < EXPLANATION_DELAY_MS &&
+    byId("empty").hidden;
   const isOpening = records.kept === 0 && status.type === "open" && since(openedAt) < EXPLANATION_DELAY_MS;
   const { isExpired } = losses;
   const { held = 0 } = records;

@@ -174,6 +174,10 @@ run("a list whose answer is on its way does not say that there is nothing, and i
     await page.goto(`${url}?since=earliest`);
     await reads(page.locator("#empty-why"), "No events yet.");
     assert.equal(await page.evaluate("said"), ["Asking the server…", "No events yet."]);
+    await page.evaluate("void (said.length = 0)");
+    await page.getByRole("combobox", { name: "Start with" }).selectOption("-1h");
+    await reads(page.locator("#empty-why"), "Nothing in the last hour.");
+    assert.equal(await page.evaluate("said"), ["Asking the server…", "Nothing in the last hour."]);
     tick(session, "there");
     await page.goto(url);
     await reads(rows(page).locator(".summary"), "there");
